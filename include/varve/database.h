@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Database: tables of Arrow columns with a primary key, durable commits, snapshots.
+//
+//   auto db = varve::Database::Open("shop.varve", {.create_if_missing = true});
+//   (*db)->CreateTable("orders", schema, {"id"});
+//   auto info = (*db)->Upsert("orders", batch);       // returns when the rows are on the device
+//   auto reader = (*db)->Scan("orders", {.limit = 10});
+//
+// A database is a folder: log/ holds what was committed since the last flush, manifest/ the list of
+// what is official, data/<table>/ plain Parquet files (docs/format.md).
+//
+// Thread safety: every member may be called from any thread at any time; Close must be the last.
+// Writers never wait for readers, nor readers for writers.
+//
+// Failure: when a write or sync of the log fails, that commit and all waiting ones get
+// Unavailable/kUnknownOutcome, every later commit is refused with the cause, and reading goes on.
+// Reopening recovers: what was acknowledged as durable is there, what was not is there whole or
+// not at all.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "varve/error.h"
+#include "varve/log.h"
+#include "varve/options.h"
+#include "varve/snapshot.h"
+#include "varve/types.h"
+
+namespace varve {
+
+struct LevelStats {
+  std::uint64_t runs = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t rows = 0;  // versions of rows, deletes included
+};
+
+struct TableStats {
+  std::string name;
+  std::uint32_t id = 0;
+  std::vector<std::string> key;
+  std::uint64_t rows_estimate = 0;  // upper bound: versions in runs and memory, less deletes
+  std::uint64_t memtable_rows = 0;
+  std::uint64_t memtable_bytes = 0;
+  std::vector<LevelStats> levels;
+};
+
+struct DatabaseStats {
+  CommitNumber commit;   // last one given out
+  CommitNumber visible;  // last one that new snapshots show
+  CommitNumber durable;  // last one known to be on the device
+  std::vector<TableStats> tables;
+  LogStats log;
+  RecoveryReport recovery;  // of the open
+  std::uint64_t manifest_number = 0;
+  std::uint64_t memtable_bytes = 0;
+  std::uint64_t flushes = 0;  // since open
+  std::uint64_t commit_stall_micros = 0;  // time commits waited for memtable room since open
+};
+
+// A point in time that AsOf can name.
+struct Version {
+  CommitNumber commit;
+  WallTime time;
+  std::uint64_t runs = 0;
+  std::uint64_t rows = 0;   // versions of rows in those runs
+  std::uint64_t bytes = 0;  // of those runs
+  bool flushed = false;     // false: this commit is still only in the log
+};
+
+class Database {
+ public:
+  // Opens the database at `path` (a folder) and recovers it.
+  // Errors: NotFound (no such folder, or no database in it); Invalid (the folder holds something
+  // else); Unavailable/kLocked (names the process that has it open); Corruption (file, offset,
+  // expected, found; nothing was changed); Invalid/kUnsupportedFormat; Unavailable/kIo, kNoSpace,
+  // kPermission.
+  static Result<std::unique_ptr<Database>> Open(const std::string& path,
+                                                const OpenOptions& options = {},
+                                                const Components& components = {});
+  // Closes without flushing the memtable; everything acknowledged as durable is kept by the log.
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  // Makes a table; durable on return. `key` names one or more columns, in key order.
+  // Errors: Conflict/kAlreadyExists; Invalid (bad name, duplicate column, key column not in the
+  // schema, a reserved name, a type that cannot be a key); Invalid/kUnsupportedFormat (a type that
+  // Parquet cannot hold; names the column).
+  Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
+                     const std::vector<std::string>& key);
+
+  // Inserts rows, or replaces those whose key exists. One batch is one commit: all of it or none.
+  // Of several rows with one key inside the batch the last wins.
+  // Errors: NotFound (table); Invalid (schema differs: says which field and how; null in a key
+  // column or in a required column: says row and column; batch too large; closed; read-only);
+  // Unavailable/kNoSpace (certainly not kept), kUnknownOutcome (see above).
+  Result<CommitInfo> Upsert(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& rows,
+                            const CommitOptions& options = {});
+
+  // Deletes rows by key, as one commit. `keys` has the key columns, by name; other columns are
+  // ignored. Keys that are not there are no error.
+  Result<CommitInfo> Delete(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys,
+                            const CommitOptions& options = {});
+
+  // Errors: NotFound when `as_of` lies in the future or before the first readable version.
+  Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of = {}) const;
+
+  // GetSnapshot() and the call of the same name on it.
+  Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(std::string_view table,
+                                                         const ScanOptions& options = {}) const;
+  Result<std::shared_ptr<arrow::RecordBatch>> Get(
+      std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys) const;
+
+  // Writes all rows committed so far to Parquet and lets go of their log. Happens in the
+  // background too; call it to bound the next open, or to read the files with other tools.
+  Status Flush();
+
+  // Makes every commit so far durable, whatever ack level it asked for.
+  Status Sync();
+
+  DatabaseStats Stats() const;
+  // Newest first: each flush, and each commit since the last one. At most `limit`.
+  std::vector<Version> Versions(std::uint64_t limit = UINT64_MAX) const;
+
+  // Waits for background work, makes everything durable, releases the lock. Later calls fail with
+  // Invalid/kClosed; snapshots and readers taken before stay readable until the Database is
+  // destroyed.
+  Status Close();
+
+ private:
+  class Impl;
+  explicit Database(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace varve

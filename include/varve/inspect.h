@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looking inside a database and its files, sound or damaged. Nothing here changes a byte.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "varve/error.h"
+#include "varve/options.h"
+#include "varve/types.h"
+
+namespace varve {
+
+// One finding: where, and what was expected and found there.
+struct Damage {
+  std::string file;
+  std::uint64_t offset = 0;
+  std::string message;
+};
+
+struct Verification {
+  std::vector<Damage> damages;  // empty: sound
+  CommitNumber commit;          // newest commit that is readable
+  std::uint64_t manifests = 0;
+  std::uint64_t runs = 0;
+  std::uint64_t log_segments = 0;
+  std::uint64_t log_units = 0;
+  std::uint64_t rows = 0;        // read with deep
+  std::uint64_t bytes = 0;       // read
+  std::uint64_t torn_bytes = 0;  // unacknowledged tail of the log; no damage
+};
+
+struct VerifyOptions {
+  // Also decode every row of every run and check order, bounds, counts, null keys and checksums.
+  bool deep = false;
+  // Called now and then with the bytes read so far and the bytes to read.
+  std::function<void(std::uint64_t, std::uint64_t)> progress;
+};
+
+// Reads everything the database must trust: manifests, runs (size, footer, statistics), log.
+// Damage is a result, not an error. Errors: NotFound, Unavailable.
+Result<Verification> VerifyDatabase(const std::string& path, const VerifyOptions& options = {},
+                                    const Components& components = {});
+
+enum class FileKind : std::uint8_t { kUnknown, kLogSegment, kManifest, kRun };
+std::string_view ToString(FileKind kind);
+
+// Says what a file is and calls `line` for each line of a description of its content, up to the
+// first damage, which the last line names.
+Result<FileKind> InspectFile(const std::string& path,
+                             const std::function<void(std::string_view)>& line,
+                             const Components& components = {});
+
+}  // namespace varve

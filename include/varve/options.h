@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings of a database and of single calls. Plain structs for designated initializers:
+//   Database::Open(path, {.create_if_missing = true});
+// There are few on purpose; a new one needs a benchmark in which no constant serves.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "varve/types.h"
+
+namespace arrow {
+class RecordBatch;
+namespace compute {
+class Expression;
+}  // namespace compute
+}  // namespace arrow
+
+namespace varve {
+
+class Clock;        // src/base/clock.h
+class Executor;     // src/base/executor.h
+class Files;        // src/files/files.h
+class ObjectStore;  // src/files/object_store.h
+class Random;       // src/base/random.h
+class TraceSink;    // src/base/trace.h
+
+struct OpenOptions {
+  // Make the database when the path does not exist or is an empty folder.
+  bool create_if_missing = false;
+  // Change nothing on disk. Several read-only openers may share a database; a writer excludes them.
+  bool read_only = false;
+  // Rows newer than the last flush may take this much memory (bytes of Arrow data and keys), sealed
+  // memtables that are being flushed included. At half of it a memtable is sealed and flushed in
+  // the background; at all of it commits wait.
+  std::uint64_t memtable_bytes_max = 128ull << 20;
+  // Upper size of one log segment on disk.
+  std::uint64_t log_segment_bytes_max = 64ull << 20;
+};
+
+// What stands between a database and the outside. A null member means the real one: POSIX files, a
+// local folder as object store, the system's clocks and random source, two background threads, no
+// trace. Whatever is given must outlive the database.
+struct Components {
+  Files* files = nullptr;
+  ObjectStore* store = nullptr;
+  Clock* clock = nullptr;
+  Random* random = nullptr;
+  Executor* executor = nullptr;
+  TraceSink* trace = nullptr;
+};
+
+struct CommitOptions {
+  AckLevel ack = AckLevel::kDurable;
+};
+
+// Which version of the database to read: the newest visible one, a commit, or a moment (the newest
+// version whose recorded time is not after it; exact for commits since the last flush, otherwise
+// the last flush before the moment).
+using AsOf = std::variant<std::monostate, CommitNumber, WallTime>;
+
+// A range of keys. Each bound is a one-row batch whose columns are the first one or more key
+// columns, in key order, by name; null is "unbounded".
+struct KeyRange {
+  std::shared_ptr<arrow::RecordBatch> lower;
+  std::shared_ptr<arrow::RecordBatch> upper;
+  bool lower_inclusive = true;
+  bool upper_inclusive = false;
+};
+
+struct ScanOptions {
+  // Columns of the result, in this order. Not set: all, in schema order. Empty: no columns, which
+  // still gives batches whose row counts are right.
+  std::optional<std::vector<std::string>> columns;
+  // Rows for which it is true (not false, not null). Build it with Arrow, or from text with
+  // ParseFilter. Need not be bound.
+  std::shared_ptr<const arrow::compute::Expression> filter;
+  KeyRange range;
+  // At most this many rows.
+  std::optional<std::uint64_t> limit;
+  // Rows come in key order; true: from the largest key to the smallest.
+  bool reverse = false;
+  // Batches hold at most this many rows.
+  std::int64_t batch_rows_max = 65536;
+};
+
+}  // namespace varve

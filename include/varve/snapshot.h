@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Snapshot: the database as of one commit.
+//
+// A snapshot is a commit number and a reference to everything needed to read it. It shows exactly
+// the commits up to its number, always, whatever is committed, flushed or compacted meanwhile.
+// Taking one does no I/O; holding one keeps the memory and files it needs.
+//
+// Thread safety: a Snapshot is immutable; use it from any thread. A RecordBatchReader that Scan
+// gives belongs to one thread at a time. Readers hold no lock between batches: consume them as
+// slowly as you like. They keep what they need alive, also after the snapshot is released; close
+// them before the Database is destroyed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "varve/error.h"
+#include "varve/options.h"
+#include "varve/types.h"
+
+namespace arrow {
+class RecordBatchReader;
+class Schema;
+class Status;
+}  // namespace arrow
+
+namespace varve {
+
+// One place where a scan looks for rows, and what it will read there.
+struct ScanSource {
+  std::string name;  // "memtable", or the run's object name
+  std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;             // of the file; of memory for a memtable
+  std::uint64_t bytes_read = 0;        // of the columns and row groups that will be read
+  std::uint32_t row_groups = 0;
+  std::uint32_t row_groups_read = 0;
+  std::string reason;  // why it, or a part of it, is skipped; empty when all is read
+};
+
+struct ScanPlan {
+  CommitNumber as_of;
+  std::vector<ScanSource> sources;
+  std::string key_range;  // as text; "all" when unbounded
+  std::string filter;     // what is evaluated after the merge; empty when nothing
+};
+
+class Superversion;  // src/view/superversion.h
+
+class Snapshot {
+ public:
+  ~Snapshot();
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+
+  CommitNumber commit() const { return commit_; }
+
+  // The table's columns, as created. NotFound when there is no such table.
+  Result<std::shared_ptr<arrow::Schema>> Schema(std::string_view table) const;
+  // Names of the table's key columns, in key order.
+  Result<std::vector<std::string>> Key(std::string_view table) const;
+  std::vector<std::string> Tables() const;
+
+  // Streams the newest version of each row as of commit(), in key order, deleted rows left out.
+  // Errors: NotFound (table, column), Invalid (a filter that does not fit the schema, bad range).
+  // An error while streaming comes as an arrow::Status; ErrorFromArrow turns it back into an Error.
+  Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(std::string_view table,
+                                                         const ScanOptions& options = {}) const;
+
+  // What that Scan would read and skip, and why.
+  Result<ScanPlan> Explain(std::string_view table, const ScanOptions& options = {}) const;
+
+  // Looks rows up by key without a scan. `keys` has the key columns, by name. The result has all
+  // columns, one row for each key found, in the order of `keys`; keys not there are left out.
+  // `found`, when given, gets one flag per row of `keys`.
+  Result<std::shared_ptr<arrow::RecordBatch>> Get(std::string_view table,
+                                                  const std::shared_ptr<arrow::RecordBatch>& keys,
+                                                  std::vector<bool>* found = nullptr) const;
+
+  // For the engine; users get snapshots from Database::GetSnapshot.
+  Snapshot(std::shared_ptr<const Superversion> superversion, CommitNumber commit);
+
+ private:
+  std::shared_ptr<const Superversion> superversion_;
+  CommitNumber commit_;
+};
+
+// Parses a filter, for example: a > 3 and (b in ('x','y') or c is null) and d between 1 and 9 and
+// e like 'abc%' and not f. Columns, literals, + - * /, timestamps and dates as strings. Column
+// names and literal types are checked against `schema`; an error shows the text with a caret under
+// the place.
+Result<std::shared_ptr<const arrow::compute::Expression>> ParseFilter(
+    std::string_view text, const std::shared_ptr<arrow::Schema>& schema);
+
+// Parses a schema, for example: id int64, name utf8, at timestamp[us, UTC], tags list<utf8>.
+// "not null" after a type makes a column required. Errors show the place with a caret.
+Result<std::shared_ptr<arrow::Schema>> ParseSchema(std::string_view text);
+
+// The Error that a reader's arrow::Status carries; a plain Arrow error becomes Internal or, for
+// I/O, Unavailable.
+Error ErrorFromArrow(const arrow::Status& status);
+
+}  // namespace varve

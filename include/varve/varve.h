@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything at once: the database, the log, and the tools to look inside.
+#pragma once
+
+#include "varve/database.h"
+#include "varve/error.h"
+#include "varve/inspect.h"
+#include "varve/log.h"
+#include "varve/options.h"
+#include "varve/snapshot.h"
+#include "varve/types.h"

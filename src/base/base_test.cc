@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/crc32c.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "base/result.h"
+
+namespace varve {
+namespace {
+
+// RFC 3720, appendix B.4.
+TEST(Crc32c, MatchesThePublishedVectors) {
+  EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(Crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+  std::string rising;
+  for (int i = 0; i < 32; ++i) rising.push_back(static_cast<char>(i));
+  EXPECT_EQ(Crc32c(rising), 0x46dd794eu);
+  EXPECT_EQ(Crc32c("123456789"), 0xe3069283u);
+}
+
+TEST(Crc32c, OfAWholeIsThatOfItsPartsInTurn) {
+  const std::string text = "acknowledged means kept";
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    EXPECT_EQ(Crc32c(text.substr(cut), Crc32c(text.substr(0, cut))), Crc32c(text));
+  }
+}
+
+TEST(Bytes, HexGoesThereAndBack) {
+  std::string bytes;
+  for (int i = 0; i < 256; ++i) bytes.push_back(static_cast<char>(i));
+  std::string back;
+  ASSERT_TRUE(FromHex(ToHex(bytes), &back));
+  EXPECT_EQ(back, bytes);
+  EXPECT_FALSE(FromHex("abc", &back));
+  EXPECT_FALSE(FromHex("zz", &back));
+}
+
+TEST(SeededRandom, RepeatsFromItsSeedAndOnlyFromIt) {
+  SeededRandom a(7), b(7), c(8);
+  bool differs = false;
+  for (int i = 0; i < 100; ++i) {
+    const auto value = a.Next();
+    EXPECT_EQ(value, b.Next());
+    differs |= value != c.Next();
+  }
+  EXPECT_TRUE(differs);
+}
+
+TEST(Executor, ThePoolRunsEverythingBeforeItEnds) {
+  std::atomic<int> ran = 0;
+  {
+    ThreadPool pool(2);
+    for (int i = 0; i < 1000; ++i) pool.Submit([&ran] { ++ran; });
+  }
+  EXPECT_EQ(ran, 1000);
+}
+
+TEST(Executor, TheManualOneRunsOnlyWhenAsked) {
+  ManualExecutor executor;
+  int ran = 0;
+  executor.Submit([&] { ++ran; });
+  EXPECT_EQ(ran, 0);
+  EXPECT_TRUE(executor.RunOne());
+  EXPECT_FALSE(executor.RunOne());
+  EXPECT_EQ(ran, 1);
+}
+
+Result<int> Half(int value) {
+  if (value % 2 != 0) return Fail(ErrorKind::kInvalid, "odd");
+  return value / 2;
+}
+Result<int> Quarter(int value) {
+  VARVE_ASSIGN(const int half, Half(value));
+  VARVE_TRY(Half(half));
+  return half / 2;
+}
+
+TEST(Result, TheMacrosUnwrapAndPassOn) {
+  EXPECT_EQ(*Quarter(8), 2);
+  EXPECT_EQ(Quarter(6).error().message(), "odd");
+  EXPECT_EQ(Quarter(5).error().kind(), ErrorKind::kInvalid);
+}
+
+}  // namespace
+}  // namespace varve

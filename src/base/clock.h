@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Time, injected. Nothing is ordered by the wall clock; the steady one measures waits.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "varve/types.h"
+
+namespace varve {
+
+// Thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual WallTime Now() = 0;
+  virtual std::int64_t SteadyMicros() = 0;
+};
+
+// The system's clocks; one for the process.
+Clock* SystemClock();
+
+// A clock that moves only when told to, and by `tick` microseconds at each question.
+class ManualClock final : public Clock {
+ public:
+  explicit ManualClock(std::int64_t start_micros = 1'700'000'000'000'000, std::int64_t tick = 1)
+      : micros_(start_micros), tick_(tick) {}
+  WallTime Now() override { return {micros_.fetch_add(tick_)}; }
+  std::int64_t SteadyMicros() override { return micros_.fetch_add(tick_); }
+  void Advance(std::int64_t micros) { micros_.fetch_add(micros); }
+
+ private:
+  std::atomic<std::int64_t> micros_;
+  const std::int64_t tick_;
+};
+
+}  // namespace varve

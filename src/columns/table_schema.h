@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// TableSchema: a table's columns and key, checked once, immutable afterwards, shared by all.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "columns/key_codec.h"
+#include "varve/error.h"
+
+namespace arrow {
+class RecordBatch;
+class Schema;
+}  // namespace arrow
+
+namespace varve {
+
+// Columns that varve adds to its Parquet files; no user column may start with it.
+inline constexpr std::string_view kReservedPrefix = "_varve_";
+inline constexpr std::string_view kCommitColumn = "_varve_commit";  // int64: the row's commit
+
+class TableSchema {
+ public:
+  // Errors: Invalid (no column, duplicate or reserved or empty column name at any place, key empty,
+  // key column missing or named twice, key type that has no order), Invalid/kUnsupportedFormat (a
+  // type that Parquet cannot hold; names the column and type). The type check is real: an empty and
+  // a one-row batch of the schema are written to Parquet in memory, read back and compared.
+  static Result<std::shared_ptr<const TableSchema>> Make(std::shared_ptr<arrow::Schema> schema,
+                                                         const std::vector<std::string>& key);
+
+  // Arrow IPC bytes of the schema plus key indices; Parse gives Corruption on bytes not ours.
+  std::string Serialize() const;
+  static Result<std::shared_ptr<const TableSchema>> Parse(std::string_view bytes);
+
+  const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
+  const std::shared_ptr<arrow::Schema>& key_schema() const { return key_schema_; }
+  const std::vector<int>& key_columns() const { return key_columns_; }
+  const std::vector<std::string>& key_names() const { return key_names_; }
+  const KeyCodec& key_codec() const { return key_codec_; }
+
+  // The batch with its columns in the table's order, checked: same column names and types (order
+  // and metadata may differ), validated lengths and offsets (arrow ValidateFull on what came from
+  // outside is the caller's choice), no null in key or required columns. Errors say which field
+  // differs and how, or which row and column is null.
+  Result<std::shared_ptr<arrow::RecordBatch>> Conform(
+      const std::shared_ptr<arrow::RecordBatch>& batch) const;
+  // The key columns alone, in key order, found by name in `batch`; other columns are ignored.
+  Result<std::shared_ptr<arrow::RecordBatch>> ConformKeys(
+      const std::shared_ptr<arrow::RecordBatch>& batch) const;
+
+ private:
+  TableSchema() = default;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::shared_ptr<arrow::Schema> key_schema_;
+  std::vector<int> key_columns_;
+  std::vector<std::string> key_names_;
+  KeyCodec key_codec_;
+};
+
+}  // namespace varve

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Manifest: the ordered list of what is official. Changing it is the only way data becomes so.
+//
+// Numbered, immutable objects manifest/<20 digits>; committing number n + 1 is put-if-absent, so of
+// two writers one wins. An object is a list of edits with the commit number that the runs contain
+// and the wall time; every kCheckpointEvery-th also holds the full state, so that opening reads few
+// objects. JSON lines, each with a CRC-32C: a person can read it (docs/format.md).
+//
+// Thread safety: state() from any thread; Commit from one at a time (it locks).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "columns/table_schema.h"
+#include "files/object_store.h"
+#include "run/run_meta.h"
+#include "varve/error.h"
+#include "varve/types.h"
+
+namespace varve {
+
+class Clock;
+
+struct TableState {
+  std::uint32_t id = 0;
+  std::string name;
+  std::uint32_t schema_id = 0;
+  std::shared_ptr<const TableSchema> schema;
+  std::vector<std::shared_ptr<const RunMeta>> runs;  // by level, then id
+};
+
+// One flush (or later: compaction) in history: manifest `number` contains commits <= `commit`.
+struct VersionPoint {
+  std::uint64_t number = 0;
+  CommitNumber commit;
+  WallTime time;
+  std::uint64_t runs = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct ManifestState {
+  std::string database_id;     // 32 hex digits, made at creation
+  std::uint64_t number = 0;    // of the newest object
+  CommitNumber commit;         // the runs hold every row of the commits up to this one
+  WallTime commit_time;        // when that commit was made; zero before the first flush
+  Lsn log_floor;               // the log is needed from here on
+  Lsn log_durable;             // the log was durable up to here when this was written
+  std::uint32_t next_table_id = 1;
+  std::uint64_t next_run_id = 1;
+  std::map<std::string, std::shared_ptr<const TableState>, std::less<>> tables;  // by name
+  std::vector<VersionPoint> versions;  // oldest first
+
+  const TableState* FindTable(std::uint32_t id) const;
+};
+
+struct CreateTableEdit {
+  std::uint32_t id = 0;
+  std::string name;
+  std::uint32_t schema_id = 0;
+  std::shared_ptr<const TableSchema> schema;
+};
+struct AddRunEdit {
+  std::shared_ptr<const RunMeta> run;
+};
+struct RemoveRunEdit {
+  std::uint32_t table_id = 0;
+  std::uint64_t run_id = 0;
+};
+// The runs now contain all commits up to `commit`, and the log before `floor` is not needed.
+struct AdvanceEdit {
+  CommitNumber commit;
+  WallTime commit_time;
+  Lsn floor;
+  Lsn durable;
+};
+using Edit = std::variant<CreateTableEdit, AddRunEdit, RemoveRunEdit, AdvanceEdit>;
+
+inline constexpr std::uint64_t kCheckpointEvery = 32;
+
+class Manifest {
+ public:
+  // Makes manifest 1 of a new database. Conflict/kAlreadyExists when there is one.
+  static Status Create(ObjectStore* store, const std::string& database_id, WallTime now);
+
+  // Reads the newest checkpoint and the edits after it. NotFound when there is no manifest;
+  // Corruption names object and line; Invalid/kUnsupportedFormat for a newer format.
+  static Result<std::unique_ptr<Manifest>> Open(ObjectStore* store);
+
+  std::shared_ptr<const ManifestState> state() const;
+
+  // Applies the edits to the current state, in order, and publishes the result as the next object.
+  // On return it is durable and state() is new. Conflict: another writer took the number (this one
+  // is fenced). Unavailable: unknown until read back, which Commit itself does: it returns success
+  // if the object is there with these bytes. After an error that leaves the outcome unknown every
+  // later Commit fails too.
+  Result<std::shared_ptr<const ManifestState>> Commit(const std::vector<Edit>& edits,
+                                                      WallTime now);
+
+  // Reads every manifest object, calls `damage` for each that does not check, and gives the newest
+  // state that can be read. For verify.
+  using DamageSink =
+      std::function<void(const std::string& object, std::uint64_t offset, const std::string& what)>;
+  static Result<std::shared_ptr<const ManifestState>> Verify(ObjectStore* store,
+                                                             const DamageSink& damage,
+                                                             std::uint64_t* objects);
+  // A description of one object's bytes, line by line, up to the first damage.
+  static Status Dump(std::string_view bytes, const std::function<void(std::string_view)>& line);
+
+ private:
+  Manifest(ObjectStore* store, std::shared_ptr<const ManifestState> state);
+  ObjectStore* const store_;
+  std::mutex commit_mutex_;
+  bool broken_ = false;  // guarded by commit_mutex_
+  mutable std::mutex state_mutex_;
+  std::shared_ptr<const ManifestState> state_;  // guarded by state_mutex_
+};
+
+// "manifest/00000000000000000007"
+std::string ManifestName(std::uint64_t number);
+
+}  // namespace varve

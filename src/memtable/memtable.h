@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memtable: the recent rows of one table, readable while written, immutable once sealed.
+//
+// It keeps the batches as they came, and beside them sorted layers of references to their rows.
+// An insert sorts its own rows into a new layer and then merges small layers of similar size (as
+// an LSM tree does), up to kLayerRowsMax rows; so inserting costs O(log n) a row, no insert pays
+// for the whole, and there are few layers to read. The list of layers is immutable and swapped
+// whole: readers take it and hold no lock. All versions are kept.
+//
+// Thread safety: Insert from any thread; cursors and Get from any thread at any time. A cursor
+// shows what was inserted when it was made; filter by commit to get a snapshot.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "columns/table_schema.h"
+#include "columns/version_cursor.h"
+#include "columns/write_batch.h"
+
+namespace varve {
+
+class Memtable : public std::enable_shared_from_this<Memtable> {
+ public:
+  explicit Memtable(std::shared_ptr<const TableSchema> schema);
+  ~Memtable();
+
+  // Inserts a batch under `commit`. Commits may arrive out of order; (key, commit) must be new.
+  void Insert(WriteBatch batch, std::uint64_t commit);
+
+  // A cursor over the versions within `bounds`. `columns` are indices into the table's schema;
+  // batch() of the cursor has these columns, in this order.
+  std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns,
+                                           const KeyBounds& bounds) const;
+
+  struct Hit {
+    std::uint64_t commit = 0;
+    RowKind kind = RowKind::kUpsert;
+    std::shared_ptr<arrow::RecordBatch> batch;  // all columns; null for a delete
+    std::int64_t row = 0;
+  };
+  // The newest version of `key` with commit <= `as_of`.
+  std::optional<Hit> Get(std::string_view key, std::uint64_t as_of) const;
+
+  std::uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }  // all versions
+  std::uint64_t delete_rows() const { return delete_rows_.load(std::memory_order_relaxed); }
+  std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  const std::shared_ptr<const TableSchema>& schema() const { return schema_; }
+
+ private:
+  struct Layers;
+  const std::shared_ptr<const TableSchema> schema_;
+  std::atomic<std::uint64_t> rows_ = 0;
+  std::atomic<std::uint64_t> delete_rows_ = 0;
+  std::atomic<std::uint64_t> bytes_ = 0;
+  std::mutex insert_mutex_;                // serializes writers
+  mutable std::mutex layers_mutex_;        // held for a pointer copy only
+  std::shared_ptr<const Layers> layers_;   // guarded by layers_mutex_
+};
+
+}  // namespace varve

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Merge: k sorted cursors become one.
+//
+// The simple version: keep the cursors in a heap by (key, commit descending) and take the smallest.
+// What it adds: while the smallest cursor alone covers the keys up to the next cursor's, whole
+// slices of it are taken at once (VersionCursor::PlainRows), so runs that do not overlap are
+// passed through and not compared row by row.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "columns/gather.h"
+#include "columns/version_cursor.h"
+#include "varve/error.h"
+
+namespace varve {
+
+// All versions of all cursors, as a cursor again: what flush and compaction write.
+std::unique_ptr<VersionCursor> MergeVersions(std::vector<std::unique_ptr<VersionCursor>> cursors);
+
+// The rows of a snapshot: for each key the newest version with commit <= as_of, if it is no delete.
+class VisibleRows {
+ public:
+  VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, std::uint64_t as_of);
+  ~VisibleRows();
+  // Up to `rows_max` rows as slices, in key order; empty at the end.
+  Result<std::vector<RowSlice>> Next(std::int64_t rows_max);
+
+ private:
+  struct Heap;
+  std::unique_ptr<Heap> heap_;
+  std::uint64_t as_of_;
+};
+
+}  // namespace varve

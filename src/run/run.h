@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Run: an open run. Footers are read and checked once, at Open; cursors and lookups share them.
+//
+// Every byte that is read is checked (RunObject), so damage is Corruption with file and offset.
+// Thread safety: a Run is immutable; use it from any thread. It keeps the store's reader open.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "columns/table_schema.h"
+#include "columns/version_cursor.h"
+#include "files/object_store.h"
+#include "memtable/memtable.h"
+#include "run/run_meta.h"
+#include "varve/error.h"
+
+namespace varve {
+
+class Run {
+ public:
+  // Corruption when an object's size, footer or checksum is not what `meta` says, or it is missing.
+  static Result<std::shared_ptr<const Run>> Open(ObjectStore* store,
+                                                 std::shared_ptr<const TableSchema> schema,
+                                                 RunMeta meta);
+  ~Run();
+
+  const RunMeta& meta() const { return meta_; }
+
+  // As Memtable::NewCursor. Reads only the row groups that can hold keys within `bounds`.
+  std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns,
+                                           const KeyBounds& bounds) const;
+
+  // The newest version of `key` with commit <= `as_of`. Asks bounds, then the bloom filters, then
+  // reads one row group (two when versions of the key straddle them). `columns` as in NewCursor.
+  Result<std::optional<Memtable::Hit>> Get(std::string_view key, std::uint64_t as_of,
+                                           const std::vector<int>& columns) const;
+
+  // What a cursor with these arguments would read.
+  struct Plan {
+    std::uint32_t row_groups = 0;
+    std::uint32_t row_groups_read = 0;
+    std::uint64_t bytes_read = 0;
+  };
+  Plan Explain(const std::vector<int>& columns, const KeyBounds& bounds) const;
+
+  // Encoded first keys of the data row groups: places where a scan may be cut into parts.
+  const std::vector<std::string>& row_group_keys() const;
+
+  // Checks every byte against its checksum; deep: also decodes every row and checks order, bounds,
+  // counts, commits and null keys. Calls `damage` for each finding, with object name and offset.
+  using DamageSink = void (*)(void* context, const std::string& object, std::uint64_t offset,
+                              const std::string& message);
+  Status Verify(bool deep, void* context, DamageSink damage) const;
+
+  // Counts since Open, for tests and metrics.
+  std::uint64_t row_groups_read() const;
+  std::uint64_t bloom_rejections() const;
+
+ private:
+  struct Opened;
+  Run() = default;
+  std::shared_ptr<const TableSchema> schema_;
+  RunMeta meta_;
+  std::unique_ptr<Opened> opened_;
+};
+
+// The reader that a run uses: reads of an object, each checked against the block checksums.
+// (run/checked_file.h makes it an arrow::io::RandomAccessFile.)
+
+}  // namespace varve

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// RunMeta: what the manifest says of a run; enough to plan with and to check the file against.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace varve {
+
+// One Parquet object of a run. `data_bytes` is where the row groups end; the rest (page index,
+// bloom filters, footer) has the checksum `tail_crc32c`. The footer carries the checksums of the
+// row groups in blocks of 64 KiB (key "varve.block_crc32c"), so every byte is covered.
+struct RunObject {
+  std::string name;  // empty: no such object
+  std::uint64_t bytes = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t data_bytes = 0;
+  std::uint32_t tail_crc32c = 0;
+};
+
+struct RunMeta {
+  std::uint64_t id = 0;
+  std::uint32_t table_id = 0;
+  std::uint32_t schema_id = 0;
+  std::uint32_t level = 0;
+  RunObject data;     // upserts: the table's columns and kCommitColumn
+  RunObject deletes;  // deletes: the key columns and kCommitColumn; may be absent, as may data
+  std::string min_key;  // encoded keys of the first and last version, deletes included
+  std::string max_key;
+  std::uint64_t min_commit = 0;
+  std::uint64_t max_commit = 0;
+  // Every key occurs in one version only, deletes included.
+  bool distinct_keys = false;
+};
+
+}  // namespace varve

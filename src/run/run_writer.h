@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// WriteRun: makes a run out of sorted versions.
+//
+// Data and deletes stream into one Parquet object each: zstd, row groups of kRowGroupRows, page
+// checksums, page index, a bloom filter on each key column that can have one, sorting columns where
+// Parquet's order agrees, the table's Arrow schema, and in the footer the encoded first key of each
+// row group and the block checksums. Memory is bounded by a row group.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "columns/table_schema.h"
+#include "columns/version_cursor.h"
+#include "files/object_store.h"
+#include "run/run_meta.h"
+#include "varve/error.h"
+
+namespace varve {
+
+inline constexpr std::int64_t kRowGroupRows = 65536;
+
+struct RunTarget {
+  std::uint64_t id = 0;
+  std::uint32_t table_id = 0;
+  std::uint32_t schema_id = 0;
+  std::uint32_t level = 0;
+  std::string data_name;     // object names
+  std::string deletes_name;
+};
+
+// Writes every version of `source` (a fresh cursor over all of the table's columns, in order).
+// The objects are durable on return. Nothing is left under the names after an error.
+Result<RunMeta> WriteRun(ObjectStore* store, const TableSchema& schema, VersionCursor* source,
+                         const RunTarget& target);
+
+}  // namespace varve

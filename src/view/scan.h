@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// A scan of one table as of one commit: plan the key range, merge, filter, project, limit.
+// Filters on values run above version resolution only: a stale version that passes the filter must
+// never appear in place of a newer one that does not.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "varve/error.h"
+#include "varve/options.h"
+#include "varve/snapshot.h"
+#include "view/superversion.h"
+
+namespace varve {
+
+// The reader shares `owner` (the superversion) for as long as it lives.
+Result<std::shared_ptr<arrow::RecordBatchReader>> NewScan(
+    std::shared_ptr<const Superversion> owner, const TableView& table, CommitNumber as_of,
+    const ScanOptions& options);
+Result<ScanPlan> ExplainScan(const TableView& table, CommitNumber as_of,
+                             const ScanOptions& options);
+Result<std::shared_ptr<arrow::RecordBatch>> GetRows(
+    const TableView& table, CommitNumber as_of, const std::shared_ptr<arrow::RecordBatch>& keys,
+    std::vector<bool>* found);
+
+}  // namespace varve

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Superversion: everything a read needs, swapped whole.
+//
+// (memtables, sealed memtables, runs) of every table at one moment. The engine makes a new one when
+// a table is created, a memtable sealed, or a flush published; it is immutable, except that its
+// active memtables go on receiving rows whose commit is newer than any snapshot taken from it
+// before. A snapshot pins one: so it can never lose rows to a flush.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "columns/table_schema.h"
+#include "memtable/memtable.h"
+#include "run/run.h"
+#include "varve/error.h"
+
+namespace varve {
+
+struct TableView {
+  std::uint32_t id = 0;
+  std::string name;
+  std::uint32_t schema_id = 0;
+  std::shared_ptr<const TableSchema> schema;
+  std::shared_ptr<Memtable> active;
+  std::vector<std::shared_ptr<const Memtable>> sealed;  // oldest first
+  std::vector<std::shared_ptr<const Run>> runs;
+};
+
+class Superversion {
+ public:
+  std::map<std::string, std::shared_ptr<const TableView>, std::less<>> tables;
+
+  const TableView* Find(std::string_view name) const {
+    auto at = tables.find(name);
+    return at == tables.end() ? nullptr : at->second.get();
+  }
+};
+
+}  // namespace varve

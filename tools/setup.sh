@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what building varve needs on Debian 12 and makes build/venv with the pinned pyarrow wheel,
+# whose Arrow C++ we link when no system package is there. Does nothing that is done already.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+pyarrow_version=25.0.1
+duckdb_version=1.4.2
+packages=(g++ cmake ninja-build ccache mold git ca-certificates python3 python3-venv
+  libgtest-dev libbenchmark-dev nlohmann-json3-dev libcli11-dev libfmt-dev libisal-dev
+  librapidcheck-dev libzstd-dev liblz4-dev libssl-dev)
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ]; then as_root=()
+  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as_root=(sudo)
+  elif command -v sudo >/dev/null && [ -t 0 ]; then as_root=(sudo)
+  else
+    say "these Debian packages are missing, and this is neither root nor a user with sudo."
+    say "ask an administrator to run:"
+    say "  apt-get install ${missing[*]}"
+    exit 8
+  fi
+  say "installing ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+fi
+
+venv=build/venv
+stamp="pyarrow $pyarrow_version duckdb $duckdb_version"
+if [ "$(cat $venv/varve-stamp 2>/dev/null)" != "$stamp" ]; then
+  say "making $venv with pyarrow $pyarrow_version"
+  mkdir -p build
+  [ -x $venv/bin/python ] || /usr/bin/python3 -m venv $venv
+  $venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    "pyarrow==$pyarrow_version" "duckdb==$duckdb_version"
+  printf '%s\n' "$stamp" >$venv/varve-stamp
+fi
