@@ -72,6 +72,10 @@ function(varve_test name)
   cmake_parse_arguments(T "ARROW" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${T_SOURCES})
   varve_compile_settings(${name})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})  # for test/support
+  # As the libraries are compiled (-fPIC, not -fPIE), or the precompiled header does not fit.
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${name} PRIVATE -fPIC)
   target_link_libraries(${name} PRIVATE ${T_LIBS} GTest::gtest_main fmt::fmt-header-only
     nlohmann_json::nlohmann_json ISAL::isal Threads::Threads)
   if(T_ARROW)
