@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real disk. Every call is retried when a signal interrupts it, and a short read or write goes
+// on where it stopped. Modes are set by fchmod and chmod: the umask must not open a database to
+// others, nor close it to its owner.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include "base/result.h"
+#include "files/create_directories.h"
+#include "files/file_errors.h"
+#include "files/files.h"
+#include "files/posix_call.h"
+#include "files/posix_lock.h"
+
+namespace varve {
+namespace {
+
+constexpr mode_t kFileMode = 0600;
+constexpr mode_t kFolderMode = 0700;
+
+WallTime ModifiedOf(const struct stat& facts) {
+  return {static_cast<std::int64_t>(facts.st_mtim.tv_sec) * 1'000'000 +
+          facts.st_mtim.tv_nsec / 1000};
+}
+
+FileInfo InfoOf(std::string name, const struct stat& facts) {
+  return {.name = std::move(name),
+          .size = S_ISDIR(facts.st_mode) ? 0 : static_cast<std::uint64_t>(facts.st_size),
+          .modified = ModifiedOf(facts),
+          .is_directory = S_ISDIR(facts.st_mode)};
+}
+
+class PosixFile final : public File {
+ public:
+  PosixFile(Descriptor descriptor, std::string path)
+      : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
+
+  Result<std::uint64_t> ReadAt(std::uint64_t offset, std::uint64_t size, char* into) override {
+    std::uint64_t done = 0;
+    while (done < size) {
+      const auto got = Retry([&] {
+        return ::pread(descriptor_.get(), into + done, size - done,
+                       static_cast<off_t>(offset + done));
+      });
+      if (got < 0) return FailWith("read", path_, errno);
+      if (got == 0) break;
+      done += static_cast<std::uint64_t>(got);
+    }
+    return done;
+  }
+
+  Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
+    while (!bytes.empty()) {
+      const auto put = Retry([&] {
+        return ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      });
+      if (put < 0) return FailWith("write", path_, errno);
+      if (put == 0) return FailWith("write", path_, EIO);
+      offset += static_cast<std::uint64_t>(put);
+      bytes.remove_prefix(static_cast<std::size_t>(put));
+    }
+    return {};
+  }
+
+  Status Sync() override {
+    if (Retry([&] { return ::fdatasync(descriptor_.get()); }) != 0) {
+      return FailWith("sync", path_, errno);
+    }
+    return {};
+  }
+
+  Result<std::uint64_t> Size() override {
+    struct stat facts;
+    if (::fstat(descriptor_.get(), &facts) != 0) return FailWith("size of", path_, errno);
+    return static_cast<std::uint64_t>(facts.st_size);
+  }
+
+  Status Truncate(std::uint64_t size) override {
+    if (Retry([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) != 0) {
+      return FailWith("truncate", path_, errno);
+    }
+    return {};
+  }
+
+  const std::string& path() const override { return path_; }
+
+ private:
+  const Descriptor descriptor_;
+  const std::string path_;
+};
+
+// Opens a file and makes sure that it is no folder: read(2) would only say so later.
+Result<std::unique_ptr<File>> OpenFile(const std::string& path, OpenMode mode) {
+  int flags = O_CLOEXEC | (mode == OpenMode::kRead ? O_RDONLY : O_RDWR);
+  if (mode == OpenMode::kCreate) flags |= O_CREAT | O_EXCL;
+  const std::string_view operation = mode == OpenMode::kCreate ? "create" : "open";
+  Descriptor descriptor(Retry([&] { return ::open(path.c_str(), flags, kFileMode); }));
+  if (!descriptor) return FailWith(operation, path, errno);
+  if (mode == OpenMode::kCreate && ::fchmod(descriptor.get(), kFileMode) != 0) {
+    return FailWith("set the mode of", path, errno);
+  }
+  struct stat facts;
+  if (::fstat(descriptor.get(), &facts) != 0) return FailWith(operation, path, errno);
+  if (S_ISDIR(facts.st_mode)) return FailWith(operation, path, EISDIR);
+  return std::make_unique<PosixFile>(std::move(descriptor), path);
+}
+
+// True when made, false when a folder was there.
+Result<bool> MakeFolder(const std::string& path) {
+  if (::mkdir(path.c_str(), kFolderMode) == 0) {
+    if (::chmod(path.c_str(), kFolderMode) != 0) return FailWith("set the mode of", path, errno);
+    return true;
+  }
+  const int code = errno;
+  struct stat facts;
+  // A read-only file system says EROFS, and a forbidden one EACCES, of folders that exist too.
+  if (::stat(path.c_str(), &facts) == 0) {
+    if (S_ISDIR(facts.st_mode)) return false;
+    return FailWith("make the folder", path, ENOTDIR);
+  }
+  return FailWith("make the folder", path, code);
+}
+
+class FilesOfPosix final : public Files {
+ public:
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    return OpenFile(path, mode);
+  }
+
+  Result<FileInfo> Info(const std::string& path) override {
+    struct stat facts;
+    if (::stat(path.c_str(), &facts) != 0) return FailWith("look at", path, errno);
+    return InfoOf(path.substr(path.rfind('/') + 1), facts);
+  }
+
+  Result<std::vector<FileInfo>> List(const std::string& directory) override {
+    const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(directory.c_str()), ::closedir);
+    if (!folder) return FailWith("list", directory, errno);
+    std::vector<FileInfo> found;
+    for (;;) {
+      errno = 0;
+      const dirent* const entry = ::readdir(folder.get());
+      if (entry == nullptr) break;
+      const std::string name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      struct stat facts;
+      if (::fstatat(::dirfd(folder.get()), name.c_str(), &facts, 0) != 0) {
+        if (errno == ENOENT) continue;  // removed meanwhile
+        return FailWith("look at", JoinPath(directory, name), errno);
+      }
+      found.push_back(InfoOf(name, facts));
+    }
+    if (errno != 0) return FailWith("list", directory, errno);
+    std::ranges::sort(found, {}, &FileInfo::name);
+    return found;
+  }
+
+  Status CreateDirectories(const std::string& directory) override {
+    return CreateDirectoriesWith(directory, MakeFolder, [this](const std::string& folder) {
+      return SyncDirectory(folder);
+    });
+  }
+
+  Status Rename(const std::string& from, const std::string& to) override {
+    if (std::rename(from.c_str(), to.c_str()) != 0) {
+      return FailWith("rename", TwoPaths(from, to), errno);
+    }
+    return {};
+  }
+
+  Status Link(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) != 0) return FailWith("link", TwoPaths(from, to), errno);
+    return {};
+  }
+
+  Status Remove(const std::string& path) override {
+    if (::unlink(path.c_str()) != 0) return FailWith("remove", path, errno);
+    return {};
+  }
+
+  Status SyncDirectory(const std::string& directory) override {
+    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    const Descriptor folder(Retry([&] { return ::open(directory.c_str(), flags); }));
+    if (!folder) return FailWith("sync the folder", directory, errno);
+    if (Retry([&] { return ::fsync(folder.get()); }) != 0) {
+      return FailWith("sync the folder", directory, errno);
+    }
+    return {};
+  }
+
+  Result<std::unique_ptr<FileLock>> Lock(const std::string& path, LockMode mode) override {
+    return TakePosixLock(path, mode);
+  }
+};
+
+}  // namespace
+
+Files* PosixFiles() {
+  static FilesOfPosix files;
+  return &files;
+}
+
+}  // namespace varve
