@@ -41,8 +41,8 @@ struct TableState {
 struct VersionPoint {
   std::uint64_t number = 0;
   CommitNumber commit;
-  WallTime time;
-  std::uint64_t runs = 0;
+  WallTime time;           // when that commit was made
+  std::uint64_t runs = 0;  // totals of all tables in that manifest; rows are versions of rows
   std::uint64_t rows = 0;
   std::uint64_t bytes = 0;
 };
@@ -75,7 +75,9 @@ struct RemoveRunEdit {
   std::uint32_t table_id = 0;
   std::uint64_t run_id = 0;
 };
-// The runs now contain all commits up to `commit`, and the log before `floor` is not needed.
+// The runs now contain all commits up to `commit`, and the log before `floor` is not needed. None of
+// the three positions may go back. When `commit` grows it makes a VersionPoint at `commit_time`;
+// when it stays, `commit_time` is not used.
 struct AdvanceEdit {
   CommitNumber commit;
   WallTime commit_time;
@@ -99,11 +101,18 @@ class Manifest {
 
   // Applies the edits to the current state, in order, and publishes the result as the next object.
   // On return it is durable and state() is new. Conflict: another writer took the number (this one
-  // is fenced). Unavailable: unknown until read back, which Commit itself does: it returns success
-  // if the object is there with these bytes. After an error that leaves the outcome unknown every
-  // later Commit fails too.
+  // is fenced). Invalid: an edit that cannot be applied; nothing was published. Unavailable: unknown
+  // until read back, which Commit itself does: it returns success if the object is there with these
+  // bytes and could be made durable. kNoSpace and kPermission: certainly not published, try again.
+  // kUnknownOutcome: not even that could be learned, and every later Commit fails too; reopen.
   Result<std::shared_ptr<const ManifestState>> Commit(const std::vector<Edit>& edits,
                                                       WallTime now);
+
+  // Makes the object that Open read durable, by putting the same bytes again: a writer that was
+  // killed may have left it under a name that it had not synced yet, and a power cut would then
+  // bring the older state back. Whoever opens to write calls this before it removes anything (log,
+  // objects) that only an older state needs; a successful Commit does as well.
+  Status MakeDurable();
 
   // Reads every manifest object, calls `damage` for each that does not check, and gives the newest
   // state that can be read. For verify.
@@ -112,17 +121,23 @@ class Manifest {
   static Result<std::shared_ptr<const ManifestState>> Verify(ObjectStore* store,
                                                              const DamageSink& damage,
                                                              std::uint64_t* objects);
-  // A description of one object's bytes, line by line, up to the first damage.
+  // A description of one object's bytes, line by line, up to the first damage, which is the error.
   static Status Dump(std::string_view bytes, const std::function<void(std::string_view)>& line);
 
  private:
-  Manifest(ObjectStore* store, std::shared_ptr<const ManifestState> state);
+  Manifest(ObjectStore* store, std::shared_ptr<const ManifestState> state,
+           std::uint32_t newest_crc32c);
   ObjectStore* const store_;
   std::mutex commit_mutex_;
-  bool broken_ = false;  // guarded by commit_mutex_
+  std::string broken_;            // guarded by commit_mutex_: why no Commit can follow; else empty
+  std::uint32_t newest_crc32c_;   // guarded by commit_mutex_: of the newest object's bytes
   mutable std::mutex state_mutex_;
   std::shared_ptr<const ManifestState> state_;  // guarded by state_mutex_
 };
+
+// Invalid unless the name may be a table's: 1 to 128 letters, digits, "_", "-" and ".", not starting
+// with "-" or ".", without "..".
+Status CheckTableName(std::string_view name);
 
 // "manifest/00000000000000000007"
 std::string ManifestName(std::uint64_t number);

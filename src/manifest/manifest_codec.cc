@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "manifest/manifest_codec.h"
+
+#include <charconv>
+#include <utility>
+
+#include <arrow/type.h>
+#include <fmt/format.h>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/result.h"
+#include "manifest/json_line.h"
+#include "manifest/manifest_lines.h"
+#include "manifest/state_editor.h"
+
+namespace varve {
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr std::size_t kNumberDigits = 20;
+
+std::string CrcText(std::uint32_t crc) { return fmt::format("{:08x}", crc); }
+
+std::string ColumnsText(const TableSchema& schema) {
+  std::string out;
+  for (const auto& field : schema.schema()->fields()) {
+    if (!out.empty()) out += ", ";
+    out += field->name() + ' ' + field->type()->ToString();
+    if (!field->nullable()) out += " not null";
+  }
+  return out;
+}
+
+std::string KeyText(const TableSchema& schema) {
+  return fmt::format("{}", fmt::join(schema.key_names(), ", "));
+}
+
+OrderedJson TableLine(const char* kind, std::uint32_t id, const std::string& name,
+                      std::uint32_t schema_id, const TableSchema& schema) {
+  return {{"kind", kind},
+          {"table", id},
+          {"name", name},
+          {"schema_id", schema_id},
+          {"columns", ColumnsText(schema)},
+          {"key", KeyText(schema)},
+          {"schema", ToHex(schema.Serialize())}};
+}
+
+void AddRunObject(const std::string& what, const RunObject& object, OrderedJson* line) {
+  (*line)[what] = object.name;
+  (*line)[what + "_file_bytes"] = object.bytes;
+  (*line)[what + "_rows"] = object.rows;
+  (*line)[what + "_data_bytes"] = object.data_bytes;
+  (*line)[what + "_tail_crc32c"] = CrcText(object.tail_crc32c);
+}
+
+OrderedJson RunLine(const char* kind, const RunMeta& run) {
+  OrderedJson line = {{"kind", kind},
+                      {"run", run.id},
+                      {"table", run.table_id},
+                      {"schema_id", run.schema_id},
+                      {"level", run.level}};
+  AddRunObject("data", run.data, &line);
+  AddRunObject("deletes", run.deletes, &line);
+  line["min_key"] = ToHex(run.min_key);
+  line["max_key"] = ToHex(run.max_key);
+  line["min_commit"] = run.min_commit;
+  line["max_commit"] = run.max_commit;
+  line["distinct_keys"] = run.distinct_keys;
+  return line;
+}
+
+OrderedJson LineOf(const CreateTableEdit& edit) {
+  return TableLine("create_table", edit.id, edit.name, edit.schema_id, *edit.schema);
+}
+OrderedJson LineOf(const AddRunEdit& edit) { return RunLine("add_run", *edit.run); }
+OrderedJson LineOf(const RemoveRunEdit& edit) {
+  return {{"kind", "remove_run"}, {"table", edit.table_id}, {"run", edit.run_id}};
+}
+OrderedJson LineOf(const AdvanceEdit& edit) {
+  return {{"kind", "advance"},
+          {"commit", edit.commit.value},
+          {"commit_time", edit.commit_time.micros},
+          {"floor", edit.floor.value},
+          {"durable", edit.durable.value}};
+}
+
+void WriteState(const ManifestState& state, LineWriter* out) {
+  out->Add(JsonText({{"kind", "state"},
+                     {"commit", state.commit.value},
+                     {"commit_time", state.commit_time.micros},
+                     {"floor", state.log_floor.value},
+                     {"durable", state.log_durable.value},
+                     {"next_table_id", state.next_table_id},
+                     {"next_run_id", state.next_run_id}}));
+  for (const auto& [name, table] : state.tables) {
+    out->Add(JsonText(TableLine("table", table->id, name, table->schema_id, *table->schema)));
+    for (const auto& run : table->runs) out->Add(JsonText(RunLine("run", *run)));
+  }
+  for (const auto& version : state.versions) {
+    out->Add(JsonText({{"kind", "version"},
+                       {"number", version.number},
+                       {"commit", version.commit.value},
+                       {"time", version.time.micros},
+                       {"runs", version.runs},
+                       {"rows", version.rows},
+                       {"bytes", version.bytes}}));
+  }
+}
+
+// Equal states have equal lines.
+std::string StateText(const ManifestState& state) {
+  LineWriter out(state.number);
+  WriteState(state, &out);
+  return out.Take();
+}
+
+Status Agree(const ManifestState& state, const ManifestHeader& header) {
+  if (state.commit == header.commit && state.commit_time == header.commit_time) return {};
+  return Fail(ErrorKind::kCorruption,
+              fmt::format("expected the header to say commit {} of time {}, found {} of {}",
+                          state.commit.value, state.commit_time.micros, header.commit.value,
+                          header.commit_time.micros));
+}
+
+}  // namespace
+
+std::string EncodeManifest(const ManifestState& state, const std::vector<Edit>& edits,
+                           std::uint32_t previous_crc32c, WallTime time) {
+  VARVE_CHECK(state.number > 0);
+  const bool checkpoint = IsCheckpointNumber(state.number);
+  LineWriter out(state.number);
+  out.Add(JsonText({{"kind", "header"},
+                    {"format", kManifestFormat},
+                    {"database", state.database_id},
+                    {"number", state.number},
+                    {"previous", state.number - 1},
+                    {"previous_crc32c", CrcText(previous_crc32c)},
+                    {"commit", state.commit.value},
+                    {"commit_time", state.commit_time.micros},
+                    {"time", time.micros},
+                    {"checkpoint", checkpoint}}));
+  for (const auto& edit : edits) {
+    out.Add(JsonText(std::visit([](const auto& one) { return LineOf(one); }, edit)));
+  }
+  if (checkpoint) WriteState(state, &out);
+  out.Add(JsonText({{"kind", "end"}, {"lines", out.lines() + 1}}));
+  return out.Take();
+}
+
+Result<std::shared_ptr<const ManifestState>> Replay(const ManifestState* before,
+                                                    const ManifestObject& object) {
+  const auto& header = object.header;
+  std::shared_ptr<const ManifestState> after = object.checkpoint;
+  if (before != nullptr) {
+    if (header.number != before->number + 1) {
+      return Fail(ErrorKind::kCorruption, fmt::format("expected number {}, found {}",
+                                                      before->number + 1, header.number));
+    }
+    if (header.database_id != before->database_id) {
+      return Fail(ErrorKind::kCorruption,
+                  fmt::format("expected database {}, found {}: it belongs to another database",
+                              before->database_id, header.database_id));
+    }
+    StateEditor editor(*before);
+    for (const auto& edit : object.edits) VARVE_TRY(AsCorruption(editor.Apply(edit)));
+    auto edited = editor.Finish(header.number);
+    if (after != nullptr && StateText(*after) != StateText(edited)) {
+      return Fail(ErrorKind::kCorruption, "expected the checkpoint to be the state of the object "
+                                          "before it with the edits applied, found another");
+    }
+    after = std::make_shared<const ManifestState>(std::move(edited));
+  }
+  if (after == nullptr) {
+    return Fail(ErrorKind::kCorruption, "expected a checkpoint, found edits only");
+  }
+  VARVE_TRY(Agree(*after, header));
+  return after;
+}
+
+std::optional<std::uint64_t> ManifestNumber(std::string_view name) {
+  if (!name.starts_with(kManifestPrefix)) return std::nullopt;
+  const auto digits = name.substr(kManifestPrefix.size());
+  if (digits.size() != kNumberDigits ||
+      digits.find_first_not_of("0123456789") != std::string_view::npos) {
+    return std::nullopt;
+  }
+  std::uint64_t number = 0;
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  // Too large for 64 bits: a number too, but one that no manifest has.
+  return parsed.ec == std::errc() ? number : UINT64_MAX;
+}
+
+std::string ManifestName(std::uint64_t number) {
+  return fmt::format("{}{:020}", kManifestPrefix, number);
+}
+
+}  // namespace varve

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes of a manifest object, format 1.
+//
+// An object is a list of lines; manifest_lines.h says how each carries its checksum. A line's text
+// is one flat JSON object, UTF-8, without LF. Its member "kind" says what it is; all members of its
+// kind are there and no others. The lines, in this order:
+//
+//   header        once. format: 1; database: 32 hex digits; number: the object's own;
+//                 previous: number - 1; previous_crc32c: of all bytes of that object, 8 hex digits
+//                 (0 and "00000000" in object 1); commit, commit_time: the state's, after the
+//                 edits; time: when this was published; checkpoint: whether "state" follows
+//   the edits, in the order in which they apply:
+//   create_table  table, name, schema_id, columns and key (for people), schema: hex of
+//                 TableSchema::Serialize (the truth)
+//   add_run       run, table, schema_id, level; data, data_file_bytes, data_rows, data_bytes,
+//                 data_tail_crc32c and the same of deletes (RunObject; name "" when there is no
+//                 such object); min_key, max_key: hex; min_commit, max_commit; distinct_keys
+//   remove_run    table, run
+//   advance       commit, commit_time, floor, durable
+//   in a checkpoint, which is object 1 and each whose number divides by kCheckpointEvery, then the
+//   whole state after the edits:
+//   state         commit, commit_time, floor, durable, next_table_id, next_run_id
+//   table         as create_table, by name; each followed by its runs:
+//   run           as add_run, by level, then id
+//   version       number, commit, time, runs, rows, bytes; oldest first
+//   end           once. lines: how many the object has, this one included. No byte follows it.
+//
+// Numbers are decimal; those called time are microseconds since 1970-01-01T00:00:00Z.
+//
+// Valid means: every checksum agrees, with the number that the object's name says; every member has
+// its type; every edit can be applied to the state before (state_editor.h); the header agrees with
+// the state; database and previous_crc32c agree with the object before; and where both are known,
+// the checkpoint equals the state before with the edits applied.
+// A kind or member that is not listed, under right checksums, was written by a newer varve.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "manifest/manifest.h"
+#include "varve/error.h"
+
+namespace varve {
+
+inline constexpr std::uint64_t kManifestFormat = 1;
+inline constexpr std::string_view kManifestPrefix = "manifest/";
+inline constexpr std::uint64_t kManifestBytesMax = 256u << 20;  // larger objects are refused
+
+struct ManifestHeader {
+  std::string database_id;
+  std::uint64_t number = 0;
+  std::uint32_t previous_crc32c = 0;
+  CommitNumber commit;
+  WallTime commit_time;
+  WallTime time;
+  bool checkpoint = false;
+};
+
+struct ManifestObject {
+  ManifestHeader header;
+  std::vector<Edit> edits;
+  std::shared_ptr<const ManifestState> checkpoint;  // null when the header says there is none
+};
+
+constexpr bool IsCheckpointNumber(std::uint64_t number) {
+  return number == 1 || number % kCheckpointEvery == 0;
+}
+
+// The object that brings a database to `state`; with all of `state` when it is a checkpoint.
+std::string EncodeManifest(const ManifestState& state, const std::vector<Edit>& edits,
+                           std::uint32_t previous_crc32c, WallTime time);
+
+// All checks that the object alone allows. `number` is what its name says. Corruption names line
+// and offset, expected and found; Invalid/kUnsupportedFormat for what a newer varve wrote. After
+// an error `*offset`, when given, is where the bad line starts.
+Result<ManifestObject> DecodeManifest(std::string_view bytes, std::uint64_t number,
+                                      std::uint64_t* offset = nullptr);
+
+// The state after `object`, with all checks that need the state `before`. Where `before` is null
+// the object must be a checkpoint. Corruption says expected and found.
+Result<std::shared_ptr<const ManifestState>> Replay(const ManifestState* before,
+                                                    const ManifestObject& object);
+
+// An edit or state line that is impossible after what came before is no use error when it was read:
+// the bytes cannot be trusted. Passes kUnsupportedFormat on; any other error becomes Corruption.
+Status AsCorruption(Status status);
+// Invalid unless 32 lower-case hexadecimal digits.
+Status CheckDatabaseId(std::string_view id);
+
+// For people: the line's members as name=value. Of bytes that are not a sound line: as they are.
+std::string DescribeLine(std::string_view text);
+// The number that a header line's text says; nothing when it says none.
+std::optional<std::uint64_t> HeaderNumber(std::string_view text);
+// The number in an object's name; nothing for names that are not manifest/<20 digits>.
+std::optional<std::uint64_t> ManifestNumber(std::string_view name);
+
+}  // namespace varve

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes to ManifestObject. Lines come checked (manifest_lines.h) and flat (json_line.h); here their
+// order, their kinds and what they say are.
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/result.h"
+#include "manifest/json_line.h"
+#include "manifest/manifest_codec.h"
+#include "manifest/manifest_lines.h"
+#include "manifest/state_editor.h"
+
+namespace varve {
+namespace {
+
+constexpr std::size_t kDatabaseIdDigits = 32;
+
+Result<std::shared_ptr<const TableSchema>> ReadSchema(const std::string& bytes) {
+  auto schema = TableSchema::Parse(bytes);
+  if (!schema) return std::unexpected(schema.error().Within("member \"schema\""));
+  return schema;
+}
+
+Result<CreateTableEdit> ReadTable(JsonLine* line) {
+  CreateTableEdit edit;
+  std::string columns, key, schema;
+  line->Take("table", &edit.id);
+  line->Take("name", &edit.name);
+  line->Take("schema_id", &edit.schema_id);
+  line->Take("columns", &columns);
+  line->Take("key", &key);
+  line->TakeHex("schema", &schema);
+  VARVE_TRY(line->Finish());
+  VARVE_ASSIGN(edit.schema, ReadSchema(schema));
+  return edit;
+}
+
+void TakeRunObject(const std::string& what, JsonLine* line, RunObject* object) {
+  line->Take(what.c_str(), &object->name);
+  line->Take((what + "_file_bytes").c_str(), &object->bytes);
+  line->Take((what + "_rows").c_str(), &object->rows);
+  line->Take((what + "_data_bytes").c_str(), &object->data_bytes);
+  line->TakeCrc((what + "_tail_crc32c").c_str(), &object->tail_crc32c);
+}
+
+Result<AddRunEdit> ReadRun(JsonLine* line) {
+  RunMeta run;
+  line->Take("run", &run.id);
+  line->Take("table", &run.table_id);
+  line->Take("schema_id", &run.schema_id);
+  line->Take("level", &run.level);
+  TakeRunObject("data", line, &run.data);
+  TakeRunObject("deletes", line, &run.deletes);
+  line->TakeHex("min_key", &run.min_key);
+  line->TakeHex("max_key", &run.max_key);
+  line->Take("min_commit", &run.min_commit);
+  line->Take("max_commit", &run.max_commit);
+  line->Take("distinct_keys", &run.distinct_keys);
+  VARVE_TRY(line->Finish());
+  return AddRunEdit{std::make_shared<const RunMeta>(std::move(run))};
+}
+
+Result<VersionPoint> ReadVersion(JsonLine* line) {
+  VersionPoint version;
+  line->Take("number", &version.number);
+  line->Take("commit", &version.commit.value);
+  line->Take("time", &version.time.micros);
+  line->Take("runs", &version.runs);
+  line->Take("rows", &version.rows);
+  line->Take("bytes", &version.bytes);
+  VARVE_TRY(line->Finish());
+  return version;
+}
+
+// Reads one object, line by line.
+class Decoder {
+ public:
+  Decoder(std::string_view bytes, std::uint64_t number) : lines_(bytes, number), number_(number) {}
+
+  Result<ManifestObject> Decode() {
+    auto status = DecodeLines();
+    if (!status) {
+      return std::unexpected(
+          status.error().Within(fmt::format("line {}, offset {}", line(), offset())));
+    }
+    return std::move(object_);
+  }
+  std::uint64_t line() const { return lines_.line(); }
+  std::uint64_t offset() const { return lines_.offset(); }
+
+ private:
+  Status DecodeLines() {
+    while (!ended_) {
+      if (lines_.done()) {
+        return Fail(ErrorKind::kCorruption,
+                    fmt::format("expected a line \"end\" after this one, found the end of the "
+                                "object after {} lines",
+                                lines_.line()));
+      }
+      VARVE_ASSIGN(const auto text, lines_.Next());
+      VARVE_ASSIGN(auto line, JsonLine::Parse(text));
+      VARVE_TRY(lines_.line() == 1 ? Header(&line) : Line(&line));
+    }
+    if (!lines_.done()) {
+      return Fail(ErrorKind::kCorruption, "expected nothing after the line \"end\", found more");
+    }
+    return {};
+  }
+
+  Status Header(JsonLine* line) {
+    if (line->kind() != "header") {
+      return Fail(ErrorKind::kCorruption, "expected the line \"header\", found \"" + line->kind() +
+                                              "\"");
+    }
+    std::uint64_t format = 0;
+    line->Take("format", &format);
+    if (format > kManifestFormat) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("format {}: this varve reads up to format {}; open the database with "
+                              "a newer varve",
+                              format, kManifestFormat),
+                  ErrorReason::kUnsupportedFormat);
+    }
+    auto& header = object_.header;
+    std::uint64_t previous = 0;
+    line->Take("database", &header.database_id);
+    line->Take("number", &header.number);
+    line->Take("previous", &previous);
+    line->TakeCrc("previous_crc32c", &header.previous_crc32c);
+    line->Take("commit", &header.commit.value);
+    line->Take("commit_time", &header.commit_time.micros);
+    line->Take("time", &header.time.micros);
+    line->Take("checkpoint", &header.checkpoint);
+    VARVE_TRY(line->Finish());
+    if (header.number != number_ || previous != number_ - 1 || format == 0) {
+      return Fail(ErrorKind::kCorruption,
+                  fmt::format("expected format 1, number {}, previous {}, found format {}, number "
+                              "{}, previous {}",
+                              number_, number_ - 1, format, header.number, previous));
+    }
+    if (number_ == 1 && (!header.checkpoint || header.previous_crc32c != 0)) {
+      return Fail(ErrorKind::kCorruption, "expected object 1 to be a checkpoint with nothing before "
+                                          "it, found something else");
+    }
+    return AsCorruption(CheckDatabaseId(header.database_id));
+  }
+
+  Status Line(JsonLine* line) {
+    const auto& kind = line->kind();
+    if (kind == "end") return End(line);
+    if (state_seen_) {
+      if (kind == "table" || kind == "run") return StateLine(line);
+      if (kind == "version") return Version(line);
+    } else {
+      if (kind == "state" && object_.header.checkpoint) return State(line);
+      if (kind == "create_table" || kind == "add_run" || kind == "remove_run" ||
+          kind == "advance") {
+        return EditLine(line);
+      }
+    }
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("this varve does not know a line \"{}\" at this place: a newer varve "
+                            "wrote it; open the database with that one",
+                            kind),
+                ErrorReason::kUnsupportedFormat);
+  }
+
+  Status EditLine(JsonLine* line) {
+    if (line->kind() == "create_table") {
+      VARVE_ASSIGN(auto edit, ReadTable(line));
+      object_.edits.emplace_back(std::move(edit));
+    } else if (line->kind() == "add_run") {
+      VARVE_ASSIGN(auto edit, ReadRun(line));
+      object_.edits.emplace_back(std::move(edit));
+    } else if (line->kind() == "remove_run") {
+      RemoveRunEdit edit;
+      line->Take("table", &edit.table_id);
+      line->Take("run", &edit.run_id);
+      VARVE_TRY(line->Finish());
+      object_.edits.emplace_back(edit);
+    } else {
+      AdvanceEdit edit;
+      line->Take("commit", &edit.commit.value);
+      line->Take("commit_time", &edit.commit_time.micros);
+      line->Take("floor", &edit.floor.value);
+      line->Take("durable", &edit.durable.value);
+      VARVE_TRY(line->Finish());
+      object_.edits.emplace_back(edit);
+    }
+    return {};
+  }
+
+  Status State(JsonLine* line) {
+    line->Take("commit", &head_.commit.value);
+    line->Take("commit_time", &head_.commit_time.micros);
+    line->Take("floor", &head_.log_floor.value);
+    line->Take("durable", &head_.log_durable.value);
+    line->Take("next_table_id", &head_.next_table_id);
+    line->Take("next_run_id", &head_.next_run_id);
+    state_seen_ = true;
+    return line->Finish();
+  }
+
+  // Only the order that the writer gives is taken: with any other, loading could cost n^2.
+  Status StateLine(JsonLine* line) {
+    if (line->kind() == "table") {
+      VARVE_ASSIGN(auto table, ReadTable(line));
+      if (table_ && table.name <= table_->name) return OutOfOrder("tables by name");
+      table_ = table;
+      run_ = nullptr;
+      return AsCorruption(editor_.Apply(std::move(table)));
+    }
+    VARVE_ASSIGN(auto run, ReadRun(line));
+    const auto place = [](const RunMeta& meta) { return std::pair(meta.level, meta.id); };
+    if (!table_ || run.run->table_id != table_->id ||
+        (run_ != nullptr && place(*run.run) <= place(*run_))) {
+      return OutOfOrder("a table's runs after it, by level and id");
+    }
+    run_ = run.run;
+    return AsCorruption(editor_.Apply(std::move(run)));
+  }
+
+  Status Version(JsonLine* line) {
+    VARVE_ASSIGN(const auto version, ReadVersion(line));
+    const auto& last = head_.versions.empty() ? VersionPoint{} : head_.versions.back();
+    if (version.commit <= last.commit || version.number < last.number ||
+        version.number > number_ || version.commit > head_.commit) {
+      return OutOfOrder("versions by commit, none after the state's");
+    }
+    head_.versions.push_back(version);
+    return {};
+  }
+
+  Status End(JsonLine* line) {
+    std::uint64_t count = 0;
+    line->Take("lines", &count);
+    VARVE_TRY(line->Finish());
+    if (count != lines_.line() || object_.header.checkpoint != state_seen_) {
+      return Fail(ErrorKind::kCorruption,
+                  fmt::format("expected {} lines and {} state, found {} lines and {}", count,
+                              object_.header.checkpoint ? "a" : "no", lines_.line(),
+                              state_seen_ ? "one" : "none"));
+    }
+    ended_ = true;
+    return state_seen_ ? FinishState() : Status();
+  }
+
+  Status FinishState() {
+    ManifestState state = editor_.Finish(number_);
+    if (head_.next_table_id < state.next_table_id || head_.next_run_id < state.next_run_id ||
+        head_.next_table_id > kTableIdMax + 1 || head_.next_run_id > kRunIdMax + 1) {
+      return Fail(ErrorKind::kCorruption,
+                  fmt::format("expected next ids from {} (table) and {} (run), found {} and {}",
+                              state.next_table_id, state.next_run_id, head_.next_table_id,
+                              head_.next_run_id));
+    }
+    const auto newest = head_.versions.empty() ? CommitNumber{} : head_.versions.back().commit;
+    if (newest != head_.commit) {
+      return Fail(ErrorKind::kCorruption,
+                  fmt::format("expected the newest version to be commit {}, found {}",
+                              head_.commit.value, newest.value));
+    }
+    state.database_id = object_.header.database_id;
+    state.commit = head_.commit;
+    state.commit_time = head_.commit_time;
+    state.log_floor = head_.log_floor;
+    state.log_durable = head_.log_durable;
+    state.next_table_id = head_.next_table_id;
+    state.next_run_id = head_.next_run_id;
+    state.versions = std::move(head_.versions);
+    object_.checkpoint = std::make_shared<const ManifestState>(std::move(state));
+    return {};
+  }
+
+  static Status OutOfOrder(std::string_view expected) {
+    return Fail(ErrorKind::kCorruption, fmt::format("expected {}, found another order", expected));
+  }
+
+  LineReader lines_;
+  const std::uint64_t number_;
+  ManifestObject object_;
+  bool state_seen_ = false;
+  bool ended_ = false;
+  ManifestState head_;                     // of the checkpoint: all but the tables
+  StateEditor editor_{ManifestState{}};    // of the checkpoint: the tables
+  std::optional<CreateTableEdit> table_;   // last "table"
+  std::shared_ptr<const RunMeta> run_;     // last "run" of it
+};
+
+}  // namespace
+
+Status CheckDatabaseId(std::string_view id) {
+  const bool sound = id.size() == kDatabaseIdDigits &&
+                     id.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  if (sound) return {};
+  return Fail(ErrorKind::kInvalid,
+              "expected a database id of 32 lower-case hexadecimal digits, found another");
+}
+
+Status AsCorruption(Status status) {
+  if (status || status.error().reason() == ErrorReason::kUnsupportedFormat) return status;
+  return Fail(ErrorKind::kCorruption, status.error().message());
+}
+
+Result<ManifestObject> DecodeManifest(std::string_view bytes, std::uint64_t number,
+                                      std::uint64_t* offset) {
+  if (number == 0 || number > kManifestNumberMax) {
+    if (offset != nullptr) *offset = 0;
+    return Fail(ErrorKind::kCorruption,
+                fmt::format("expected a manifest number from 1 to {}, found {}",
+                            kManifestNumberMax, number));
+  }
+  Decoder decoder(bytes, number);
+  auto object = decoder.Decode();
+  if (!object && offset != nullptr) *offset = decoder.offset();
+  return object;
+}
+
+std::string DescribeLine(std::string_view text) {
+  auto line = JsonLine::Parse(text);
+  return line ? line->Describe() : std::string(text);
+}
+
+std::optional<std::uint64_t> HeaderNumber(std::string_view text) {
+  auto line = JsonLine::Parse(text);
+  if (!line || line->kind() != "header") return std::nullopt;
+  std::uint64_t number = 0;
+  line->Take("number", &number);
+  if (number == 0) return std::nullopt;
+  return number;
+}
+
+}  // namespace varve

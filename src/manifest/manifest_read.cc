@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "manifest/manifest_read.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/crc32c.h"
+#include "base/result.h"
+
+namespace varve {
+namespace {
+
+constexpr std::string_view kNextStep =
+    "; nothing was changed; restore the object from a copy, and run verify to see all damage";
+
+Error Named(ObjectStore* store, const std::string& name, const Error& error) {
+  const auto step = error.kind() == ErrorKind::kCorruption ? kNextStep : std::string_view();
+  return Error(error.kind(),
+               fmt::format("{}: {}{}", store->Describe(name), error.message(), step),
+               error.reason());
+}
+
+}  // namespace
+
+Result<std::vector<ListedManifest>> ListManifests(ObjectStore* store) {
+  VARVE_ASSIGN(auto infos, store->List(std::string(kManifestPrefix)));
+  std::vector<ListedManifest> listed;
+  for (auto& info : infos) {
+    if (const auto number = ManifestNumber(info.name)) listed.push_back({*number, std::move(info)});
+  }
+  return listed;
+}
+
+Result<StoredManifest> ReadManifest(ObjectStore* store, const ListedManifest& listed,
+                                    std::uint64_t* offset) {
+  if (offset != nullptr) *offset = 0;
+  const auto& name = listed.info.name;
+  if (listed.info.size > kManifestBytesMax) {
+    const Error error(ErrorKind::kCorruption, fmt::format("expected at most {} bytes, found {}",
+                                                          kManifestBytesMax, listed.info.size));
+    return std::unexpected(Named(store, name, error));
+  }
+  auto bytes = store->Get(name);
+  if (!bytes && bytes.error().kind() == ErrorKind::kNotFound) {
+    const Error error(ErrorKind::kCorruption, "expected the object that was listed, found none");
+    return std::unexpected(Named(store, name, error));
+  }
+  if (!bytes) return std::unexpected(std::move(bytes).error());
+  auto object = DecodeManifest(*bytes, listed.number, offset);
+  if (!object) return std::unexpected(Named(store, name, object.error()));
+  return StoredManifest{listed.number, Crc32c(*bytes), *std::move(object)};
+}
+
+Result<std::shared_ptr<const ManifestState>> Continue(ObjectStore* store,
+                                                      const ManifestState* before,
+                                                      std::uint32_t before_crc32c,
+                                                      const StoredManifest& next) {
+  const auto name = ManifestName(next.number);
+  const auto expected = next.object.header.previous_crc32c;
+  if (before != nullptr && expected != before_crc32c) {
+    const Error error(ErrorKind::kCorruption,
+                      fmt::format("expected object {} before it to have checksum {:08x}, found "
+                                  "{:08x}: one of the two is not of this history",
+                                  next.number - 1, expected, before_crc32c));
+    return std::unexpected(Named(store, name, error));
+  }
+  auto state = Replay(before, next.object);
+  if (!state) return std::unexpected(Named(store, name, state.error()));
+  return state;
+}
+
+Error MissingManifest(ObjectStore* store, std::uint64_t number) {
+  return Named(store, ManifestName(number),
+               Error(ErrorKind::kCorruption,
+                     "expected this object, which later ones build on, found none"));
+}
+
+}  // namespace varve

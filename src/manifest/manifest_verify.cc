@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Verify and Dump: looking at manifests without trusting or changing them.
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/result.h"
+#include "manifest/manifest.h"
+#include "manifest/manifest_codec.h"
+#include "manifest/manifest_lines.h"
+#include "manifest/manifest_read.h"
+
+namespace varve {
+namespace {
+
+bool IsDamage(const Error& error) {
+  return error.kind() == ErrorKind::kCorruption ||
+         error.reason() == ErrorReason::kUnsupportedFormat;
+}
+
+// Follows the history object by object. After damage it goes on from the next checkpoint.
+class Walk {
+ public:
+  Walk(ObjectStore* store, const Manifest::DamageSink& damage) : store_(store), damage_(damage) {}
+
+  Status Visit(const ListedManifest& listed) {
+    Follow(listed);
+    std::uint64_t offset = 0;
+    auto object = ReadManifest(store_, listed, &offset);
+    if (!object) return Damaged(listed, offset, object.error());
+    if (!continuous_ && object->object.checkpoint == nullptr) return {};  // cannot be checked
+    const auto* before = continuous_ ? state_.get() : nullptr;
+    auto state = Continue(store_, before, crc32c_, *object);
+    if (!state) return Damaged(listed, 0, state.error());
+    state_ = *std::move(state);
+    crc32c_ = object->crc32c;
+    continuous_ = true;
+    return {};
+  }
+
+  std::shared_ptr<const ManifestState> state() const { return state_; }
+
+ private:
+  // Reports what is missing between the object before and this one. Before the first object
+  // nothing is missing when it is a checkpoint: older ones may have been retired.
+  void Follow(const ListedManifest& listed) {
+    const bool first = last_number_ == 0;
+    const bool gap = first ? !IsCheckpointNumber(listed.number)
+                           : listed.number != last_number_ + 1;
+    if (gap) {
+      const auto missing = listed.number - 1;
+      damage_(ManifestName(missing), 0, MissingManifest(store_, missing).message());
+      continuous_ = false;
+    }
+    last_number_ = listed.number;
+  }
+
+  Status Damaged(const ListedManifest& listed, std::uint64_t offset, const Error& error) {
+    continuous_ = false;
+    if (!IsDamage(error)) return std::unexpected(error);
+    damage_(listed.info.name, offset, error.message());
+    return {};
+  }
+
+  ObjectStore* const store_;
+  const Manifest::DamageSink& damage_;
+  std::shared_ptr<const ManifestState> state_;  // the newest that could be read
+  std::uint32_t crc32c_ = 0;                    // of the object that made state_
+  std::uint64_t last_number_ = 0;
+  bool continuous_ = false;  // state_ is that of object last_number_
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const ManifestState>> Manifest::Verify(ObjectStore* store,
+                                                              const DamageSink& damage,
+                                                              std::uint64_t* objects) {
+  VARVE_ASSIGN(const auto listed, ListManifests(store));
+  *objects = listed.size();
+  const auto folder = store->Describe(std::string(kManifestPrefix));
+  if (listed.empty()) return Fail(ErrorKind::kNotFound, folder + ": there is no manifest");
+  Walk walk(store, damage);
+  for (const auto& object : listed) VARVE_TRY(walk.Visit(object));
+  if (walk.state() == nullptr) {
+    return Fail(ErrorKind::kCorruption,
+                fmt::format("{}: expected a state that can be read, found none in {} objects; "
+                            "restore them from a copy",
+                            folder, listed.size()));
+  }
+  return walk.state();
+}
+
+Status Manifest::Dump(std::string_view bytes, const std::function<void(std::string_view)>& line) {
+  const auto number = HeaderNumber(LineReader::FirstText(bytes));
+  if (!number) {
+    return Fail(ErrorKind::kCorruption,
+                "line 1, offset 0: expected the line \"header\" of a manifest, found another");
+  }
+  LineReader lines(bytes, *number);
+  while (!lines.done()) {
+    const auto text = lines.Next();
+    if (!text) break;  // DecodeManifest below says it better
+    line(DescribeLine(*text));
+  }
+  if (auto object = DecodeManifest(bytes, *number); !object) {
+    return std::unexpected(std::move(object).error());
+  }
+  return {};
+}
+
+}  // namespace varve

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "manifest/state_editor.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "base/result.h"
+
+namespace varve {
+namespace {
+
+constexpr std::size_t kTableNameBytesMax = 128;
+constexpr std::size_t kObjectNameBytesMax = 1024;
+
+bool IsNameByte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-' || c == '.';
+}
+
+// The grammar of files/object_store.h, without empty parts.
+bool IsObjectName(std::string_view name) {
+  if (name.empty() || name.size() > kObjectNameBytesMax || name.front() == '/' ||
+      name.back() == '/' || name.find("..") != std::string_view::npos ||
+      name.find("//") != std::string_view::npos) {
+    return false;
+  }
+  return std::ranges::all_of(name, [](char c) { return IsNameByte(c) || c == '/'; });
+}
+
+Status CheckRunObject(const RunObject& object, std::string_view what) {
+  if (object.name.empty()) {
+    if (object.bytes == 0 && object.rows == 0 && object.data_bytes == 0) return {};
+    return Fail(ErrorKind::kInvalid, fmt::format("its {} object has a size but no name", what));
+  }
+  if (!IsObjectName(object.name)) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("\"{}\" is no name for its {} object: expected letters, digits, "
+                            "\"._-\" and \"/\", no \"..\"",
+                            object.name, what));
+  }
+  constexpr std::uint64_t kMax = UINT64_MAX / 4;  // so that totals of two objects cannot overflow
+  if (object.rows == 0 || object.rows > kMax || object.bytes > kMax ||
+      object.data_bytes > object.bytes) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("its {} object {} has {} rows, and {} bytes of row groups in a file of "
+                            "{}: expected at least one row, and not more bytes than the file has",
+                            what, object.name, object.rows, object.data_bytes, object.bytes));
+  }
+  return {};
+}
+
+Status CheckRun(const RunMeta& run) {
+  if (run.id == 0 || run.id > kRunIdMax) {
+    return Fail(ErrorKind::kInvalid, fmt::format("expected an id from 1 to {}", kRunIdMax));
+  }
+  if (run.level > kLevelMax) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("level {}: expected at most {}", run.level, kLevelMax));
+  }
+  VARVE_TRY(CheckRunObject(run.data, "data"));
+  VARVE_TRY(CheckRunObject(run.deletes, "deletes"));
+  if (run.data.name.empty() && run.deletes.name.empty()) {
+    return Fail(ErrorKind::kInvalid, "it has neither a data nor a deletes object");
+  }
+  if (run.min_key > run.max_key) {
+    return Fail(ErrorKind::kInvalid, "its smallest key is greater than its largest");
+  }
+  if (run.min_commit == 0 || run.min_commit > run.max_commit) {
+    return Fail(ErrorKind::kInvalid, fmt::format("commits {} to {}: expected 1 <= first <= last",
+                                                 run.min_commit, run.max_commit));
+  }
+  return {};
+}
+
+bool InOrder(const std::shared_ptr<const RunMeta>& a, const std::shared_ptr<const RunMeta>& b) {
+  return std::tie(a->level, a->id) < std::tie(b->level, b->id);
+}
+
+}  // namespace
+
+Status CheckTableName(std::string_view name) {
+  const bool sound = !name.empty() && name.size() <= kTableNameBytesMax && name.front() != '.' &&
+                     name.front() != '-' && name.find("..") == std::string_view::npos &&
+                     std::ranges::all_of(name, IsNameByte);
+  if (sound) return {};
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("\"{}\" is no table name: expected 1 to {} letters, digits, \"_\", \"-\" "
+                          "and \".\", not starting with \"-\" or \".\", without \"..\"",
+                          name.substr(0, kTableNameBytesMax), kTableNameBytesMax));
+}
+
+Status StateEditor::Apply(const Edit& edit) {
+  if (const auto* create = std::get_if<CreateTableEdit>(&edit)) return Create(*create);
+  if (const auto* add = std::get_if<AddRunEdit>(&edit)) return Add(*add);
+  if (const auto* remove = std::get_if<RemoveRunEdit>(&edit)) return Remove(*remove);
+  return Advance(std::get<AdvanceEdit>(edit));
+}
+
+Status StateEditor::Create(const CreateTableEdit& edit) {
+  VARVE_TRY(CheckTableName(edit.name));
+  if (state_.tables.contains(edit.name)) {
+    return Fail(ErrorKind::kConflict,
+                fmt::format("table {} exists already; use it, or choose another name", edit.name),
+                ErrorReason::kAlreadyExists);
+  }
+  if (edit.id == 0 || edit.id > kTableIdMax || state_.FindTable(edit.id) != nullptr) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("table {} cannot have id {}: expected an unused one from 1 to {}, for "
+                            "example {}",
+                            edit.name, edit.id, kTableIdMax, state_.next_table_id));
+  }
+  if (edit.schema == nullptr) {
+    return Fail(ErrorKind::kInvalid, fmt::format("table {} has no schema", edit.name));
+  }
+  auto table = std::make_shared<TableState>();
+  table->id = edit.id;
+  table->name = edit.name;
+  table->schema_id = edit.schema_id;
+  table->schema = edit.schema;
+  own_[edit.id] = table.get();
+  state_.tables.emplace(edit.name, std::move(table));
+  state_.next_table_id = std::max(state_.next_table_id, edit.id + 1);
+  return {};
+}
+
+Status StateEditor::Add(const AddRunEdit& edit) {
+  if (edit.run == nullptr) return Fail(ErrorKind::kInvalid, "an edit adds a run that is null");
+  const RunMeta& run = *edit.run;
+  const auto context = [&run] { return fmt::format("run {} of table {}", run.id, run.table_id); };
+  if (auto status = CheckRun(run); !status) {
+    return std::unexpected(status.error().Within(context()));
+  }
+  TableState* table = Mutable(run.table_id);
+  if (table == nullptr) {
+    return Fail(ErrorKind::kInvalid, context() + ": there is no table with this id");
+  }
+  if (run.schema_id != table->schema_id) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{}: expected schema {}, found {}", context(), table->schema_id,
+                            run.schema_id));
+  }
+  if (HasRun(run.id)) {
+    return Fail(ErrorKind::kInvalid, context() + ": a run with this id is there already");
+  }
+  auto& runs = table->runs;
+  runs.insert(std::ranges::upper_bound(runs, edit.run, InOrder), edit.run);
+  if (have_run_ids_) run_ids_.insert(run.id);
+  state_.next_run_id = std::max(state_.next_run_id, run.id + 1);
+  return {};
+}
+
+Status StateEditor::Remove(const RemoveRunEdit& edit) {
+  TableState* table = Mutable(edit.table_id);
+  if (table != nullptr) {
+    const auto at = std::ranges::find(table->runs, edit.run_id,
+                                      [](const auto& run) { return run->id; });
+    if (at != table->runs.end()) {
+      table->runs.erase(at);
+      run_ids_.erase(edit.run_id);
+      return {};
+    }
+  }
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("run {} of table {} cannot be removed: it is not there", edit.run_id,
+                          edit.table_id));
+}
+
+Status StateEditor::Advance(const AdvanceEdit& edit) {
+  const auto back = [](std::string_view what, std::uint64_t from, std::uint64_t to) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("the {} cannot go back from {} to {}", what, from, to));
+  };
+  if (edit.commit < state_.commit) {
+    return back("commit", state_.commit.value, edit.commit.value);
+  }
+  if (edit.floor < state_.log_floor) {
+    return back("log floor", state_.log_floor.value, edit.floor.value);
+  }
+  if (edit.durable < state_.log_durable) {
+    return back("durable position of the log", state_.log_durable.value, edit.durable.value);
+  }
+  if (edit.commit > state_.commit) {
+    state_.versions.push_back({.commit = edit.commit, .time = edit.commit_time});
+    ++new_versions_;
+    state_.commit_time = edit.commit_time;
+  }
+  state_.commit = edit.commit;
+  state_.log_floor = edit.floor;
+  state_.log_durable = edit.durable;
+  return {};
+}
+
+TableState* StateEditor::Mutable(std::uint32_t table_id) {
+  if (const auto at = own_.find(table_id); at != own_.end()) return at->second;
+  const TableState* table = state_.FindTable(table_id);
+  if (table == nullptr) return nullptr;
+  auto copy = std::make_shared<TableState>(*table);
+  TableState* const own = own_[table_id] = copy.get();
+  state_.tables[own->name] = std::move(copy);
+  return own;
+}
+
+// Ids from next_run_id on are new, which is nearly always so; only else all are gathered once.
+bool StateEditor::HasRun(std::uint64_t run_id) {
+  if (run_id >= state_.next_run_id) return false;
+  if (!have_run_ids_) {
+    for (const auto& [name, table] : state_.tables) {
+      for (const auto& run : table->runs) run_ids_.insert(run->id);
+    }
+    have_run_ids_ = true;
+  }
+  return run_ids_.contains(run_id);
+}
+
+ManifestState StateEditor::Finish(std::uint64_t number) {
+  VARVE_CHECK(number > state_.number && number <= kManifestNumberMax);
+  state_.number = number;
+  if (new_versions_ > 0) {
+    VersionPoint totals;
+    for (const auto& [name, table] : state_.tables) {
+      totals.runs += table->runs.size();
+      for (const auto& run : table->runs) {
+        totals.rows += run->data.rows + run->deletes.rows;
+        totals.bytes += run->data.bytes + run->deletes.bytes;
+      }
+    }
+    for (auto at = state_.versions.end() - static_cast<std::ptrdiff_t>(new_versions_);
+         at != state_.versions.end(); ++at) {
+      at->number = number;
+      at->runs = totals.runs;
+      at->rows = totals.rows;
+      at->bytes = totals.bytes;
+    }
+  }
+  own_.clear();
+  new_versions_ = 0;
+  return std::move(state_);
+}
+
+}  // namespace varve

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// StateEditor: the one place where edits change a manifest's state, for the writer that publishes
+// them and for the reader that replays them; so the two cannot disagree.
+//
+// Invariants of a state, kept by Apply and therefore true of every state:
+//   each table's id and name are its own; 1 <= id < next_table_id
+//   each run's id is its own in the database; 1 <= id < next_run_id; its table and schema exist
+//   a table's runs are ordered by (level, id)
+//   commit, log_floor and log_durable never go back
+//   versions have growing commits and numbers
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string_view>
+#include <unordered_set>
+
+#include "manifest/manifest.h"
+#include "varve/error.h"
+
+namespace varve {
+
+// Bounds that leave room to count on from anything that was read.
+inline constexpr std::uint64_t kManifestNumberMax = UINT64_MAX / 2;
+inline constexpr std::uint64_t kRunIdMax = UINT64_MAX / 2;
+inline constexpr std::uint32_t kTableIdMax = UINT32_MAX / 2;
+inline constexpr std::uint32_t kLevelMax = 63;
+
+// Not thread-safe. `base` need not outlive it.
+class StateEditor {
+ public:
+  explicit StateEditor(const ManifestState& base) : state_(base) {}
+
+  // Invalid says which edit cannot be applied and why; Conflict/kAlreadyExists for the name of a
+  // table that is there. After an error the editor is of no use.
+  Status Apply(const Edit& edit);
+
+  // The result, as manifest `number`. Version points added by the edits get their totals here, so
+  // that they do not depend on the order of the edits. The editor is empty afterwards.
+  ManifestState Finish(std::uint64_t number);
+
+ private:
+  Status Create(const CreateTableEdit& edit);
+  Status Add(const AddRunEdit& edit);
+  Status Remove(const RemoveRunEdit& edit);
+  Status Advance(const AdvanceEdit& edit);
+  TableState* Mutable(std::uint32_t table_id);
+  bool HasRun(std::uint64_t run_id);
+
+  ManifestState state_;
+  std::map<std::uint32_t, TableState*> own_;  // tables that this editor copied or made
+  std::unordered_set<std::uint64_t> run_ids_; // all runs of state_, once have_run_ids_
+  bool have_run_ids_ = false;
+  std::size_t new_versions_ = 0;
+};
+
+}  // namespace varve
