@@ -71,8 +71,13 @@ class ObjectStore {
 // Objects as files below `root`. A put writes a temporary file in root/tmp, syncs it, gives it its
 // name by rename or, if-absent, by link(2), and syncs the folder. Over MemoryFiles it is the
 // in-memory store; over a SimulatedDisk it can crash. `random` names the temporary files.
-// Opening changes nothing; folders are made at the first put. RemoveLeftovers clears root/tmp.
+// Opening changes nothing; folders are made at the first put. The root's "tmp/" holds no objects,
+// and a name cannot be both an object and the folder of others. `files` and `random` outlive it.
 std::unique_ptr<ObjectStore> NewFolderStore(Files* files, std::string root, Random* random);
+
+// What a writer does before it trusts a folder that an earlier process may have left in the middle
+// of a put: clears root/tmp, and syncs every folder, so that the names it sees are durable and not
+// only visible. Nobody else may be putting meanwhile. Fine if `root` is missing.
 Status RemoveLeftovers(Files* files, const std::string& root);
 
 }  // namespace varve
