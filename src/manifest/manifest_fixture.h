@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests: the verbs of a manifest's life.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <arrow/type.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "manifest/manifest.h"
+#include "manifest/scripted_store.h"
+#include "test/support/seed.h"
+
+namespace varve::testing {
+
+inline const std::string kDatabase = "00112233445566778899aabbccddeeff";
+
+inline std::shared_ptr<const TableSchema> SmallSchema() {
+  static const auto schema =
+      TableSchema::Make(arrow::schema({arrow::field("id", arrow::int64()),
+                                       arrow::field("name", arrow::utf8())}),
+                        {"id"});
+  return schema.value();
+}
+
+inline CreateTableEdit NewTable(std::uint32_t id, const std::string& name) {
+  return {.id = id, .name = name, .schema_id = 1, .schema = SmallSchema()};
+}
+
+inline RunMeta SmallRun(std::uint64_t id, std::uint32_t table = 1, std::uint32_t level = 0) {
+  RunMeta run{.id = id, .table_id = table, .schema_id = 1, .level = level};
+  run.data = {.name = fmt::format("data/t/{:020}.parquet", id),
+              .bytes = 1000 + id,
+              .rows = 10 + id,
+              .data_bytes = 900,
+              .tail_crc32c = static_cast<std::uint32_t>(id * 2654435761u)};
+  run.min_key = std::string("\x80\0\0", 3);
+  run.max_key = "\x80\xff";
+  run.min_commit = id;
+  run.max_commit = id + 3;
+  return run;
+}
+
+inline AddRunEdit NewRun(std::uint64_t id, std::uint32_t table = 1, std::uint32_t level = 0) {
+  return {std::make_shared<const RunMeta>(SmallRun(id, table, level))};
+}
+
+inline AdvanceEdit AdvanceTo(std::uint64_t commit) {
+  const auto at = static_cast<std::int64_t>(commit);
+  return {.commit = {commit}, .commit_time = {at * 1000}, .floor = {commit * 10},
+          .durable = {commit * 11}};
+}
+
+inline std::string Text(const RunObject& object) {
+  return fmt::format("({} {} {} {} {})", object.name, object.bytes, object.rows, object.data_bytes,
+                     object.tail_crc32c);
+}
+
+// Everything a state holds: equal texts are equal states.
+inline std::string Text(const ManifestState& state) {
+  std::string out = fmt::format("{} #{} commit {} at {} log {} {} next {} {}\n", state.database_id,
+                                state.number, state.commit.value, state.commit_time.micros,
+                                state.log_floor.value, state.log_durable.value,
+                                state.next_table_id, state.next_run_id);
+  for (const auto& [name, table] : state.tables) {
+    out += fmt::format("table {} {} {} {} {}\n", name, table->name, table->id, table->schema_id,
+                       ToHex(table->schema->Serialize()));
+    for (const auto& run : table->runs) {
+      out += fmt::format("run {} {} {} {} {} {} {} {} {} {} {}\n", run->id, run->table_id,
+                         run->schema_id, run->level, Text(run->data), Text(run->deletes),
+                         ToHex(run->min_key), ToHex(run->max_key), run->min_commit,
+                         run->max_commit, run->distinct_keys);
+    }
+  }
+  for (const auto& v : state.versions) {
+    out += fmt::format("version {} {} {} {} {} {}\n", v.number, v.commit.value, v.time.micros,
+                       v.runs, v.rows, v.bytes);
+  }
+  return out;
+}
+
+class ManifestTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(Manifest::Create(&store_, kDatabase, {1}));
+    Reopen();
+  }
+
+  void Reopen() {
+    auto opened = Manifest::Open(&store_);
+    ASSERT_TRUE(opened) << opened.error().message();
+    manifest_ = *std::move(opened);
+  }
+
+  void Commit(const std::vector<Edit>& edits) {
+    auto committed = manifest_->Commit(edits, {2});
+    ASSERT_TRUE(committed) << committed.error().message();
+  }
+
+  // A manifest of six objects with every kind of edit in it.
+  void SmallLife() {
+    Commit({NewTable(1, "orders")});
+    Commit({NewRun(1), NewRun(2), AdvanceTo(7)});
+    Commit({RemoveRunEdit{1, 1}, NewRun(3, 1, 1)});
+    Commit({NewTable(2, "items"), NewRun(4, 2), AdvanceTo(9)});
+    Commit({AdvanceEdit{{9}, {}, {95}, {99}}});
+  }
+
+  Error RefusedCommit(const std::vector<Edit>& edits) {
+    const auto before = Text(*manifest_->state());
+    const auto objects = store_.objects;
+    auto committed = manifest_->Commit(edits, {2});
+    EXPECT_FALSE(committed);
+    EXPECT_EQ(Text(*manifest_->state()), before);
+    EXPECT_EQ(store_.objects, objects);
+    return committed ? Error(ErrorKind::kInternal, "not refused") : committed.error();
+  }
+
+  std::string StateText() const { return Text(*manifest_->state()); }
+
+  ScriptedStore store_;
+  std::unique_ptr<Manifest> manifest_;
+};
+
+}  // namespace varve::testing

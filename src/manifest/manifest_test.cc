@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "manifest/manifest.h"
+
+#include <iterator>
+
+#include "base/clock.h"
+#include "manifest/manifest_codec.h"
+#include "manifest/manifest_fixture.h"
+
+namespace varve::testing {
+namespace {
+
+// Edits that the state allows, of every kind.
+class RandomEdits {
+ public:
+  explicit RandomEdits(std::uint64_t seed) : random_(seed) {}
+
+  std::vector<Edit> Next(const ManifestState& state) {
+    std::vector<Edit> edits;
+    auto table = state.next_table_id;
+    if (state.tables.empty() || random_.Below(12) == 0) {
+      edits.push_back(NewTable(table, fmt::format("t{}.{}", random_.Next() % 1000, table)));
+    }
+    auto run = state.next_run_id;
+    for (const auto& [name, old] : state.tables) {
+      for (const auto& one : old->runs) {
+        if (random_.Below(5) == 0) edits.push_back(RemoveRunEdit{old->id, one->id});
+      }
+      for (auto add = random_.Below(3); add > 0; --add) edits.push_back(RandomRun(run++, old->id));
+    }
+    if (edits.empty() || random_.Below(2) == 0) edits.push_back(RandomAdvance(state));
+    return edits;
+  }
+
+ private:
+  AddRunEdit RandomRun(std::uint64_t id, std::uint32_t table) {
+    auto run = SmallRun(id, table, static_cast<std::uint32_t>(random_.Below(4)));
+    for (auto more = random_.Below(8); more > 0; --more) {
+      run.max_key.push_back(static_cast<char>(random_.Next()));
+    }
+    if (random_.Below(3) == 0) {
+      run.deletes = {fmt::format("data/t/deletes/{:020}.parquet", id), random_.Below(9) + 50,
+                     random_.Below(9) + 1, 50, static_cast<std::uint32_t>(random_.Next())};
+      if (random_.Below(2) == 0) run.data = {};
+    }
+    run.distinct_keys = random_.Below(2) == 0;
+    run.max_commit = random_.Next() | id;  // any 64 bits, not below min_commit
+    return {std::make_shared<const RunMeta>(std::move(run))};
+  }
+  AdvanceEdit RandomAdvance(const ManifestState& state) {
+    return {{state.commit.value + random_.Below(3)},
+            {static_cast<std::int64_t>(random_.Next())},  // also before 1970
+            {state.log_floor.value + random_.Below(100)},
+            {state.log_durable.value + random_.Below(100)}};
+  }
+  SeededRandom random_;
+};
+
+TEST_F(ManifestTest, ANewDatabaseIsEmpty) {
+  const auto state = manifest_->state();
+  EXPECT_EQ(state->database_id, kDatabase);
+  EXPECT_EQ(state->number, 1u);
+  EXPECT_EQ(state->commit.value, 0u);
+  EXPECT_TRUE(state->tables.empty());
+  EXPECT_TRUE(state->versions.empty());
+}
+
+TEST_F(ManifestTest, CreateRefusesAPlaceThatIsTaken) {
+  const auto again = Manifest::Create(&store_, kDatabase, {3});
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind(), ErrorKind::kConflict);
+  EXPECT_EQ(again.error().reason(), ErrorReason::kAlreadyExists);
+}
+
+TEST_F(ManifestTest, CreateRefusesAnIdThatIsNone) {
+  ScriptedStore empty;
+  for (const std::string id : {"", "0011", "00112233445566778899AABBCCDDEEFF"}) {
+    EXPECT_EQ(Manifest::Create(&empty, id, {1}).error().kind(), ErrorKind::kInvalid);
+  }
+  EXPECT_TRUE(empty.objects.empty());
+}
+
+TEST(ManifestOpen, SaysNotFoundWhereThereIsNone) {
+  ScriptedStore empty;
+  empty.objects["manifest/README"] = "not ours";
+  const auto opened = Manifest::Open(&empty);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().kind(), ErrorKind::kNotFound);
+}
+
+TEST_F(ManifestTest, EditsAreThereAfterReopening) {
+  SmallLife();
+  const auto before = StateText();
+  Reopen();
+  EXPECT_EQ(StateText(), before);
+  const auto state = manifest_->state();
+  EXPECT_EQ(state->number, 6u);
+  EXPECT_EQ(state->next_table_id, 3u);
+  EXPECT_EQ(state->next_run_id, 5u);
+  EXPECT_EQ(state->log_floor.value, 95u);
+  EXPECT_EQ(state->commit_time.micros, 9000);
+  ASSERT_EQ(state->FindTable(1)->runs.size(), 2u);
+  EXPECT_EQ(state->FindTable(2)->name, "items");
+  EXPECT_EQ(state->FindTable(3), nullptr);
+}
+
+TEST_F(ManifestTest, RunsStandByLevelThenId) {
+  Commit({NewTable(1, "t"), NewRun(5, 1, 1), NewRun(2, 1, 1), NewRun(7), NewRun(6)});
+  std::vector<std::uint64_t> ids;
+  for (const auto& run : manifest_->state()->FindTable(1)->runs) ids.push_back(run->id);
+  EXPECT_EQ(ids, (std::vector<std::uint64_t>{6, 7, 2, 5}));
+}
+
+TEST_F(ManifestTest, AVersionHasTheTotalsOfItsManifest) {
+  Commit({NewTable(1, "t")});
+  Commit({NewRun(1), AdvanceTo(7), NewRun(2)});  // whatever the order
+  Commit({NewRun(3), AdvanceEdit{{7}, {5}, {90}, {90}}});  // no new commit: no version
+  Commit({RemoveRunEdit{1, 1}, AdvanceTo(10)});
+  const auto versions = manifest_->state()->versions;
+  ASSERT_EQ(versions.size(), 2u);
+  EXPECT_EQ(versions[0].number, 3u);
+  EXPECT_EQ(versions[0].commit.value, 7u);
+  EXPECT_EQ(versions[0].time.micros, 7000);
+  EXPECT_EQ(versions[0].runs, 2u);
+  EXPECT_EQ(versions[0].rows, 23u);
+  EXPECT_EQ(versions[0].bytes, 2003u);
+  EXPECT_EQ(versions[1].runs, 2u);
+  EXPECT_EQ(versions[1].rows, 25u);
+}
+
+TEST_F(ManifestTest, AStateThatWasTakenNeverChanges) {
+  Commit({NewTable(1, "t"), NewRun(1)});
+  const auto taken = manifest_->state();
+  const auto text = Text(*taken);
+  Commit({RemoveRunEdit{1, 1}, NewRun(2)});
+  Commit({NewTable(2, "u"), AdvanceTo(3)});
+  EXPECT_EQ(Text(*taken), text);
+}
+
+TEST_F(ManifestTest, RefusesEditsThatDoNotFitAndPublishesNothing) {
+  Commit({NewTable(1, "t"), NewRun(1), AdvanceTo(5)});
+  const auto kind = [this](const Edit& edit) { return RefusedCommit({edit}).kind(); };
+  EXPECT_EQ(kind(NewRun(2, 9)), ErrorKind::kInvalid);              // no such table
+  EXPECT_EQ(kind(NewRun(1)), ErrorKind::kInvalid);                 // run is there
+  EXPECT_EQ(kind(RemoveRunEdit{1, 2}), ErrorKind::kInvalid);       // run is not there
+  EXPECT_EQ(kind(RemoveRunEdit{2, 1}), ErrorKind::kInvalid);
+  EXPECT_EQ(kind(NewTable(2, "t")), ErrorKind::kConflict);         // name is taken
+  EXPECT_EQ(kind(NewTable(1, "u")), ErrorKind::kInvalid);          // id is taken
+  EXPECT_EQ(kind(NewTable(0, "u")), ErrorKind::kInvalid);
+  EXPECT_EQ(kind(AdvanceTo(4)), ErrorKind::kInvalid);              // goes back
+  EXPECT_EQ(kind(AdvanceEdit{{6}, {}, {49}, {60}}), ErrorKind::kInvalid);
+  EXPECT_EQ(kind(AdvanceEdit{{6}, {}, {50}, {54}}), ErrorKind::kInvalid);
+  EXPECT_EQ(kind(AddRunEdit{}), ErrorKind::kInvalid);
+  EXPECT_EQ(kind(CreateTableEdit{.id = 2, .name = "u"}), ErrorKind::kInvalid);
+  EXPECT_EQ(RefusedCommit({}).kind(), ErrorKind::kInvalid);
+  Commit({NewRun(2)});  // and goes on
+}
+
+TEST_F(ManifestTest, ARefusedEditIsNamedAndTakesTheOthersWithIt) {
+  Commit({NewTable(1, "t")});
+  const auto error = RefusedCommit({NewRun(1), RemoveRunEdit{1, 77}, NewRun(2)});
+  EXPECT_NE(error.message().find("edit 2 of 3"), std::string::npos) << error.message();
+  EXPECT_NE(error.message().find("run 77 of table 1"), std::string::npos) << error.message();
+}
+
+TEST_F(ManifestTest, RefusesARunThatCannotBe) {
+  Commit({NewTable(1, "t")});
+  const std::vector<void (*)(RunMeta*)> breaks = {
+      [](RunMeta* run) { run->id = 0; },
+      [](RunMeta* run) { run->id = UINT64_MAX; },
+      [](RunMeta* run) { run->schema_id = 2; },
+      [](RunMeta* run) { run->level = 64; },
+      [](RunMeta* run) { run->data = {}; },
+      [](RunMeta* run) { run->data.name = "data/../../etc/passwd"; },
+      [](RunMeta* run) { run->data.name = "/etc/passwd"; },
+      [](RunMeta* run) { run->data.name = "data/a b"; },
+      [](RunMeta* run) { run->data.rows = 0; },
+      [](RunMeta* run) { run->data.data_bytes = run->data.bytes + 1; },
+      [](RunMeta* run) { run->data.bytes = UINT64_MAX; },
+      [](RunMeta* run) { run->deletes.rows = 1; },
+      [](RunMeta* run) { std::swap(run->min_key, run->max_key); },
+      [](RunMeta* run) { run->min_commit = 0; },
+      [](RunMeta* run) { run->max_commit = run->min_commit - 1; },
+  };
+  for (std::size_t i = 0; i < breaks.size(); ++i) {
+    auto run = SmallRun(1);
+    breaks[i](&run);
+    const auto error = RefusedCommit({AddRunEdit{std::make_shared<const RunMeta>(run)}});
+    EXPECT_EQ(error.kind(), ErrorKind::kInvalid) << i << ": " << error.message();
+  }
+}
+
+TEST(TableName, IsAPartOfAnObjectName) {
+  for (const std::string name : {"t", "flights", "_a", "A-1.b", "7"}) {
+    EXPECT_TRUE(CheckTableName(name)) << name;
+  }
+  const auto too_long = std::string(129, 'a');
+  for (const std::string& name : {std::string(), std::string("a/b"), std::string(".."),
+                                  std::string(".a"), std::string("-a"), std::string("a..b"),
+                                  std::string("a b"), std::string("ä"), too_long}) {
+    EXPECT_FALSE(CheckTableName(name)) << name;
+  }
+}
+
+TEST_F(ManifestTest, AnyLifeReopensToTheSameStateAtEveryStep) {
+  const auto seed = TestSeed();
+  SCOPED_TRACE(SeedTrace(seed));
+  RandomEdits edits(seed);
+  for (int step = 0; step < 150; ++step) {
+    Commit(edits.Next(*manifest_->state()));
+    const auto before = StateText();
+    if (step % 3 == 0) {
+      Reopen();
+      ASSERT_EQ(StateText(), before) << step;
+    } else {
+      auto other = Manifest::Open(&store_);
+      ASSERT_TRUE(other) << other.error().message();
+      ASSERT_EQ(Text(*(*other)->state()), before) << step;
+    }
+  }
+  std::uint64_t objects = 0;
+  const auto verified = Manifest::Verify(
+      &store_,
+      [](const std::string& object, std::uint64_t offset, const std::string& what) {
+        ADD_FAILURE() << object << " at " << offset << ": " << what;
+      },
+      &objects);
+  ASSERT_TRUE(verified);
+  EXPECT_EQ(Text(**verified), StateText());
+  EXPECT_EQ(objects, 151u);
+}
+
+TEST_F(ManifestTest, OpenReadsFromTheNewestCheckpointOn) {
+  Commit({NewTable(1, "t")});
+  for (std::uint64_t id = 1; id <= 3 * kCheckpointEvery; ++id) {
+    Commit({NewRun(id)});
+    store_.gets = 0;
+    Reopen();
+    const auto number = manifest_->state()->number;
+    const auto since = number < kCheckpointEvery ? number : number % kCheckpointEvery + 1;
+    ASSERT_EQ(static_cast<std::uint64_t>(store_.gets), since);
+    ASSERT_LE(since, kCheckpointEvery + 1);
+  }
+}
+
+TEST_F(ManifestTest, ObjectsBeforeTheCheckpointMayBeRetired) {
+  Commit({NewTable(1, "t")});
+  for (std::uint64_t id = 1; id <= kCheckpointEvery + 3; ++id) Commit({NewRun(id)});
+  const auto before = StateText();
+  store_.objects.erase(store_.objects.begin(),
+                       store_.objects.find(ManifestName(kCheckpointEvery)));
+  Reopen();
+  EXPECT_EQ(StateText(), before);
+}
+
+TEST_F(ManifestTest, ForeignNamesAreLeftAlone) {
+  SmallLife();
+  const auto before = StateText();
+  for (const std::string name : {"manifest/7", "manifest/0000000000000000000x", "manifest/",
+                                 "manifest/000000000000000000007", "manifest/a/b",
+                                 "manifest/00000000000000000007.tmp", "manifest.old"}) {
+    store_.objects[name] = "somebody else's";
+  }
+  Reopen();
+  EXPECT_EQ(StateText(), before);
+}
+
+TEST_F(ManifestTest, AThousandRunsOpenQuickly) {
+  Commit({NewTable(1, "t")});
+  for (std::uint64_t id = 1; id <= 1000; ++id) Commit({NewRun(id), AdvanceTo(id)});
+  const auto before = StateText();
+  const auto start = SystemClock()->SteadyMicros();
+  Reopen();
+  const auto micros = SystemClock()->SteadyMicros() - start;
+  EXPECT_EQ(StateText(), before);
+  RecordProperty("open_micros", std::to_string(micros));
+  std::printf("opening a manifest with 1,000 runs: %.1f ms\n", static_cast<double>(micros) / 1000);
+  EXPECT_LT(micros, 2'000'000);  // an order above what an unoptimized build needs
+}
+
+}  // namespace
+}  // namespace varve::testing
