@@ -41,7 +41,8 @@ FileInfo InfoOf(std::string name, const MemoryNode& node) {
 
 Error HeldHere(const std::string& path) {
   return Error(ErrorKind::kUnavailable,
-               path + " is held by this process, 1 (memory), already; use what is open, or close it",
+               path + " is held by this process, 1 (memory), already; use what is open, or " +
+                   "close it",
                ErrorReason::kLocked);
 }
 
