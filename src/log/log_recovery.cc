@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "log/log_recovery.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "log/segment_file.h"
+#include "log/segment_reader.h"
+#include "log/segment_shape.h"
+
+namespace varve {
+namespace {
+
+class LogRecovery {
+ public:
+  LogRecovery(Files* files, const std::string& dir, const RecoveryOptions& options,
+              OnDamage on_damage, const LogReplay& replay)
+      : files_(files), dir_(dir), options_(options), on_damage_(on_damage), replay_(replay) {}
+
+  Result<RecoveredLog> Run();
+
+ private:
+  // Where reading of one segment stands.
+  struct Cursor {
+    std::size_t index;
+    SegmentReader* reader;
+    std::optional<std::uint64_t> stop;   // offset where the next link says this segment ends
+    std::optional<std::uint32_t> chain;  // that the next frame must have; none after a gap
+    bool sealed = false;
+    bool successor = false;
+  };
+
+  Status CheckShape();
+  Status FindStart();
+  Status ReadSegment(std::size_t index);
+  Status ReadFrames(Cursor* at);
+  Result<bool> GoOnAfterDamage(Cursor* at);
+  Result<std::string> Absorb(Cursor* at, const LogFrame& frame);
+  Result<std::string> AbsorbContent(Cursor* at, const LogFrame& frame);
+  Status CheckJoin(const Cursor& at);
+  Status JudgeTail(Cursor* at);
+  Status JudgeSeal(const Cursor& at);
+  Status JudgeEnd(const std::string& name, std::uint64_t offset, const std::string& why);
+  Status LookIntoUnused();
+  Status Damage(const std::string& name, std::uint64_t offset, std::string message,
+                bool in_tail = false);
+  void Finish();
+  UsedSegment Describe(std::size_t index) const;
+  bool Skips() const { return on_damage_ == OnDamage::kSkip; }
+
+  Files* const files_;
+  const std::string& dir_;
+  const RecoveryOptions& options_;
+  const OnDamage on_damage_;
+  const LogReplay& replay_;
+  RecoveredLog out_;
+  std::vector<SegmentOnDisk> found_;
+  std::size_t used_ = 0;  // found_[0, used_) are used
+  std::size_t start_ = 0;
+  std::optional<UnitStream> stream_;
+  LogBeyond beyond_;            // of the tail and the unused segments
+  std::string beyond_file_;     // that beyond_.durable_offset is in
+  std::uint64_t unused_nonzero_ = 0;
+  bool stopped_ = false;        // at damage, by kCut or kCutTail
+};
+
+Status LogRecovery::Damage(const std::string& name, std::uint64_t offset, std::string message,
+                           bool in_tail) {
+  const bool cut = on_damage_ == OnDamage::kCut || (on_damage_ == OnDamage::kCutTail && in_tail);
+  if (!cut && !Skips()) {
+    return Fail(ErrorKind::kCorruption,
+                fmt::format("{}, offset {}: {}; nothing was changed; restore the file, or open "
+                            "with another recovery mode",
+                            JoinPath(dir_, name), offset, message));
+  }
+  stopped_ = stopped_ || cut;
+  out_.cut_damage = out_.cut_damage || cut;
+  out_.damages.push_back({name, offset, std::move(message)});
+  return {};
+}
+
+Status LogRecovery::CheckShape() {
+  auto shape = CheckSegmentShape(found_);
+  used_ = shape.used;
+  for (auto& defect : shape.defects) {
+    const auto index = defect.index;
+    VARVE_TRY(Damage(found_[index].name, defect.offset, std::move(defect.message)));
+    if (stopped_) {
+      // What was in order before the defect is read; a cut there is the end of the log.
+      used_ = std::min(used_, index);
+      for (auto i = index; i < found_.size(); ++i) out_.cut_off.push_back(found_[i].name);
+      found_.resize(index);
+      stopped_ = false;
+      break;
+    }
+  }
+  return {};
+}
+
+Status LogRecovery::FindStart() {
+  for (std::size_t i = 0; i < used_; ++i) {
+    if (found_[i].link && Describe(i).Covers(options_.replay_from)) start_ = i;
+  }
+  const auto from = options_.replay_from;
+  if (used_ == 0 || from.value == 0 || !found_[start_].link || Describe(start_).Covers(from)) {
+    return {};
+  }
+  return Damage(found_[0].name, 0,
+                fmt::format("expected the log to begin at or before LSN {}, found LSN {}; an older "
+                            "segment is missing",
+                            from.value, found_[0].header->base));
+}
+
+UsedSegment LogRecovery::Describe(std::size_t index) const {
+  const auto& found = found_[index];
+  UsedSegment used;
+  used.info.name = found.name;
+  used.info.sequence = found.sequence;
+  used.info.generation = found.header->generation;
+  used.info.base = {found.header->base};
+  used.info.file_bytes = found.file_bytes;
+  used.link = found.link->payload;
+  used.drops_open = (found.link->header.flags & kDropsOpen) != 0;
+  return used;
+}
+
+Result<RecoveredLog> LogRecovery::Run() {
+  VARVE_ASSIGN(found_, ListSegments(files_, dir_));
+  std::uint64_t log_bytes = 0;
+  for (const auto& segment : found_) log_bytes += segment.file_bytes;
+  stream_.emplace(replay_, options_.replay_from, log_bytes, &out_.report);
+  const auto all = found_;
+  VARVE_TRY(CheckShape());
+  VARVE_TRY(LookIntoUnused());
+  VARVE_TRY(FindStart());
+  if (used_ == 0) VARVE_TRY(JudgeEnd(found_.empty() ? "" : found_[0].name, 0, "no link"));
+  for (auto i = start_; i < used_ && !stopped_; ++i) {
+    if (found_[i].header) VARVE_TRY(ReadSegment(i));
+  }
+  for (const auto& segment : all) {
+    if (!segment.header) continue;
+    out_.tail.log_id = segment.header->log_id;
+    out_.tail.next_base = std::max(out_.tail.next_base, segment.header->EndOfRange());
+  }
+  Finish();
+  return std::move(out_);
+}
+
+Status LogRecovery::LookIntoUnused() {
+  for (auto i = used_; i < found_.size(); ++i) {
+    if (!found_[i].header) continue;
+    VARVE_ASSIGN(auto file, files_->Open(JoinPath(dir_, found_[i].name), OpenMode::kRead));
+    SegmentReader reader(file.get(), *found_[i].header, found_[i].file_bytes);
+    VARVE_ASSIGN(const auto beyond, reader.LookBeyond());
+    out_.report.bytes += reader.bytes_read();
+    unused_nonzero_ += beyond.nonzero_bytes;
+    if (beyond.durable > beyond_.durable) {
+      beyond_ = beyond;
+      beyond_file_ = found_[i].name;
+    }
+  }
+  return {};
+}
+
+Status LogRecovery::ReadSegment(std::size_t index) {
+  const auto& segment = found_[index];
+  VARVE_ASSIGN(auto file, files_->Open(JoinPath(dir_, segment.name), OpenMode::kRead));
+  SegmentReader reader(file.get(), *segment.header, segment.file_bytes);
+  Cursor at{index, &reader, {}, {}};
+  if (segment.link) at.chain = segment.link->payload.chain;
+  if (index + 1 < used_ && found_[index + 1].link) {
+    const auto& next = found_[index + 1].link->payload;
+    if (next.sequence == segment.sequence && next.generation == segment.header->generation) {
+      at.stop = segment.header->OffsetOf({next.end});
+    }
+  }
+  ++out_.report.segments;
+  auto read = ReadFrames(&at);
+  out_.report.bytes += reader.bytes_read();
+  return read;
+}
+
+Status LogRecovery::ReadFrames(Cursor* at) {
+  const bool last = at->index + 1 == used_;
+  while (!at->sealed && !(at->stop && at->reader->offset() >= *at->stop)) {
+    const auto offset = at->reader->offset();
+    VARVE_ASSIGN(auto frame, at->reader->Next(at->chain));
+    std::string defect = at->reader->defect();
+    if (frame) {
+      VARVE_ASSIGN(defect, Absorb(at, *frame));
+      if (defect.empty()) continue;
+    } else if (last) {
+      const auto before = out_.damages.size();
+      VARVE_TRY(JudgeTail(at));
+      if (stopped_ || out_.damages.size() == before) return {};
+      VARVE_ASSIGN(const bool more, GoOnAfterDamage(at));
+      if (!more) return {};
+      continue;
+    }
+    if (!last) defect += "; the log goes on in the next segment";
+    VARVE_TRY(Damage(found_[at->index].name, offset, std::move(defect), last));
+    if (stopped_) return {};
+    if (frame) {
+      stream_->Resync();
+      at->chain = frame->header.crc;
+      continue;
+    }
+    VARVE_ASSIGN(const bool more, GoOnAfterDamage(at));
+    if (!more) return {};
+  }
+  return last ? JudgeTail(at) : CheckJoin(*at);
+}
+
+Result<bool> LogRecovery::GoOnAfterDamage(Cursor* at) {
+  stream_->Resync();
+  at->chain.reset();
+  return at->reader->SkipToFrame();
+}
+
+// Gives what is wrong with a frame that is valid by itself; otherwise the tail moves behind it.
+Result<std::string> LogRecovery::Absorb(Cursor* at, const LogFrame& frame) {
+  const auto& header = frame.header;
+  const bool first = header.kind == FrameKind::kLink && at->index == start_;
+  const auto epoch = out_.tail.epoch;
+  if (at->chain && !first && header.epoch != epoch && header.epoch != epoch + 1) {
+    return fmt::format("frame: expected epoch {} or one more, found {}", epoch, header.epoch);
+  }
+  if (header.durable > header.lsn) {
+    return fmt::format("frame: claims that LSN {} was durable, which lies beyond it",
+                       header.durable);
+  }
+  if ((header.kind == FrameKind::kLink) != (frame.offset == kLinkOffset)) {
+    return std::string("frame: a link stands only at the beginning of a segment");
+  }
+  VARVE_ASSIGN(auto defect, AbsorbContent(at, frame));
+  if (!defect.empty()) return defect;
+  const auto& segment = *found_[at->index].header;
+  at->chain = header.crc;
+  auto& tail = out_.tail;
+  tail.sequence = segment.sequence;
+  tail.generation = segment.generation;
+  tail.end = {header.lsn + header.FrameBytes()};
+  tail.chain = header.crc;
+  tail.epoch = header.epoch;
+  tail.unit_end = stream_->unit_end();
+  tail.open_unit = stream_->open_unit();
+  return defect;
+}
+
+Result<std::string> LogRecovery::AbsorbContent(Cursor* at, const LogFrame& frame) {
+  if (frame.header.kind == FrameKind::kGroup) return stream_->TakeGroup(frame);
+  if (frame.header.kind == FrameKind::kLink) {
+    const auto link = DecodeLink(frame.payload);
+    if (!link) return link.error().message();
+    if (frame.header.chain != link->chain) {
+      return fmt::format("link: expected chain {:08x}, found {:08x}", link->chain,
+                         frame.header.chain);
+    }
+    return at->index == start_ ? stream_->TakeFirstLink(*found_[at->index].header,
+                                                        frame.header.flags, *link)
+                               : stream_->TakeLink(frame.header.flags, *link);
+  }
+  const auto seal = DecodeSeal(frame.payload);
+  if (!seal) return seal.error().message();
+  if (at->chain && seal->unit_end != stream_->unit_end().value) {
+    return fmt::format("seal: expected last unit end {}, found {}", stream_->unit_end().value,
+                       seal->unit_end);
+  }
+  at->sealed = true;
+  at->successor = (frame.header.flags & kSuccessor) != 0;
+  return std::string();
+}
+
+// The end of a segment that has a successor: both must agree on where and how it ended.
+Status LogRecovery::CheckJoin(const Cursor& at) {
+  const auto& next = found_[at.index + 1];
+  if (!at.stop || !next.link) return {};  // already listed as damage
+  const auto& link = next.link->payload;
+  const bool agrees = out_.tail.end.value == link.end && (!at.chain || *at.chain == link.chain);
+  if (agrees) return {};
+  return Damage(found_[at.index].name, at.reader->offset(),
+                fmt::format("the next segment's link says that this one ends at LSN {} with chain "
+                            "{:08x}, found an end at LSN {} with chain {:08x}",
+                            link.end, link.chain, out_.tail.end.value, out_.tail.chain));
+}
+
+Status LogRecovery::JudgeSeal(const Cursor& at) {
+  const auto& segment = found_[at.index];
+  const auto offset = at.reader->offset();
+  if (segment.file_bytes != segment.header->capacity &&
+      !(at.sealed && segment.file_bytes == offset)) {
+    return Damage(segment.name, std::min(segment.file_bytes, offset),
+                  fmt::format("expected a file of {} bytes, or one that ends with a seal, found {} "
+                              "bytes",
+                              segment.header->capacity, segment.file_bytes),
+                  true);
+  }
+  if (!at.successor) return {};
+  const bool there = at.index + 1 < found_.size() && found_[at.index + 1].header;
+  if (there) return {};
+  return Damage(segment.name, offset - kLogBlock,
+                fmt::format("the seal says that segment {} exists, but {}",
+                            SegmentName(segment.sequence + 1),
+                            at.index + 1 < found_.size() ? "its header does not validate"
+                                                         : "it is missing"),
+                true);
+}
+
+Status LogRecovery::JudgeTail(Cursor* at) {
+  const auto& name = found_[at->index].name;
+  const auto offset = at->reader->offset();
+  LogBeyond here;
+  if (!at->sealed) {
+    VARVE_ASSIGN(here, at->reader->LookBeyond());
+  }
+  out_.report.torn_bytes = here.nonzero_bytes + unused_nonzero_;
+  if (here.durable > beyond_.durable) {
+    beyond_ = here;
+    beyond_file_ = name;
+  }
+  const auto damages = out_.damages.size();
+  VARVE_TRY(JudgeSeal(*at));
+  if (out_.damages.size() != damages) return {};
+  return JudgeEnd(name, offset, at->sealed ? "the log is sealed here" : at->reader->defect());
+}
+
+// Whether the log may end at the tail.
+Status LogRecovery::JudgeEnd(const std::string& name, std::uint64_t offset,
+                             const std::string& why) {
+  const auto end = out_.tail.end.value;
+  if (beyond_.durable > end) {
+    return Damage(name, offset,
+                  fmt::format("{}; the log would end at LSN {}, but the frame in {} at offset {} "
+                              "says that everything up to LSN {} was durable",
+                              why, end, beyond_file_, beyond_.durable_offset, beyond_.durable),
+                  true);
+  }
+  const auto known = std::max(options_.known_durable, options_.replay_from);
+  if (known.value > end) {
+    return Damage(name, offset,
+                  fmt::format("{}; the log ends at LSN {}, but the caller knows that everything "
+                              "up to LSN {} was durable",
+                              why, end, known.value),
+                  true);
+  }
+  return {};
+}
+
+void LogRecovery::Finish() {
+  auto& tail = out_.tail;
+  const auto known = std::max(options_.known_durable, options_.replay_from);
+  tail.next_base = std::max({tail.next_base, RoundUp(known.value, kLogBlock), tail.end.value});
+  out_.report.torn_bytes += stream_->open_bytes();
+  out_.report.end = tail.unit_end;
+  for (std::size_t i = 0; i < used_ && found_[i].sequence <= tail.sequence; ++i) {
+    if (!found_[i].header || !found_[i].link) continue;
+    auto used = Describe(i);
+    const bool last = found_[i].sequence == tail.sequence;
+    used.info.end = last || i + 1 >= used_ || !found_[i + 1].link
+                        ? tail.end
+                        : Lsn{found_[i + 1].link->payload.end};
+    used.info.sealed = !last;
+    out_.segments.push_back(std::move(used));
+  }
+  for (const auto& segment : found_) {
+    if (segment.sequence <= tail.sequence) continue;
+    (stopped_ && segment.link ? out_.cut_off : out_.unused).push_back(segment.name);
+  }
+  std::sort(out_.cut_off.begin(), out_.cut_off.end());
+}
+
+}  // namespace
+
+Result<RecoveredLog> RecoverLog(Files* files, const std::string& dir,
+                                const RecoveryOptions& options, OnDamage on_damage,
+                                const LogReplay& replay) {
+  return LogRecovery(files, dir, options, on_damage, replay).Run();
+}
+
+}  // namespace varve

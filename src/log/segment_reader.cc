@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "log/segment_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/result.h"
+
+namespace varve {
+namespace {
+
+constexpr std::uint64_t kReadBytes = 1u << 20;
+
+std::uint64_t CountNonzero(std::string_view bytes) {
+  static const std::string kZeros(kLogBlock, '\0');
+  if (bytes == std::string_view(kZeros).substr(0, bytes.size())) return 0;
+  return bytes.size() - static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\0'));
+}
+
+}  // namespace
+
+SegmentReader::SegmentReader(File* file, const SegmentHeader& header, std::uint64_t file_bytes)
+    : file_(file), header_(header), limit_(std::min(header.capacity, file_bytes)) {}
+
+Error SegmentReader::Located(const Error& error) const {
+  if (error.kind() == ErrorKind::kUnavailable) return error;  // it names the file itself
+  return error.Within(fmt::format("{}, offset {}", file_->path(), offset_));
+}
+
+Result<std::string_view> SegmentReader::Fetch(std::uint64_t offset, std::uint64_t size) {
+  const auto end = std::min(offset + size, limit_);
+  if (offset >= end) return std::string_view();
+  if (offset < buffer_offset_ || end > buffer_offset_ + buffer_.size()) {
+    const auto want = std::min(std::max(kReadBytes, end - offset), limit_ - offset);
+    buffer_.resize(want);
+    buffer_offset_ = offset;
+    auto read = file_->ReadAt(offset, want, buffer_.data());
+    if (!read) {
+      buffer_.clear();
+      return std::unexpected(std::move(read).error());
+    }
+    buffer_.resize(*read);
+    bytes_read_ += *read;
+  }
+  return std::string_view(buffer_).substr(offset - buffer_offset_, end - offset);
+}
+
+Result<LogFrame> SegmentReader::Decode(std::optional<std::uint32_t> chain) {
+  VARVE_ASSIGN(auto bytes, Fetch(offset_, kLogBlock));
+  if (bytes.empty()) {
+    return Fail(ErrorKind::kCorruption, "expected a frame, found the end of the file");
+  }
+  VARVE_ASSIGN(const auto header, DecodeFrameHeader(header_, lsn(), bytes));
+  VARVE_ASSIGN(bytes, Fetch(offset_, header.FrameBytes()));
+  if (bytes.size() < header.FrameBytes()) {
+    return Fail(ErrorKind::kCorruption, fmt::format("expected a frame of {} bytes, found the end of "
+                                                    "the file after {}",
+                                                    header.FrameBytes(), bytes.size()));
+  }
+  bytes.remove_prefix(kFrameHeaderBytes);
+  VARVE_TRY(CheckPayload(header_, header, bytes));
+  if (chain && header.chain != *chain) {
+    return Fail(ErrorKind::kCorruption,
+                fmt::format("frame chain: expected {:08x}, found {:08x}; the frame before is not "
+                            "the one that this frame follows",
+                            *chain, header.chain));
+  }
+  return LogFrame{header, offset_, bytes.substr(0, header.payload_bytes)};
+}
+
+Result<std::optional<LogFrame>> SegmentReader::Next(std::optional<std::uint32_t> chain) {
+  auto frame = Decode(chain);
+  if (frame) {
+    offset_ += frame->header.FrameBytes();
+    return std::optional(*std::move(frame));
+  }
+  if (frame.error().kind() != ErrorKind::kCorruption) {
+    return std::unexpected(Located(frame.error()));
+  }
+  defect_ = frame.error().message();
+  return std::optional<LogFrame>();
+}
+
+Result<bool> SegmentReader::SkipToFrame() {
+  for (offset_ += kLogBlock; offset_ < limit_; offset_ += kLogBlock) {
+    auto frame = Decode({});
+    if (frame) return true;
+    if (frame.error().kind() != ErrorKind::kCorruption) {
+      return std::unexpected(Located(frame.error()));
+    }
+  }
+  return false;
+}
+
+Result<LogBeyond> SegmentReader::LookBeyond() {
+  LogBeyond beyond;
+  for (auto at = offset_; at < limit_; at += kLogBlock) {
+    VARVE_ASSIGN(const auto block, Fetch(at, kLogBlock));
+    const auto nonzero = CountNonzero(block);
+    if (nonzero == 0) continue;
+    beyond.nonzero_bytes += nonzero;
+    const auto header = DecodeFrameHeader(header_, header_.LsnAt(at), block);
+    if (header && header->durable > beyond.durable) {
+      beyond.durable = header->durable;
+      beyond.durable_offset = at;
+    }
+    if (!header && header.error().kind() != ErrorKind::kCorruption) {
+      return std::unexpected(Located(header.error()));
+    }
+  }
+  return beyond;
+}
+
+}  // namespace varve

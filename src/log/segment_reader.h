@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Streams the frames of one segment, through one buffer that holds the largest frame. Recovery,
+// verification and the dump all read through it, so they agree on what is a valid frame.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "files/files.h"
+#include "log/log_format.h"
+
+namespace varve {
+
+struct LogFrame {
+  FrameHeader header;
+  std::uint64_t offset = 0;   // in the file
+  std::string_view payload;   // valid until the next call of the reader
+};
+
+// What lies beyond a place where no valid frame is.
+struct LogBeyond {
+  std::uint64_t nonzero_bytes = 0;
+  // The largest position that a valid frame header there says was durable, and where it says so.
+  std::uint64_t durable = 0;
+  std::uint64_t durable_offset = 0;
+};
+
+// Used by one thread. `file` must outlive it.
+class SegmentReader {
+ public:
+  SegmentReader(File* file, const SegmentHeader& header, std::uint64_t file_bytes);
+
+  // The frame at offset(), which then moves behind it. Nothing when no valid one is there; defect()
+  // says why and offset() stays. With `chain`, the frame must have it.
+  // Errors: I/O, kUnsupportedFormat; the message names file and offset.
+  Result<std::optional<LogFrame>> Next(std::optional<std::uint32_t> chain);
+
+  // Moves to the next block at which a valid frame starts, chain aside; false when there is none.
+  Result<bool> SkipToFrame();
+
+  // Looks through everything from offset() to the end of the file.
+  Result<LogBeyond> LookBeyond();
+
+  std::uint64_t offset() const { return offset_; }
+  Lsn lsn() const { return header_.LsnAt(offset_); }
+  const std::string& defect() const { return defect_; }
+  std::uint64_t bytes_read() const { return bytes_read_; }
+
+ private:
+  // Up to `size` bytes at `offset`; fewer only at the end of the file.
+  Result<std::string_view> Fetch(std::uint64_t offset, std::uint64_t size);
+  Result<LogFrame> Decode(std::optional<std::uint32_t> chain);
+  Error Located(const Error& error) const;
+
+  File* const file_;
+  const SegmentHeader header_;
+  const std::uint64_t limit_;  // no frame lies beyond: capacity, or the end of the file
+  std::uint64_t offset_ = kLinkOffset;
+  std::uint64_t buffer_offset_ = 0;
+  std::string buffer_;
+  std::string defect_;
+  std::uint64_t bytes_read_ = 0;
+};
+
+}  // namespace varve

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Do the segments of a folder belong together? Judged from headers and links alone.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "log/segment_file.h"
+
+namespace varve {
+
+struct ShapeDefect {
+  std::size_t index = 0;  // in the list of segments
+  std::uint64_t offset = 0;
+  std::string message;
+};
+
+struct SegmentShape {
+  std::size_t used = 0;              // the segments [0, used) are used; those after hold nothing
+  std::vector<ShapeDefect> defects;  // by index
+};
+
+// Expects: the file's name and header agree; one log id; no gap in the sequences; each used segment
+// has a valid link, which names the segment before it; bases rise. A last file of zeros only,
+// after the used ones, is what a crash leaves, and no defect.
+SegmentShape CheckSegmentShape(const std::vector<SegmentOnDisk>& segments);
+
+}  // namespace varve

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "log/segment_supply.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/result.h"
+#include "log/segment_file.h"
+
+namespace varve {
+
+SegmentSupply::SegmentSupply(const SupplySettings& settings, const LogTail& tail,
+                             std::vector<std::string> unused)
+    : settings_(settings),
+      next_sequence_(tail.sequence + 1),
+      next_base_(tail.next_base),
+      next_capacity_(std::min(kFirstSegmentBytes, settings.segment_bytes_max)),
+      unused_(std::move(unused)) {
+  std::sort(unused_.begin(), unused_.end());  // removed from the back: highest first
+  if (tail.log_id) {
+    log_id_ = *tail.log_id;
+    return;
+  }
+  StoreLittle(reinterpret_cast<char*>(log_id_.data()), settings_.random->Next());
+  StoreLittle(reinterpret_cast<char*>(log_id_.data()) + 8, settings_.random->Next());
+}
+
+SegmentHeader SegmentSupply::NextHeader() {
+  SegmentHeader header;
+  header.log_id = log_id_;
+  header.sequence = next_sequence_;
+  header.generation = settings_.random->Next();
+  header.base = next_base_;
+  header.capacity = next_capacity_;
+  header.created_micros = settings_.clock->Now().micros;
+  return header;
+}
+
+// One removal a sync: were two on their way at once, a crash could keep the earlier file and lose
+// the later, and that hole would look like a missing segment.
+Status SegmentSupply::RemoveUnused() {
+  while (!unused_.empty()) {
+    if (unused_.back() != made_->name) {
+      VARVE_TRY(settings_.files->Remove(JoinPath(settings_.dir, unused_.back())));
+      VARVE_TRY(settings_.files->SyncDirectory(settings_.dir));
+    }
+    unused_.pop_back();
+  }
+  return {};
+}
+
+Result<OpenSegmentPtr> SegmentSupply::Make() {
+  if (!made_) {
+    const auto header = NextHeader();
+    VARVE_ASSIGN(auto file, CreateSegment(settings_.files, settings_.dir, header));
+    made_ = std::make_shared<OpenSegment>(header, SegmentName(header.sequence), std::move(file));
+    ++next_sequence_;
+    next_base_ = header.EndOfRange();
+    next_capacity_ = std::min(2 * next_capacity_, settings_.segment_bytes_max);
+  }
+  VARVE_TRY(RemoveUnused());
+  return std::exchange(made_, nullptr);
+}
+
+Result<OpenSegmentPtr> SegmentSupply::Take() {
+  std::unique_lock lock(mutex_);
+  made_one_.wait(lock, [this] { return !making_; });
+  if (failure_) return std::unexpected(*failure_);
+  if (!ready_.empty()) {
+    auto segment = std::move(ready_.front());
+    ready_.pop_front();
+    return segment;
+  }
+  making_ = true;
+  lock.unlock();
+  auto segment = Make();
+  lock.lock();
+  making_ = false;
+  made_one_.notify_all();
+  return segment;
+}
+
+void SegmentSupply::MakeAhead() {
+  std::unique_lock lock(mutex_);
+  if (making_ || stopped_ || failure_ || !ready_.empty()) return;
+  making_ = true;
+  lock.unlock();
+  auto segment = Make();
+  lock.lock();
+  making_ = false;
+  if (segment) {
+    ready_.push_back(*std::move(segment));
+  } else if (segment.error().reason() != ErrorReason::kNoSpace) {
+    failure_ = std::move(segment).error();
+  }
+  made_one_.notify_all();
+}
+
+void SegmentSupply::PutBack(std::deque<OpenSegmentPtr> segments) {
+  std::lock_guard lock(mutex_);
+  ready_.insert(ready_.begin(), std::make_move_iterator(segments.begin()),
+                std::make_move_iterator(segments.end()));
+}
+
+Status SegmentSupply::Trim(std::size_t keep) {
+  std::unique_lock lock(mutex_);
+  made_one_.wait(lock, [this] { return !making_; });
+  while (ready_.size() > keep) {
+    const auto segment = ready_.back();
+    VARVE_CHECK(segment->header.sequence + 1 == next_sequence_);
+    VARVE_TRY(settings_.files->Remove(JoinPath(settings_.dir, segment->name)));
+    VARVE_TRY(settings_.files->SyncDirectory(settings_.dir));
+    next_sequence_ = segment->header.sequence;
+    next_base_ = segment->header.base;
+    ready_.pop_back();
+  }
+  return {};
+}
+
+void SegmentSupply::Stop() {
+  std::unique_lock lock(mutex_);
+  stopped_ = true;
+  made_one_.wait(lock, [this] { return !making_; });
+}
+
+}  // namespace varve

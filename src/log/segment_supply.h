@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the segments that the log will write to: ahead of need, by a background task, so that no
+// commit pays for one; at the moment of need when the task did not come in time.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "files/files.h"
+#include "log/log_format.h"
+#include "log/log_recovery.h"
+
+namespace varve {
+
+// A segment that this process made and writes to.
+struct OpenSegment {
+  SegmentHeader header;
+  std::string name;
+  std::unique_ptr<File> file;
+};
+using OpenSegmentPtr = std::shared_ptr<OpenSegment>;
+
+struct SupplySettings {
+  Files* files;
+  Clock* clock;
+  Random* random;
+  std::string dir;
+  std::uint64_t segment_bytes_max;
+};
+
+// Thread-safe. Every segment it gives is durable, header and name.
+class SegmentSupply {
+ public:
+  // `unused`: names of files after the tail. The first segment replaces one of them; then the
+  // others are removed, before anybody gets the segment.
+  SegmentSupply(const SupplySettings& settings, const LogTail& tail,
+                std::vector<std::string> unused);
+
+  // The next segment, in sequence. Never waits for a task that did not begin.
+  Result<OpenSegmentPtr> Take();
+  // Makes one if none stands by. Out of space is no failure: Take will try again, and tell.
+  void MakeAhead();
+  // Puts segments that Take gave, and that were never written to, back at the front.
+  void PutBack(std::deque<OpenSegmentPtr> segments);
+  // Removes all that stand by but the first `keep`, the last first.
+  Status Trim(std::size_t keep);
+  // Waits for what is being made; MakeAhead does nothing from now on.
+  void Stop();
+
+ private:
+  Result<OpenSegmentPtr> Make();
+  SegmentHeader NextHeader();
+  Status RemoveUnused();
+
+  const SupplySettings settings_;
+  LogId log_id_{};
+
+  // Of the one who is making a segment.
+  std::uint64_t next_sequence_;
+  std::uint64_t next_base_;
+  std::uint64_t next_capacity_;
+  std::vector<std::string> unused_;
+  OpenSegmentPtr made_;  // made, but what it replaces is not yet removed
+
+  std::mutex mutex_;
+  std::condition_variable made_one_;
+  bool making_ = false;                  // guarded by mutex_
+  bool stopped_ = false;                 // guarded by mutex_
+  std::deque<OpenSegmentPtr> ready_;     // guarded by mutex_
+  std::optional<Error> failure_;         // guarded by mutex_; of a background attempt
+};
+
+}  // namespace varve
