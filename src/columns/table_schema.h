@@ -40,10 +40,11 @@ class TableSchema {
   const std::vector<std::string>& key_names() const { return key_names_; }
   const KeyCodec& key_codec() const { return key_codec_; }
 
-  // The batch with its columns in the table's order, checked: same column names and types (order
-  // and metadata may differ), validated lengths and offsets (arrow ValidateFull on what came from
-  // outside is the caller's choice), no null in key or required columns. Errors say which field
-  // differs and how, or which row and column is null.
+  // The batch with its columns in the table's order, checked: same column names and types,
+  // validated lengths and offsets (PrepareUpsert also does arrow's ValidateFull), no null in key or
+  // required columns. May differ: order, metadata, names of list elements, nested fields that the
+  // batch calls nullable but that hold no null, index types of dictionaries. Errors are Invalid and
+  // say which field differs and how, all of them up to ten, or which row and column is null.
   Result<std::shared_ptr<arrow::RecordBatch>> Conform(
       const std::shared_ptr<arrow::RecordBatch>& batch) const;
   // The key columns alone, in key order, found by name in `batch`; other columns are ignored.
@@ -52,6 +53,8 @@ class TableSchema {
 
  private:
   TableSchema() = default;
+  static Result<std::shared_ptr<const TableSchema>> Assemble(std::shared_ptr<arrow::Schema> schema,
+                                                             std::vector<int> key_columns);
   std::shared_ptr<arrow::Schema> schema_;
   std::shared_ptr<arrow::Schema> key_schema_;
   std::vector<int> key_columns_;

@@ -9,14 +9,19 @@
 
 namespace varve {
 
-// `make` makes one folder: true when made, false when a folder of that name was there, NotFound
-// when its parent is missing. `sync` makes the entries of one folder durable.
-//
-// Each folder is made only after the name of its parent is durable, so a crash of the process can
-// leave at most the deepest folder with a name that is not; that is why the parent of the first
-// folder found is synced too.
-Status CreateDirectoriesWith(const std::string& directory,
-                             const std::function<Result<bool>(const std::string&)>& make,
-                             const std::function<Status(const std::string&)>& sync);
+// What it asks of a file system, each for one folder.
+struct FolderCalls {
+  // True when it is there, false when nothing is; an error when something else has the name.
+  std::function<Result<bool>(const std::string&)> exists;
+  // Makes it; fine when it was made meanwhile.
+  std::function<Status(const std::string&)> make;
+  // Makes the names in it durable.
+  std::function<Status(const std::string&)> sync;
+};
+
+// A folder is made only when the name of its parent is durable. So a process that is killed here
+// leaves at most the deepest folder with a name that is not; that is why the name of the first
+// folder that is found is made durable too.
+Status CreateDirectoriesWith(const std::string& directory, const FolderCalls& calls);
 
 }  // namespace varve

@@ -257,10 +257,7 @@ TEST_P(FilesContract, ThreadsMayShareOneFile) {
   for (std::size_t i = 0; i < bytes.size(); ++i) ASSERT_EQ(bytes[i], 'a' + i / 100 % 4);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, FilesContract,
-                         ::testing::Values(WorldKind{"Posix", MakeWorld<PosixWorld>},
-                                           WorldKind{"Memory", MakeWorld<MemoryWorld>}),
-                         NameOfWorld);
+INSTANTIATE_TEST_SUITE_P(All, FilesContract, AllWorlds(), NameOfWorld);
 
 TEST(Paths, JoinAndParent) {
   EXPECT_EQ(JoinPath("a", "b"), "a/b");

@@ -4,10 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
 
+#include "base/random.h"
 #include "files/files.h"
 #include "files/simulated_disk.h"
 
@@ -43,6 +45,15 @@ class MemoryWorld final : public World {
   const std::unique_ptr<Files> files_ = NewMemoryFiles();
 };
 
+class SimulatedWorld final : public World {
+ public:
+  Files* files() override { return &disk_; }
+  std::string root() const override { return "/"; }
+
+ private:
+  SimulatedDisk disk_;
+};
+
 struct WorldKind {
   std::string name;
   std::unique_ptr<World> (*make)();
@@ -55,6 +66,18 @@ inline std::string NameOfWorld(const ::testing::TestParamInfo<WorldKind>& info) 
 template <typename T>
 std::unique_ptr<World> MakeWorld() {
   return std::make_unique<T>();
+}
+
+inline auto AllWorlds() {
+  return ::testing::Values(WorldKind{"Posix", MakeWorld<PosixWorld>},
+                           WorldKind{"Memory", MakeWorld<MemoryWorld>},
+                           WorldKind{"Simulated", MakeWorld<SimulatedWorld>});
+}
+
+// The seed of a random test: from the environment to replay, otherwise new.
+inline std::uint64_t TestSeed() {
+  const char* const given = std::getenv("VARVE_TEST_SEED");
+  return given != nullptr ? std::strtoull(given, nullptr, 10) : SystemRandom()->Next();
 }
 
 }  // namespace varve

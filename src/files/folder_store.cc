@@ -2,7 +2,7 @@
 // Objects as files of one folder. The order of a put, and why each step is there:
 //
 //   1. write root/tmp/<16 hexadecimal digits> and sync it: the bytes are durable before any name;
-//   2. link(2) it to its name (or rename, when replacing): the name appears at once, with all bytes;
+//   2. link(2) it to its name (or rename, to replace): the name appears at once, with all bytes;
 //   3. sync the folder of the name: the name is durable, and the put may return;
 //   4. remove the temporary name. When that fails the object is there all the same.
 //

@@ -116,16 +116,13 @@ class MemoryFiles final : public Files {
 
   Status CreateDirectories(const std::string& directory) override {
     const std::lock_guard guard(shared_->mutex);
-    const auto make = [this](const std::string& path) -> Result<bool> {
-      VARVE_ASSIGN(const auto place, tree().Locate("make the folder", path));
-      if (place.node == 0) {
-        VARVE_TRY(Make("make the folder", path, /*is_directory=*/true));
-        return true;
-      }
-      if (tree().At(place.node).is_directory) return false;
-      return FailWith("make the folder", path, ENOTDIR);
-    };
-    return CreateDirectoriesWith(directory, make, [](const std::string&) { return Status(); });
+    return CreateDirectoriesWith(
+        directory, {.exists = [this](const auto& path) { return tree().FolderExists(path); },
+                    .make = [this](const auto& path) -> Status {
+                      VARVE_TRY(Make("make the folder", path, /*is_directory=*/true));
+                      return {};
+                    },
+                    .sync = [](const auto&) { return Status(); }});
   }
 
   Status Rename(const std::string& from, const std::string& to) override {

@@ -41,14 +41,16 @@ FileInfo InfoOf(std::string name, const MemoryNode& node) {
 
 Error HeldHere(const std::string& path) {
   return Error(ErrorKind::kUnavailable,
-               path + " is held by this process, 1 (memory), already; use what is open, or close it",
+               path + " is held by this process, 1 (memory), already; use what is open, or " +
+                   "close it",
                ErrorReason::kLocked);
 }
 
-MemoryTree::MemoryTree() {
-  const auto root = NewNode(/*is_directory=*/true);
-  VARVE_CHECK(root == kRoot);
-  At(root).names = 1;
+MemoryTree::MemoryTree() { AddRoot(); }
+
+void MemoryTree::AddRoot() {
+  AddNode(kRoot, {.is_directory = true});
+  At(kRoot).names = 1;
 }
 
 Result<MemoryTree::Place> MemoryTree::Locate(std::string_view operation,
@@ -76,6 +78,14 @@ Result<NodeId> MemoryTree::FindFile(std::string_view operation, const std::strin
   VARVE_ASSIGN(const auto node, Find(operation, path));
   if (At(node).is_directory) return FailWith(operation, path, EISDIR);
   return node;
+}
+
+Result<bool> MemoryTree::FolderExists(const std::string& path) const {
+  const auto node = Find("make the folder", path);
+  if (!node && node.error().kind() == ErrorKind::kNotFound) return false;
+  if (!node) return std::unexpected(node.error());
+  if (!At(*node).is_directory) return FailWith("make the folder", path, ENOTDIR);
+  return true;
 }
 
 MemoryNode& MemoryTree::At(NodeId node) {
@@ -106,15 +116,32 @@ Result<std::vector<FileInfo>> MemoryTree::List(const std::string& directory) con
 
 NodeId MemoryTree::NewNode(bool is_directory) {
   const auto id = next_node_;
-  AddNode(id, {.is_directory = is_directory, .modified = Tick()});
+  AddNode(id, {.is_directory = is_directory});
   return id;
+}
+
+void MemoryTree::Restart() {
+  nodes_.clear();
+  bytes_ = 0;
+  AddRoot();
 }
 
 void MemoryTree::AddNode(NodeId id, MemoryNode node) {
   next_node_ = std::max(next_node_, id + 1);
   bytes_ += node.bytes.size();
-  const bool added = nodes_.insert_or_assign(id, std::move(node)).second;
-  VARVE_CHECK(added || id == kRoot);
+  node.modified = Tick();
+  const bool added = nodes_.try_emplace(id, std::move(node)).second;
+  VARVE_CHECK(added);
+}
+
+void MemoryTree::DropAllHandles() {
+  std::vector<NodeId> ids;
+  for (auto& [id, node] : nodes_) {
+    node.handles = node.shared_locks = 0;
+    node.exclusive_lock = false;
+    ids.push_back(id);
+  }
+  for (const auto id : ids) DropIfUnused(id);
 }
 
 Result<EntryChanges> MemoryTree::PlanLink(const std::string& from, const std::string& to) const {

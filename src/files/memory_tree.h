@@ -49,7 +49,7 @@ class MemoryTree {
  public:
   static constexpr NodeId kRoot = 1;
 
-  // Where a path leads. `node` is 0 when the name is free; the root has folder 0.
+  // `node` is 0 when the name is free; the root has folder 0.
   struct Place {
     NodeId folder = 0;
     std::string name;
@@ -62,6 +62,9 @@ class MemoryTree {
   Result<NodeId> Find(std::string_view operation, const std::string& path) const;
   // Find, and it is a file.
   Result<NodeId> FindFile(std::string_view operation, const std::string& path) const;
+  // For CreateDirectories: false when nothing is there, an error when it is no folder.
+  Result<bool> FolderExists(const std::string& path) const;
+  // Where a path leads; its folder must be there.
   Result<Place> Locate(std::string_view operation, const std::string& path) const;
   MemoryNode& At(NodeId node);
   const MemoryNode& At(NodeId node) const;
@@ -72,8 +75,12 @@ class MemoryTree {
 
   // A node without a name, for the caller to name; numbers are never used twice.
   NodeId NewNode(bool is_directory);
+  // Back to an empty root; the clock and the numbering of nodes go on.
+  void Restart();
   // Puts back a node that a power cut has left.
   void AddNode(NodeId id, MemoryNode node);
+  // Ends every handle and lock, as when all processes are gone.
+  void DropAllHandles();
 
   Result<EntryChanges> PlanLink(const std::string& from, const std::string& to) const;
   Result<EntryChanges> PlanRename(const std::string& from, const std::string& to) const;
@@ -93,6 +100,7 @@ class MemoryTree {
 
  private:
   WallTime Tick();
+  void AddRoot();
   void DropIfUnused(NodeId node);
   bool IsBelow(NodeId node, NodeId folder) const;
 

@@ -212,10 +212,7 @@ TEST_P(StoreContract, OfManyWhoPutIfAbsentOneWins) {
   EXPECT_EQ(Leftovers(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, StoreContract,
-                         ::testing::Values(WorldKind{"Posix", MakeWorld<PosixWorld>},
-                                           WorldKind{"Memory", MakeWorld<MemoryWorld>}),
-                         NameOfWorld);
+INSTANTIATE_TEST_SUITE_P(All, StoreContract, AllWorlds(), NameOfWorld);
 
 }  // namespace
 }  // namespace varve

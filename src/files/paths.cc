@@ -37,21 +37,18 @@ Result<std::string> ReadWholeFile(Files* files, const std::string& path) {
   return bytes;
 }
 
-Status CreateDirectoriesWith(const std::string& directory,
-                             const std::function<Result<bool>(const std::string&)>& make,
-                             const std::function<Status(const std::string&)>& sync) {
+Status CreateDirectoriesWith(const std::string& directory, const FolderCalls& calls) {
   const std::string path(WithoutTrailingSlashes(directory));
   const auto parent = ParentPath(path);
-  auto made = make(path);
-  if (!made && made.error().kind() == ErrorKind::kNotFound && parent != path) {
-    VARVE_TRY(CreateDirectoriesWith(parent, make, sync));
-    made = make(path);
+  VARVE_ASSIGN(const bool exists, calls.exists(path));
+  if (!exists) {
+    VARVE_TRY(CreateDirectoriesWith(parent, calls));
+    VARVE_TRY(calls.make(path));
+    return calls.sync(parent);
   }
-  if (!made) return std::unexpected(std::move(made).error());
-  auto synced = sync(parent);
-  // Whoever may not even open the parent of a folder that was there has not made that folder.
-  const bool was_there = !*made;
-  if (!synced && was_there && synced.error().reason() == ErrorReason::kPermission) return {};
+  auto synced = calls.sync(parent);
+  // Whoever may not even open the parent has not made this folder.
+  if (!synced && synced.error().reason() == ErrorReason::kPermission) return {};
   return synced;
 }
 

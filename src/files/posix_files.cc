@@ -112,20 +112,23 @@ Result<std::unique_ptr<File>> OpenFile(const std::string& path, OpenMode mode) {
   return std::make_unique<PosixFile>(std::move(descriptor), path);
 }
 
-// True when made, false when a folder was there.
-Result<bool> MakeFolder(const std::string& path) {
-  if (::mkdir(path.c_str(), kFolderMode) == 0) {
-    if (::chmod(path.c_str(), kFolderMode) != 0) return FailWith("set the mode of", path, errno);
-    return true;
-  }
-  const int code = errno;
+Result<bool> FolderExists(const std::string& path) {
   struct stat facts;
-  // A read-only file system says EROFS, and a forbidden one EACCES, of folders that exist too.
   if (::stat(path.c_str(), &facts) == 0) {
-    if (S_ISDIR(facts.st_mode)) return false;
+    if (S_ISDIR(facts.st_mode)) return true;
     return FailWith("make the folder", path, ENOTDIR);
   }
-  return FailWith("make the folder", path, code);
+  if (errno == ENOENT && ParentPath(path) != path) return false;
+  return FailWith("make the folder", path, errno);
+}
+
+Status MakeFolder(const std::string& path) {
+  if (::mkdir(path.c_str(), kFolderMode) != 0) {
+    if (errno == EEXIST) return {};
+    return FailWith("make the folder", path, errno);
+  }
+  if (::chmod(path.c_str(), kFolderMode) != 0) return FailWith("set the mode of", path, errno);
+  return {};
 }
 
 class FilesOfPosix final : public Files {
@@ -163,9 +166,10 @@ class FilesOfPosix final : public Files {
   }
 
   Status CreateDirectories(const std::string& directory) override {
-    return CreateDirectoriesWith(directory, MakeFolder, [this](const std::string& folder) {
-      return SyncDirectory(folder);
-    });
+    return CreateDirectoriesWith(
+        directory, {.exists = FolderExists,
+                    .make = MakeFolder,
+                    .sync = [this](const auto& folder) { return SyncDirectory(folder); }});
   }
 
   Status Rename(const std::string& from, const std::string& to) override {

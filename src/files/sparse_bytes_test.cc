@@ -3,17 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
-#include "base/random.h"
+#include "files/files_test_worlds.h"
 
 namespace varve {
 namespace {
-
-std::uint64_t TestSeed() {
-  const char* const given = std::getenv("VARVE_TEST_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : SystemRandom()->Next();
-}
 
 // One random change, done to both.
 void Change(SparseBytes* bytes, std::string* model, Random* random) {

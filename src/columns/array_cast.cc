@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "columns/array_cast.h"
+
+#include <arrow/array.h>
+#include <arrow/array/array_dict.h>
+#include <arrow/array/concatenate.h>
+#include <arrow/array/util.h>
+#include <arrow/buffer.h>
+#include <arrow/compute/api.h>
+#include <arrow/extension_type.h>
+#include <arrow/util/bit_util.h>
+
+#include <limits>
+
+#include "columns/arrow_init.h"
+
+namespace varve {
+namespace {
+
+using Data = std::shared_ptr<arrow::ArrayData>;
+using Type = std::shared_ptr<arrow::DataType>;
+using DataResult = arrow::Result<Data>;
+
+Data Retyped(const Data& data, Type type) {
+  auto copy = data->Copy();
+  copy->type = std::move(type);
+  return copy;
+}
+
+arrow::Result<Data> Leaf(const Data& data, const Type& type) {
+  InitializeArrow();
+  ARROW_ASSIGN_OR_RAISE(auto cast, arrow::compute::Cast(arrow::Datum(data), type));
+  return cast.array();
+}
+
+// The validity of the array's own rows, from bit 0 on.
+arrow::Result<std::shared_ptr<arrow::Buffer>> OwnValidity(const arrow::ArrayData& data) {
+  if (data.GetNullCount() == 0) return nullptr;
+  ARROW_ASSIGN_OR_RAISE(auto bitmap, arrow::AllocateEmptyBitmap(data.length));
+  for (std::int64_t i = 0; i < data.length; ++i) {
+    arrow::bit_util::SetBitTo(bitmap->mutable_data(), i, data.IsValid(i));
+  }
+  return bitmap;
+}
+
+// Fixed-size list to list: offsets that count on by the list's size.
+DataResult ListOfFixedSize(const Data& data, const Type& type) {
+  const std::int64_t size = static_cast<const arrow::FixedSizeListType&>(*data->type).list_size();
+  const std::int64_t rows = data->offset + data->length;
+  if (rows * size > std::numeric_limits<std::int32_t>::max()) {
+    return arrow::Status::CapacityError("more than 2^31 elements in the lists of one batch");
+  }
+  ARROW_ASSIGN_OR_RAISE(auto offsets, arrow::AllocateBuffer((rows + 1) * sizeof(std::int32_t)));
+  auto* offset = reinterpret_cast<std::int32_t*>(offsets->mutable_data());
+  for (std::int64_t i = 0; i <= rows; ++i) offset[i] = static_cast<std::int32_t>(i * size);
+  ARROW_ASSIGN_OR_RAISE(auto values, CastArray(data->child_data[0], type->field(0)->type()));
+  return arrow::ArrayData::Make(type, data->length, {data->buffers[0], std::move(offsets)},
+                                {std::move(values)}, data->null_count, data->offset);
+}
+
+// List to fixed-size list. The place of a null list is filled with null elements.
+DataResult FixedSizeOfList(const Data& data, const Type& type) {
+  const std::int64_t size = static_cast<const arrow::FixedSizeListType&>(*type).list_size();
+  const arrow::ListArray lists(data);
+  const std::int64_t padding = lists.values()->length();  // index of the one null element
+  arrow::Int64Builder indices;
+  ARROW_RETURN_NOT_OK(indices.Reserve(data->length * size));
+  for (std::int64_t i = 0; i < data->length; ++i) {
+    const bool null = lists.IsNull(i);
+    if (!null && lists.value_length(i) != size) {
+      return arrow::Status::Invalid("expected lists of ", size, " elements, found one of ",
+                                    lists.value_length(i));
+    }
+    for (std::int64_t k = 0; k < size; ++k) {
+      indices.UnsafeAppend(null ? padding : lists.value_offset(i) + k);
+    }
+  }
+  ARROW_ASSIGN_OR_RAISE(auto null, arrow::MakeArrayOfNull(lists.value_type(), 1));
+  ARROW_ASSIGN_OR_RAISE(auto padded, arrow::Concatenate({lists.values(), null}));
+  ARROW_ASSIGN_OR_RAISE(auto index, indices.Finish());
+  ARROW_ASSIGN_OR_RAISE(auto taken, arrow::compute::Take(*padded, *index));
+  ARROW_ASSIGN_OR_RAISE(auto values, CastArray(taken->data(), type->field(0)->type()));
+  ARROW_ASSIGN_OR_RAISE(auto validity, OwnValidity(*data));
+  return arrow::ArrayData::Make(type, data->length, {std::move(validity)}, {std::move(values)});
+}
+
+// Same layout, other children.
+DataResult SameShape(const Data& data, const Type& type) {
+  if (data->child_data.size() != static_cast<std::size_t>(type->num_fields())) {
+    return arrow::Status::TypeError("expected ", type->ToString(), ", found ",
+                                    data->type->ToString());
+  }
+  auto result = Retyped(data, type);
+  for (std::size_t i = 0; i < result->child_data.size(); ++i) {
+    ARROW_ASSIGN_OR_RAISE(
+        result->child_data[i],
+        CastArray(result->child_data[i], type->field(static_cast<int>(i))->type()));
+  }
+  return result;
+}
+
+DataResult ToDictionary(Data data, const Type& type) {
+  const auto& target = static_cast<const arrow::DictionaryType&>(*type);
+  if (data->type->id() != arrow::Type::DICTIONARY) {
+    Type plain = target.value_type();
+    while (plain->id() == arrow::Type::EXTENSION) {
+      plain = static_cast<const arrow::ExtensionType&>(*plain).storage_type();
+    }
+    ARROW_ASSIGN_OR_RAISE(data, CastArray(std::move(data), plain));
+    InitializeArrow();
+    ARROW_ASSIGN_OR_RAISE(auto encoded, arrow::compute::DictionaryEncode(arrow::Datum(data)));
+    data = encoded.array();
+  }
+  const arrow::DictionaryArray array(data);
+  ARROW_ASSIGN_OR_RAISE(auto indices, Leaf(array.indices()->data(), target.index_type()));
+  ARROW_ASSIGN_OR_RAISE(auto values, CastArray(array.dictionary()->data(), target.value_type()));
+  auto result = Retyped(indices, type);
+  result->dictionary = std::move(values);
+  return result;
+}
+
+DataResult FromDictionary(const Data& data, const Type& type) {
+  InitializeArrow();
+  const arrow::DictionaryArray array(data);
+  ARROW_ASSIGN_OR_RAISE(auto values,
+                        arrow::compute::Take(*array.dictionary(), *array.indices()));
+  return CastArray(values->data(), type);
+}
+
+// A list view as the list of the same elements.
+DataResult PlainList(const Data& data) {
+  const auto& field = data->type->field(0);
+  return data->type->id() == arrow::Type::LIST_VIEW ? Leaf(data, arrow::list(field))
+                                                    : Leaf(data, arrow::large_list(field));
+}
+
+bool IsListView(const arrow::DataType& type) {
+  return type.id() == arrow::Type::LIST_VIEW || type.id() == arrow::Type::LARGE_LIST_VIEW;
+}
+
+}  // namespace
+
+DataResult CastArray(Data data, Type type) {
+  if (data->type.get() == type.get()) return data;
+  if (data->type->Equals(*type)) return Retyped(data, std::move(type));
+  if (data->type->id() == arrow::Type::EXTENSION) {
+    const auto& extension = static_cast<const arrow::ExtensionType&>(*data->type);
+    return CastArray(Retyped(data, extension.storage_type()), std::move(type));
+  }
+  if (type->id() == arrow::Type::EXTENSION) {
+    const auto& extension = static_cast<const arrow::ExtensionType&>(*type);
+    ARROW_ASSIGN_OR_RAISE(auto storage, CastArray(std::move(data), extension.storage_type()));
+    return Retyped(storage, std::move(type));
+  }
+  if (type->id() == arrow::Type::DICTIONARY) return ToDictionary(std::move(data), type);
+  if (data->type->id() == arrow::Type::DICTIONARY) return FromDictionary(data, type);
+  if (IsListView(*data->type) && data->type->id() != type->id()) {
+    ARROW_ASSIGN_OR_RAISE(auto list, PlainList(data));
+    return CastArray(std::move(list), std::move(type));
+  }
+  if (IsListView(*type) && data->type->id() != type->id()) {
+    const auto& field = type->field(0);
+    const bool large = type->id() == arrow::Type::LARGE_LIST_VIEW;
+    ARROW_ASSIGN_OR_RAISE(
+        auto list, CastArray(std::move(data), large ? arrow::large_list(field) : arrow::list(field)));
+    return Leaf(list, type);
+  }
+  const bool from_fixed = data->type->id() == arrow::Type::FIXED_SIZE_LIST;
+  const bool to_fixed = type->id() == arrow::Type::FIXED_SIZE_LIST;
+  if (from_fixed && type->id() == arrow::Type::LIST) return ListOfFixedSize(data, type);
+  if (to_fixed && data->type->id() == arrow::Type::LIST) return FixedSizeOfList(data, type);
+  if (data->type->id() == type->id() && type->num_fields() > 0) return SameShape(data, type);
+  return Leaf(data, type);
+}
+
+Type WithFieldTypes(const Type& type, const std::vector<Type>& types) {
+  arrow::FieldVector fields;
+  bool changed = false;
+  for (int i = 0; i < type->num_fields(); ++i) {
+    const auto& wanted = types[static_cast<std::size_t>(i)];
+    fields.push_back(type->field(i)->WithType(wanted));
+    changed |= wanted != type->field(i)->type();
+  }
+  if (!changed) return type;
+  switch (type->id()) {
+    case arrow::Type::LIST: return arrow::list(fields[0]);
+    case arrow::Type::LARGE_LIST: return arrow::large_list(fields[0]);
+    case arrow::Type::LIST_VIEW: return arrow::list_view(fields[0]);
+    case arrow::Type::LARGE_LIST_VIEW: return arrow::large_list_view(fields[0]);
+    case arrow::Type::FIXED_SIZE_LIST:
+      return arrow::fixed_size_list(
+          fields[0], static_cast<const arrow::FixedSizeListType&>(*type).list_size());
+    case arrow::Type::STRUCT: return arrow::struct_(fields);
+    case arrow::Type::MAP:
+      return std::make_shared<arrow::MapType>(
+          fields[0], static_cast<const arrow::MapType&>(*type).keys_sorted());
+    default: return type;  // unions and run ends: no table has them
+  }
+}
+
+Type WithoutDictionaries(const Type& type) {
+  if (type->id() == arrow::Type::DICTIONARY) {
+    return WithoutDictionaries(static_cast<const arrow::DictionaryType&>(*type).value_type());
+  }
+  if (type->id() == arrow::Type::EXTENSION) {
+    const auto& storage = static_cast<const arrow::ExtensionType&>(*type).storage_type();
+    const auto plain = WithoutDictionaries(storage);
+    return plain == storage ? type : plain;
+  }
+  std::vector<Type> types;
+  for (const auto& field : type->fields()) types.push_back(WithoutDictionaries(field->type()));
+  return WithFieldTypes(type, types);
+}
+
+}  // namespace varve
