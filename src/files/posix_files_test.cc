@@ -139,6 +139,30 @@ TEST_F(PosixFilesTest, AForkedChildDoesNotKeepTheLockAfterItsParentLetGo) {
   EXPECT_TRUE(CanLock());
 }
 
+TEST_F(PosixFilesTest, AForkedChildDoesNotKeepTheLockOfAParentThatWasKilled) {
+  int alive[2], ready[2];
+  ASSERT_EQ(::pipe(alive), 0);
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    ::close(alive[1]);
+    const auto lock = files()->Lock(At("LOCK"), LockMode::kExclusive);
+    const bool is_child = ::fork() == 0;
+    char byte = lock ? '1' : '0';
+    [[maybe_unused]] const auto put = is_child ? ::write(ready[1], &byte, 1) : 0;
+    [[maybe_unused]] const auto got = ::read(alive[0], &byte, 1);  // until the test is over
+    ::_exit(0);
+  }
+  char answer = '0';
+  EXPECT_EQ(::read(ready[0], &answer, 1), 1);
+  EXPECT_EQ(answer, '1');
+  EXPECT_FALSE(CanLock());
+  ::kill(parent, SIGKILL);
+  ::waitpid(parent, nullptr, 0);
+  EXPECT_TRUE(CanLock());
+  for (const int end : {alive[0], alive[1], ready[0], ready[1]}) ::close(end);
+}
+
 TEST_F(PosixFilesTest, ADiskThatIsFullIsNoSpace) {
   EXPECT_EQ(InChild([&] {
               ::signal(SIGXFSZ, SIG_IGN);
