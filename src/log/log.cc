@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -63,12 +65,37 @@ Status CheckIsLog(Files* files, const std::string& dir) {
   return Fail(ErrorKind::kNotFound, fmt::format("there is no log in {}", dir));
 }
 
-// What an earlier process wrote may be in the page cache only. Only the last segment can hold such
-// bytes: rolling syncs the one before.
+// Writes the bytes of a file from `from` to `to` over themselves.
+Status WriteAgain(File* file, std::uint64_t from, std::uint64_t to) {
+  std::string buffer;
+  while (from < to) {
+    buffer.resize(std::min<std::uint64_t>(to - from, 1u << 20));
+    VARVE_ASSIGN(const auto read, file->ReadAt(from, buffer.size(), buffer.data()));
+    if (read != buffer.size()) {
+      return Fail(ErrorKind::kUnavailable,
+                  fmt::format("{}: expected {} bytes at offset {}, found {}; did another process "
+                              "cut the file?",
+                              file->path(), buffer.size(), from, read),
+                  ErrorReason::kIo);
+    }
+    VARVE_TRY(file->WriteAt(from, buffer));
+    from += read;
+  }
+  return {};
+}
+
+// What an earlier process wrote may be in the page cache only: it was killed before it synced, or
+// its sync failed, and then the kernel calls pages clean that are not on the device. Writing the
+// same bytes again makes them dirty, so that this sync means what it says. Only the last segment
+// can hold such bytes, since rolling syncs the one before, and only beyond what its frames note.
 Status MakeDurable(Files* files, const std::string& dir, const RecoveredLog& recovered) {
   if (!recovered.segments.empty()) {
-    const auto path = JoinPath(dir, recovered.segments.back().info.name);
-    VARVE_ASSIGN(const auto file, files->Open(path, OpenMode::kReadWrite));
+    const auto& last = recovered.segments.back().info;
+    const auto& tail = recovered.tail;
+    VARVE_ASSIGN(const auto file, files->Open(JoinPath(dir, last.name), OpenMode::kReadWrite));
+    const auto from = std::max(tail.synced, last.base).value / kLogBlock * kLogBlock;
+    const auto origin = last.base.value - kLogBlock;
+    VARVE_TRY(WriteAgain(file.get(), from - origin, tail.end.value - origin));
     VARVE_TRY(file->Sync());
   }
   return files->SyncDirectory(dir);

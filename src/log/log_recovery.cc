@@ -244,6 +244,7 @@ Result<std::string> LogRecovery::Absorb(Cursor* at, const LogFrame& frame) {
   tail.sequence = segment.sequence;
   tail.generation = segment.generation;
   tail.end = {header.lsn + header.FrameBytes()};
+  tail.synced = std::max(tail.synced, Lsn{header.durable});
   tail.chain = header.crc;
   tail.epoch = header.epoch;
   tail.unit_end = stream_->unit_end();

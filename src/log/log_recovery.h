@@ -36,6 +36,7 @@ struct LogTail {
   std::uint64_t sequence = 0;    // of the last used segment; 0: none
   std::uint64_t generation = 0;
   Lsn end;                       // after the last valid frame
+  Lsn synced;                    // the largest durable position that a frame notes
   std::uint32_t chain = 0;
   std::uint64_t epoch = 0;
   Lsn unit_end;
