@@ -3,6 +3,7 @@
 
 #include <arrow/array.h>
 #include <arrow/array/array_dict.h>
+#include <arrow/array/builder_primitive.h>
 #include <arrow/array/concatenate.h>
 #include <arrow/array/util.h>
 #include <arrow/buffer.h>
@@ -13,6 +14,7 @@
 #include <limits>
 
 #include "columns/arrow_init.h"
+#include "columns/take_rows.h"
 
 namespace varve {
 namespace {
@@ -77,8 +79,9 @@ DataResult FixedSizeOfList(const Data& data, const Type& type) {
   }
   ARROW_ASSIGN_OR_RAISE(auto null, arrow::MakeArrayOfNull(lists.value_type(), 1));
   ARROW_ASSIGN_OR_RAISE(auto padded, arrow::Concatenate({lists.values(), null}));
-  ARROW_ASSIGN_OR_RAISE(auto index, indices.Finish());
-  ARROW_ASSIGN_OR_RAISE(auto taken, arrow::compute::Take(*padded, *index));
+  std::shared_ptr<arrow::Int64Array> index;
+  ARROW_RETURN_NOT_OK(indices.Finish(&index));
+  ARROW_ASSIGN_OR_RAISE(auto taken, TakeRows(padded, *index));
   ARROW_ASSIGN_OR_RAISE(auto values, CastArray(taken->data(), type->field(0)->type()));
   ARROW_ASSIGN_OR_RAISE(auto validity, OwnValidity(*data));
   return arrow::ArrayData::Make(type, data->length, {std::move(validity)}, {std::move(values)});
@@ -119,12 +122,27 @@ DataResult ToDictionary(Data data, const Type& type) {
   return result;
 }
 
+// Arrow's Take would do, but not for dictionaries of views. A null index, and an index of a null
+// value, is null: both are sent to a null put behind the dictionary.
 DataResult FromDictionary(const Data& data, const Type& type) {
-  InitializeArrow();
   const arrow::DictionaryArray array(data);
-  ARROW_ASSIGN_OR_RAISE(auto values,
-                        arrow::compute::Take(*array.dictionary(), *array.indices()));
-  return CastArray(values->data(), type);
+  const auto& values = array.dictionary();
+  ARROW_ASSIGN_OR_RAISE(auto null, arrow::MakeArrayOfNull(values->type(), 1));
+  ARROW_ASSIGN_OR_RAISE(auto padded, arrow::Concatenate({values, null}));
+  arrow::Int64Builder builder;
+  ARROW_RETURN_NOT_OK(builder.Reserve(array.length()));
+  for (std::int64_t i = 0; i < array.length(); ++i) {
+    const auto index = array.IsNull(i) ? values->length() : array.GetValueIndex(i);
+    if (index < 0 || index > values->length()) {
+      return arrow::Status::IndexError("index ", index, " of a dictionary with ", values->length(),
+                                       " values");
+    }
+    builder.UnsafeAppend(index);
+  }
+  std::shared_ptr<arrow::Int64Array> indices;
+  ARROW_RETURN_NOT_OK(builder.Finish(&indices));
+  ARROW_ASSIGN_OR_RAISE(auto taken, TakeRows(padded, *indices));
+  return CastArray(taken->data(), type);
 }
 
 // A list view as the list of the same elements.

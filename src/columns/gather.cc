@@ -4,9 +4,9 @@
 #include <arrow/array.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/array/concatenate.h>
-#include <arrow/compute/api.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 #include "base/check.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
-#include "columns/arrow_init.h"
+#include "columns/take_rows.h"
 
 namespace varve {
 namespace {
@@ -31,7 +31,7 @@ constexpr std::int64_t kTakeBelowRows = 16;
 // concatenation.
 struct Picked {
   std::vector<BatchPtr> sources;
-  std::shared_ptr<arrow::Array> indices;
+  std::shared_ptr<arrow::Int64Array> indices;
 };
 
 Result<Picked> Pick(const std::vector<RowSlice>& slices, std::int64_t rows) {
@@ -66,23 +66,23 @@ Result<Picked> Pick(const std::vector<RowSlice>& slices, std::int64_t rows) {
     const auto shift = ranges[place.at(slice.batch.get())].shift;
     for (std::int64_t i = 0; i < slice.length; ++i) indices.UnsafeAppend(slice.start + shift + i);
   }
-  VARVE_ASSIGN(picked.indices, FromArrow(indices.Finish()));
+  VARVE_TRY(FromArrow(indices.Finish(&picked.indices)));
   return picked;
 }
 
 arrow::Result<std::shared_ptr<arrow::Array>> GatherColumn(
-    const Arrays& pieces, const std::shared_ptr<arrow::Array>& indices) {
+    const Arrays& pieces, const arrow::Int64Array* indices) {
   auto column = pieces[0];
   if (pieces.size() > 1) {
     ARROW_ASSIGN_OR_RAISE(column, arrow::Concatenate(pieces));
   }
   if (!indices) return column;
-  return arrow::compute::Take(*column, *indices, arrow::compute::TakeOptions::NoBoundsCheck());
+  return TakeRows(column, *indices);
 }
 
 Result<BatchPtr> Collect(const std::shared_ptr<arrow::Schema>& schema,
                          const std::vector<BatchPtr>& parts, std::int64_t rows,
-                         const std::shared_ptr<arrow::Array>& indices) {
+                         const arrow::Int64Array* indices) {
   Arrays columns;
   for (int c = 0; c < schema->num_fields(); ++c) {
     Arrays pieces;
@@ -97,6 +97,28 @@ Result<BatchPtr> Collect(const std::shared_ptr<arrow::Schema>& schema,
     columns.push_back(*std::move(column));
   }
   return arrow::RecordBatch::Make(schema, rows, std::move(columns));
+}
+
+// Bytes of text that lie outside of the views themselves.
+std::uint64_t ViewedBytes(const arrow::ArrayData& data) {
+  const auto* views = data.GetValues<arrow::BinaryViewType::c_type>(1);
+  std::uint64_t bytes = 0;
+  for (std::int64_t i = 0; i < data.length; ++i) {
+    if (data.IsValid(i) && !views[i].is_inline()) bytes += static_cast<std::uint32_t>(views[i].size());
+  }
+  return bytes;
+}
+
+// Arrow counts the slice's part of every buffer, but of views all text they were cut from.
+std::uint64_t UsedBytes(const arrow::ArrayData& data) {
+  if (data.type->storage_id() == arrow::Type::STRING_VIEW ||
+      data.type->storage_id() == arrow::Type::BINARY_VIEW) {
+    const auto rows = static_cast<std::uint64_t>(data.length);
+    const std::uint64_t validity = data.buffers[0] ? rows / 8 + 1 : 0;
+    return validity + rows * sizeof(arrow::BinaryViewType::c_type) + ViewedBytes(data);
+  }
+  const auto bytes = arrow::util::ReferencedBufferSize(data);
+  return static_cast<std::uint64_t>(bytes.ok() ? *bytes : arrow::util::TotalBufferSize(data));
 }
 
 }  // namespace
@@ -116,13 +138,18 @@ Result<BatchPtr> Gather(const std::shared_ptr<arrow::Schema>& schema,
     return arrow::RecordBatch::Make(schema, rows, cut->columns());
   }
   if (rows / static_cast<std::int64_t>(slices.size()) < kTakeBelowRows) {
-    InitializeArrow();
     VARVE_ASSIGN(auto picked, Pick(slices, rows));
-    return Collect(schema, picked.sources, rows, picked.indices);
+    return Collect(schema, picked.sources, rows, picked.indices.get());
   }
   std::vector<BatchPtr> parts;
   for (const auto& slice : slices) parts.push_back(slice.batch->Slice(slice.start, slice.length));
   return Collect(schema, parts, rows, nullptr);
+}
+
+std::uint64_t BatchBytes(const arrow::RecordBatch& batch) {
+  std::uint64_t bytes = 0;
+  for (int i = 0; i < batch.num_columns(); ++i) bytes += UsedBytes(*batch.column_data(i));
+  return bytes;
 }
 
 }  // namespace varve

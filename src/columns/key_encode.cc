@@ -2,9 +2,6 @@
 // KeyCodec::Encode: two passes over each column. The first adds up the size of every key, the
 // second writes the column's component into all keys. Types are dispatched once per column.
 #include <arrow/array.h>
-#include <arrow/array/array_dict.h>
-#include <arrow/compute/api.h>
-#include <arrow/extension_type.h>
 #include <arrow/record_batch.h>
 #include <arrow/util/binary_view_util.h>
 #include <arrow/util/bit_util.h>
@@ -14,8 +11,7 @@
 
 #include "base/check.h"
 #include "base/result.h"
-#include "columns/arrow_errors.h"
-#include "columns/arrow_init.h"
+#include "columns/array_cast.h"
 #include "columns/key_codec.h"
 #include "columns/key_component.h"
 
@@ -40,23 +36,11 @@ struct Scattered {
   }
 };
 
-// The column's values as a KeyValueType: extensions opened, dictionaries looked up.
-Result<Data> PlainValues(Data data) {
-  for (;;) {
-    if (data->type->id() == arrow::Type::EXTENSION) {
-      const auto storage = static_cast<const arrow::ExtensionType&>(*data->type).storage_type();
-      data = data->Copy();
-      data->type = storage;
-    } else if (data->type->id() == arrow::Type::DICTIONARY) {
-      InitializeArrow();
-      const arrow::DictionaryArray array(data);
-      VARVE_ASSIGN(auto taken,
-                   FromArrow(arrow::compute::Take(*array.dictionary(), *array.indices())));
-      data = taken->data();
-    } else {
-      return data;
-    }
-  }
+// The column's values as its KeyValueType: extensions opened, dictionaries looked up.
+Result<Data> PlainValues(const Data& data) {
+  auto plain = CastArray(data, KeyValueType(data->type));
+  if (!plain.ok()) return Fail(ErrorKind::kInvalid, "key column: " + plain.status().message());
+  return *std::move(plain);
 }
 
 Status CheckNoNull(const arrow::ArrayData& data, const std::string& name, std::int64_t offset) {

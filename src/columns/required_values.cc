@@ -5,7 +5,6 @@
 #include <arrow/array/array_dict.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/array/concatenate.h>
-#include <arrow/compute/api.h>
 #include <arrow/extension_type.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
@@ -16,6 +15,7 @@
 
 #include "base/result.h"
 #include "columns/sample_values.h"
+#include "columns/take_rows.h"
 
 namespace varve {
 namespace {
@@ -123,8 +123,9 @@ arrow::Result<std::shared_ptr<arrow::ArrayData>> FillNulls(
   for (std::int64_t i = 0; i < array->length(); ++i) {
     indices.UnsafeAppend(IsNull(*array, i) ? array->length() : i);
   }
-  ARROW_ASSIGN_OR_RAISE(auto index, indices.Finish());
-  ARROW_ASSIGN_OR_RAISE(auto filled, arrow::compute::Take(*padded, *index));
+  std::shared_ptr<arrow::Int64Array> index;
+  ARROW_RETURN_NOT_OK(indices.Finish(&index));
+  ARROW_ASSIGN_OR_RAISE(auto filled, TakeRows(padded, *index));
   return filled->data();
 }
 

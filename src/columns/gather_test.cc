@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "columns/gather.h"
+
+#include <arrow/api.h>
+#include <gtest/gtest.h>
+
+#include "test/support/all_types.h"
+#include "test/support/seed.h"
+
+namespace varve {
+namespace {
+
+using testing::AllTypes;
+using testing::RandomBatch;
+using testing::SameRows;
+using testing::TypeCase;
+
+class GatherOfType : public ::testing::TestWithParam<TypeCase> {};
+
+// Row by row, by the slowest means.
+void ExpectRows(const arrow::RecordBatch& gathered, const std::vector<RowSlice>& slices) {
+  std::int64_t row = 0;
+  for (const auto& slice : slices) {
+    ASSERT_TRUE(SameRows(*gathered.Slice(row, slice.length),
+                         *slice.batch->Slice(slice.start, slice.length)));
+    row += slice.length;
+  }
+  ASSERT_EQ(gathered.num_rows(), row);
+}
+
+TEST_P(GatherOfType, GivesTheRowsOfTheSlicesInOrder) {
+  const std::uint64_t seed = testing::TestSeed();
+  SCOPED_TRACE(testing::SeedTrace(seed));
+  SeededRandom random(seed);
+  std::vector<std::shared_ptr<arrow::RecordBatch>> sources;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    sources.push_back(RandomBatch(GetParam().schema, 200, seed + i)->Slice(3 * i));
+  }
+  for (const std::uint64_t longest : {1, 3, 60}) {  // takes, takes, concatenates
+    std::vector<RowSlice> slices;
+    for (int i = 0; i < 25; ++i) {
+      const auto& source = sources[random.Below(sources.size())];
+      const auto length = static_cast<std::int64_t>(random.Below(longest + 1));
+      slices.push_back(
+          {source, static_cast<std::int64_t>(random.Below(190 - longest)), length});
+    }
+    const auto gathered = Gather(GetParam().schema, slices);
+    ASSERT_TRUE(gathered) << gathered.error().message();
+    ASSERT_TRUE((*gathered)->ValidateFull().ok());
+    ExpectRows(**gathered, slices);
+  }
+}
+
+TEST_P(GatherOfType, CountsBytesOfTheSliceOnly) {
+  const auto batch = RandomBatch(GetParam().schema, 4000, 1);
+  const auto whole = BatchBytes(*batch);
+  EXPECT_GE(whole, 4000u * 8);
+  EXPECT_LE(BatchBytes(*batch->Slice(100, 10)), whole / 40);
+  EXPECT_LE(BatchBytes(*batch->Slice(100, 0)), 200u);
+}
+
+INSTANTIATE_TEST_SUITE_P(AllTypes, GatherOfType, ::testing::ValuesIn(AllTypes()),
+                         [](const auto& type) { return type.param.name; });
+
+TEST(Gather, OneSliceIsNotCopied) {
+  const auto batch = RandomBatch(arrow::schema({arrow::field("a", arrow::int64())}), 10, 1, 0);
+  const auto cut = *Gather(batch->schema(), {{batch, 2, 5}});
+  EXPECT_EQ(cut->column_data(0)->buffers[1], batch->column_data(0)->buffers[1]);
+  EXPECT_EQ(cut->num_rows(), 5);
+}
+
+TEST(Gather, NothingGivesAnEmptyBatch) {
+  const auto schema = arrow::schema({arrow::field("a", arrow::utf8())});
+  EXPECT_EQ((*Gather(schema, {}))->num_rows(), 0);
+  EXPECT_EQ((*Gather(arrow::schema(arrow::FieldVector{}), {}))->num_columns(), 0);
+}
+
+TEST(Gather, NoColumnsStillCountRows) {
+  const auto empty = arrow::schema(arrow::FieldVector{});
+  const auto batch = arrow::RecordBatch::Make(empty, 10, arrow::ArrayVector{});
+  EXPECT_EQ((*Gather(empty, {{batch, 0, 3}, {batch, 5, 4}}))->num_rows(), 7);
+}
+
+}  // namespace
+}  // namespace varve
