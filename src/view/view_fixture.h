@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// For the tests of this room: a table of memtables and runs made by hand, and a reference model of
+// it. The table: key (k int32, name utf8), values f float64, s utf8, n int64, at timestamp.
+#pragma once
+
+#include <arrow/api.h>
+#include <arrow/compute/api.h>
+#include <arrow/compute/expression.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "columns/arrow_init.h"
+#include "columns/table_schema.h"
+#include "columns/write_batch.h"
+#include "files/files.h"
+#include "files/simulated_disk.h"
+#include "files/object_store.h"
+#include "memtable/memtable.h"
+#include "run/run.h"
+#include "run/run_writer.h"
+#include "varve/snapshot.h"
+#include "view/superversion.h"
+
+namespace varve::testing {
+
+using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
+
+template <typename T>
+T Ok(Result<T> result) {
+  EXPECT_TRUE(result) << (result ? "" : result.error().message());
+  if (!result) std::abort();
+  return *std::move(result);
+}
+
+struct Row {
+  std::int32_t k = 0;
+  std::string name;
+  std::optional<double> f;
+  std::optional<std::string> s;
+  std::optional<std::int64_t> n;
+  std::optional<std::int64_t> at;
+};
+using RowKey = std::pair<std::int32_t, std::string>;
+
+inline std::shared_ptr<arrow::Schema> RowSchema() {
+  return arrow::schema({arrow::field("k", arrow::int32()), arrow::field("name", arrow::utf8()),
+                        arrow::field("f", arrow::float64()), arrow::field("s", arrow::utf8()),
+                        arrow::field("n", arrow::int64()),
+                        arrow::field("at", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"))});
+}
+
+inline BatchPtr ToBatch(const std::vector<Row>& rows) {
+  arrow::Int32Builder k;
+  arrow::StringBuilder name, s;
+  arrow::DoubleBuilder f;
+  arrow::Int64Builder n;
+  arrow::TimestampBuilder at(RowSchema()->field(5)->type(), arrow::default_memory_pool());
+  for (const Row& row : rows) {
+    EXPECT_TRUE(k.Append(row.k).ok() && name.Append(row.name).ok());
+    EXPECT_TRUE((row.f ? f.Append(*row.f) : f.AppendNull()).ok());
+    EXPECT_TRUE((row.s ? s.Append(*row.s) : s.AppendNull()).ok());
+    EXPECT_TRUE((row.n ? n.Append(*row.n) : n.AppendNull()).ok());
+    EXPECT_TRUE((row.at ? at.Append(*row.at) : at.AppendNull()).ok());
+  }
+  return arrow::RecordBatch::Make(
+      RowSchema(), static_cast<std::int64_t>(rows.size()),
+      {*k.Finish(), *name.Finish(), *f.Finish(), *s.Finish(), *n.Finish(), *at.Finish()});
+}
+
+inline BatchPtr KeyBatch(const std::vector<RowKey>& keys) {
+  std::vector<Row> rows;
+  for (const auto& [k, name] : keys) rows.push_back({k, name, {}, {}, {}, {}});
+  return ToBatch(rows)->SelectColumns({0, 1}).ValueOrDie();
+}
+
+// Every version of every key, by commit.
+class RowModel {
+ public:
+  void Upsert(const std::vector<Row>& rows, std::uint64_t commit) {
+    for (const Row& row : rows) versions_[{row.k, row.name}][commit] = row;
+  }
+  void Delete(const std::vector<RowKey>& keys, std::uint64_t commit) {
+    for (const RowKey& key : keys) versions_[key][commit] = std::nullopt;
+  }
+  std::optional<Row> Find(const RowKey& key, std::uint64_t as_of) const {
+    auto at = versions_.find(key);
+    if (at == versions_.end()) return std::nullopt;
+    auto newer = at->second.upper_bound(as_of);
+    return newer == at->second.begin() ? std::nullopt : std::prev(newer)->second;
+  }
+  std::vector<Row> Rows(std::uint64_t as_of) const {
+    std::vector<Row> rows;
+    for (const auto& [key, versions] : versions_) {
+      if (auto row = Find(key, as_of)) rows.push_back(*row);
+    }
+    return rows;
+  }
+
+ private:
+  std::map<RowKey, std::map<std::uint64_t, std::optional<Row>>> versions_;
+};
+
+class RowTable {
+ public:
+  RowTable()
+      : files_(NewMemoryFiles()),
+        random_(7),
+        store_(NewFolderStore(files_.get(), "db", &random_)),
+        schema_(Ok(TableSchema::Make(RowSchema(), {"k", "name"}))),
+        active_(std::make_shared<Memtable>(schema_)) {
+    InitializeArrow();
+  }
+
+  std::uint64_t Upsert(const std::vector<Row>& rows) {
+    active_->Insert(Ok(PrepareUpsert(*schema_, ToBatch(rows))), ++commit_);
+    model_.Upsert(rows, commit_);
+    return commit_;
+  }
+  std::uint64_t Delete(const std::vector<RowKey>& keys) {
+    active_->Insert(Ok(PrepareDelete(*schema_, KeyBatch(keys))), ++commit_);
+    model_.Delete(keys, commit_);
+    return commit_;
+  }
+  void Seal() {
+    sealed_.push_back(active_);
+    active_ = std::make_shared<Memtable>(schema_);
+  }
+  // The oldest sealed memtable, or else the active one, becomes a run.
+  void Flush() {
+    if (sealed_.empty()) Seal();
+    const auto memtable = sealed_.front();
+    sealed_.erase(sealed_.begin());
+    if (memtable->rows() == 0) return;
+    std::vector<int> columns(static_cast<std::size_t>(schema_->schema()->num_fields()));
+    std::iota(columns.begin(), columns.end(), 0);
+    const std::uint64_t id = runs_.size() + 1;
+    const RunTarget target{.id = id,
+                           .table_id = 1,
+                           .schema_id = 1,
+                           .level = 0,
+                           .data_name = "data/t/" + std::to_string(id) + ".parquet",
+                           .deletes_name = "data/t/deletes/" + std::to_string(id) + ".parquet"};
+    auto cursor = memtable->NewCursor(columns, KeyBounds{});
+    auto meta = Ok(WriteRun(store_.get(), *schema_, cursor.get(), target));
+    runs_.push_back(Ok(Run::Open(store_.get(), schema_, meta)));
+  }
+
+  Snapshot At(std::uint64_t commit) const { return Snapshot(View(), {commit}); }
+  Snapshot Newest() const { return At(commit_); }
+  std::shared_ptr<const Superversion> View() const {
+    auto table = std::make_shared<TableView>();
+    table->id = table->schema_id = 1;
+    table->name = "t";
+    table->schema = schema_;
+    table->active = active_;
+    table->sealed = sealed_;
+    table->runs = runs_;
+    auto superversion = std::make_shared<Superversion>();
+    superversion->tables["t"] = table;
+    return superversion;
+  }
+
+  const RowModel& model() const { return model_; }
+  std::uint64_t commit() const { return commit_; }
+  const std::vector<std::shared_ptr<const Run>>& runs() const { return runs_; }
+  const std::shared_ptr<const TableSchema>& schema() const { return schema_; }
+
+ private:
+  std::unique_ptr<Files> files_;
+  SeededRandom random_;
+  std::unique_ptr<ObjectStore> store_;
+  std::shared_ptr<const TableSchema> schema_;
+  std::shared_ptr<Memtable> active_;
+  std::vector<std::shared_ptr<const Memtable>> sealed_;
+  std::vector<std::shared_ptr<const Run>> runs_;
+  RowModel model_;
+  std::uint64_t commit_ = 0;
+};
+
+// A random filter over the row table, as text: mostly about the key.
+inline std::string RandomFilter(Random& random, int depth = 3) {
+  const auto pick = [&](const std::vector<std::string>& from) {
+    return from[random.Below(from.size())];
+  };
+  const auto number = [&] { return std::to_string(static_cast<int>(random.Below(12)) - 2); };
+  const auto text = [&] { return "'" + pick({"", "a", "ab", "abc", "b", "ba", "c"}) + "'"; };
+  const auto op = [&] { return " " + pick({"=", "!=", "<", "<=", ">", ">="}) + " "; };
+  if (depth > 0 && random.Below(3) != 0) {
+    const std::string left = RandomFilter(random, depth - 1);
+    const std::string right = RandomFilter(random, depth - 1);
+    switch (random.Below(5)) {
+      case 0: return "not (" + left + ")";
+      case 1: return "(" + left + " or " + right + ")";
+      default: return "(" + left + " and " + right + ")";
+    }
+  }
+  switch (random.Below(15)) {
+    case 0:
+    case 1: return "k" + op() + number();
+    case 2: return number() + op() + "k";
+    case 3: return "k between " + number() + " and " + number();
+    case 4: return "k in (" + number() + ", " + number() + ", null)";
+    case 5:
+    case 6: return "name" + op() + text();
+    case 7: return "name like " + pick({"'a%'", "'ab%'", "'%b'", "'a_%'", "'b%a'", "'%'"});
+    case 8: return "name in (" + text() + ", " + text() + ")";
+    case 9: return "k" + op() + number() + "." + pick({"0", "5"});
+    case 10: return "f" + op() + number() + "." + pick({"0", "5"});
+    case 11: return pick({"f", "s", "n", "at"}) + " is " + pick({"null", "not null"});
+    case 12: return "n + k" + op() + number();
+    case 13:
+      return "at" + op() + "'1970-01-01T00:00:00.00000" + std::to_string(random.Below(9)) + "'";
+    default: return "s" + op() + text();
+  }
+}
+
+inline Row RandomRow(Random& random) {
+  static const std::vector<std::string> kNames = {"", "a", "ab", "abc", "b", "ba", "c",
+                                                  std::string("a\0b", 3)};
+  Row row;
+  row.k = static_cast<std::int32_t>(random.Below(10)) - 1;
+  row.name = kNames[random.Below(kNames.size())];
+  if (random.Below(4) != 0) row.f = (static_cast<double>(random.Below(20)) - 4) / 2;
+  if (random.Below(4) != 0) row.s = kNames[random.Below(kNames.size())];
+  if (random.Below(4) != 0) row.n = static_cast<std::int64_t>(random.Below(10));
+  if (random.Below(4) != 0) row.at = static_cast<std::int64_t>(random.Below(10));
+  return row;
+}
+
+}  // namespace varve::testing
