@@ -23,7 +23,8 @@ if(NOT VARVE_PYARROW_DIR)
   if(NOT _venv)
     find_package(Python3 COMPONENTS Interpreter QUIET)
     if(Python3_FOUND)
-      execute_process(COMMAND ${Python3_EXECUTABLE} -c "import pyarrow,os;print(os.path.dirname(pyarrow.__file__))"
+      set(_where "import pyarrow, os; print(os.path.dirname(pyarrow.__file__))")
+      execute_process(COMMAND ${Python3_EXECUTABLE} -c "${_where}"
         OUTPUT_VARIABLE _venv OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
     endif()
   endif()
@@ -42,7 +43,8 @@ if(EXISTS "${_config}")
 endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(VarveArrow REQUIRED_VARS VARVE_PYARROW_DIR VarveArrow_VERSION
-  REASON_FAILURE_MESSAGE "no Arrow C++ ${VARVE_ARROW_MIN} or newer: run ./run setup, or set VARVE_PYARROW_DIR to the folder of an installed pyarrow, or Arrow_DIR to a system package")
+  REASON_FAILURE_MESSAGE "no Arrow C++ ${VARVE_ARROW_MIN} or newer: run ./run setup, or set \
+VARVE_PYARROW_DIR to the folder of an installed pyarrow, or Arrow_DIR to a system package")
 if(NOT VarveArrow_FOUND)
   return()
 endif()

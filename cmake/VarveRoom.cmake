@@ -6,7 +6,8 @@
 
 function(varve_compile_settings target)
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:varve_warnings>)
-  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src
+    ${PROJECT_SOURCE_DIR}/include)
 endfunction()
 
 # Every Arrow-using target shares one precompiled header: parsing Arrow costs 4 s a file without.
@@ -67,7 +68,7 @@ function(varve_library target exported)
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endfunction()
 
-# varve_test(name SOURCES ... [ARROW] [LIBS ...]): a GoogleTest program that may look inside the rooms.
+# varve_test(name SOURCES ... [ARROW] [LIBS ...]): a GoogleTest program that may look inside rooms.
 function(varve_test name)
   cmake_parse_arguments(T "ARROW" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${T_SOURCES})
@@ -86,4 +87,14 @@ function(varve_test name)
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_property(GLOBAL APPEND PROPERTY VARVE_TESTS ${name})
+endfunction()
+
+# Writes tests.txt, the GoogleTest programs for tools/run_tests.py, one a line.
+function(varve_list_tests)
+  get_property(tests GLOBAL PROPERTY VARVE_TESTS)
+  set(lines)
+  foreach(test ${tests})
+    string(APPEND lines "$<TARGET_FILE:${test}>\n")
+  endforeach()
+  file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/tests.txt CONTENT "${lines}")
 endfunction()

@@ -18,6 +18,7 @@ target_compile_options(varve_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshado
   -Woverloaded-virtual -Wno-missing-field-initializers -fno-strict-overflow
   -fvisibility-inlines-hidden -fpch-preprocess)
 if(VARVE_SANITIZE)
-  add_compile_options(-fsanitize=${VARVE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_compile_options(-fsanitize=${VARVE_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${VARVE_SANITIZE})
 endif()

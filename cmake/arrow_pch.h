@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one precompiled header: Arrow, Parquet and the standard containers that come with them.
 #pragma once
 #include <arrow/api.h>

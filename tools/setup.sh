@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs what building varve needs on Debian 12 and makes build/venv with the pinned pyarrow wheel,
 # whose Arrow C++ we link when no system package is there. Does nothing that is done already.
 set -euo pipefail

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Another project can use varve: installed, varve::log alone and without Arrow; installed, both; and
+# as a subfolder of its own build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${VARVE_BUILD_DIR:-$PWD/build/release}
+unset VARVE_BUILD_DIR
+pyarrow=$(echo "$PWD"/build/venv/lib/python3*/site-packages/pyarrow)
+[ -d "$pyarrow" ] || pyarrow=${VARVE_PYARROW_DIR:-}
+unset VARVE_PYARROW_DIR
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+step() { printf '== %s\n' "$*"; }
+fail() { printf 'FAILED: %s\n' "$*"; exit 1; }
+# Objects of the subfolder build are the same as last time more often than not.
+launcher=()
+if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+consumer() {  # consumer BUILD-FOLDER CMAKE-ARGUMENT...
+  local to=$1
+  shift
+  cmake -S test/consumer -B "$to" -G Ninja "${launcher[@]}" "$@" >"$folder/cmake.txt" 2>&1 ||
+    { cat "$folder/cmake.txt"; fail "configure of $to"; }
+  ninja -C "$to" >"$folder/ninja.txt" 2>&1 || { tail -40 "$folder/ninja.txt"; fail "build of $to"; }
+}
+
+step "install $build"
+cmake --install "$build" --prefix "$folder/prefix" >/dev/null
+"$folder/prefix/bin/varve" --version
+
+step "find_package(varve COMPONENTS log), no Arrow to be found"
+consumer "$folder/log" -DCMAKE_PREFIX_PATH="$folder/prefix" -DVARVE_COMPONENTS=log \
+  -DCMAKE_DISABLE_FIND_PACKAGE_Arrow=ON -DCMAKE_DISABLE_FIND_PACKAGE_VarveArrow=ON
+[ ! -e "$folder/log/use_database" ] || fail "COMPONENTS log brought varve::varve"
+"$folder/log/use_log" "$folder/orders.log"
+
+step "find_package(varve COMPONENTS log varve)"
+consumer "$folder/both" -DCMAKE_PREFIX_PATH="$folder/prefix" "-DVARVE_COMPONENTS=log;varve" \
+  -DVARVE_PYARROW_DIR="$pyarrow"
+"$folder/both/use_database" "$folder/one.varve"
+
+step "VARVE_BUILD_DATABASE=OFF configures without Arrow"
+cmake -S . -B "$folder/off" -G Ninja -DVARVE_BUILD_DATABASE=OFF \
+  -DCMAKE_DISABLE_FIND_PACKAGE_VarveArrow=ON >"$folder/cmake.txt" 2>&1 ||
+  { cat "$folder/cmake.txt"; fail "configure"; }
+
+step "add_subdirectory"
+# Kept between runs: it compiles all of varve.
+consumer build/consumer -DVARVE_SOURCE="$PWD" -DVARVE_PYARROW_DIR="$pyarrow" \
+  -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O0"
+build/consumer/use_log "$folder/again.log"
+build/consumer/use_database "$folder/two.varve"
