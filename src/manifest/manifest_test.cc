@@ -174,6 +174,9 @@ TEST_F(ManifestTest, RefusesARunThatCannotBe) {
       [](RunMeta* run) { run->data.name = "data/../../etc/passwd"; },
       [](RunMeta* run) { run->data.name = "/etc/passwd"; },
       [](RunMeta* run) { run->data.name = "data/a b"; },
+      [](RunMeta* run) { run->data.name = "data/./a"; },
+      [](RunMeta* run) { run->data.name = "data//a"; },
+      [](RunMeta* run) { run->data.name = "data/"; },
       [](RunMeta* run) { run->data.rows = 0; },
       [](RunMeta* run) { run->data.data_bytes = run->data.bytes + 1; },
       [](RunMeta* run) { run->data.bytes = UINT64_MAX; },
@@ -263,6 +266,29 @@ TEST_F(ManifestTest, ForeignNamesAreLeftAlone) {
   }
   Reopen();
   EXPECT_EQ(StateText(), before);
+}
+
+// The example of docs/format.md, which pins format 1 to the byte.
+TEST(ManifestFormat, IsTheDocumentedOne) {
+  ScriptedStore store;
+  ASSERT_TRUE(Manifest::Create(&store, kDatabase, {1'700'000'000'000'000}));
+  EXPECT_EQ(store.objects["manifest/00000000000000000001"],
+            R"({"kind":"header","format":1,"database":"00112233445566778899aabbccddeeff",)"
+            R"("number":1,"previous":0,"previous_crc32c":"00000000","commit":0,)"
+            R"("commit_time":0,"time":1700000000000000,"checkpoint":true} crc32c=7188f5de)" "\n"
+            R"({"kind":"state","commit":0,"commit_time":0,"floor":0,"durable":0,)"
+            R"("next_table_id":1,"next_run_id":1} crc32c=f3955c39)" "\n"
+            R"({"kind":"end","lines":3} crc32c=673a51d7)" "\n");
+  auto manifest = *Manifest::Open(&store);
+  ASSERT_TRUE(manifest->Commit({AdvanceTo(7)}, {1'700'000'001'000'000}));
+  EXPECT_EQ(store.objects["manifest/00000000000000000002"],
+            R"({"kind":"header","format":1,"database":"00112233445566778899aabbccddeeff",)"
+            R"("number":2,"previous":1,"previous_crc32c":"d344e1d5","commit":7,)"
+            R"("commit_time":7000,"time":1700000001000000,)"
+            R"("checkpoint":false} crc32c=68b65851)" "\n"
+            R"({"kind":"advance","commit":7,"commit_time":7000,"floor":70,)"
+            R"("durable":77} crc32c=c07e4dac)" "\n"
+            R"({"kind":"end","lines":3} crc32c=b84a7ef1)" "\n");
 }
 
 TEST_F(ManifestTest, AThousandRunsOpenQuickly) {

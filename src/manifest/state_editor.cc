@@ -21,14 +21,15 @@ bool IsNameByte(char c) {
          c == '-' || c == '.';
 }
 
-// The grammar of files/object_store.h, without empty parts.
+// The grammar of files/object_store.h, and stricter: no part is empty or starts with '.'.
 bool IsObjectName(std::string_view name) {
-  if (name.empty() || name.size() > kObjectNameBytesMax || name.front() == '/' ||
-      name.back() == '/' || name.find("..") != std::string_view::npos ||
-      name.find("//") != std::string_view::npos) {
-    return false;
+  if (name.size() > kObjectNameBytesMax) return false;
+  bool part_starts = true;
+  for (const char c : name) {
+    if (part_starts ? !IsNameByte(c) || c == '.' : !IsNameByte(c) && c != '/') return false;
+    part_starts = c == '/';
   }
-  return std::ranges::all_of(name, [](char c) { return IsNameByte(c) || c == '/'; });
+  return !part_starts;  // neither empty nor ending with '/'
 }
 
 Status CheckRunObject(const RunObject& object, std::string_view what) {
@@ -39,7 +40,7 @@ Status CheckRunObject(const RunObject& object, std::string_view what) {
   if (!IsObjectName(object.name)) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("\"{}\" is no name for its {} object: expected letters, digits, "
-                            "\"._-\" and \"/\", no \"..\"",
+                            "\"._-\" and \"/\", no part empty or starting with \".\"",
                             object.name, what));
   }
   constexpr std::uint64_t kMax = UINT64_MAX / 4;  // so that totals of two objects cannot overflow
