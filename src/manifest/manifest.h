@@ -75,9 +75,9 @@ struct RemoveRunEdit {
   std::uint32_t table_id = 0;
   std::uint64_t run_id = 0;
 };
-// The runs now contain all commits up to `commit`, and the log before `floor` is not needed. None of
-// the three positions may go back. When `commit` grows it makes a VersionPoint at `commit_time`;
-// when it stays, `commit_time` is not used.
+// The runs now contain all commits up to `commit`, and the log before `floor` is not needed. None
+// of the three positions may go back. When `commit` grows it makes a VersionPoint at
+// `commit_time`; when it stays, `commit_time` is not used.
 struct AdvanceEdit {
   CommitNumber commit;
   WallTime commit_time;
@@ -101,10 +101,10 @@ class Manifest {
 
   // Applies the edits to the current state, in order, and publishes the result as the next object.
   // On return it is durable and state() is new. Conflict: another writer took the number (this one
-  // is fenced). Invalid: an edit that cannot be applied; nothing was published. Unavailable: unknown
-  // until read back, which Commit itself does: it returns success if the object is there with these
-  // bytes and could be made durable. kNoSpace and kPermission: certainly not published, try again.
-  // kUnknownOutcome: not even that could be learned, and every later Commit fails too; reopen.
+  // is fenced). Invalid: an edit that cannot be applied; nothing was published. Unavailable: not
+  // known until read back, which Commit itself does: it returns success if the object is there with
+  // these bytes and could be made durable. kNoSpace, kPermission: certainly not published, try
+  // again. kUnknownOutcome: not even that could be learned; every later Commit fails too; reopen.
   Result<std::shared_ptr<const ManifestState>> Commit(const std::vector<Edit>& edits,
                                                       WallTime now);
 
@@ -135,8 +135,8 @@ class Manifest {
   std::shared_ptr<const ManifestState> state_;  // guarded by state_mutex_
 };
 
-// Invalid unless the name may be a table's: 1 to 128 letters, digits, "_", "-" and ".", not starting
-// with "-" or ".", without "..".
+// Invalid unless the name may be a table's: 1 to 128 letters, digits, "_", "-" and ".", not
+// starting with "-" or ".", without "..".
 Status CheckTableName(std::string_view name);
 
 // "manifest/00000000000000000007"

@@ -140,8 +140,8 @@ class Decoder {
                               number_, number_ - 1, format, header.number, previous));
     }
     if (number_ == 1 && (!header.checkpoint || header.previous_crc32c != 0)) {
-      return Fail(ErrorKind::kCorruption, "expected object 1 to be a checkpoint with nothing before "
-                                          "it, found something else");
+      return Fail(ErrorKind::kCorruption,
+                  "expected object 1 to be a checkpoint with nothing before it, found another");
     }
     return AsCorruption(CheckDatabaseId(header.database_id));
   }

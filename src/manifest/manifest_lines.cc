@@ -48,7 +48,8 @@ Result<std::string_view> LineReader::Next() {
                             bytes_.size() - start_));
   }
   const auto line = bytes_.substr(start_, end - start_);
-  if (line.size() < kSuffixBytes || !line.substr(line.size() - kSuffixBytes).starts_with(kCrcMark)) {
+  if (line.size() < kSuffixBytes ||
+      !line.substr(line.size() - kSuffixBytes).starts_with(kCrcMark)) {
     return Fail(ErrorKind::kCorruption,
                 "expected \" crc32c=\" and 8 hexadecimal digits at the line's end, found others");
   }
@@ -66,7 +67,8 @@ Result<std::string_view> LineReader::Next() {
 
 std::string_view LineReader::FirstText(std::string_view bytes) {
   const auto line = bytes.substr(0, bytes.find('\n'));
-  return line.size() < kSuffixBytes ? std::string_view() : line.substr(0, line.size() - kSuffixBytes);
+  if (line.size() < kSuffixBytes) return {};
+  return line.substr(0, line.size() - kSuffixBytes);
 }
 
 }  // namespace varve
