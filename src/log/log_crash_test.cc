@@ -127,8 +127,9 @@ class Life {
     return !disk_->crashed();
   }
   bool Rotate() { return Did(log_->Rotate()); }
-  bool TruncateBefore(std::size_t unit) {
-    oracle_.fence = std::max(oracle_.fence, oracle_.order[unit].unit.lsn);
+  // Keeps the last `units` at least.
+  bool TruncateAllBut(std::size_t units) {
+    oracle_.fence = std::max(oracle_.fence, oracle_.order[oracle_.order.size() - units].unit.lsn);
     return Did(log_->TruncateBefore(oracle_.fence));
   }
   bool Close() {
@@ -195,7 +196,7 @@ bool FirstProcess(Life* life) {
 // Second: rotation, truncation, a clean close. Third: a unit that is cut in its middle by the end.
 bool LaterProcesses(Life* life) {
   if (!life->Open() || !life->Append({"second"}) || !life->Rotate()) return false;
-  if (!life->Append({"after rotate"}) || !life->TruncateBefore(6)) return false;
+  if (!life->Append({"after rotate"}) || !life->TruncateAllBut(2)) return false;
   if (!life->Append({Text('t', 30'000)}, AckLevel::kWritten) || !life->Close()) return false;
   if (!life->Open() || !life->Append({"third"}, AckLevel::kWritten)) return false;
   if (!life->Append({Text('D', 150'000)}, AckLevel::kWritten)) return false;

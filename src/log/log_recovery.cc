@@ -35,9 +35,11 @@ class LogRecovery {
   };
 
   Status CheckShape();
+  void CutOffFrom(std::size_t index);
   Status FindStart();
   Status ReadSegment(std::size_t index);
   Status ReadFrames(Cursor* at);
+  Result<bool> EndsUnlinked(const Cursor& at);
   Result<bool> GoOnAfterDamage(Cursor* at);
   Result<std::string> Absorb(Cursor* at, const LogFrame& frame);
   Result<std::string> AbsorbContent(Cursor* at, const LogFrame& frame);
@@ -87,18 +89,21 @@ Status LogRecovery::CheckShape() {
   auto shape = CheckSegmentShape(found_);
   used_ = shape.used;
   for (auto& defect : shape.defects) {
-    const auto index = defect.index;
-    VARVE_TRY(Damage(found_[index].name, defect.offset, std::move(defect.message)));
+    VARVE_TRY(Damage(found_[defect.index].name, defect.offset, std::move(defect.message)));
     if (stopped_) {
-      // What was in order before the defect is read; a cut there is the end of the log.
-      used_ = std::min(used_, index);
-      for (auto i = index; i < found_.size(); ++i) out_.cut_off.push_back(found_[i].name);
-      found_.resize(index);
-      stopped_ = false;
+      CutOffFrom(defect.index);
       break;
     }
   }
   return {};
+}
+
+// What was in order before a defect of the folder is read; the log ends there.
+void LogRecovery::CutOffFrom(std::size_t index) {
+  used_ = std::min(used_, index);
+  for (auto i = index; i < found_.size(); ++i) out_.cut_off.push_back(found_[i].name);
+  found_.resize(index);
+  stopped_ = false;
 }
 
 Status LogRecovery::FindStart() {
@@ -152,15 +157,29 @@ Result<RecoveredLog> LogRecovery::Run() {
 
 Status LogRecovery::LookIntoUnused() {
   for (auto i = used_; i < found_.size(); ++i) {
-    if (!found_[i].header) continue;
-    VARVE_ASSIGN(auto file, files_->Open(JoinPath(dir_, found_[i].name), OpenMode::kRead));
-    SegmentReader reader(file.get(), *found_[i].header, found_[i].file_bytes);
+    const auto& segment = found_[i];
+    if (!segment.header) continue;
+    VARVE_ASSIGN(auto file, files_->Open(JoinPath(dir_, segment.name), OpenMode::kRead));
+    SegmentReader reader(file.get(), *segment.header, segment.file_bytes);
     VARVE_ASSIGN(const auto beyond, reader.LookBeyond());
     out_.report.bytes += reader.bytes_read();
+    if (beyond.durable > segment.header->base) {
+      VARVE_TRY(Damage(segment.name, kLinkOffset,
+                       fmt::format("{}; but the frame at offset {} says that everything up to LSN "
+                                   "{} was durable, this link included",
+                                   segment.link_defect, beyond.durable_offset, beyond.durable),
+                       true));
+      if (stopped_) {
+        CutOffFrom(i);
+        return {};
+      }
+      used_ = i + 1;
+      continue;
+    }
     unused_nonzero_ += beyond.nonzero_bytes;
     if (beyond.durable > beyond_.durable) {
       beyond_ = beyond;
-      beyond_file_ = found_[i].name;
+      beyond_file_ = segment.name;
     }
   }
   return {};
@@ -201,7 +220,11 @@ Status LogRecovery::ReadFrames(Cursor* at) {
       if (!more) return {};
       continue;
     }
-    if (!last) defect += "; the log goes on in the next segment";
+    if (!last) {
+      VARVE_ASSIGN(const bool ends, EndsUnlinked(*at));
+      if (ends) return {};
+      defect += "; the log goes on in the next segment";
+    }
     VARVE_TRY(Damage(found_[at->index].name, offset, std::move(defect), last));
     if (stopped_) return {};
     if (frame) {
@@ -213,6 +236,13 @@ Status LogRecovery::ReadFrames(Cursor* at) {
     if (!more) return {};
   }
   return last ? JudgeTail(at) : CheckJoin(*at);
+}
+
+// Where the next segment's link is damaged it cannot say where this one ended.
+Result<bool> LogRecovery::EndsUnlinked(const Cursor& at) {
+  if (at.stop) return false;
+  VARVE_ASSIGN(const auto beyond, at.reader->LookBeyond());
+  return beyond.durable <= at.reader->lsn().value;
 }
 
 Result<bool> LogRecovery::GoOnAfterDamage(Cursor* at) {
@@ -324,9 +354,10 @@ Status LogRecovery::JudgeTail(Cursor* at) {
     beyond_file_ = name;
   }
   const auto damages = out_.damages.size();
-  VARVE_TRY(JudgeSeal(*at));
+  VARVE_TRY(JudgeEnd(name, offset,
+                     at->sealed ? "the log is sealed here" : at->reader->defect()));
   if (out_.damages.size() != damages) return {};
-  return JudgeEnd(name, offset, at->sealed ? "the log is sealed here" : at->reader->defect());
+  return JudgeSeal(*at);
 }
 
 // Whether the log may end at the tail.

@@ -66,7 +66,13 @@ class ShapeCheck {
 
   bool CheckLink(std::size_t i) {
     const auto& segment = segments_[i];
-    if (i >= shape_.used) return true;
+    if (i >= shape_.used) {
+      const auto capacity = segment.header->capacity;
+      return segment.file_bytes == capacity ||
+             Report(i, std::min(segment.file_bytes, capacity),
+                    fmt::format("expected a file of {} bytes, found {}", capacity,
+                                segment.file_bytes));
+    }
     if (!segment.link) {
       return Report(i, kLinkOffset, "a later segment was used, but here " + segment.link_defect);
     }

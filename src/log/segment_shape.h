@@ -22,8 +22,8 @@ struct SegmentShape {
 };
 
 // Expects: the file's name and header agree; one log id; no gap in the sequences; each used segment
-// has a valid link, which names the segment before it; bases rise. A last file of zeros only,
-// after the used ones, is what a crash leaves, and no defect.
+// has a valid link, which names the segment before it; bases rise; one that is not used has its
+// full size. A last file of zeros only, after the used ones, is what a crash leaves, no defect.
 SegmentShape CheckSegmentShape(const std::vector<SegmentOnDisk>& segments);
 
 }  // namespace varve

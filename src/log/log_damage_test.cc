@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: Apache-2.0
+// Damage is refused with its place, or shown not to matter; never read, never taken for the end.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "log/log_fixture.h"
+#include "log/log_format.h"
+
+namespace varve {
+namespace {
+
+using testing::kLogDir;
+using testing::LogTest;
+using testing::SeenUnit;
+
+class LogDamageTest : public LogTest {
+ protected:
+  // Three segments, two units each; all of it acknowledged.
+  void MakeThreeSegments() {
+    Open();
+    for (int segment = 0; segment < 3; ++segment) {
+      if (segment > 0) {
+        ASSERT_TRUE(log_->Rotate());
+      }
+      Append({"unit", std::string(40, 'x')});
+      Append("and another");
+    }
+  }
+  // As a crash leaves them, short enough to try every byte: capacity 8 blocks each.
+  void MakeSmallSegments() {
+    options_.segment_bytes_max = kSegmentBytesMin;
+    MakeThreeSegments();
+    Kill();
+  }
+  void Flip(const std::string& path, std::uint64_t offset, unsigned mask) {
+    const auto byte = static_cast<char>(Bytes(path)[offset] ^ mask);
+    Overwrite(path, offset, {&byte, 1});
+  }
+  // Opening must refuse, or give all units, or (when `tail_may_go`) all but the last group.
+  void ExpectNothingSilent(bool tail_may_go) {
+    const auto before = Picture();
+    const auto opened = TryOpen();
+    if (!opened) {
+      ExpectCorruption(opened, "log, offset");
+      EXPECT_EQ(Picture(), before);
+      return;
+    }
+    auto expected = appended_;
+    if (tail_may_go && replayed_.size() == expected.size() - 1) expected.pop_back();
+    EXPECT_EQ(replayed_, expected);
+    log_.reset();
+  }
+  void ExpectUnits(std::size_t count) {
+    EXPECT_EQ(replayed_, std::vector(appended_.begin(), appended_.begin() + count));
+  }
+  // Offsets of the three frames of a segment of MakeThreeSegments.
+  static constexpr std::uint64_t kFirstGroup = kFirstGroupOffset;
+  static constexpr std::uint64_t kSecondGroup = kFirstGroupOffset + kLogBlock;
+};
+
+TEST_F(LogDamageTest, R5_R8_T3_EveryByteOfThreeSegmentsFlippedIsNeverSilent) {
+  MakeSmallSegments();
+  for (std::uint64_t segment = 1; segment <= 3; ++segment) {
+    const auto path = PathOf(segment);
+    const auto size = Bytes(path).size();
+    for (std::uint64_t offset = 0; offset < size; ++offset) {
+      // Zeros in the middle of a block of zeros are alike: try each of a block's first and last 80.
+      if (const auto in = offset % kLogBlock; in >= 160 && in < kLogBlock - 80) continue;
+      for (const unsigned mask : {0x01u, 0xffu}) {
+        SCOPED_TRACE(path + " offset " + std::to_string(offset));
+        Flip(path, offset, mask);
+        const bool in_last_group = segment == 3 && offset >= kSecondGroup;
+        ExpectNothingSilent(in_last_group);
+        Flip(path, offset, mask);
+        if (HasFailure()) return;
+      }
+    }
+  }
+  Open();
+  ExpectEverythingBack();
+}
+
+TEST_F(LogDamageTest, EveryLengthThatASegmentCanBeCutToIsNeverSilent) {
+  MakeSmallSegments();
+  for (std::uint64_t segment = 1; segment <= 3; ++segment) {
+    const auto path = PathOf(segment);
+    const auto whole = Bytes(path);
+    for (std::uint64_t size = 0; size < whole.size(); size += size % kLogBlock < 300 ? 1 : 379) {
+      SCOPED_TRACE(path + " cut to " + std::to_string(size));
+      Cut(path, size);
+      const auto opened = TryOpen();
+      if (segment == 3 && size == 0) {
+        // An empty last file that nothing vouches for is what a crash may leave elsewhere.
+        ASSERT_TRUE(opened);
+        ExpectUnits(4);
+      } else {
+        ExpectCorruption(opened);
+      }
+      log_.reset();
+      Overwrite(path, 0, whole);
+      if (HasFailure()) return;
+    }
+  }
+  Open();
+  ExpectEverythingBack();
+}
+
+TEST_F(LogDamageTest, ATornLastGroupIsCutAndReported) {
+  MakeThreeSegments();
+  const auto end = appended_.back().lsn;
+  Kill();
+  Flip(PathOf(3), kSecondGroup + 70, 1);
+  Open();
+  ExpectUnits(5);
+  EXPECT_GT(log_->recovery().torn_bytes, 30u);
+  EXPECT_LT(log_->recovery().end, end);
+}
+
+TEST_F(LogDamageTest, ATornLastGroupIsDamageWhenTheCallerKnowsItWasDurable) {
+  MakeThreeSegments();
+  const auto durable = log_->positions().durable;
+  Kill();
+  Flip(PathOf(3), kSecondGroup + 70, 1);
+  ExpectCorruption(TryOpen({.known_durable = durable}), "the caller knows");
+}
+
+TEST_F(LogDamageTest, AfterACleanCloseNoAcknowledgedByteCanBeTakenForATornTail) {
+  MakeThreeSegments();
+  Close();
+  Flip(PathOf(3), kSecondGroup + 70, 1);
+  ExpectCorruption(TryOpen(), "was durable");
+}
+
+TEST_F(LogDamageTest, L8_T4_R19_DamageInTheMiddleIsNotTheEnd) {
+  MakeThreeSegments();
+  Kill();
+  Flip(PathOf(2), kFirstGroup + 70, 1);
+  ExpectCorruption(TryOpen(), "0000000000000002.log, offset 8192");
+}
+
+TEST_F(LogDamageTest, L8_AMissingSegmentIsNamed) {
+  MakeThreeSegments();
+  Kill();
+  const auto second = Bytes(PathOf(2));
+  ASSERT_TRUE(files_->Remove(PathOf(2)));
+  ExpectCorruption(TryOpen(), "0000000000000002.log is missing");
+  Put(PathOf(2), second);
+  ASSERT_TRUE(files_->Remove(PathOf(1)));
+  Open();
+  EXPECT_EQ(replayed_.size(), 4u) << "as after a truncation";
+  log_.reset();
+  ExpectCorruption(TryOpen({.replay_from = appended_[0].lsn}), "an older segment is missing");
+}
+
+TEST_F(LogDamageTest, R3_ALogThatEndsBeforeTheCallersFloorIsRefused) {
+  MakeThreeSegments();
+  const auto floor = log_->positions().durable;
+  Close();
+  for (std::uint64_t segment = 1; segment <= 3; ++segment) {
+    ASSERT_TRUE(files_->Remove(PathOf(segment)));
+  }
+  const auto opened = TryOpen({.replay_from = floor});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().kind(), ErrorKind::kCorruption);
+}
+
+TEST_F(LogDamageTest, AMissingLastSegmentIsDamageWhenASealPromisesIt) {
+  options_.segment_bytes_max = kSegmentBytesMin;
+  Open();
+  for (int i = 0; i < 8; ++i) Append(std::string(5'000, 'r'));
+  const auto last = log_->stats().segments.back().sequence;
+  ASSERT_GT(last, 2u);
+  Kill();
+  ASSERT_TRUE(files_->Remove(PathOf(last)));
+  ExpectCorruption(TryOpen(), "it is missing");
+  Put(PathOf(last), "");
+  ExpectCorruption(TryOpen(), "does not validate");
+}
+
+TEST_F(LogDamageTest, SwappedSegmentsAreRefused) {
+  MakeThreeSegments();
+  Close();
+  const auto second = Bytes(PathOf(2)), third = Bytes(PathOf(3));
+  Put(PathOf(2), third);
+  Put(PathOf(3), second);
+  ExpectCorruption(TryOpen(), "expected sequence");
+}
+
+TEST_F(LogDamageTest, ASegmentOfAnotherLogIsRefused) {
+  MakeThreeSegments();
+  Close();
+  const auto ours = Picture();
+  for (const auto& [name, bytes] : ours) ASSERT_TRUE(files_->Remove(JoinPath(kLogDir, name)));
+  MakeThreeSegments();
+  Close();
+  Put(PathOf(2), ours[1].second);
+  ExpectCorruption(TryOpen(), "another log");
+}
+
+TEST_F(LogDamageTest, AStaleCopyOfASegmentIsRefused) {
+  Open();
+  Append("first life");
+  Kill();
+  Open();
+  Append("second life");
+  Kill();
+  const auto stale = Bytes(PathOf(2));
+  Flip(PathOf(2), kLinkOffset + 8, 1);  // the segment looks unused and is replaced
+  Flip(PathOf(2), kFirstGroup + 8, 1);
+  Open();
+  Append("second life, again");
+  ASSERT_TRUE(log_->Rotate());
+  Append("third");
+  Kill();
+  Put(PathOf(2), stale);
+  ExpectCorruption(TryOpen(), "stale copy");
+}
+
+TEST_F(LogDamageTest, AForgedFrameIsFoundByTheChain) {
+  MakeThreeSegments();
+  Close();
+  const auto path = PathOf(2);
+  auto bytes = Bytes(path);
+  const auto segment = *DecodeSegmentHeader(std::string_view(bytes).substr(0, kLogBlock));
+  auto header = *DecodeFrameHeader(segment, segment.LsnAt(kFirstGroup),
+                                   std::string_view(bytes).substr(kFirstGroup, kLogBlock));
+  auto frame = bytes.substr(kFirstGroup, kFrameHeaderBytes + header.payload_bytes);
+  frame.back() = '!';
+  FinishFrame(segment, header, &frame);
+  Overwrite(path, kFirstGroup, frame);
+  ExpectCorruption(TryOpen(), "chain");
+}
+
+TEST_F(LogDamageTest, AFrameMovedToAnotherPlaceNeverValidates) {
+  MakeThreeSegments();
+  Kill();
+  const auto bytes = Bytes(PathOf(3));
+  Overwrite(PathOf(3), kSecondGroup + kLogBlock, bytes.substr(kSecondGroup, kLogBlock));
+  Open();
+  ExpectEverythingBack();
+  EXPECT_GT(log_->recovery().torn_bytes, 0u);
+}
+
+TEST_F(LogDamageTest, R9_WhatWasCutNeverRevives) {
+  Open();
+  Append("A"), Append("B"), Append("C");
+  Kill();
+  const auto path = PathOf(1);
+  const auto b = kFirstGroup + kLogBlock;
+  const auto whole = Bytes(path);
+  // B and C were one unsynced write each; B was lost, C was not, and says nothing of B.
+  Overwrite(path, b, std::string(kLogBlock, '\0'));
+  ExpectCorruption(TryOpen(), "was durable");
+  Overwrite(path, b + kLogBlock, std::string(kLogBlock, '\0'));
+  Open();
+  ExpectUnits(1);
+  appended_.resize(1);
+  Append("B'");
+  Kill();
+  Overwrite(path, 0, whole);  // even whole again, B and C stay cut
+  Open();
+  ExpectEverythingBack();
+}
+
+TEST_F(LogDamageTest, L3_AReadErrorIsNeitherATornTailNorDamage) {
+  SimulatedDisk disk;
+  files_ = &disk;
+  MakeThreeSegments();
+  Kill();
+  const auto before = Picture();
+  disk.FailReads(PathOf(3), Error(ErrorKind::kUnavailable, "injected", ErrorReason::kIo));
+  const auto opened = TryOpen();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().reason(), ErrorReason::kIo);
+  disk.FailReads(PathOf(3), {});
+  EXPECT_EQ(Picture(), before);
+  Open();
+  ExpectEverythingBack();
+  log_.reset();
+}
+
+TEST_F(LogDamageTest, L3_ANewerVersionIsNeitherATornTailNorDamage) {
+  MakeThreeSegments();
+  Kill();
+  const auto path = PathOf(3);
+  const auto bytes = Bytes(path);
+  const auto segment = *DecodeSegmentHeader(std::string_view(bytes).substr(0, kLogBlock));
+  FrameHeader header = *DecodeFrameHeader(segment, segment.LsnAt(kSecondGroup),
+                                          std::string_view(bytes).substr(kSecondGroup));
+  auto frame = bytes.substr(kSecondGroup, kFrameHeaderBytes + header.payload_bytes);
+  header.kind = static_cast<FrameKind>(9);
+  FinishFrame(segment, header, &frame);
+  Overwrite(path, kSecondGroup, frame);
+  EXPECT_EQ(TryOpen().error().reason(), ErrorReason::kUnsupportedFormat);
+  auto newer = segment;
+  newer.version = 2;
+  Overwrite(path, 0, EncodeSegmentHeader(newer));
+  EXPECT_EQ(TryOpen().error().reason(), ErrorReason::kUnsupportedFormat);
+}
+
+TEST_F(LogDamageTest, F10_L2_AnEmptyNewestFileIsReplaced) {
+  Open();
+  Append("kept");
+  Kill();
+  for (const auto& junk : {std::string(), std::string(kLogBlock, '\0')}) {
+    Put(PathOf(2), junk);
+    Open();
+    EXPECT_EQ(replayed_.size(), 1u);
+    log_.reset();
+  }
+  Put(PathOf(2), "junk");
+  ExpectCorruption(TryOpen());
+  Put(PathOf(2), "");
+  Put(JoinPath(kLogDir, "0000000000000002.tmp"), "half made");
+  Open();
+  Append("next");
+  Kill();
+  Open();
+  ExpectEverythingBack();
+}
+
+TEST_F(LogDamageTest, L14_OnlyNamesThatTheLogGivesAreSegments) {
+  MakeThreeSegments();
+  Close();
+  for (const char* name : {"1.log", "000000000000001A.log", "0000000000000000.log", "notes.txt"}) {
+    Put(JoinPath(kLogDir, name), "not ours");
+  }
+  Open();
+  ExpectEverythingBack();
+}
+
+TEST_F(LogDamageTest, TolerateTailCutsTheLastSegmentOnly) {
+  MakeThreeSegments();
+  Close();
+  Flip(PathOf(3), kFirstGroup + 70, 1);
+  ExpectCorruption(TryOpen());
+  Open({.mode = RecoveryMode::kTolerateTail});
+  ExpectUnits(4);
+  log_.reset();
+  Open();
+  ExpectUnits(4);
+  appended_.resize(4);
+  Append("goes on");
+  Close();
+  Open();
+  ExpectEverythingBack();
+  log_.reset();
+  Flip(PathOf(2), kFirstGroup + 70, 1);
+  ExpectCorruption(TryOpen({.mode = RecoveryMode::kTolerateTail}));
+}
+
+TEST_F(LogDamageTest, PointInTimeStopsBeforeTheDamageAndSetsTheRestAside) {
+  MakeThreeSegments();
+  const auto last = log_->positions().durable;
+  Close();
+  const auto third = Bytes(PathOf(3));
+  Flip(PathOf(2), kSecondGroup + 70, 1);
+  Open({.mode = RecoveryMode::kPointInTime});
+  ExpectUnits(3);
+  appended_.resize(3);
+  EXPECT_GT(Append("goes on").lsn, last) << "positions of what was set aside are not used again";
+  Close();
+  std::vector<std::string> aside;
+  for (const auto& name : Names()) {
+    if (name.ends_with(".set-aside")) aside.push_back(Bytes(JoinPath(kLogDir, name)));
+  }
+  EXPECT_EQ(aside, std::vector{third});
+  Open();
+  ExpectEverythingBack();
+}
+
+TEST_F(LogDamageTest, PointInTimeStopsBeforeAMissingSegment) {
+  MakeThreeSegments();
+  Close();
+  ASSERT_TRUE(files_->Remove(PathOf(2)));
+  Open({.mode = RecoveryMode::kPointInTime});
+  ExpectUnits(2);
+  log_.reset();
+  Open();
+  ExpectUnits(2);
+}
+
+TEST_F(LogDamageTest, SalvageReadsWhatValidatesAndChangesNothing) {
+  MakeThreeSegments();
+  Close();
+  Flip(PathOf(2), kFirstGroup + 70, 1);
+  Flip(PathOf(3), kLinkOffset + 70, 1);
+  const auto before = Picture();
+  options_.read_only = true;
+  Open({.mode = RecoveryMode::kSalvage});
+  auto expected = appended_;
+  expected.erase(expected.begin() + 2);
+  EXPECT_EQ(replayed_, expected);
+  log_.reset();
+  EXPECT_EQ(Picture(), before);
+}
+
+TEST_F(LogDamageTest, VerifyListsEachDamageWithoutALockAndChangesNothing) {
+  MakeThreeSegments();
+  const auto sound = VerifyLog(kLogDir, World());
+  ASSERT_TRUE(sound) << sound.error().message();
+  EXPECT_TRUE(sound->damages.empty());
+  EXPECT_EQ(sound->report.units, 6u);
+  Close();
+  Flip(PathOf(1), kSecondGroup + 70, 1);
+  Flip(PathOf(2), kFirstGroup + 70, 1);
+  const auto before = Picture();
+  const auto damaged = *VerifyLog(kLogDir, World());
+  ASSERT_EQ(damaged.damages.size(), 2u);
+  EXPECT_EQ(damaged.damages[0].file, "0000000000000001.log");
+  EXPECT_EQ(damaged.damages[0].offset, kSecondGroup);
+  EXPECT_EQ(damaged.damages[1].offset, kFirstGroup);
+  EXPECT_EQ(damaged.report.units, 4u);
+  EXPECT_EQ(Picture(), before);
+}
+
+TEST_F(LogDamageTest, DumpNamesEveryFrameAndTheFirstDamage) {
+  MakeThreeSegments();
+  Close();
+  const auto dump = [this] {
+    std::vector<std::string> lines;
+    EXPECT_TRUE(DumpLogSegment(
+        PathOf(2), [&](std::string_view line) { lines.emplace_back(line); }, World()));
+    return lines;
+  };
+  auto lines = dump();
+  ASSERT_EQ(lines.size(), 5u) << "header, link, two groups, seal";
+  EXPECT_NE(lines[1].find("link: segment 1"), std::string::npos);
+  EXPECT_NE(lines[4].find("seal: 2 units, 3 records"), std::string::npos);
+  Flip(PathOf(2), kSecondGroup + 70, 1);
+  lines = dump();
+  EXPECT_NE(lines.back().find("offset 12288"), std::string::npos) << lines.back();
+}
+
+}  // namespace
+}  // namespace varve
