@@ -44,8 +44,9 @@ class Random;    // src/base/random.h
 
 // Settings. The defaults are the safe ones.
 struct LogOptions {
-  // A segment grows to this size at most (bytes on disk, header included) unless one unit needs
-  // more. Young logs start with 1 MiB and double, so that an empty log is small on disk.
+  // A segment has this size at most (bytes on disk, header included); a unit that needs more goes
+  // on in the next segment. After each open the first segment has 1 MiB and the next ones double,
+  // so that a small log is small on disk. At least 32 KiB.
   std::uint64_t segment_bytes_max = 64ull << 20;
   // Units waiting for the flush that is under way may hold this many bytes; then Append blocks.
   std::uint64_t queue_bytes_max = 64ull << 20;

@@ -285,6 +285,44 @@ TEST(LogCrash, CrashesDuringRecoveryConverge) {
   }
 }
 
+// The sync of a truncation fails, the process ends, the next one truncates more and the power goes:
+// the first segment must not be back while the second is gone.
+TEST(LogCrash, ATruncationThatWasCutShortLeavesNoHole) {
+  SimulatedDisk disk;
+  Life life(&disk, {}, 5);
+  ASSERT_TRUE(life.Open());
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(life.Append({"unit"}) && life.Rotate());
+  }
+  disk.FailEvent(disk.events() + 2, Error(ErrorKind::kUnavailable, "injected", ErrorReason::kIo));
+  EXPECT_FALSE(life.TruncateAllBut(3));
+  ASSERT_TRUE(life.Kill() && life.Open());
+  disk.CrashAtEvent(disk.events() + 2);
+  EXPECT_FALSE(life.TruncateAllBut(1));
+  for (int seed = 0; seed < 50; ++seed) {
+    const auto copy = disk.Clone();
+    SeededRandom random(seed);
+    copy->Crash(Survival::kRandomSectors, &random);
+    ExpectSoundAndUsable(copy.get(), life.oracle());
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+// No room for a segment: that unit is not kept, the log works on, and again when there is room.
+TEST(LogFault, L2_AFullDiskRefusesTheUnitAndStopsNothing) {
+  SimulatedDisk disk;
+  Life life(&disk, {}, 5);
+  ASSERT_TRUE(life.Open() && life.Append({"one"}));
+  disk.SetCapacity(150'000);
+  EXPECT_FALSE(life.Append({Text('b', 300'000)}));
+  EXPECT_EQ(life.error()->reason(), ErrorReason::kNoSpace) << life.error()->message();
+  ASSERT_TRUE(life.Append({"still room in this segment"})) << life.error()->message();
+  disk.SetCapacity(UINT64_MAX);
+  ASSERT_TRUE(life.Append({Text('b', 300'000)})) << life.error()->message();
+  ASSERT_TRUE(life.Append({"after"}) && life.Kill());
+  ExpectSoundAndUsable(&disk, life.oracle());
+}
+
 // Each event fails once, without a crash. The log may stop; reopening shows all that was
 // acknowledged; and a power cut after that loses nothing of what the reopening showed.
 TEST(LogFault, R10_R11_L5_L7_EveryEventFailingOnceLosesNothingThatWasAcknowledged) {

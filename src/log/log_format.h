@@ -52,9 +52,9 @@
 //
 // A group's payload is units one after the other:
 //   4 bytes: size of the unit, these included; 4 bytes: records; each record: 4 bytes size, bytes.
-// The LSN of a unit is that of its first byte. A unit larger than the frame that its segment has
-// room for is alone in frames of its own, the first with kContinued, the last with kContinues, those
-// between with both; they may lie in several segments. It exists when its last frame is valid.
+// The LSN of a unit is that of its first byte. A unit that no single frame can hold is alone in
+// frames of its own, the first with kContinued, the last with kContinues, those between with both;
+// they may lie in several segments. It exists when its last frame is valid.
 //
 // A link is the first frame of each segment. It is written with the first group, by one sync, and
 // says where the segment before ended: bytes there beyond that end mean nothing any more.

@@ -253,6 +253,23 @@ TEST_F(LogTest, AStandbyThatACrashLeftIsReplacedAndPositionsDoNotRepeat) {
   ExpectEverythingBack();
 }
 
+TEST_F(LogTest, AllStandbysThatACrashLeftAreGoneAfterTheFirstAppend) {
+  options_.segment_bytes_max = 64 << 10;
+  Open();
+  Append("one");
+  Append(std::string(300'000, 'b'), AckLevel::kBuffered);
+  appended_.pop_back();
+  Kill();
+  ASSERT_GT(Names().size(), 5u) << "segments were made for the large unit";
+  Open();
+  Append("two");
+  EXPECT_EQ(Names(), (std::vector<std::string>{"0000000000000001.log", "0000000000000002.log",
+                                               "LOCK"}));
+  Kill();
+  Open();
+  ExpectEverythingBack();
+}
+
 TEST_F(LogTest, CloseSealsGivesSpaceBackAndRemovesTheStandby) {
   Open();
   for (int i = 0; i < 7; ++i) Append(std::string(100'000, 's'));

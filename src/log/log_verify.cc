@@ -29,12 +29,14 @@ std::string DescribeHeader(const SegmentHeader& header, std::uint64_t file_bytes
 
 std::string DescribeLink(const LinkPayload& link, std::uint16_t flags) {
   if (link.sequence == 0) return "link: this is the first segment";
+  std::string open;
+  if (link.open_unit != 0) {
+    open = fmt::format(", the unit at LSN {} {}", link.open_unit,
+                       (flags & kDropsOpen) != 0 ? "was cut" : "goes on");
+  }
   return fmt::format("link: segment {} generation {:016x} ended at LSN {} chain {:08x}, last unit "
                      "ended at LSN {}{}",
-                     link.sequence, link.generation, link.end, link.chain, link.unit_end,
-                     link.open_unit == 0           ? std::string()
-                     : (flags & kDropsOpen) != 0 ? fmt::format(", unit {} was cut", link.open_unit)
-                                                 : fmt::format(", unit {} goes on", link.open_unit));
+                     link.sequence, link.generation, link.end, link.chain, link.unit_end, open);
 }
 
 std::string DescribeContent(const LogFrame& frame) {

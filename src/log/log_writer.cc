@@ -143,6 +143,7 @@ std::vector<UsedSegment> LogWriter::Segments() const {
 
 Status LogWriter::Truncate(Lsn fence) {
   std::lock_guard one_at_a_time(truncating_);
+  if (truncate_failure_) return std::unexpected(*truncate_failure_);
   while (true) {
     std::string name;
     {
@@ -152,9 +153,14 @@ Status LogWriter::Truncate(Lsn fence) {
       if (!next_is_durable || !segments_[1].Covers(fence)) return {};
       name = segments_[0].info.name;
     }
-    // One removal a sync: see SegmentSupply::RemoveUnused.
-    VARVE_TRY(files_->Remove(JoinPath(dir_, name)));
-    VARVE_TRY(files_->SyncDirectory(dir_));
+    // One removal a sync, and none after a sync that failed: a later segment must not be gone on
+    // the device while an earlier one is there. See SegmentSupply::RemoveUnused.
+    auto removed = files_->Remove(JoinPath(dir_, name));
+    if (removed) removed = files_->SyncDirectory(dir_);
+    if (!removed) {
+      truncate_failure_ = removed.error().Within("truncating the log; reopen it to truncate more");
+      return std::unexpected(*truncate_failure_);
+    }
     std::lock_guard lock(mutex_);
     segments_.erase(segments_.begin());
   }

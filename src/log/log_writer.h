@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,7 @@ class LogWriter {
 
   mutable std::mutex mutex_;
   std::mutex truncating_;
+  std::optional<Error> truncate_failure_;  // guarded by truncating_
   std::vector<UsedSegment> segments_;    // guarded by mutex_; the last one is the current one
   bool last_is_durable_ = false;         // guarded by mutex_; its link was synced
   std::atomic<std::uint64_t> groups_ = 0;

@@ -55,9 +55,9 @@ Result<LogFrame> SegmentReader::Decode(std::optional<std::uint32_t> chain) {
   VARVE_ASSIGN(const auto header, DecodeFrameHeader(header_, lsn(), bytes));
   VARVE_ASSIGN(bytes, Fetch(offset_, header.FrameBytes()));
   if (bytes.size() < header.FrameBytes()) {
-    return Fail(ErrorKind::kCorruption, fmt::format("expected a frame of {} bytes, found the end of "
-                                                    "the file after {}",
-                                                    header.FrameBytes(), bytes.size()));
+    return Fail(ErrorKind::kCorruption,
+                fmt::format("expected a frame of {} bytes, found the end of the file after {}",
+                            header.FrameBytes(), bytes.size()));
   }
   bytes.remove_prefix(kFrameHeaderBytes);
   VARVE_TRY(CheckPayload(header_, header, bytes));

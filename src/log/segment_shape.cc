@@ -98,8 +98,8 @@ class ShapeCheck {
     if (link.end <= before.base || link.end > before.EndOfRange() || link.end % kLogBlock != 0 ||
         segments_[i].header->base < before.EndOfRange()) {
       return Report(i, kLinkOffset,
-                    fmt::format("link: an end at LSN {} and a base of {} do not follow a segment of "
-                                "LSN {} to {}",
+                    fmt::format("link: an end at LSN {} and a base of {} do not follow a segment "
+                                "of LSN {} to {}",
                                 link.end, segments_[i].header->base, before.base,
                                 before.EndOfRange()));
     }

@@ -26,7 +26,8 @@ std::string UnitStream::TakeFirstLink(const SegmentHeader& segment, std::uint16_
 }
 
 std::string UnitStream::TakeLink(std::uint16_t flags, const LinkPayload& link) {
-  if (skip_ == Skip::kNo && (link.unit_end != unit_end_.value || link.open_unit != open_unit_.value)) {
+  const bool agrees = link.unit_end == unit_end_.value && link.open_unit == open_unit_.value;
+  if (skip_ == Skip::kNo && !agrees) {
     return fmt::format("link: expected last unit end {} and open unit {}, found {} and {}",
                        unit_end_.value, open_unit_.value, link.unit_end, link.open_unit);
   }

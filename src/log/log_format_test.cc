@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes themselves: pinned, and checked one by one.
+#include "log/log_format.h"
+
+#include <gtest/gtest.h>
+
+#include "base/bytes.h"
+#include "log/segment_file.h"
+
+namespace varve {
+namespace {
+
+SegmentHeader Segment() {
+  SegmentHeader segment;
+  for (std::size_t i = 0; i < segment.log_id.size(); ++i) {
+    segment.log_id[i] = static_cast<std::uint8_t>(i);
+  }
+  segment.sequence = 3;
+  segment.generation = 0x1122334455667788;
+  segment.base = 1 << 20;
+  segment.capacity = 1 << 20;
+  segment.created_micros = 1'700'000'000'000'000;
+  return segment;
+}
+
+std::string Frame(std::string_view payload, std::uint64_t lsn = (1 << 20) + 4096) {
+  FrameHeader header;
+  header.lsn = lsn;
+  header.durable = 77;
+  header.epoch = 5;
+  header.units = header.records = 1;
+  header.chain = 0xabcdef01;
+  std::string frame(kFrameHeaderBytes, '\0');
+  frame += payload;
+  FinishFrame(Segment(), header, &frame);
+  return frame;
+}
+
+// A change of these bytes is a new format version.
+TEST(LogFormat, TheBytesOfAHeaderAndAFrameArePinned) {
+  const auto block = EncodeSegmentHeader(Segment());
+  EXPECT_EQ(ToHex(std::string_view(block).substr(0, 72)),
+            "56415256454c4f470100000000100000000102030405060708090a0b0c0d0e0f"
+            "0300000000000000887766554433221100001000000000000000100000000000"
+            "00401e18240a0600");
+  EXPECT_EQ(block.size(), kLogBlock);
+  const auto frame = Frame("payload");
+  EXPECT_EQ(frame.size(), kLogBlock);
+  EXPECT_EQ(ToHex(std::string_view(frame).substr(0, 48)),
+            "5646524d0101000000101000000000004d000000000000000500000000000000"
+            "0700000001000000" "0100000001efcdab");
+}
+
+TEST(LogFormat, R6_ZerosNeverValidate) {
+  const std::string zeros(kLogBlock, '\0');
+  EXPECT_FALSE(DecodeSegmentHeader(zeros));
+  EXPECT_FALSE(DecodeFrameHeader(Segment(), {1 << 20}, zeros));
+}
+
+TEST(LogFormat, EveryBitOfAHeaderBlockCounts) {
+  auto block = EncodeSegmentHeader(Segment());
+  ASSERT_TRUE(DecodeSegmentHeader(block));
+  for (auto& byte : block) {
+    byte ^= 0x10;
+    EXPECT_FALSE(DecodeSegmentHeader(block));
+    byte ^= 0x10;
+  }
+}
+
+TEST(LogFormat, AFrameIsValidInItsLogItsFileAndItsPlaceOnly) {
+  const auto frame = Frame("payload");
+  const auto lsn = Segment().LsnAt(kFirstGroupOffset);
+  const auto valid = [&](const SegmentHeader& segment, Lsn at) {
+    return DecodeFrameHeader(segment, at, frame).has_value();
+  };
+  EXPECT_TRUE(valid(Segment(), lsn));
+  EXPECT_FALSE(valid(Segment(), {lsn.value + kLogBlock}));
+  auto other = Segment();
+  other.generation ^= 1;
+  EXPECT_FALSE(valid(other, lsn));
+  other = Segment();
+  other.log_id[15] ^= 1;
+  EXPECT_FALSE(valid(other, lsn));
+}
+
+TEST(LogFormat, ThePayloadChecksumCoversThePadding) {
+  auto frame = Frame("payload");
+  const auto header = *DecodeFrameHeader(Segment(), Segment().LsnAt(kFirstGroupOffset), frame);
+  const auto padded = [&] { return std::string_view(frame).substr(kFrameHeaderBytes); };
+  EXPECT_TRUE(CheckPayload(Segment(), header, padded()));
+  frame.back() = 1;
+  EXPECT_FALSE(CheckPayload(Segment(), header, padded()));
+}
+
+TEST(LogFormat, AUnitIsTheSameBytesHoweverItIsCutIntoPieces) {
+  const std::vector<std::string_view> records = {"one", "", "a longer record", "x"};
+  const auto bytes = EncodedUnitBytes(records);
+  std::string whole;
+  UnitEncoder(records, bytes).Append(bytes, &whole);
+  ASSERT_EQ(whole.size(), bytes);
+  for (std::uint64_t piece = 1; piece <= bytes; ++piece) {
+    std::string pieces;
+    UnitEncoder unit(records, bytes);
+    while (unit.left() > 0) unit.Append(piece, &pieces);
+    EXPECT_EQ(pieces, whole) << piece;
+  }
+  std::vector<std::string_view> decoded;
+  ASSERT_TRUE(DecodeUnit(whole, &decoded));
+  EXPECT_EQ(decoded, records);
+}
+
+TEST(LogFormat, NoUnitOfWrongSizesIsDecoded) {
+  const std::vector<std::string_view> records = {"one", "two"};
+  const auto bytes = EncodedUnitBytes(records);
+  std::string unit;
+  UnitEncoder(records, bytes).Append(bytes, &unit);
+  for (const std::size_t at : {0, 4, 8, 15}) {
+    for (const int change : {1, 2, 0x7f, 0xff}) {
+      auto wrong = unit;
+      wrong[at] = static_cast<char>(wrong[at] ^ change);
+      std::vector<std::string_view> decoded;
+      EXPECT_FALSE(DecodeUnit(wrong, &decoded)) << at << " " << change;
+    }
+  }
+}
+
+TEST(LogFormat, L14_NamesAreExact) {
+  EXPECT_EQ(SegmentName(26), "000000000000001a.log");
+  EXPECT_EQ(SequenceOfName("000000000000001a.log"), 26u);
+  for (const char* name : {"1a.log", "000000000000001A.log", "000000000000001a.tmp",
+                           "0000000000000000.log", "+00000000000001a.log", ""}) {
+    EXPECT_FALSE(SequenceOfName(name)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace varve
