@@ -5,7 +5,8 @@
 // An insert sorts its own rows into a new layer and then merges small layers of similar size (as
 // an LSM tree does), up to kLayerRowsMax rows; so inserting costs O(log n) a row, no insert pays
 // for the whole, and there are few layers to read. The list of layers is immutable and swapped
-// whole: readers take it and hold no lock. All versions are kept.
+// whole: readers take it and hold no lock. All versions are kept. Very small batches are gathered
+// into larger ones on the way (layer.h), so committing row by row does not cost memory.
 //
 // Thread safety: Insert from any thread; cursors and Get from any thread at any time. A cursor
 // shows what was inserted when it was made; filter by commit to get a snapshot.
@@ -25,7 +26,9 @@
 
 namespace varve {
 
-class Memtable : public std::enable_shared_from_this<Memtable> {
+class Tiers;
+
+class Memtable {
  public:
   explicit Memtable(std::shared_ptr<const TableSchema> schema);
   ~Memtable();
@@ -33,7 +36,7 @@ class Memtable : public std::enable_shared_from_this<Memtable> {
   // Inserts a batch under `commit`. Commits may arrive out of order; (key, commit) must be new.
   void Insert(WriteBatch batch, std::uint64_t commit);
 
-  // A cursor over the versions within `bounds`. `columns` are indices into the table's schema;
+  // A cursor over the versions within `bounds`; it may outlive the memtable. `columns` are indices into the table's schema;
   // batch() of the cursor has these columns, in this order.
   std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns,
                                            const KeyBounds& bounds) const;
@@ -54,13 +57,16 @@ class Memtable : public std::enable_shared_from_this<Memtable> {
 
  private:
   struct Layers;
+  std::shared_ptr<const Layers> layers() const;
+
   const std::shared_ptr<const TableSchema> schema_;
   std::atomic<std::uint64_t> rows_ = 0;
   std::atomic<std::uint64_t> delete_rows_ = 0;
   std::atomic<std::uint64_t> bytes_ = 0;
-  std::mutex insert_mutex_;                // serializes writers
-  mutable std::mutex layers_mutex_;        // held for a pointer copy only
-  std::shared_ptr<const Layers> layers_;   // guarded by layers_mutex_
+  std::mutex insert_mutex_;               // serializes writers
+  std::unique_ptr<Tiers> tiers_;          // guarded by insert_mutex_
+  mutable std::mutex layers_mutex_;       // held for a pointer copy only
+  std::shared_ptr<const Layers> layers_;  // guarded by layers_mutex_
 };
 
 }  // namespace varve

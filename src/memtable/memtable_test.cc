@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memtable/memtable.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "memtable/layer.h"
+#include "memtable/tiers.h"
+#include "test/support/seed.h"
+#include "test/support/version_model.h"
+
+namespace varve {
+namespace {
+
+using namespace varve::testing;
+
+class MemtableTest : public ::testing::Test {
+ protected:
+  VersionModel::Sink Into(Memtable* memtable) {
+    return [memtable](WriteBatch batch, std::uint64_t commit) {
+      memtable->Insert(std::move(batch), commit);
+    };
+  }
+  void ExpectGets(const Memtable& memtable, const VersionModel& model, std::uint64_t as_of) {
+    for (const auto& [key, versions] : model.versions()) {
+      const auto hit = memtable.Get(key, as_of);
+      const auto want = versions.lower_bound(as_of);
+      ASSERT_EQ(hit.has_value(), want != versions.end());
+      if (!hit) continue;
+      ASSERT_EQ(hit->commit, want->first);
+      ASSERT_EQ(hit->kind == RowKind::kUpsert, want->second.has_value());
+      if (want->second) ExpectRow(*hit->batch, hit->row, *want->second, {0, 1, 2, 3});
+    }
+  }
+
+  VersionModel model_;
+  Memtable memtable_{ModelSchema()};
+};
+
+TEST_F(MemtableTest, AnEmptyOneHasNothing) {
+  auto cursor = memtable_.NewCursor({0}, {});
+  ASSERT_TRUE(cursor->Next());
+  EXPECT_FALSE(cursor->valid());
+  ASSERT_TRUE(cursor->Next());
+  EXPECT_FALSE(memtable_.Get("key", UINT64_MAX));
+  EXPECT_EQ(memtable_.bytes(), 0u);
+}
+
+TEST_F(MemtableTest, RandomWalksShowExactlyTheModel) {
+  const std::uint64_t seed = TestSeed();
+  SCOPED_TRACE(SeedTrace(seed));
+  SeededRandom random(seed);
+  for (std::uint64_t commit = 1; commit <= 400; ++commit) {
+    const std::uint64_t rows_max = commit % 3 == 0 ? 60 : 2;  // many small ones, to be gathered
+    model_.RandomCommit(&random, commit, rows_max, 40 + commit * 3, Into(&memtable_));
+    if (commit % 8 != 0) continue;
+    const auto bounds = model_.RandomBounds(&random);
+    const auto columns = RandomColumns(&random);
+    auto cursor = memtable_.NewCursor(columns, bounds);
+    CursorWalk walk(model_, cursor.get(), columns, bounds);
+    ASSERT_NO_FATAL_FAILURE(walk.Run(&random, commit % 16 == 0));
+  }
+  ExpectGets(memtable_, model_, UINT64_MAX);
+  ExpectGets(memtable_, model_, 250);
+}
+
+TEST_F(MemtableTest, CommitsMayArriveOutOfOrder) {
+  for (const std::uint64_t commit : {5, 2, 9, 1, 7}) {
+    model_.Upsert({{"a", 1, static_cast<std::int64_t>(commit)}}, commit, Into(&memtable_));
+  }
+  SeededRandom random(1);
+  auto cursor = memtable_.NewCursor({0}, {});
+  CursorWalk(model_, cursor.get(), {0}, {}).Run(&random, false);
+  for (std::uint64_t as_of = 0; as_of <= 10; ++as_of) ExpectGets(memtable_, model_, as_of);
+}
+
+TEST_F(MemtableTest, AscendingInsertsAreHandedOutInWholeSlices) {
+  constexpr std::int32_t kBatches = 20, kRows = 500;
+  for (std::int32_t batch = 0; batch < kBatches; ++batch) {
+    std::vector<ModelRow> rows;
+    for (std::int32_t i = 0; i < kRows; ++i) rows.push_back({"a", batch * kRows + i, i});
+    memtable_.Insert(ModelUpsert(rows), static_cast<std::uint64_t>(batch) + 1);
+  }
+  auto cursor = memtable_.NewCursor({}, {});
+  ASSERT_TRUE(cursor->Next());
+  int slices = 0;
+  for (; cursor->valid(); ++slices) {
+    const std::int64_t plain = cursor->PlainRows(std::nullopt, UINT64_MAX);
+    ASSERT_EQ(plain, kRows);
+    ASSERT_TRUE(cursor->Skip(plain));
+  }
+  EXPECT_EQ(slices, kBatches);
+}
+
+TEST_F(MemtableTest, CountsRowsDeletesAndBytes) {
+  model_.Upsert({{"a", 1, 1}, {"a", 2, 2}}, 1, Into(&memtable_));
+  const std::uint64_t before = memtable_.bytes();
+  EXPECT_GT(before, 0u);
+  model_.Delete({{"a", 1, 0}}, 2, Into(&memtable_));
+  EXPECT_EQ(memtable_.rows(), 3u);
+  EXPECT_EQ(memtable_.delete_rows(), 1u);
+  EXPECT_GT(memtable_.bytes(), before);
+}
+
+TEST_F(MemtableTest, RowByRowCommitsAreGatheredSoThatTheyTakeLittleMemory) {
+  for (std::uint64_t commit = 1; commit <= 4096; ++commit) {
+    const auto id = static_cast<std::int32_t>(commit * 2654435761u % 100003);
+    model_.Upsert({{"a", id, static_cast<std::int64_t>(commit)}}, commit, Into(&memtable_));
+  }
+  EXPECT_LT(memtable_.bytes() / memtable_.rows(), 200u);
+  ExpectGets(memtable_, model_, 2000);
+}
+
+TEST_F(MemtableTest, ACursorShowsWhatWasThereWhenItWasMadeAndOutlivesTheMemtable) {
+  auto memtable = std::make_unique<Memtable>(ModelSchema());
+  model_.Upsert({{"a", 1, 1}}, 1, Into(memtable.get()));
+  auto cursor = memtable->NewCursor({0}, {});
+  memtable->Insert(ModelUpsert({{"a", 0, 2}}), 2);
+  memtable.reset();
+  SeededRandom random(1);
+  CursorWalk(model_, cursor.get(), {0}, {}).Run(&random, false);
+}
+
+TEST(Tiers, LayersStayFewAndEachInsertIsBounded) {
+  const auto schema = ModelSchema();
+  Tiers tiers(schema.get());
+  std::size_t rows = 0;
+  for (std::int32_t i = 0; i < 300; ++i) {
+    std::vector<ModelRow> batch;
+    for (std::int32_t j = 0; j < 1 + i % 7 * 150; ++j) batch.push_back({"a", j * 300 + i, 1});
+    rows += batch.size();
+    tiers.Add(MakeLayer(ModelUpsert(batch), static_cast<std::uint64_t>(i) + 1));
+    ASSERT_LE(tiers.open().size(), kTiers * (kTierFanOut - 1));
+    ASSERT_LE(tiers.full()->size(), 2 * rows / kLayerRowsMax + 1);
+  }
+  std::size_t kept = 0;
+  std::uint64_t bytes = 0;
+  std::vector<LayerPtr> layers = tiers.open();
+  layers.insert(layers.end(), tiers.full()->begin(), tiers.full()->end());
+  for (const auto& layer : layers) {
+    kept += layer->entries.size();
+    bytes += layer->bytes();
+    ASSERT_LE(layer->entries.size(), kLayerRowsMax);
+    ASSERT_TRUE(std::is_sorted(layer->entries.begin(), layer->entries.end(), EntryBefore()));
+  }
+  EXPECT_EQ(kept, rows);
+  EXPECT_EQ(bytes, tiers.bytes());
+}
+
+TEST(KeyPrefix, AgreesWithTheOrderOfKeys) {
+  const std::vector<std::string> keys = {"", std::string(1, '\0'), std::string(3, '\0'), "a",
+                                         std::string("a\0", 2), "a\x01", "abcdefgh",
+                                         "abcdefghi", "abd", "\xff"};
+  for (const auto& a : keys) {
+    for (const auto& b : keys) {
+      if (KeyPrefix(a) != KeyPrefix(b)) {
+        EXPECT_EQ(KeyPrefix(a) < KeyPrefix(b), std::string_view(a) < std::string_view(b));
+      }
+    }
+  }
+}
+
+TEST(MemtableThreads, ReadersSeeOrderedWholeBatchesWhileOthersInsert) {
+  constexpr int kWriters = 2, kCommits = 150, kRows = 20;
+  Memtable memtable(ModelSchema());
+  std::atomic<std::uint64_t> next_commit = 1;
+  std::atomic<int> running = kWriters;
+  std::vector<std::thread> threads;
+  for (int writer = 0; writer < kWriters; ++writer) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < kCommits; ++i) {
+        const std::uint64_t commit = next_commit.fetch_add(1);
+        std::vector<ModelRow> rows;
+        for (int row = 0; row < kRows; ++row) rows.push_back({"k", row, 1});
+        memtable.Insert(ModelUpsert(rows), commit);
+      }
+      --running;
+    });
+  }
+  do {
+    auto cursor = memtable.NewCursor({0}, {});
+    std::uint64_t seen = 0;
+    ASSERT_TRUE(cursor->Next());
+    std::string key;
+    std::uint64_t commit = 0;
+    for (; cursor->valid(); ++seen) {
+      ASSERT_TRUE(cursor->key() > key || (cursor->key() == key && cursor->commit() < commit));
+      key = cursor->key();
+      commit = cursor->commit();
+      ASSERT_TRUE(cursor->Next());
+    }
+    ASSERT_EQ(seen % kRows, 0u);  // batches are whole
+    memtable.Get(key, commit);
+  } while (running > 0);
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(memtable.rows(), static_cast<std::uint64_t>(kWriters * kCommits * kRows));
+}
+
+}  // namespace
+}  // namespace varve
