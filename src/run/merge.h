@@ -26,12 +26,13 @@ class VisibleRows {
  public:
   VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, std::uint64_t as_of);
   ~VisibleRows();
-  // Up to `rows_max` rows as slices, in key order; empty at the end.
+  // Up to `rows_max` rows as slices, in key order; empty at the end. It may give fewer so that a
+  // long slice comes alone, which needs no copy. An error is final: later calls repeat it.
   Result<std::vector<RowSlice>> Next(std::int64_t rows_max);
 
  private:
   struct Heap;
-  std::unique_ptr<Heap> heap_;
+  std::unique_ptr<Heap> heap_;  // all versions, merged
   std::uint64_t as_of_;
 };
 

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Damaged, cut, missing and unwritable files: always an error that says where, never wrong rows.
+#include <gtest/gtest.h>
+
+#include "base/result.h"
+#include "run/merge.h"
+#include "run/run_test_world.h"
+
+namespace varve {
+namespace {
+
+using namespace varve::testing;
+
+// A store in which a test may change what is stored.
+class DamageTest : public ::testing::Test {
+ protected:
+  DamageTest() {
+    for (std::uint64_t commit = 1; commit <= 4; ++commit) {
+      model_.RandomCommit(&random_, commit, 12, 30, Into(&memtable_));
+    }
+    meta_ = *world_.Write(memtable_, 8);
+  }
+  // Opens the run and reads every column of every version. The first error, if any.
+  Status ReadAll() {
+    VARVE_ASSIGN(const auto run, varve::Run::Open(world_.store(), ModelSchema(), meta_));
+    const auto cursor = run->NewCursor({0, 1, 2, 3}, {});
+    VARVE_TRY(cursor->Next());
+    while (cursor->valid()) {
+      versions_.push_back({std::string(cursor->key()), cursor->commit()});
+      if (cursor->kind() == RowKind::kUpsert) {
+        const auto& want = model_.versions().at(versions_.back().first);
+        ExpectRow(*cursor->batch(), cursor->row(), *want.at(cursor->commit()), {0, 1, 2, 3});
+      }
+      VARVE_TRY(cursor->Next());
+    }
+    return {};
+  }
+  void Replace(const std::string& name, const std::string& bytes) {
+    ASSERT_TRUE(world_.store()->Put(name, bytes));
+  }
+  void ExpectDamage(const Status& status) {
+    ASSERT_FALSE(status);
+    ASSERT_EQ(status.error().kind(), ErrorKind::kCorruption) << status.error().message();
+    ASSERT_NE(status.error().message().find("data/t/"), std::string::npos)
+        << status.error().message();
+  }
+
+  RunWorld world_;
+  SeededRandom random_{TestSeed()};
+  VersionModel model_;
+  Memtable memtable_{ModelSchema()};
+  RunMeta meta_;
+  std::vector<std::pair<std::string, std::uint64_t>> versions_;
+};
+
+TEST_F(DamageTest, EveryFlippedByteIsFound) {
+  ASSERT_TRUE(ReadAll());
+  ASSERT_FALSE(meta_.deletes.name.empty());
+  for (const auto& object : {meta_.data, meta_.deletes}) {
+    const std::string good = world_.Bytes(object.name);
+    for (std::size_t at = 0; at < good.size(); ++at) {
+      SCOPED_TRACE(object.name + " byte " + std::to_string(at));
+      std::string bad = good;
+      bad[at] = static_cast<char>(bad[at] ^ (1 << at % 8));
+      Replace(object.name, bad);
+      ASSERT_NO_FATAL_FAILURE(ExpectDamage(ReadAll()));
+    }
+    Replace(object.name, good);
+  }
+  ASSERT_TRUE(ReadAll());
+}
+
+TEST_F(DamageTest, AFileOfAnotherSizeIsRefused) {
+  const std::string good = world_.Bytes(meta_.data.name);
+  for (const std::string& bad : {good.substr(0, good.size() / 2), good.substr(0, 3),
+                                 std::string(), good + "x"}) {
+    Replace(meta_.data.name, bad);
+    ASSERT_NO_FATAL_FAILURE(ExpectDamage(ReadAll()));
+  }
+}
+
+TEST_F(DamageTest, AMissingFileIsCorruption) {
+  ASSERT_TRUE(world_.store()->Delete(meta_.deletes.name));
+  ExpectDamage(ReadAll());
+}
+
+TEST_F(DamageTest, AManifestThatSaysSomethingElseIsRefused) {
+  const RunMeta good = meta_;
+  meta_.data.rows += 1;
+  ExpectDamage(ReadAll());
+  meta_ = good;
+  meta_.data.data_bytes = meta_.data.bytes - 4;
+  ExpectDamage(ReadAll());
+  meta_ = good;
+  std::swap(meta_.data, meta_.deletes);
+  ExpectDamage(ReadAll());
+}
+
+TEST_F(DamageTest, VerifyNamesObjectAndOffsetOfDamageThatComesAfterOpen) {
+  const auto run = world_.Open(memtable_, meta_);
+  EXPECT_EQ(Findings(*run, true), std::vector<std::string>());
+  const std::string good = world_.Bytes(meta_.data.name);
+  // The run keeps the replaced file open, so it is opened again for the damage in its row groups.
+  std::string bad = good;
+  bad[10] ^= 1;
+  Replace(meta_.data.name, bad);
+  const auto damaged = Findings(*world_.Open(memtable_, meta_), false);
+  ASSERT_EQ(damaged.size(), 1u);
+  EXPECT_EQ(damaged[0].find(meta_.data.name + "@0: "), 0u) << damaged[0];
+  bad = good;
+  bad[good.size() - 20] ^= 1;
+  Replace(meta_.data.name, bad);
+  const auto tail = Findings(*run, false);
+  ASSERT_EQ(tail.size(), 1u);
+  const std::string offset = std::to_string(meta_.data.data_bytes);
+  EXPECT_EQ(tail[0].find(meta_.data.name + "@" + offset + ": "), 0u) << tail[0];
+}
+
+TEST_F(DamageTest, DeepVerifyFindsAManifestThatDoesNotFitTheRows) {
+  const RunMeta good = meta_;
+  const auto deep = [&] { return Findings(*world_.Open(memtable_, meta_), true).size(); };
+  meta_.max_key = meta_.min_key;
+  EXPECT_GT(deep(), 0u);
+  meta_ = good;
+  meta_.max_commit -= 1;
+  EXPECT_GT(deep(), 0u);
+  meta_ = good;
+  meta_.distinct_keys = !meta_.distinct_keys;
+  EXPECT_EQ(deep() > 0, meta_.distinct_keys);
+  meta_ = good;
+  meta_.min_key.clear();
+  EXPECT_GT(deep(), 0u);
+}
+
+TEST_F(DamageTest, AFailedWriteLeavesNoObject) {
+  SimulatedDisk disk;
+  SeededRandom names(1);
+  const auto store = NewFolderStore(&disk, "root", &names);
+  const auto write = [&] {
+    const auto cursor = memtable_.NewCursor({0, 1, 2, 3}, {});
+    return WriteRun(store.get(), *ModelSchema(), cursor.get(),
+                    {.data_name = "d/1", .deletes_name = "d/2", .row_group_rows = 8});
+  };
+  for (std::uint64_t event = 1;; ++event) {
+    const std::uint64_t before = disk.events();
+    disk.FailEvent(before + event,
+                   Error(ErrorKind::kUnavailable, "disk full", ErrorReason::kNoSpace));
+    const auto meta = write();
+    if (meta) {
+      if (disk.events() - before < event) break;  // the event did not come up
+      // A failure that the store could make good.
+    } else {
+      EXPECT_EQ(meta.error().kind(), ErrorKind::kUnavailable);
+      const auto left = store->List("d/");
+      EXPECT_TRUE(!left || left->empty()) << event << ": " << meta.error().message();
+    }
+    for (const char* name : {"d/1", "d/2"}) ASSERT_TRUE(store->Delete(name));
+  }
+}
+
+}  // namespace
+}  // namespace varve

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/merge.h"
+
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+#include "base/result.h"
+#include "memtable/merge_heap.h"
+
+namespace varve {
+namespace {
+
+struct CursorBefore {
+  bool operator()(const std::unique_ptr<VersionCursor>& a,
+                  const std::unique_ptr<VersionCursor>& b) const {
+    const int order = a->key().compare(b->key());
+    return order != 0 ? order < 0 : a->commit() > b->commit();
+  }
+};
+using CursorHeap = MergeHeap<std::unique_ptr<VersionCursor>, CursorBefore>;
+
+// The smaller of two limits, where absent is "none".
+std::optional<std::string_view> Smaller(std::optional<std::string_view> limit,
+                                        const std::unique_ptr<VersionCursor>* second) {
+  if (second == nullptr) return limit;
+  const std::string_view next = (*second)->key();
+  return limit && *limit < next ? limit : next;
+}
+
+// After the top cursor moved: gives it its new place, or drops it at its end.
+void Reorder(CursorHeap* heap) {
+  if (heap->top()->valid()) {
+    heap->TopMoved();
+  } else {
+    heap->Pop();
+  }
+}
+
+class MergedCursor final : public VersionCursor {
+ public:
+  explicit MergedCursor(std::vector<std::unique_ptr<VersionCursor>> cursors)
+      : waiting_(std::move(cursors)) {}
+
+  Status Next() override {
+    if (!waiting_.empty()) return Start(nullptr);
+    if (heap_.empty()) return {};
+    // When the next version of this key stands in another cursor, no cursor alone can see it.
+    const auto* second = heap_.second();
+    repeated_ = second != nullptr && (*second)->key() == key();
+    return Moved(heap_.top()->Next());
+  }
+
+  Status Seek(std::string_view target) override {
+    if (!waiting_.empty()) return Start(&target);
+    if (heap_.empty() || key() >= target) return {};
+    repeated_ = false;
+    waiting_ = heap_.Take();
+    return Start(&target);
+  }
+
+  bool valid() const override { return !heap_.empty(); }
+  std::string_view key() const override { return heap_.top()->key(); }
+  std::uint64_t commit() const override { return heap_.top()->commit(); }
+  RowKind kind() const override { return heap_.top()->kind(); }
+  const std::shared_ptr<arrow::RecordBatch>& batch() const override {
+    return heap_.top()->batch();
+  }
+  std::int64_t row() const override { return heap_.top()->row(); }
+
+  std::int64_t PlainRows(std::optional<std::string_view> limit, std::uint64_t as_of) override {
+    if (repeated_) return 0;
+    return heap_.top()->PlainRows(Smaller(limit, heap_.second()), as_of);
+  }
+
+  Status Skip(std::int64_t count) override {
+    repeated_ = false;
+    return Moved(heap_.top()->Skip(count));
+  }
+
+ private:
+  Status Start(const std::string_view* target) {
+    for (auto& cursor : std::exchange(waiting_, {})) {
+      if (auto status = target ? cursor->Seek(*target) : cursor->Next(); !status) {
+        return Ended(std::move(status));
+      }
+      if (cursor->valid()) heap_.Push(std::move(cursor));
+    }
+    return {};
+  }
+
+  Status Moved(Status status) {
+    if (!status) return Ended(std::move(status));
+    Reorder(&heap_);
+    return {};
+  }
+
+  Status Ended(Status status) {
+    heap_.Take();
+    return status;
+  }
+
+  std::vector<std::unique_ptr<VersionCursor>> waiting_;  // not started
+  CursorHeap heap_;
+  bool repeated_ = false;  // a newer version of the current key was passed, in another cursor
+};
+
+// Slices with consecutive rows of one batch joined.
+class SliceList {
+ public:
+  void Add(const std::shared_ptr<arrow::RecordBatch>& batch, std::int64_t row,
+           std::int64_t count) {
+    rows_ += count;
+    if (!slices_.empty() && Continues(batch, row)) {
+      slices_.back().length += count;
+    } else {
+      slices_.push_back({batch, row, count});
+    }
+  }
+  // Whether this row would lengthen the last slice, or be the first.
+  bool Continues(const std::shared_ptr<arrow::RecordBatch>& batch, std::int64_t row) const {
+    return slices_.empty() || (slices_.back().batch == batch &&
+                               slices_.back().start + slices_.back().length == row);
+  }
+  std::int64_t rows() const { return rows_; }
+  std::vector<RowSlice> Take() { return std::move(slices_); }
+
+ private:
+  std::vector<RowSlice> slices_;
+  std::int64_t rows_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<VersionCursor> MergeVersions(std::vector<std::unique_ptr<VersionCursor>> cursors) {
+  if (cursors.size() == 1) return std::move(cursors.front());
+  return std::make_unique<MergedCursor>(std::move(cursors));
+}
+
+// The cursor that the rows are chosen from, and room for the key being decided.
+struct VisibleRows::Heap {
+  std::unique_ptr<VersionCursor> cursor;
+  bool started = false;
+  std::optional<Error> failed;
+  std::string key;
+
+  Result<std::vector<RowSlice>> Take(std::int64_t rows_max, std::uint64_t as_of);
+  // Adds the version of the current key that `as_of` sees, if it is a row; passes all the others.
+  Status TakeKey(std::uint64_t as_of, SliceList* slices);
+};
+
+Status VisibleRows::Heap::TakeKey(std::uint64_t as_of, SliceList* slices) {
+  key.assign(cursor->key());
+  bool decided = false;
+  while (cursor->valid() && cursor->key() == key) {
+    if (!decided && cursor->commit() <= as_of) {
+      decided = true;
+      if (cursor->kind() == RowKind::kUpsert) slices->Add(cursor->batch(), cursor->row(), 1);
+    }
+    VARVE_TRY(cursor->Next());
+  }
+  return {};
+}
+
+Result<std::vector<RowSlice>> VisibleRows::Heap::Take(std::int64_t rows_max,
+                                                      std::uint64_t as_of) {
+  if (!std::exchange(started, true)) VARVE_TRY(cursor->Next());
+  SliceList slices;
+  while (cursor->valid() && slices.rows() < rows_max) {
+    std::int64_t plain = cursor->PlainRows(std::nullopt, as_of);
+    if (plain == 0) {
+      VARVE_TRY(TakeKey(as_of, &slices));
+      continue;
+    }
+    // A long slice goes alone: as the only one it is passed on without a copy.
+    if (plain >= rows_max / 2 && !slices.Continues(cursor->batch(), cursor->row())) break;
+    plain = std::min(plain, rows_max - slices.rows());
+    slices.Add(cursor->batch(), cursor->row(), plain);
+    VARVE_TRY(cursor->Skip(plain));
+  }
+  return slices.Take();
+}
+
+VisibleRows::VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, std::uint64_t as_of)
+    : heap_(std::make_unique<Heap>()), as_of_(as_of) {
+  heap_->cursor = MergeVersions(std::move(cursors));
+}
+
+VisibleRows::~VisibleRows() = default;
+
+Result<std::vector<RowSlice>> VisibleRows::Next(std::int64_t rows_max) {
+  VARVE_CHECK(rows_max > 0);
+  if (heap_->failed) return std::unexpected(*heap_->failed);
+  auto slices = heap_->Take(rows_max, as_of_);
+  if (!slices) heap_->failed = slices.error();
+  return slices;
+}
+
+}  // namespace varve

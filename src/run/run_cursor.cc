@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/run_cursor.h"
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/check.h"
+#include "base/result.h"
+#include "columns/arrow_errors.h"
+#include "run/run_file_writer.h"
+
+namespace varve {
+namespace {
+
+const std::shared_ptr<arrow::RecordBatch> kNoBatch;
+
+std::uint64_t CommitAt(const arrow::RecordBatch& commits, std::int64_t row) {
+  return static_cast<std::uint64_t>(
+      static_cast<const arrow::Int64Array&>(*commits.column(0)).Value(row));
+}
+
+}  // namespace
+
+RunCursor::RunCursor(std::shared_ptr<const RunFile> file, const RunMeta& meta, RowKind kind,
+                     std::vector<int> columns, KeyBounds bounds)
+    : file_(std::move(file)),
+      kind_(kind),
+      columns_(std::move(columns)),
+      bounds_(std::move(bounds)),
+      distinct_(meta.distinct_keys),
+      min_commit_(meta.min_commit),
+      max_commit_(meta.max_commit),
+      max_key_(meta.max_key) {
+  arrow::FieldVector fields;
+  for (const int column : columns_) fields.push_back(file_->columns()->field(column));
+  values_schema_ = arrow::schema(std::move(fields));
+}
+
+// --- moving ---
+
+Status RunCursor::Next() {
+  if (reader_ == nullptr) return Start(bounds_.lower);
+  return valid() || late_error_ ? Move(1) : Status();
+}
+
+Status RunCursor::Skip(std::int64_t count) { return Move(count); }
+
+Status RunCursor::Seek(std::string_view target) {
+  if (reader_ == nullptr) return Start(std::max<std::string_view>(target, bounds_.lower));
+  if (late_error_) return Ended(*late_error_);
+  if (!valid() || key() >= target) return late_error_ ? Ended(*late_error_) : Status();
+  const int group = file_->FirstGroup(target, distinct_);
+  passed_key_.clear();
+  if (group > group_) return Enter(group, target);
+  auto loaded = LoadKeys();
+  if (!loaded) return Ended(loaded.error());
+  const auto found = keys_.FirstAtLeast(row_, end_row_, target);
+  if (!found) return Ended(found.error());
+  if (*found == end_row_) return Enter(group_ + 1, target);
+  row_ = *found;
+  return {};
+}
+
+Status RunCursor::Start(std::string_view lower) {
+  auto reader = file_->NewReader();
+  if (!reader) return Ended(reader.error());
+  reader_ = *std::move(reader);
+  end_group_ = bounds_.upper ? file_->EndGroup(*bounds_.upper) : file_->row_groups();
+  return Enter(file_->FirstGroup(lower, distinct_), lower);
+}
+
+Status RunCursor::Enter(int group, std::string_view lower) {
+  for (Leave(); group < end_group_; ++group) {
+    if (auto status = Load(group, lower); !status) return Ended(status.error());
+    if (row_ < end_row_) return {};
+  }
+  Leave();
+  return {};
+}
+
+Status RunCursor::Load(int group, std::string_view lower) {
+  Leave();
+  file_->CountRowGroupRead();
+  group_ = group;
+  row_ = 0;
+  end_row_ = file_->rows_of(group);
+  VARVE_ASSIGN(values_, reader_->Read(group, columns_, values_schema_));
+  if (lower > file_->first_keys()[static_cast<std::size_t>(group)]) {
+    VARVE_TRY(LoadKeys());
+    VARVE_ASSIGN(row_, keys_.FirstAtLeast(0, end_row_, lower));
+  }
+  if (bounds_.upper && !GroupIsBelow(*bounds_.upper)) {
+    VARVE_TRY(LoadKeys());
+    VARVE_ASSIGN(end_row_, keys_.FirstAtLeast(row_, end_row_, *bounds_.upper));
+  }
+  return {};
+}
+
+Status RunCursor::Move(std::int64_t count) {
+  if (late_error_) return Ended(*late_error_);
+  VARVE_CHECK(count <= end_row_ - row_);
+  row_ += count;
+  if (row_ < end_row_) return {};
+  if (!distinct_ && group_ + 1 < end_group_) {
+    if (auto loaded = LoadKeys(); !loaded) return Ended(loaded.error());
+    const auto last = keys_.At(row_ - 1);
+    if (!last) return Ended(last.error());
+    passed_key_ = *last;
+  }
+  return Enter(group_ + 1, std::string_view());
+}
+
+void RunCursor::Leave() {
+  values_.reset();
+  keys_ = GroupKeys();
+  commits_.reset();
+  key_row_ = -1;
+}
+
+Status RunCursor::Ended(Error error) {
+  Leave();
+  late_error_ = error;
+  return std::unexpected(std::move(error));
+}
+
+// --- late reads ---
+
+Status RunCursor::LoadKeys() const {
+  if (keys_.loaded()) return {};
+  std::vector<int> places;
+  for (const int field : file_->key_fields()) {
+    const auto at = std::ranges::find(columns_, field);
+    if (at == columns_.end()) break;
+    places.push_back(static_cast<int>(at - columns_.begin()));
+  }
+  if (places.size() == file_->key_fields().size()) {
+    keys_ = GroupKeys(file_->schema(), values_, std::move(places));
+    return {};
+  }
+  VARVE_ASSIGN(auto batch,
+               reader_->Read(group_, file_->key_fields(), file_->schema()->key_schema()));
+  places.resize(file_->key_fields().size());
+  for (std::size_t i = 0; i < places.size(); ++i) places[i] = static_cast<int>(i);
+  keys_ = GroupKeys(file_->schema(), std::move(batch), std::move(places));
+  return {};
+}
+
+Status RunCursor::LoadCommits() const {
+  if (commits_ != nullptr) return {};
+  const auto schema = WithCommitColumn(*arrow::schema(arrow::FieldVector()));
+  VARVE_ASSIGN(commits_, reader_->Read(group_, {file_->commit_field()}, schema));
+  return {};
+}
+
+Status RunCursor::Remember(Status status) const {
+  if (!status && !late_error_) late_error_ = status.error();
+  return status;
+}
+
+std::string_view RunCursor::key() const {
+  if (key_row_ == row_) return key_;
+  const std::string& first = file_->first_keys()[static_cast<std::size_t>(group_)];
+  if (row_ == 0) return first;
+  if (!Remember(LoadKeys())) return first;
+  const auto found = keys_.At(row_);
+  if (!found) {
+    Remember(std::unexpected(found.error()));
+    return first;
+  }
+  key_ = *found;
+  key_row_ = row_;
+  return key_;
+}
+
+std::uint64_t RunCursor::commit() const {
+  if (min_commit_ == max_commit_) return min_commit_;
+  if (!Remember(LoadCommits())) return std::numeric_limits<std::uint64_t>::max();
+  return CommitAt(*commits_, row_);
+}
+
+const std::shared_ptr<arrow::RecordBatch>& RunCursor::batch() const {
+  return kind_ == RowKind::kDelete ? kNoBatch : values_;
+}
+
+// --- plain rows ---
+
+std::int64_t RunCursor::PlainRows(std::optional<std::string_view> limit, std::uint64_t as_of) {
+  if (kind_ == RowKind::kDelete || late_error_) return 0;
+  const auto count = CountPlain(limit, as_of);
+  if (count) return *count;
+  Remember(std::unexpected(count.error()));
+  return 0;
+}
+
+// Whether all keys of the group are below `limit`, judged without reading it.
+bool RunCursor::GroupIsBelow(std::string_view limit) const {
+  if (group_ + 1 == file_->row_groups()) return max_key_ < limit;
+  const std::string& next = file_->first_keys()[static_cast<std::size_t>(group_) + 1];
+  return distinct_ ? next <= limit : next < limit;
+}
+
+Result<std::int64_t> RunCursor::CountPlain(std::optional<std::string_view> limit,
+                                           std::uint64_t as_of) {
+  std::int64_t end = end_row_;
+  if (limit && !GroupIsBelow(*limit)) {
+    VARVE_TRY(LoadKeys());
+    VARVE_ASSIGN(end, keys_.FirstAtLeast(row_, end_row_, *limit));
+  }
+  if (as_of < max_commit_ && end > row_) {
+    VARVE_TRY(LoadCommits());
+    std::int64_t at = row_;
+    while (at < end && CommitAt(*commits_, at) <= as_of) ++at;
+    end = at;
+  }
+  return distinct_ ? end - row_ : CountSingles(end);
+}
+
+// How many rows from row_ on, below `end`, are the only version of their key.
+Result<std::int64_t> RunCursor::CountSingles(std::int64_t end) {
+  VARVE_TRY(LoadKeys());
+  VARVE_ASSIGN(const EncodedKeys* keys, keys_.All());
+  const std::string* const next_first =
+      group_ + 1 < file_->row_groups()
+          ? &file_->first_keys()[static_cast<std::size_t>(group_) + 1]
+          : nullptr;
+  const auto repeats = [&](std::int64_t row) {  // the version after it has the same key
+    if (row + 1 < keys->size()) return (*keys)[row] == (*keys)[row + 1];
+    return next_first != nullptr && (*keys)[row] == *next_first;
+  };
+  const bool repeated = row_ > 0 ? repeats(row_ - 1) : (*keys)[0] == passed_key_;
+  if (repeated) return 0;
+  std::int64_t at = row_;
+  while (at < end && !repeats(at)) ++at;
+  return at - row_;
+}
+
+}  // namespace varve

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// RunCursor: the versions of one object of a run, upserts or deletes.
+//
+// One row group is in memory at a time. What is read of it is decided as late as possible:
+//   values   the projected columns, when the group is entered
+//   keys     key columns that are not among them, when a key inside the group is asked for; the
+//            first key of each group is in the footer
+//   commits  when a commit is asked for and the run's bounds do not answer
+// So a scan of one run that nothing overlaps reads what it returns and encodes no key.
+//
+// Late reads happen in key(), commit() and PlainRows, which cannot return an error: it is kept and
+// returned by the next move. Until then key() gives the group's first key, which is not above the
+// true one, and commit() the largest: so in a merge this cursor comes no later than it should, and
+// is moved, and fails, before anything that depends on it was concluded.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "columns/version_cursor.h"
+#include "run/group_keys.h"
+#include "run/run_file.h"
+#include "run/run_meta.h"
+
+namespace varve {
+
+class RunCursor final : public VersionCursor {
+ public:
+  // `columns` are indices into the file's columns; none for deletes. `meta` is the run's.
+  RunCursor(std::shared_ptr<const RunFile> file, const RunMeta& meta, RowKind kind,
+            std::vector<int> columns, KeyBounds bounds);
+
+  Status Next() override;
+  Status Seek(std::string_view key) override;
+  bool valid() const override { return values_ != nullptr; }
+  std::string_view key() const override;
+  std::uint64_t commit() const override;
+  RowKind kind() const override { return kind_; }
+  const std::shared_ptr<arrow::RecordBatch>& batch() const override;
+  std::int64_t row() const override { return kind_ == RowKind::kDelete ? 0 : row_; }
+  std::int64_t PlainRows(std::optional<std::string_view> limit, std::uint64_t as_of) override;
+  Status Skip(std::int64_t count) override;
+
+ private:
+  Status Start(std::string_view lower);
+  Status Enter(int group, std::string_view lower);  // this group, or the next that has rows
+  Status Load(int group, std::string_view lower);
+  Status Move(std::int64_t count);
+  Status Ended(Error error);  // what every later move returns
+  void Leave();              // forgets the group
+
+  Status LoadKeys() const;
+  Status LoadCommits() const;
+  Status Remember(Status status) const;  // a late read's error, for the next move
+  Result<std::int64_t> CountPlain(std::optional<std::string_view> limit, std::uint64_t as_of);
+  bool GroupIsBelow(std::string_view limit) const;
+  Result<std::int64_t> CountSingles(std::int64_t end);
+
+  // Constant.
+  const std::shared_ptr<const RunFile> file_;
+  const RowKind kind_;
+  const std::vector<int> columns_;
+  const KeyBounds bounds_;
+  const bool distinct_;
+  const std::uint64_t min_commit_;
+  const std::uint64_t max_commit_;
+  const std::string max_key_;
+  std::shared_ptr<arrow::Schema> values_schema_;
+
+  // The place.
+  std::unique_ptr<RowGroupReader> reader_;  // null: not started
+  int group_ = 0;
+  int end_group_ = 0;  // groups from here on are out of bounds
+  std::int64_t row_ = 0;
+  std::int64_t end_row_ = 0;  // rows from here on are out of bounds
+  // The last key of the group before, when a version of it was passed and keys may repeat.
+  std::string passed_key_;
+
+  // Of the group.
+  std::shared_ptr<arrow::RecordBatch> values_;  // null: not valid
+  mutable GroupKeys keys_;
+  mutable std::shared_ptr<arrow::RecordBatch> commits_;
+  mutable std::int64_t key_row_ = -1;  // the row whose key key_ is
+  mutable std::string key_;
+  mutable std::optional<Error> late_error_;
+};
+
+}  // namespace varve

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/run_file.h"
+
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
+#include <arrow/type.h>
+#include <fmt/format.h>
+#include <parquet/arrow/reader.h>
+#include <parquet/bloom_filter.h>
+#include <parquet/bloom_filter_reader.h>
+#include <parquet/exception.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/result.h"
+#include "columns/arrow_errors.h"
+#include "columns/parquet_properties.h"
+#include "run/key_filters.h"
+#include "run/object_sink.h"
+
+namespace varve {
+namespace {
+
+// A Parquet file ends with the footer's length in four bytes and the magic "PAR1".
+constexpr std::uint64_t kTrailerBytes = 8;
+
+std::unexpected<Error> Damaged(const std::string& where, std::string_view what) {
+  return Fail(ErrorKind::kCorruption,
+              fmt::format("{}: {}; run verify, then restore the file from a copy", where, what));
+}
+
+Result<std::unique_ptr<ObjectReader>> OpenObject(ObjectStore* store, const RunObject& object,
+                                                 const std::string& where) {
+  auto reader = store->OpenReader(object.name);
+  if (!reader) {
+    if (reader.error().kind() != ErrorKind::kNotFound) return reader;
+    return Damaged(where, "the file is missing, though the manifest names it");
+  }
+  if ((*reader)->size() != object.bytes) {
+    return Damaged(where, fmt::format("the file has {} bytes, the manifest says {}",
+                                      (*reader)->size(), object.bytes));
+  }
+  return reader;
+}
+
+Result<std::shared_ptr<arrow::Buffer>> ReadTail(ObjectReader* reader, const RunObject& object,
+                                                const std::string& where) {
+  if (object.data_bytes > object.bytes || object.bytes - object.data_bytes < kTrailerBytes) {
+    return Damaged(where, fmt::format("the manifest says {} bytes of row groups in {} bytes, which "
+                                      "leaves no room for a footer",
+                                      object.data_bytes, object.bytes));
+  }
+  const std::uint64_t size = object.bytes - object.data_bytes;
+  VARVE_ASSIGN(std::shared_ptr<arrow::Buffer> tail,
+               FromArrow(arrow::AllocateBuffer(static_cast<std::int64_t>(size))));
+  char* const bytes = reinterpret_cast<char*>(tail->mutable_data());
+  VARVE_TRY(reader->ReadAt(object.data_bytes, size, bytes));
+  const std::uint32_t found = Crc32c(std::string_view(bytes, size));
+  if (found != object.tail_crc32c) {
+    return Damaged(where, fmt::format("bytes {} to {} (the footer) are damaged: their CRC-32C is "
+                                      "{:08x}, expected {:08x}",
+                                      object.data_bytes, object.bytes, found,
+                                      object.tail_crc32c));
+  }
+  return tail;
+}
+
+}  // namespace
+
+RunFile::~RunFile() = default;
+
+Result<std::shared_ptr<const RunFile>> RunFile::Open(ObjectStore* store, const RunObject& object,
+                                                     std::shared_ptr<const TableSchema> schema,
+                                                     std::shared_ptr<arrow::Schema> columns) {
+  std::shared_ptr<RunFile> file(new RunFile());
+  file->object_ = object;
+  file->where_ = store->Describe(object.name);
+  file->schema_ = std::move(schema);
+  file->columns_ = std::move(columns);
+  for (const auto& name : file->schema_->key_names()) {
+    file->key_fields_.push_back(file->columns_->GetFieldIndex(name));
+  }
+  VARVE_ASSIGN(auto reader, OpenObject(store, object, file->where_));
+  VARVE_ASSIGN(auto tail, ReadTail(reader.get(), object, file->where_));
+  RunFooter footer;
+  VARVE_TRY(file->ReadFooter(*tail, &footer));
+  VARVE_TRY(file->CheckFooter(footer));
+  VARVE_TRY(file->CheckLayout());
+  file->first_keys_ = std::move(footer.row_group_keys);
+  file->file_ = std::make_shared<CheckedFile>(std::move(reader), file->where_, object,
+                                              std::move(tail), std::move(footer.block_crc32c));
+  return file;
+}
+
+Status RunFile::ReadFooter(const arrow::Buffer& tail, RunFooter* footer) {
+  const auto size = static_cast<std::uint64_t>(tail.size());
+  const char* const end = reinterpret_cast<const char*>(tail.data()) + size;
+  const auto length = LoadLittle<std::uint32_t>(end - kTrailerBytes);
+  if (std::string_view(end - 4, 4) != "PAR1" || length > size - kTrailerBytes) {
+    return Damaged(where_, "the file does not end as a Parquet file does");
+  }
+  const auto parse = [&]() -> arrow::Status {
+    BEGIN_PARQUET_CATCH_EXCEPTIONS
+    std::uint32_t parsed = length;
+    metadata_ = parquet::FileMetaData::Make(end - kTrailerBytes - length, &parsed);
+    leaves_ = LeavesOfFields(*metadata_->schema());
+    return arrow::Status::OK();
+    END_PARQUET_CATCH_EXCEPTIONS
+  };
+  if (const arrow::Status status = parse(); !status.ok()) {
+    return Damaged(where_, "its Parquet footer cannot be read: " + status.message());
+  }
+  VARVE_ASSIGN(*footer, RunFooter::Parse(metadata_->key_value_metadata().get(), where_));
+  return {};
+}
+
+Status RunFile::CheckFooter(const RunFooter& footer) const {
+  const auto rows = static_cast<std::uint64_t>(metadata_->num_rows());
+  if (rows != object_.rows) {
+    return Damaged(where_, fmt::format("the footer says {} rows, the manifest {}", rows,
+                                       object_.rows));
+  }
+  if (std::ssize(footer.row_group_keys) != metadata_->num_row_groups() ||
+      metadata_->num_row_groups() == 0 || !std::ranges::is_sorted(footer.row_group_keys)) {
+    return Damaged(where_, "the footer's list of first keys does not fit its row groups");
+  }
+  const std::uint64_t blocks =
+      RoundUp(object_.data_bytes, kChecksumBlockBytes) / kChecksumBlockBytes;
+  if (footer.block_crc32c.size() != blocks) {
+    return Damaged(where_, fmt::format("the footer has {} block checksums for {} blocks",
+                                       footer.block_crc32c.size(), blocks));
+  }
+  return {};
+}
+
+// The file's columns are the table's and the commit, and all their bytes are in the data region.
+Status RunFile::CheckLayout() const {
+  const auto* const root = metadata_->schema()->group_node();
+  if (root->field_count() != columns_->num_fields() + 1) {
+    return Damaged(where_, fmt::format("it has {} columns, the table's schema asks for {}",
+                                       root->field_count(), columns_->num_fields() + 1));
+  }
+  for (int field = 0; field < root->field_count(); ++field) {
+    const std::string& found = root->field(field)->name();
+    const std::string expected = field == columns_->num_fields() ? std::string(kCommitColumn)
+                                                                 : columns_->field(field)->name();
+    if (found != expected) {
+      return Damaged(where_, fmt::format("column {} is '{}', the table's schema says '{}'", field,
+                                         found, expected));
+    }
+  }
+  for (int group = 0; group < metadata_->num_row_groups(); ++group) {
+    const auto row_group = metadata_->RowGroup(group);
+    for (int leaf = 0; leaf < row_group->num_columns(); ++leaf) {
+      const auto chunk = row_group->ColumnChunk(leaf);
+      const std::int64_t begin = chunk->has_dictionary_page()
+                                     ? std::min(chunk->dictionary_page_offset(),
+                                                chunk->data_page_offset())
+                                     : chunk->data_page_offset();
+      if (begin < 0 || begin + chunk->total_compressed_size() >
+                           static_cast<std::int64_t>(object_.data_bytes)) {
+        return Damaged(where_, fmt::format("row group {} lies outside of the data region", group));
+      }
+    }
+  }
+  return {};
+}
+
+std::int64_t RunFile::rows_of(int group) const { return metadata_->RowGroup(group)->num_rows(); }
+
+std::uint64_t RunFile::bytes_of(int group, const std::vector<int>& fields) const {
+  const auto row_group = metadata_->RowGroup(group);
+  std::int64_t bytes = 0;
+  for (const int field : fields) {
+    for (const int leaf : leaves_[static_cast<std::size_t>(field)]) {
+      bytes += row_group->ColumnChunk(leaf)->total_compressed_size();
+    }
+  }
+  return static_cast<std::uint64_t>(bytes);
+}
+
+std::uint64_t RunFile::offset_of(int group) const {
+  const auto chunk = metadata_->RowGroup(group)->ColumnChunk(0);
+  const bool dictionary = chunk->has_dictionary_page();
+  return static_cast<std::uint64_t>(dictionary ? chunk->dictionary_page_offset()
+                                               : chunk->data_page_offset());
+}
+
+int RunFile::FirstGroup(std::string_view key, bool distinct) const {
+  const auto at = std::ranges::lower_bound(first_keys_, key);
+  const bool starts_here = at != first_keys_.end() && *at == key && distinct;
+  if (at == first_keys_.begin() || starts_here) return static_cast<int>(at - first_keys_.begin());
+  return static_cast<int>(at - first_keys_.begin()) - 1;
+}
+
+int RunFile::EndGroup(std::string_view key) const {
+  return static_cast<int>(std::ranges::lower_bound(first_keys_, key) - first_keys_.begin());
+}
+
+Result<std::unique_ptr<RowGroupReader>> RunFile::NewReader() const {
+  const auto make = [&]() -> arrow::Result<std::unique_ptr<parquet::arrow::FileReader>> {
+    parquet::arrow::FileReaderBuilder builder;
+    ARROW_RETURN_NOT_OK(
+        builder.Open(file_, parquet::default_reader_properties(), metadata_));
+    auto settings = ArrowReaderSettings();
+    settings.set_use_threads(true);
+    settings.set_pre_buffer(true);  // one coalesced read for all columns of a row group
+    builder.properties(settings);
+    return builder.Build();
+  };
+  VARVE_ASSIGN(auto reader, FromArrow(make()));
+  return std::make_unique<RowGroupReader>(shared_from_this(), std::move(reader));
+}
+
+Result<bool> RunFile::MayContain(int group, const arrow::RecordBatch& key) const {
+  const auto ask = [&]() -> arrow::Result<bool> {
+    BEGIN_PARQUET_CATCH_EXCEPTIONS
+    auto filters = parquet::BloomFilterReader::Make(file_, metadata_,
+                                                    parquet::default_reader_properties());
+    auto group_filters = filters->RowGroup(group);
+    if (group_filters == nullptr) return true;
+    for (int column = 0; column < key.num_columns(); ++column) {
+      if (!HasKeyFilter(*key.column(column)->type())) continue;
+      const auto field = static_cast<std::size_t>(key_fields_[static_cast<std::size_t>(column)]);
+      const auto filter = group_filters->GetColumnBloomFilter(leaves_[field].front());
+      if (filter == nullptr) continue;
+      ARROW_ASSIGN_OR_RAISE(const auto value, key.column(column)->GetScalar(0));
+      if (!varve::MayContain(*filter, *value)) return false;
+    }
+    return true;
+    END_PARQUET_CATCH_EXCEPTIONS
+  };
+  return FromArrow(ask());
+}
+
+RowGroupReader::RowGroupReader(std::shared_ptr<const RunFile> file,
+                               std::unique_ptr<parquet::arrow::FileReader> reader)
+    : file_(std::move(file)), reader_(std::move(reader)) {}
+
+RowGroupReader::~RowGroupReader() = default;
+
+Result<std::shared_ptr<arrow::RecordBatch>> RowGroupReader::Read(
+    int group, const std::vector<int>& fields, const std::shared_ptr<arrow::Schema>& schema) {
+  if (fields.empty()) {
+    return arrow::RecordBatch::Make(schema, file_->rows_of(group), arrow::ArrayVector());
+  }
+  std::vector<int> leaves;
+  for (const int field : fields) {
+    const auto& of_field = file_->leaves_[static_cast<std::size_t>(field)];
+    leaves.insert(leaves.end(), of_field.begin(), of_field.end());
+  }
+  const auto read = [&]() -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
+    BEGIN_PARQUET_CATCH_EXCEPTIONS
+    ARROW_ASSIGN_OR_RAISE(auto table, reader_->ReadRowGroup(group, leaves));
+    std::vector<int> order;  // Parquet's order need not be that of `fields`
+    for (const auto& field : schema->fields()) {
+      order.push_back(table->schema()->GetFieldIndex(field->name()));
+    }
+    ARROW_ASSIGN_OR_RAISE(table, table->SelectColumns(order));
+    return table->CombineChunksToBatch();
+    END_PARQUET_CATCH_EXCEPTIONS
+  };
+  VARVE_ASSIGN(auto batch, FromArrow(read()));
+  if (batch->num_rows() != file_->rows_of(group)) {
+    return Damaged(file_->where(), fmt::format("row group {} has {} rows, its footer says {}",
+                                               group, batch->num_rows(), file_->rows_of(group)));
+  }
+  return CastToSchema(batch, schema);
+}
+
+}  // namespace varve

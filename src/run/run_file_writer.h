@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// RunFileWriter: one Parquet object of a run, row group by row group.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "columns/table_schema.h"
+#include "files/object_store.h"
+#include "run/run_footer.h"
+#include "run/run_meta.h"
+#include "varve/error.h"
+
+namespace parquet::arrow {
+class FileWriter;
+}  // namespace parquet::arrow
+
+namespace varve {
+
+class ObjectSink;
+
+class RunFileWriter {
+ public:
+  // `columns` are the object's, without the commit column; the table's key columns among them.
+  static Result<std::unique_ptr<RunFileWriter>> Open(ObjectStore* store, const std::string& name,
+                                                     const std::shared_ptr<arrow::Schema>& columns,
+                                                     const TableSchema& schema,
+                                                     std::int64_t row_group_rows);
+  ~RunFileWriter();
+
+  // `pieces` hold the rows in order, together as many as there are commits.
+  Status WriteRowGroup(const std::vector<std::shared_ptr<arrow::RecordBatch>>& pieces,
+                       const std::vector<std::uint64_t>& commits, std::string first_key);
+  // Publishes the object. Without it nothing is left.
+  Result<RunObject> Finish();
+
+ private:
+  RunFileWriter() = default;
+
+  std::string name_;
+  std::shared_ptr<arrow::Schema> columns_;      // as Parquet has them
+  std::shared_ptr<arrow::Schema> file_schema_;  // columns_ and the commit column
+  std::shared_ptr<ObjectSink> sink_;            // outlives the writer, which closes it
+  std::unique_ptr<parquet::arrow::FileWriter> writer_;
+  RunFooter footer_;
+  std::uint64_t rows_ = 0;
+};
+
+// The columns of an object as its Parquet file has them: with the commit column at the end.
+std::shared_ptr<arrow::Schema> WithCommitColumn(const arrow::Schema& columns);
+
+}  // namespace varve

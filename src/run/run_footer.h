@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// RunFooter: what varve adds to a Parquet footer's key-value metadata (docs/format.md).
+//
+//   varve.format           "1"
+//   varve.row_group_keys   the encoded first key of each row group: hexadecimal, joined by ','
+//   varve.block_crc32c     CRC-32C of each block of kChecksumBlockBytes of the data region, the last
+//                          one shorter: 32-bit little-endian numbers, base64
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "varve/error.h"
+
+namespace arrow {
+class KeyValueMetadata;
+}  // namespace arrow
+
+namespace varve {
+
+inline constexpr char kRunFormat[] = "1";
+
+struct RunFooter {
+  std::vector<std::string> row_group_keys;
+  std::vector<std::uint32_t> block_crc32c;
+
+  std::shared_ptr<arrow::KeyValueMetadata> ToMetadata() const;
+  // Corruption when an entry is missing or not as above; Invalid/kUnsupportedFormat when the format
+  // is a later one. `object` is for the message.
+  static Result<RunFooter> Parse(const arrow::KeyValueMetadata* metadata,
+                                 const std::string& object);
+};
+
+}  // namespace varve

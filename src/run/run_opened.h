@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Run::Opened: what a run holds open. Private to the room; run.cc, lookup.cc and verify.cc use it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "run/run.h"
+#include "run/run_file.h"
+
+namespace varve {
+
+struct Run::Opened {
+  ObjectStore* store = nullptr;
+  std::shared_ptr<const RunFile> data;     // null: no such object
+  std::shared_ptr<const RunFile> deletes;  // null: no such object
+  mutable std::atomic<std::uint64_t> bloom_rejections = 0;
+};
+
+}  // namespace varve

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// For the tests of this room: a store in memory, and runs written from memtables.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "files/files.h"
+#include "files/object_store.h"
+#include "files/simulated_disk.h"
+#include "memtable/memtable.h"
+#include "run/run.h"
+#include "run/run_writer.h"
+#include "test/support/seed.h"
+#include "test/support/version_model.h"
+
+namespace varve {
+
+class RunWorld {
+ public:
+  ObjectStore* store() { return store_.get(); }
+
+  std::string Bytes(const std::string& name) {
+    auto bytes = store_->Get(name);
+    EXPECT_TRUE(bytes) << bytes.error().message();
+    return *std::move(bytes);
+  }
+
+  Result<RunMeta> Write(const Memtable& memtable, std::int64_t row_group_rows) {
+    const std::string id = std::to_string(++runs_);
+    std::vector<int> all;
+    for (int i = 0; i < memtable.schema()->schema()->num_fields(); ++i) all.push_back(i);
+    const auto cursor = memtable.NewCursor(all, {});
+    return WriteRun(store_.get(), *memtable.schema(), cursor.get(),
+                    {.id = runs_,
+                     .data_name = "data/t/" + id + ".parquet",
+                     .deletes_name = "data/t/deletes/" + id + ".parquet",
+                     .row_group_rows = row_group_rows});
+  }
+  std::shared_ptr<const Run> Open(const Memtable& memtable, RunMeta meta) {
+    auto run = Run::Open(store_.get(), memtable.schema(), std::move(meta));
+    EXPECT_TRUE(run) << run.error().message();
+    return *run;
+  }
+  // The memtable as a run, open.
+  std::shared_ptr<const Run> Flush(const Memtable& memtable, std::int64_t row_group_rows) {
+    auto meta = Write(memtable, row_group_rows);
+    EXPECT_TRUE(meta) << meta.error().message();
+    return Open(memtable, *std::move(meta));
+  }
+
+ private:
+  std::unique_ptr<Files> files_ = NewMemoryFiles();
+  SeededRandom random_{1};
+  std::unique_ptr<ObjectStore> store_ = NewFolderStore(files_.get(), "root", &random_);
+  std::uint64_t runs_ = 0;
+};
+
+inline testing::VersionModel::Sink Into(Memtable* memtable) {
+  return [memtable](WriteBatch batch, std::uint64_t commit) {
+    memtable->Insert(std::move(batch), commit);
+  };
+}
+
+// All findings of a verification, as "object@offset: message".
+inline std::vector<std::string> Findings(const Run& run, bool deep) {
+  std::vector<std::string> found;
+  const auto status = run.Verify(
+      deep, &found,
+      [](void* context, const std::string& object, std::uint64_t offset,
+         const std::string& message) {
+        static_cast<std::vector<std::string>*>(context)->push_back(
+            object + "@" + std::to_string(offset) + ": " + message);
+      });
+  EXPECT_TRUE(status) << status.error().message();
+  return found;
+}
+
+}  // namespace varve

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/run_writer.h"
+
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/result.h"
+#include "columns/gather.h"
+#include "run/run_file_writer.h"
+
+namespace varve {
+namespace {
+
+// Rows gathered at once. Pieces, and not a whole row group, so that the group can end when its
+// bytes are enough, and no array comes near Arrow's limit of 2 GiB of text.
+constexpr std::int64_t kPieceRows = 2048;
+
+// The upserts: slices become pieces, pieces a row group.
+class DataPart {
+ public:
+  DataPart(ObjectStore* store, const TableSchema& schema, const RunTarget& target)
+      : store_(*store), schema_(schema), target_(target) {}
+
+  Status Add(const VersionCursor& cursor) {
+    if (commits_.empty()) first_key_ = cursor.key();
+    commits_.push_back(cursor.commit());
+    const auto& batch = cursor.batch();
+    if (!slices_.empty() && slices_.back().batch == batch &&
+        slices_.back().start + slices_.back().length == cursor.row()) {
+      ++slices_.back().length;
+    } else {
+      slices_.push_back({batch, cursor.row(), 1});
+    }
+    const bool group_full = std::ssize(commits_) >= target_.row_group_rows;
+    if (!group_full && ++piece_rows_ < kPieceRows) return {};
+    VARVE_TRY(EndPiece());
+    return group_full || group_bytes_ >= kRowGroupBytesMax ? EndRowGroup() : Status();
+  }
+
+  // No object when there was no row.
+  Result<RunObject> Finish() {
+    if (!slices_.empty()) VARVE_TRY(EndPiece());
+    if (!commits_.empty()) VARVE_TRY(EndRowGroup());
+    return file_ == nullptr ? RunObject() : file_->Finish();
+  }
+
+ private:
+  Status EndPiece() {
+    VARVE_ASSIGN(auto piece, Gather(schema_.schema(), slices_));
+    group_bytes_ += BatchBytes(*piece);
+    pieces_.push_back(std::move(piece));
+    slices_.clear();
+    piece_rows_ = 0;
+    return {};
+  }
+
+  Status EndRowGroup() {
+    if (file_ == nullptr) {
+      VARVE_ASSIGN(file_, RunFileWriter::Open(&store_, target_.data_name, schema_.schema(),
+                                              schema_, target_.row_group_rows));
+    }
+    VARVE_TRY(file_->WriteRowGroup(pieces_, commits_, std::move(first_key_)));
+    pieces_.clear();
+    commits_.clear();
+    group_bytes_ = 0;
+    return {};
+  }
+
+  ObjectStore& store_;
+  const TableSchema& schema_;
+  const RunTarget& target_;
+  std::unique_ptr<RunFileWriter> file_;
+  std::vector<RowSlice> slices_;  // of the piece being gathered
+  std::int64_t piece_rows_ = 0;
+  std::vector<std::shared_ptr<arrow::RecordBatch>> pieces_;  // of the row group being filled
+  std::uint64_t group_bytes_ = 0;
+  std::vector<std::uint64_t> commits_;
+  std::string first_key_;
+};
+
+// The deletes: their keys, decoded into the key columns.
+class DeletesPart {
+ public:
+  DeletesPart(ObjectStore* store, const TableSchema& schema, const RunTarget& target)
+      : store_(*store), schema_(schema), target_(target) {}
+
+  Status Add(const VersionCursor& cursor) {
+    keys_.emplace_back(cursor.key());
+    commits_.push_back(cursor.commit());
+    return std::ssize(commits_) >= target_.row_group_rows ? EndRowGroup() : Status();
+  }
+
+  Result<RunObject> Finish() {
+    if (!commits_.empty()) VARVE_TRY(EndRowGroup());
+    return file_ == nullptr ? RunObject() : file_->Finish();
+  }
+
+ private:
+  Status EndRowGroup() {
+    if (file_ == nullptr) {
+      VARVE_ASSIGN(file_, RunFileWriter::Open(&store_, target_.deletes_name, schema_.key_schema(),
+                                              schema_, target_.row_group_rows));
+    }
+    VARVE_ASSIGN(auto batch, schema_.key_codec().Decode({keys_.begin(), keys_.end()}));
+    VARVE_TRY(file_->WriteRowGroup({std::move(batch)}, commits_, std::move(keys_.front())));
+    keys_.clear();
+    commits_.clear();
+    return {};
+  }
+
+  ObjectStore& store_;
+  const TableSchema& schema_;
+  const RunTarget& target_;
+  std::unique_ptr<RunFileWriter> file_;
+  std::vector<std::string> keys_;
+  std::vector<std::uint64_t> commits_;
+};
+
+// Bounds of keys and commits, and whether keys are distinct. Checks the order of its source: a run
+// out of order would answer lookups wrongly for ever.
+void Note(const VersionCursor& cursor, bool first, RunMeta* meta) {
+  const std::string_view key = cursor.key();
+  const std::uint64_t commit = cursor.commit();
+  if (first) {
+    meta->min_key = key;
+    meta->min_commit = commit;
+    meta->distinct_keys = true;
+  } else if (key == meta->max_key) {
+    meta->distinct_keys = false;
+  } else {
+    VARVE_CHECK(key > meta->max_key);
+  }
+  meta->max_key = key;
+  meta->min_commit = std::min(meta->min_commit, commit);
+  meta->max_commit = std::max(meta->max_commit, commit);
+}
+
+// Gives the error, after removing what is or may be there under `names`. A name that was taken is
+// somebody else's and stays.
+std::unexpected<Error> Undo(ObjectStore* store, const std::vector<std::string>& names,
+                            const Error& error) {
+  std::string message = error.message();
+  for (const auto& name : names) {
+    const Status removed = store->Delete(name);
+    if (removed) continue;
+    message += "; besides, " + store->Describe(name) +
+               " could not be removed and belongs to no run: " + removed.error().message();
+  }
+  return Fail(error.kind(), std::move(message), error.reason());
+}
+
+// Publishes the objects of a run: both or none.
+Status FinishParts(ObjectStore* store, const RunTarget& target, DataPart* data,
+                   DeletesPart* deletes, RunMeta* meta) {
+  std::vector<std::string> there;
+  const auto undo = [&](const std::string& name, const Error& error) {
+    // After Unavailable the object may be there all the same.
+    if (error.kind() == ErrorKind::kUnavailable) there.push_back(name);
+    return Undo(store, there, error);
+  };
+  auto data_object = data->Finish();
+  if (!data_object) return undo(target.data_name, data_object.error());
+  if (!data_object->name.empty()) there.push_back(data_object->name);
+  auto deletes_object = deletes->Finish();
+  if (!deletes_object) return undo(target.deletes_name, deletes_object.error());
+  meta->data = *std::move(data_object);
+  meta->deletes = *std::move(deletes_object);
+  return {};
+}
+
+}  // namespace
+
+Result<RunMeta> WriteRun(ObjectStore* store, const TableSchema& schema, VersionCursor* source,
+                         const RunTarget& target) {
+  VARVE_CHECK(target.row_group_rows > 0);
+  RunMeta meta{.id = target.id,
+               .table_id = target.table_id,
+               .schema_id = target.schema_id,
+               .level = target.level};
+  DataPart data(store, schema, target);
+  DeletesPart deletes(store, schema, target);
+  VARVE_TRY(source->Next());
+  if (!source->valid()) {
+    return Fail(ErrorKind::kInvalid, "a run needs at least one version; its source has none");
+  }
+  for (bool first = true; source->valid(); first = false) {
+    Note(*source, first, &meta);
+    const bool upsert = source->kind() == RowKind::kUpsert;
+    VARVE_TRY(upsert ? data.Add(*source) : deletes.Add(*source));
+    VARVE_TRY(source->Next());
+  }
+  VARVE_TRY(FinishParts(store, target, &data, &deletes, &meta));
+  return meta;
+}
+
+}  // namespace varve
