@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "log/end_of_log.h"
 #include "log/segment_file.h"
 #include "log/segment_reader.h"
 #include "log/segment_shape.h"
@@ -45,7 +46,6 @@ class LogRecovery {
   Result<std::string> AbsorbContent(Cursor* at, const LogFrame& frame);
   Status CheckJoin(const Cursor& at);
   Status JudgeTail(Cursor* at);
-  Status JudgeSeal(const Cursor& at);
   Status JudgeEnd(const std::string& name, std::uint64_t offset, const std::string& why);
   Status LookIntoUnused();
   Status Damage(const std::string& name, std::uint64_t offset, std::string message,
@@ -319,30 +319,8 @@ Status LogRecovery::CheckJoin(const Cursor& at) {
                             link.end, link.chain, out_.tail.end.value, out_.tail.chain));
 }
 
-Status LogRecovery::JudgeSeal(const Cursor& at) {
-  const auto& segment = found_[at.index];
-  const auto offset = at.reader->offset();
-  if (segment.file_bytes != segment.header->capacity &&
-      !(at.sealed && segment.file_bytes == offset)) {
-    return Damage(segment.name, std::min(segment.file_bytes, offset),
-                  fmt::format("expected a file of {} bytes, or one that ends with a seal, found {} "
-                              "bytes",
-                              segment.header->capacity, segment.file_bytes),
-                  true);
-  }
-  if (!at.successor) return {};
-  const bool there = at.index + 1 < found_.size() && found_[at.index + 1].header;
-  if (there) return {};
-  return Damage(segment.name, offset - kLogBlock,
-                fmt::format("the seal says that segment {} exists, but {}",
-                            SegmentName(segment.sequence + 1),
-                            at.index + 1 < found_.size() ? "its header does not validate"
-                                                         : "it is missing"),
-                true);
-}
-
 Status LogRecovery::JudgeTail(Cursor* at) {
-  const auto& name = found_[at->index].name;
+  const auto& segment = found_[at->index];
   const auto offset = at->reader->offset();
   LogBeyond here;
   if (!at->sealed) {
@@ -351,35 +329,23 @@ Status LogRecovery::JudgeTail(Cursor* at) {
   out_.report.torn_bytes = here.nonzero_bytes + unused_nonzero_;
   if (here.durable > beyond_.durable) {
     beyond_ = here;
-    beyond_file_ = name;
+    beyond_file_ = segment.name;
   }
   const auto damages = out_.damages.size();
-  VARVE_TRY(JudgeEnd(name, offset,
+  VARVE_TRY(JudgeEnd(segment.name, offset,
                      at->sealed ? "the log is sealed here" : at->reader->defect()));
   if (out_.damages.size() != damages) return {};
-  return JudgeSeal(*at);
+  const auto* next = at->index + 1 < found_.size() ? &found_[at->index + 1] : nullptr;
+  auto judged = JudgeLastFile(segment, {offset, at->sealed, at->successor}, next);
+  return judged ? Damage(segment.name, judged->offset, std::move(judged->message), true) : Status();
 }
 
 // Whether the log may end at the tail.
 Status LogRecovery::JudgeEnd(const std::string& name, std::uint64_t offset,
                              const std::string& why) {
-  const auto end = out_.tail.end.value;
-  if (beyond_.durable > end) {
-    return Damage(name, offset,
-                  fmt::format("{}; the log would end at LSN {}, but the frame in {} at offset {} "
-                              "says that everything up to LSN {} was durable",
-                              why, end, beyond_file_, beyond_.durable_offset, beyond_.durable),
-                  true);
-  }
   const auto known = std::max(options_.known_durable, options_.replay_from);
-  if (known.value > end) {
-    return Damage(name, offset,
-                  fmt::format("{}; the log ends at LSN {}, but the caller knows that everything "
-                              "up to LSN {} was durable",
-                              why, end, known.value),
-                  true);
-  }
-  return {};
+  auto message = JudgeLogEnd(out_.tail.end, beyond_, beyond_file_, known);
+  return message.empty() ? Status() : Damage(name, offset, why + "; " + message, true);
 }
 
 void LogRecovery::Finish() {
