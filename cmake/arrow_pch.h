@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one precompiled header: Arrow, Parquet and the standard containers that come with them.
+// The precompiled header of everything that takes Arrow batches in hand.
 #pragma once
+#include "plain_pch.h"
+
 #include <arrow/api.h>
 #include <arrow/compute/api.h>
 #include <arrow/compute/expression.h>
@@ -8,11 +10,3 @@
 #include <arrow/ipc/api.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/writer.h>
-
-#include <expected>
-#include <functional>
-#include <memory>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
