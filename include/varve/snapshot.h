@@ -31,7 +31,7 @@ namespace varve {
 
 // One place where a scan looks for rows, and what it will read there.
 struct ScanSource {
-  std::string name;  // "memtable", or the run's object name
+  std::string name;  // "memtable", "sealed memtable", or the run's object name
   std::uint64_t rows = 0;
   std::uint64_t bytes = 0;             // of the file; of memory for a memtable
   std::uint64_t bytes_read = 0;        // of the columns and row groups that will be read

@@ -134,8 +134,7 @@ TEST(FilterParser, LiteralsTakeTheColumnsTypeExactly) {
 
 TEST(FilterParser, ReadsTextAndBytes) {
   const auto row = Row({{"s", "\"it's\""}, {"ls", "\"naïve\""}, {"sv", "\"view\""},
-                  {"b", "\"ab\""},
-                        {"b2", "\"xy\""}, {"code", "\"JFK\""}});
+                        {"b", "\"ab\""}, {"b2", "\"xy\""}, {"code", "\"JFK\""}});
   ExpectAll(row, {{"s = 'it''s'", "true"},      {"s > 'it'", "true"},     {"ls = 'naïve'", "true"},
                   {"sv = 'view'", "true"},      {"sv in ('view')", "true"},
                   {"b = 'ab'", "true"},

@@ -8,6 +8,7 @@
 #include <arrow/compute/expression.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -119,10 +120,13 @@ class RowTable {
     InitializeArrow();
   }
 
-  std::uint64_t Upsert(const std::vector<Row>& rows) {
-    active_->Insert(Ok(PrepareUpsert(*schema_, ToBatch(rows))), ++commit_);
-    model_.Upsert(rows, commit_);
-    return commit_;
+  std::uint64_t Upsert(const std::vector<Row>& rows) { return UpsertAt(rows, commit_ + 1); }
+  // Commits may arrive out of order.
+  std::uint64_t UpsertAt(const std::vector<Row>& rows, std::uint64_t commit) {
+    active_->Insert(Ok(PrepareUpsert(*schema_, ToBatch(rows))), commit);
+    model_.Upsert(rows, commit);
+    commit_ = std::max(commit_, commit);
+    return commit;
   }
   std::uint64_t Delete(const std::vector<RowKey>& keys) {
     active_->Insert(Ok(PrepareDelete(*schema_, KeyBatch(keys))), ++commit_);

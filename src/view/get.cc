@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lookups by key. For each distinct key the newest version with commit <= as_of wins, whichever
+// source holds it; a run is asked only while it can hold a newer one than the best so far.
+#include <arrow/api.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/result.h"
+#include "columns/arrow_errors.h"
+#include "columns/gather.h"
+#include "view/scan.h"
+
+namespace varve {
+namespace {
+
+using Hit = Memtable::Hit;
+
+struct Lookup {
+  std::string_view key;
+  Hit best;  // commit 0: nothing found
+};
+
+void Offer(Lookup* lookup, Hit hit) {
+  if (hit.commit > lookup->best.commit) lookup->best = std::move(hit);
+}
+
+void LookIn(const Memtable& memtable, std::uint64_t as_of, std::vector<Lookup>* lookups) {
+  if (memtable.rows() == 0) return;
+  for (Lookup& lookup : *lookups) {
+    if (auto hit = memtable.Get(lookup.key, as_of)) Offer(&lookup, *std::move(hit));
+  }
+}
+
+// How many row groups hold these keys (ascending).
+std::size_t RowGroupsOf(const Run& run, const std::vector<Lookup*>& wanted) {
+  const auto& firsts = run.row_group_keys();
+  std::size_t groups = 0;
+  auto last = firsts.end();
+  for (const Lookup* lookup : wanted) {
+    auto group = std::upper_bound(firsts.begin(), firsts.end(), lookup->key);
+    if (groups == 0 || group != last) ++groups;
+    last = group;
+  }
+  return groups;
+}
+
+// One pass over the run, which decodes each row group once. It cannot ask the bloom filters.
+Status Sweep(const Run& run, std::uint64_t as_of, const std::vector<int>& columns,
+             const std::vector<Lookup*>& wanted) {
+  KeyBounds bounds;
+  bounds.lower = wanted.front()->key;
+  bounds.upper = std::string(wanted.back()->key) + '\0';  // the least key after it
+  auto cursor = run.NewCursor(columns, bounds);
+  for (Lookup* lookup : wanted) {
+    VARVE_TRY(cursor->Seek(lookup->key));
+    while (cursor->valid() && cursor->key() == lookup->key && cursor->commit() > as_of) {
+      VARVE_TRY(cursor->Next());
+    }
+    if (!cursor->valid()) return {};
+    if (cursor->key() != lookup->key) continue;
+    Offer(lookup, {cursor->commit(), cursor->kind(), cursor->batch(), cursor->row()});
+  }
+  return cursor->Next();  // a read that failed below key() or commit() shows at the next move
+}
+
+Status LookIn(const Run& run, std::uint64_t as_of, const std::vector<int>& columns,
+              std::vector<Lookup>* lookups) {
+  const RunMeta& meta = run.meta();
+  if (meta.min_commit > as_of) return {};
+  std::vector<Lookup*> wanted;
+  for (Lookup& lookup : *lookups) {
+    const bool in_range = lookup.key >= meta.min_key && lookup.key <= meta.max_key;
+    if (in_range && lookup.best.commit < meta.max_commit) wanted.push_back(&lookup);
+  }
+  if (wanted.empty()) return {};
+  if (RowGroupsOf(run, wanted) < wanted.size()) return Sweep(run, as_of, columns, wanted);
+  for (Lookup* lookup : wanted) {
+    VARVE_ASSIGN(auto hit, run.Get(lookup->key, as_of, columns));
+    if (hit) Offer(lookup, *std::move(hit));
+  }
+  return {};
+}
+
+// Newest commits first: so that most runs need not be asked.
+std::vector<std::shared_ptr<const Run>> NewestFirst(const TableView& table) {
+  auto runs = table.runs;
+  std::stable_sort(runs.begin(), runs.end(), [](const auto& a, const auto& b) {
+    return a->meta().max_commit > b->meta().max_commit;
+  });
+  return runs;
+}
+
+Status LookEverywhere(const TableView& table, std::uint64_t as_of, std::vector<Lookup>* lookups) {
+  if (table.active != nullptr) LookIn(*table.active, as_of, lookups);
+  for (auto sealed = table.sealed.rbegin(); sealed != table.sealed.rend(); ++sealed) {
+    LookIn(**sealed, as_of, lookups);
+  }
+  std::vector<int> columns(static_cast<std::size_t>(table.schema->schema()->num_fields()));
+  std::iota(columns.begin(), columns.end(), 0);
+  for (const auto& run : NewestFirst(table)) {
+    VARVE_TRY(LookIn(*run, as_of, columns, lookups));
+  }
+  return {};
+}
+
+// The distinct keys, ascending.
+std::vector<Lookup> DistinctKeys(const EncodedKeys& keys) {
+  std::vector<std::string_view> sorted;
+  for (std::int64_t i = 0; i < keys.size(); ++i) sorted.push_back(keys[i]);
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  std::vector<Lookup> lookups;
+  for (std::string_view key : sorted) lookups.push_back({key, {}});
+  return lookups;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<arrow::RecordBatch>> GetRows(const TableView& table, CommitNumber as_of,
+                                                    const std::shared_ptr<arrow::RecordBatch>& keys,
+                                                    std::vector<bool>* found) {
+  VARVE_ASSIGN(const auto conformed, table.schema->ConformKeys(keys));
+  std::vector<int> places(static_cast<std::size_t>(conformed->num_columns()));
+  std::iota(places.begin(), places.end(), 0);
+  VARVE_ASSIGN(const EncodedKeys encoded, table.schema->key_codec().Encode(*conformed, places, 0,
+                                                                           conformed->num_rows()));
+  std::vector<Lookup> lookups = DistinctKeys(encoded);
+  VARVE_TRY(LookEverywhere(table, as_of.value, &lookups));
+
+  if (found != nullptr) found->assign(static_cast<std::size_t>(encoded.size()), false);
+  std::vector<RowSlice> slices;
+  for (std::int64_t i = 0; i < encoded.size(); ++i) {
+    const auto at =
+        std::lower_bound(lookups.begin(), lookups.end(), encoded[i],
+                         [](const Lookup& lookup, auto key) { return lookup.key < key; });
+    const Hit& hit = at->best;
+    if (hit.commit == 0 || hit.kind == RowKind::kDelete) continue;
+    if (found != nullptr) (*found)[static_cast<std::size_t>(i)] = true;
+    slices.push_back({hit.batch, hit.row, 1});
+  }
+  if (slices.empty()) return FromArrow(arrow::RecordBatch::MakeEmpty(table.schema->schema()));
+  return Gather(table.schema->schema(), slices);
+}
+
+}  // namespace varve

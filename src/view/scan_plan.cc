@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "view/scan_plan.h"
+
+#include <arrow/api.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/result.h"
+#include "view/caret.h"
+#include "view/scan.h"
+
+namespace varve {
+namespace {
+
+// Indices of the columns asked for.
+Result<std::vector<int>> Project(const arrow::Schema& schema, const ScanOptions& options) {
+  std::vector<int> columns;
+  if (!options.columns) {
+    columns.resize(static_cast<std::size_t>(schema.num_fields()));
+    std::iota(columns.begin(), columns.end(), 0);
+    return columns;
+  }
+  for (const std::string& name : *options.columns) {
+    const int column = schema.GetFieldIndex(name);
+    if (column < 0) {
+      return Fail(ErrorKind::kNotFound,
+                  "no column '" + name + "'" + DidYouMean(name, schema.field_names()));
+    }
+    if (std::find(columns.begin(), columns.end(), column) != columns.end()) {
+      return Fail(ErrorKind::kInvalid, "column '" + name + "' is asked for twice");
+    }
+    columns.push_back(column);
+  }
+  return columns;
+}
+
+// Place of `column` among the columns read; added when it is not there.
+int PlaceOf(std::vector<int>* read, int column) {
+  const auto at = std::find(read->begin(), read->end(), column);
+  if (at != read->end()) return static_cast<int>(at - read->begin());
+  read->push_back(column);
+  return static_cast<int>(read->size()) - 1;
+}
+
+std::shared_ptr<arrow::Schema> Select(const arrow::Schema& schema,
+                                      const std::vector<int>& columns) {
+  arrow::FieldVector fields;
+  for (int column : columns) fields.push_back(schema.field(column));
+  return arrow::schema(std::move(fields), schema.metadata());
+}
+
+}  // namespace
+
+Result<ScanRecipe> PrepareScan(const TableSchema& schema, const ScanOptions& options) {
+  if (options.batch_rows_max < 1) {
+    return Fail(ErrorKind::kInvalid, "batch_rows_max is " +
+                                         std::to_string(options.batch_rows_max) +
+                                         "; expected at least 1");
+  }
+  ScanRecipe recipe;
+  VARVE_ASSIGN(const std::vector<int> projected, Project(*schema.schema(), options));
+  recipe.output = Select(*schema.schema(), projected);
+  recipe.read_columns = projected;
+  recipe.output_places.resize(projected.size());
+  std::iota(recipe.output_places.begin(), recipe.output_places.end(), 0);
+
+  std::optional<arrow::compute::Expression> bound;
+  if (options.filter != nullptr) {
+    VARVE_ASSIGN(bound, BindFilter(*options.filter, *schema.schema()));
+    recipe.filter.emplace(*bound, schema.schema());
+    recipe.filter_text = bound->ToString();
+    for (int column : recipe.filter->columns()) {
+      recipe.filter_places.push_back(PlaceOf(&recipe.read_columns, column));
+    }
+  }
+  recipe.read = Select(*schema.schema(), recipe.read_columns);
+  VARVE_ASSIGN(recipe.range, PlanKeyRange(schema, options.range, bound ? &*bound : nullptr));
+  return recipe;
+}
+
+std::string WhySkipped(const Memtable& memtable, const PlannedRange& range) {
+  if (memtable.rows() == 0) return "empty";
+  return range.Empty() ? "all keys outside the range" : "";
+}
+
+std::string WhySkipped(const Run& run, const KeyBounds& bounds, std::uint64_t as_of) {
+  const RunMeta& meta = run.meta();
+  if (meta.min_commit > as_of) return "newer than commit " + std::to_string(as_of);
+  if (meta.max_key < bounds.lower || (bounds.upper && meta.min_key >= *bounds.upper)) {
+    return "all keys outside the range";
+  }
+  return "";
+}
+
+std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
+                                                        const std::vector<int>& columns,
+                                                        const KeyBounds& bounds,
+                                                        std::uint64_t as_of) {
+  std::vector<std::unique_ptr<VersionCursor>> cursors;
+  const auto add = [&](const Memtable& memtable) {
+    if (memtable.rows() > 0) cursors.push_back(memtable.NewCursor(columns, bounds));
+  };
+  if (table.active != nullptr) add(*table.active);
+  for (const auto& sealed : table.sealed) add(*sealed);
+  for (const auto& run : table.runs) {
+    if (WhySkipped(*run, bounds, as_of).empty()) cursors.push_back(run->NewCursor(columns, bounds));
+  }
+  return cursors;
+}
+
+namespace {
+
+ScanSource DescribeMemtable(const Memtable& memtable, std::string name, const PlannedRange& range) {
+  ScanSource source;
+  source.name = std::move(name);
+  source.rows = memtable.rows();
+  source.bytes = memtable.bytes();
+  source.reason = WhySkipped(memtable, range);
+  if (source.reason.empty()) source.bytes_read = source.bytes;
+  return source;
+}
+
+ScanSource DescribeRun(const Run& run, const ScanRecipe& recipe, std::uint64_t as_of) {
+  const RunMeta& meta = run.meta();
+  ScanSource source;
+  source.name = meta.data.name.empty() ? meta.deletes.name : meta.data.name;
+  source.rows = meta.data.rows + meta.deletes.rows;
+  source.bytes = meta.data.bytes + meta.deletes.bytes;
+  const Run::Plan plan = run.Explain(recipe.read_columns, recipe.range.bounds);
+  source.row_groups = plan.row_groups;
+  source.reason = WhySkipped(run, recipe.range.bounds, as_of);
+  if (source.reason.empty() && recipe.range.Empty()) source.reason = "all keys outside the range";
+  if (!source.reason.empty()) return source;
+  source.row_groups_read = plan.row_groups_read;
+  source.bytes_read = plan.bytes_read;
+  if (plan.row_groups_read < plan.row_groups) {
+    source.reason = std::to_string(plan.row_groups - plan.row_groups_read) + " of " +
+                    std::to_string(plan.row_groups) + " row groups outside the key range";
+  }
+  return source;
+}
+
+}  // namespace
+
+Result<ScanPlan> ExplainScan(const TableView& table, CommitNumber as_of,
+                             const ScanOptions& options) {
+  VARVE_ASSIGN(const ScanRecipe recipe, PrepareScan(*table.schema, options));
+  ScanPlan plan;
+  plan.as_of = as_of;
+  plan.key_range = recipe.range.text;
+  plan.filter = recipe.filter_text;
+  if (table.active != nullptr) {
+    plan.sources.push_back(DescribeMemtable(*table.active, "memtable", recipe.range));
+  }
+  for (const auto& sealed : table.sealed) {
+    plan.sources.push_back(DescribeMemtable(*sealed, "sealed memtable", recipe.range));
+  }
+  for (const auto& run : table.runs) {
+    plan.sources.push_back(DescribeRun(*run, recipe, as_of.value));
+  }
+  return plan;
+}
+
+}  // namespace varve

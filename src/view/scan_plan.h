@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a scan will do, settled before the first byte is read: columns, filter, keys, sources.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "columns/version_cursor.h"
+#include "varve/error.h"
+#include "varve/options.h"
+#include "view/filter.h"
+#include "view/key_range.h"
+#include "view/superversion.h"
+
+namespace varve {
+
+struct ScanRecipe {
+  std::shared_ptr<arrow::Schema> output;      // the projected columns, in the caller's order
+  std::shared_ptr<arrow::Schema> read;        // the columns that cursors give
+  std::vector<int> read_columns;              // indices into the table's schema
+  std::vector<int> output_places;             // for each of output, its place in read
+  std::vector<int> filter_places;             // for each of filter->columns(), its place in read
+  std::optional<FilterEvaluator> filter;
+  std::string filter_text;
+  PlannedRange range;
+};
+
+// Errors: Invalid (a column asked for twice, a filter or range that does not fit, a batch size
+// below one), NotFound (column).
+Result<ScanRecipe> PrepareScan(const TableSchema& schema, const ScanOptions& options);
+
+// Why a source needs not be read at all; empty when it must be.
+std::string WhySkipped(const Memtable& memtable, const PlannedRange& range);
+std::string WhySkipped(const Run& run, const KeyBounds& bounds, std::uint64_t as_of);
+
+// One cursor for each source that can hold a version within `bounds` that is visible as of `as_of`.
+std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
+                                                        const std::vector<int>& columns,
+                                                        const KeyBounds& bounds,
+                                                        std::uint64_t as_of);
+
+}  // namespace varve

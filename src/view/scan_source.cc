@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "view/scan_source.h"
+
+#include <arrow/api.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/result.h"
+#include "columns/arrow_errors.h"
+#include "columns/gather.h"
+#include "columns/take_rows.h"
+
+namespace varve {
+namespace {
+
+// Cuts `bounds` at the runs' row groups. With k runs in it, only every k-th first key is a cut:
+// each interval then holds about k row groups in all, instead of a part of each again and again.
+std::vector<KeyBounds> CutIntoIntervals(const TableView& table, const KeyBounds& bounds,
+                                        std::uint64_t as_of) {
+  std::vector<std::string> cuts;
+  std::size_t runs = 0;
+  for (const auto& run : table.runs) {
+    if (!WhySkipped(*run, bounds, as_of).empty()) continue;
+    ++runs;
+    for (const std::string& key : run->row_group_keys()) {
+      if (key > bounds.lower && bounds.Contains(key)) cuts.push_back(key);
+    }
+  }
+  std::sort(cuts.begin(), cuts.end());
+  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+  std::vector<KeyBounds> intervals;
+  std::string lower = bounds.lower;
+  for (std::size_t i = 0; i < cuts.size(); i += runs) {
+    intervals.push_back({lower, cuts[i]});
+    lower = cuts[i];
+  }
+  intervals.push_back({lower, bounds.upper});
+  return intervals;
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> Reversed(
+    const std::shared_ptr<arrow::RecordBatch>& batch) {
+  arrow::Int64Builder indices;
+  VARVE_TRY(FromArrow(indices.Reserve(batch->num_rows())));
+  for (std::int64_t row = batch->num_rows(); row-- > 0;) indices.UnsafeAppend(row);
+  VARVE_ASSIGN(const auto order, FromArrow(indices.Finish()));
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  for (const auto& column : batch->columns()) {
+    VARVE_ASSIGN(auto taken,
+                 FromArrow(TakeRows(column, static_cast<const arrow::Int64Array&>(*order))));
+    columns.push_back(std::move(taken));
+  }
+  return arrow::RecordBatch::Make(batch->schema(), batch->num_rows(), std::move(columns));
+}
+
+}  // namespace
+
+ForwardRows::ForwardRows(const TableView& table, ScanRecipe* recipe, const KeyBounds& bounds,
+                         std::uint64_t as_of, std::int64_t batch_rows_max)
+    : recipe_(recipe),
+      batch_rows_max_(batch_rows_max),
+      rows_(OpenCursors(table, recipe->read_columns, bounds, as_of), as_of) {}
+
+Status ForwardRows::Refill(std::int64_t rows_wanted) {
+  // A filter may drop most rows, so only an unfiltered scan knows how many to merge.
+  const std::int64_t rows_max =
+      recipe_->filter ? batch_rows_max_ : std::clamp<std::int64_t>(rows_wanted, 1, batch_rows_max_);
+  VARVE_ASSIGN(std::vector<RowSlice> slices, rows_.Next(rows_max));
+  std::int64_t rows = 0;
+  for (const RowSlice& slice : slices) rows += slice.length;
+  VARVE_CHECK(rows <= rows_max);
+  if (slices.size() > 1 && rows / static_cast<std::int64_t>(slices.size()) < kSliceRowsMin) {
+    VARVE_ASSIGN(auto gathered, Gather(recipe_->read, slices));
+    pending_.push_back(std::move(gathered));
+    return {};
+  }
+  for (const RowSlice& slice : slices) {
+    pending_.push_back(slice.batch->Slice(slice.start, slice.length));
+  }
+  return {};
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> ForwardRows::Finish(
+    const std::shared_ptr<arrow::RecordBatch>& batch) {
+  FilterEvaluator::Selection selection{batch->num_rows(), nullptr};
+  if (recipe_->filter) {
+    VARVE_ASSIGN(selection, recipe_->filter->Evaluate(*batch, recipe_->filter_places));
+  }
+  if (selection.accepted == 0) return nullptr;
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  for (int place : recipe_->output_places) columns.push_back(batch->column(place));
+  auto projected =
+      arrow::RecordBatch::Make(recipe_->output, batch->num_rows(), std::move(columns));
+  return FilterEvaluator::Apply(projected, selection);
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> ForwardRows::Next(std::int64_t rows_wanted) {
+  while (true) {
+    if (pending_.empty()) VARVE_TRY(Refill(rows_wanted));
+    if (pending_.empty()) return nullptr;
+    const auto batch = std::move(pending_.front());
+    pending_.pop_front();
+    VARVE_ASSIGN(auto finished, Finish(batch));
+    if (finished != nullptr) return finished;
+  }
+}
+
+ReverseRows::ReverseRows(const TableView& table, ScanRecipe* recipe, std::uint64_t as_of,
+                         std::int64_t batch_rows_max)
+    : table_(table),
+      recipe_(recipe),
+      as_of_(as_of),
+      batch_rows_max_(batch_rows_max),
+      intervals_(CutIntoIntervals(table, recipe->range.bounds, as_of)) {}
+
+Status ReverseRows::CollectInterval() {
+  const KeyBounds bounds = std::move(intervals_.back());
+  intervals_.pop_back();
+  ForwardRows rows(table_, recipe_, bounds, as_of_, batch_rows_max_);
+  while (true) {
+    VARVE_ASSIGN(auto batch, rows.Next(batch_rows_max_));
+    if (batch == nullptr) return {};
+    collected_.push_back(std::move(batch));
+  }
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> ReverseRows::Next(std::int64_t) {
+  while (collected_.empty()) {
+    if (intervals_.empty()) return nullptr;
+    VARVE_TRY(CollectInterval());
+  }
+  const auto batch = std::move(collected_.back());
+  collected_.pop_back();
+  return Reversed(batch);
+}
+
+}  // namespace varve

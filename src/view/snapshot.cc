@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "varve/snapshot.h"
+
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include "base/result.h"
+#include "view/caret.h"
+#include "view/scan.h"
+#include "view/superversion.h"
+
+namespace varve {
+namespace {
+
+Result<const TableView*> FindTable(const Superversion& superversion, std::string_view name) {
+  if (const TableView* table = superversion.Find(name)) return table;
+  std::vector<std::string> names;
+  std::string list;
+  for (const auto& [known, table] : superversion.tables) {
+    names.push_back(known);
+    list += (list.empty() ? "" : ", ") + known;
+  }
+  std::string hint = DidYouMean(name, names);
+  if (hint.empty()) hint = list.empty() ? "; the database has no tables" : "; tables: " + list;
+  return Fail(ErrorKind::kNotFound, "no table '" + std::string(name) + "'" + hint);
+}
+
+}  // namespace
+
+Snapshot::Snapshot(std::shared_ptr<const Superversion> superversion, CommitNumber commit)
+    : superversion_(std::move(superversion)), commit_(commit) {}
+
+Snapshot::~Snapshot() = default;
+
+Result<std::shared_ptr<arrow::Schema>> Snapshot::Schema(std::string_view table) const {
+  VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
+  return view->schema->schema();
+}
+
+Result<std::vector<std::string>> Snapshot::Key(std::string_view table) const {
+  VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
+  return view->schema->key_names();
+}
+
+std::vector<std::string> Snapshot::Tables() const {
+  std::vector<std::string> names;
+  for (const auto& [name, table] : superversion_->tables) names.push_back(name);
+  return names;
+}
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> Snapshot::Scan(std::string_view table,
+                                                                 const ScanOptions& options) const {
+  VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
+  return NewScan(superversion_, *view, commit_, options);
+}
+
+Result<ScanPlan> Snapshot::Explain(std::string_view table, const ScanOptions& options) const {
+  VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
+  return ExplainScan(*view, commit_, options);
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> Snapshot::Get(
+    std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys,
+    std::vector<bool>* found) const {
+  VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
+  return GetRows(*view, commit_, keys, found);
+}
+
+}  // namespace varve
