@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve create: makes a table, and the database when there is none.
+#include <arrow/type.h>
+
+#include "commands.h"
+#include "input/row_reader.h"
+#include "table.h"
+
+namespace varve::cli {
+namespace {
+
+struct Options {
+  std::string database;
+  std::string table;
+  std::string key;
+  std::string schema;
+  std::string like;
+};
+
+Outcome<std::shared_ptr<arrow::Schema>> SchemaOf(const Options& options) {
+  if (options.schema.empty() == options.like.empty()) {
+    return WrongUsage("create needs either --schema TEXT or --like FILE");
+  }
+  if (!options.schema.empty()) return ParseSchemaFlag(options.schema);
+  CLI_ASSIGN(auto rows, OpenRows(options.like, {}));
+  return rows->schema();
+}
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  CLI_ASSIGN(const auto key, SplitNames("--key", options.key));
+  CLI_TRY(RefuseRemote(options.database));
+  CLI_ASSIGN(const auto schema, SchemaOf(options));
+  CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kCreate));
+  CLI_TRY(database->CreateTable(options.table, schema, key));
+  CLI_TRY(database->Close());
+  const Json document = {{"database", options.database},
+                         {"table", options.table},
+                         {"key", key},
+                         {"columns", DescribeColumns(*schema)}};
+  CLI_TRY(PrintResult(session, document,
+                      "created table " + options.table + " with " +
+                          std::to_string(schema->num_fields()) + " columns in " +
+                          options.database + "\n"));
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddCreate(CLI::App* app, Session* session) {
+  auto [verb, options] = AddVerb<Options>(
+      app, session, "create", "Make a table, and the database when there is none",
+      "varve create shop.varve orders --key id \\\n"
+      "    --schema \"id int64, name utf8, at timestamp[us, UTC], tags list<utf8>\"",
+      Run);
+  verb->add_option("DB", options->database, "Folder of the database")->required();
+  verb->add_option("TABLE", options->table, "Name of the new table")->required();
+  verb->add_option("--key", options->key, "Key columns, in key order: a,b")->required();
+  verb->add_option("--schema", options->schema, "Columns and types; \"not null\" after a type");
+  verb->add_option("--like", options->like, "Take columns and types from this file");
+}
+
+}  // namespace varve::cli

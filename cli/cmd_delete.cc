@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve delete: rows by key or by condition, in commits of at most 65,536 rows. A condition is read
+// from one snapshot, then the keys found are deleted; without --yes only the count is shown.
+#include <arrow/compute/api.h>
+#include <arrow/record_batch.h>
+#include <fmt/format.h>
+
+#include <functional>
+
+#include "commands.h"
+#include "format_cell.h"
+#include "input/row_reader.h"
+#include "process.h"
+#include "table.h"
+
+namespace varve::cli {
+namespace {
+
+constexpr std::int64_t kCommitRows = 65536;
+
+struct Options {
+  std::string database;
+  std::string table;
+  std::string keys;
+  std::string where;
+  std::string input_format;
+  std::string ack;
+  std::vector<std::string> nulls;
+  bool yes = false;
+};
+
+struct Deleted {
+  std::uint64_t rows = 0;
+  std::uint64_t missing = 0;  // keys of --keys that no row has
+  std::uint64_t commits = 0;
+  CommitNumber last;
+};
+
+using KeyBatch = std::shared_ptr<arrow::RecordBatch>;
+// The keys of rows that exist, batch by batch.
+using EachKeys = std::function<Done(const KeyBatch&)>;
+
+Done KeysOfFile(const Options& options, const Table& table, Deleted* deleted,
+                const EachKeys& each) {
+  InputOptions input{options.input_format, table.KeySchema(), options.nulls, true};
+  CLI_ASSIGN(auto rows, OpenRows(options.keys, input));
+  while (!Interrupted()) {
+    CLI_ASSIGN(auto keys, rows->Next(kCommitRows));
+    if (keys == nullptr) return {};
+    std::vector<bool> found;
+    CLI_TRY(table.snapshot->Get(table.name, keys, &found));
+    arrow::BooleanBuilder mask;
+    CLI_ARROW_TRY(mask.AppendValues(found));
+    CLI_ARROW(auto flags, mask.Finish());
+    CLI_ARROW(auto present, arrow::compute::Filter(keys, flags));
+    const std::int64_t before = keys->num_rows();
+    keys = present.record_batch();
+    deleted->missing += static_cast<std::uint64_t>(before - keys->num_rows());
+    if (keys->num_rows() > 0) CLI_TRY(each(keys));
+  }
+  return InterruptedFailure("interrupted");
+}
+
+Done KeysWhere(const Options& options, const Table& table, const EachKeys& each) {
+  ScanOptions scan;
+  scan.columns = table.key;
+  scan.batch_rows_max = kCommitRows;
+  CLI_ASSIGN(scan.filter, ParseWhere(options.where, table));
+  CLI_ASSIGN(auto reader, table.snapshot->Scan(table.name, scan));
+  while (!Interrupted()) {
+    KeyBatch keys;
+    CLI_ARROW_TRY(reader->ReadNext(&keys));
+    if (keys == nullptr) return {};
+    if (keys->num_rows() > 0) CLI_TRY(each(keys));
+  }
+  return InterruptedFailure("interrupted");
+}
+
+Done DeleteAll(const Options& options, const CommitOptions& commit, Database* database,
+               const Table& table, Deleted* deleted) {
+  const EachKeys each = [&](const KeyBatch& keys) -> Done {
+    deleted->rows += static_cast<std::uint64_t>(keys->num_rows());
+    if (!options.yes) return {};
+    auto info = database->Delete(table.name, keys, commit);
+    if (!info) {
+      deleted->rows -= static_cast<std::uint64_t>(keys->num_rows());
+      return std::unexpected(Failure(std::move(info).error()));
+    }
+    ++deleted->commits;
+    deleted->last = info->commit;
+    return {};
+  };
+  return options.keys.empty() ? KeysWhere(options, table, each)
+                              : KeysOfFile(options, table, deleted, each);
+}
+
+Done Report(const Session& session, const Options& options, const Deleted& deleted) {
+  const Json document = {{"table", options.table},
+                         {"dry_run", !options.yes},
+                         {"rows", deleted.rows},
+                         {"missing", deleted.missing},
+                         {"commits", deleted.commits},
+                         {"last_commit", deleted.last.value}};
+  std::string text =
+      fmt::format("{} {} rows of {}", options.yes ? "deleted" : "would delete",
+                  WithThousands(deleted.rows), options.table);
+  if (deleted.missing > 0) text += fmt::format("; {} keys have no row", deleted.missing);
+  if (!options.yes) text += "; nothing was changed: add --yes";
+  return PrintResult(session, document, text + "\n");
+}
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  if (options.keys.empty() == options.where.empty()) {
+    return WrongUsage("delete needs either --keys FILE or --where EXPR");
+  }
+  CommitOptions commit{session.environment.ack};
+  if (!options.ack.empty()) {
+    CLI_ASSIGN(commit.ack, ParseAckLevel("--ack", options.ack));
+  }
+  const OpenMode mode = options.yes ? OpenMode::kWrite : OpenMode::kRead;
+  CLI_ASSIGN(auto database, OpenDatabase(session, options.database, mode));
+  CLI_ASSIGN(const Table table, FindTable(*database, options.table));
+  Deleted deleted;
+  if (auto done = DeleteAll(options, commit, database.get(), table, &deleted); !done) {
+    Failure failure = std::move(done).error();
+    if (deleted.commits == 0) return std::unexpected(std::move(failure));
+    const Error& error = failure.error;
+    return std::unexpected(Failure(
+        Error(error.kind(), fmt::format("{}; {} rows were deleted before, in {} commits",
+                                        error.message(), deleted.rows, deleted.commits),
+              error.reason()),
+        failure.exit));
+  }
+  CLI_TRY(Report(session, options, deleted));
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddDelete(CLI::App* app, Session* session) {
+  auto [verb, options] = AddVerb<Options>(
+      app, session, "delete", "Delete rows by key or by condition",
+      "varve delete flights.varve flights --where \"origin = 'JFK'\" --yes\n"
+      "\n"
+      "--where finds the rows in one snapshot, then deletes their keys in commits of at most\n"
+      "65,536 rows; it is not one commit. Without --yes nothing is changed.",
+      Run);
+  verb->add_option("DB", options->database, "Folder of the database")->required();
+  verb->add_option("TABLE", options->table, "Name of the table")->required();
+  verb->add_option("--keys", options->keys, "File with the key columns; others are ignored");
+  verb->add_option("--where", options->where, "Rows for which this expression is true");
+  verb->add_option("--input-format", options->input_format, "Format of the file, not by extension");
+  verb->add_option("--null", options->nulls, "Text that means null in CSV; repeatable")
+      ->allow_extra_args(false);
+  verb->add_option("--ack", options->ack, "durable, written or buffered");
+  verb->add_flag("--yes", options->yes, "Delete; otherwise show how many rows would go");
+}
+
+}  // namespace varve::cli

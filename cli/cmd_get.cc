@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve get: rows by key.
+#include <fmt/format.h>
+
+#include "commands.h"
+#include "output/row_writer.h"
+#include "table.h"
+
+namespace varve::cli {
+namespace {
+
+struct Options {
+  std::string database;
+  std::string table;
+  std::vector<std::string> keys;
+  std::string format;
+};
+
+constexpr std::size_t kMissingNamed = 5;
+
+Done Missing(const Options& options, const std::vector<bool>& found) {
+  std::string names;
+  std::size_t missing = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (found[i]) continue;
+    if (missing++ < kMissingNamed) names += (missing > 1 ? ", " : "") + options.keys[i];
+  }
+  if (missing == 0) return {};
+  if (missing > kMissingNamed) names += fmt::format(" and {} more", missing - kMissingNamed);
+  return NotFound(fmt::format("table {} has no row with key {}", options.table, names));
+}
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  CLI_ASSIGN(const bool color, session.UseColor());
+  const OutputOptions output{options.format, "", session.json, color};
+  CLI_TRY(ChooseFormat(output));
+  CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kRead));
+  CLI_ASSIGN(const Table table, FindTable(*database, options.table));
+  CLI_ASSIGN(const auto keys, ParseKeys(table, options.keys));
+  std::vector<bool> found;
+  CLI_ASSIGN(const auto rows, table.snapshot->Get(table.name, keys, &found));
+  CLI_ASSIGN(auto writer, OpenOutput(output, table.schema));
+  CLI_TRY(writer->Write(*rows));
+  CLI_TRY(writer->Finish());
+  CLI_TRY(Missing(options, found));
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddGet(CLI::App* app, Session* session) {
+  auto [verb, options] =
+      AddVerb<Options>(app, session, "get", "Print rows by key; exit 3 when one is not there",
+                       "varve get shop.varve orders 42\n"
+                       "  varve get flights.varve flights '[2013,1,1,\"UA\",1545]'\n"
+                       "\n"
+                       "A KEY is a JSON value; an array when the key has several columns. A\n"
+                       "string key may go without its quotes unless it reads as JSON.",
+                       Run);
+  verb->add_option("DB", options->database, "Folder of the database")->required();
+  verb->add_option("TABLE", options->table, "Name of the table")->required();
+  verb->add_option("KEY", options->keys, "Keys, in key order of columns")->required();
+  verb->add_option("--format", options->format, "table, csv, json, arrow or parquet");
+}
+
+}  // namespace varve::cli

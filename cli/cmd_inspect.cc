@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve inspect: what a file is, and what is in it, up to the first damage.
+#include "commands.h"
+#include "process.h"
+#include "varve/inspect.h"
+
+namespace varve::cli {
+namespace {
+
+struct Options {
+  std::string path;
+};
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  CLI_TRY(RefuseRemote(options.path));
+  Json lines = Json::array();
+  Done printed;
+  const auto kind = InspectFile(options.path, [&](std::string_view line) {
+    if (session.json) {
+      lines.push_back(line);
+    } else if (printed) {
+      printed = Print(std::string(line) + "\n");
+    }
+  });
+  CLI_TRY(printed);
+  if (!kind) return std::unexpected(Failure(kind.error()));
+  if (session.json) {
+    CLI_TRY(PrintJson(
+        {{"path", options.path}, {"kind", ToString(*kind)}, {"lines", std::move(lines)}}));
+  }
+  if (*kind != FileKind::kUnknown) return kExitDone;
+  return std::unexpected(Failure(Error(ErrorKind::kInvalid,
+                                       options.path + ": is no log segment, manifest or run of "
+                                                      "varve, or its start is damaged",
+                                       ErrorReason::kUnsupportedFormat)));
+}
+
+}  // namespace
+
+void AddInspect(CLI::App* app, Session* session) {
+  auto [verb, options] = AddVerb<Options>(
+      app, session, "inspect", "Say what a file is and dump it, up to the first damage",
+      "varve inspect flights.varve/manifest/00000000000000000001", Run);
+  verb->add_option("PATH", options->path, "A log segment, manifest or Parquet file")->required();
+}
+
+}  // namespace varve::cli

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve load: rows of files into a table, commit by commit. While one commit is on its way to the
+// device, the rows of the next are read.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "commands.h"
+#include "committer.h"
+#include "format_cell.h"
+#include "input/input_file.h"
+#include "input/row_reader.h"
+#include "process.h"
+#include "progress.h"
+#include "table.h"
+
+namespace varve::cli {
+namespace {
+
+constexpr std::uint64_t kThreadsMax = 256;
+
+struct Options {
+  std::string database;
+  std::string table;
+  std::vector<std::string> files;
+  bool create = false;
+  std::string key;
+  std::string schema;
+  std::string rows_per_commit = "65536";
+  std::string threads = "1";
+  std::string ack;
+  bool commits = false;
+  std::vector<std::string> nulls;
+  std::string input_format;
+  std::string memtable_bytes;
+};
+
+// The options, checked before anything is touched.
+struct Plan {
+  std::vector<std::string> key;
+  std::shared_ptr<arrow::Schema> schema;  // of --schema; null without
+  std::int64_t rows_per_commit = 0;
+  Committer::Options committer;
+};
+
+using Rows = Outcome<std::shared_ptr<arrow::RecordBatch>>;
+
+// Reads one batch ahead in a thread of its own.
+class ReadAhead {
+ public:
+  ReadAhead(RowReader* reader, std::int64_t rows, arrow::internal::ThreadPool* pool)
+      : reader_(reader), rows_(rows), pool_(pool) {}
+  ~ReadAhead() {
+    if (next_.is_valid()) next_.Wait();
+  }
+
+  Rows Next() {
+    if (!next_.is_valid()) CLI_TRY(Start());
+    next_.Wait();
+    CLI_ARROW(Rows rows, next_.MoveResult());
+    next_ = {};
+    if (rows && *rows != nullptr) CLI_TRY(Start());
+    return rows;
+  }
+
+ private:
+  Done Start() {
+    CLI_ARROW(next_,
+              pool_->Submit([reader = reader_, rows = rows_] { return reader->Next(rows); }));
+    return {};
+  }
+
+  RowReader* const reader_;
+  const std::int64_t rows_;
+  arrow::internal::ThreadPool* const pool_;
+  arrow::Future<Rows> next_;
+};
+
+Outcome<Plan> MakePlan(const Session& session, const Options& options) {
+  Plan plan;
+  CLI_TRY(RefuseRemote(options.database));
+  if (!options.key.empty()) {
+    CLI_ASSIGN(plan.key, SplitNames("--key", options.key));
+  }
+  if (!options.schema.empty()) {
+    CLI_ASSIGN(plan.schema, ParseSchemaFlag(options.schema));
+  }
+  if (!options.create && !(options.key.empty() && options.schema.empty())) {
+    return WrongUsage("--key and --schema describe a new table: add --create");
+  }
+  CLI_ASSIGN(const auto rows, ParseCount("--rows-per-commit", options.rows_per_commit, 1));
+  plan.rows_per_commit = static_cast<std::int64_t>(std::min<std::uint64_t>(rows, 1u << 30));
+  CLI_ASSIGN(const auto threads, ParseCount("--threads", options.threads, 1));
+  if (threads > kThreadsMax) {
+    return WrongUsage(
+        fmt::format("--threads: expected at most {}, found {}", kThreadsMax, threads));
+  }
+  plan.committer = {options.table, {session.environment.ack}, static_cast<int>(threads),
+                    options.commits};
+  if (!options.ack.empty()) {
+    CLI_ASSIGN(plan.committer.commit.ack, ParseAckLevel("--ack", options.ack));
+  }
+  // A file that cannot be opened must not leave half a load behind.
+  for (const std::string& file : options.files) CLI_TRY(OpenInputFile(file, options.input_format));
+  return plan;
+}
+
+// A table that is there already must be the one that --create describes.
+Done CheckExisting(const Plan& plan, const Table& table) {
+  const auto refuse = [&](const std::string& how) {
+    return std::unexpected(Failure(
+        Error(ErrorKind::kConflict, "table " + table.name + " exists already, " + how,
+              ErrorReason::kAlreadyExists)));
+  };
+  if (!plan.key.empty() && plan.key != table.key) {
+    return refuse(fmt::format("with key {}, not {}", fmt::join(table.key, ","),
+                              fmt::join(plan.key, ",")));
+  }
+  if (plan.schema != nullptr && !plan.schema->Equals(*table.schema)) {
+    return refuse(fmt::format("with other columns:\n{}\nnot\n{}", table.schema->ToString(),
+                              plan.schema->ToString()));
+  }
+  return {};
+}
+
+// Finds the table, or makes it with the columns of --schema or of the first file. Gives its schema.
+// When the first file had to be opened for that, *first is its reader.
+Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const Options& options, const Plan& plan,
+                                                     Database* database,
+                                                     std::unique_ptr<RowReader>* first) {
+  auto table = FindTable(*database, options.table);
+  if (table) {
+    CLI_TRY(CheckExisting(plan, *table));
+    return table->schema;
+  }
+  if (table.error().error.kind() != ErrorKind::kNotFound) return std::unexpected(table.error());
+  if (!options.create) {
+    return NotFound(table.error().error.message() + "; make it with --create --key COLUMNS");
+  }
+  if (plan.key.empty()) {
+    return WrongUsage("table " + options.table + " is new: name its key columns with --key");
+  }
+  const InputOptions input{options.input_format, plan.schema, options.nulls};
+  CLI_ASSIGN(*first, OpenRows(options.files[0], input));
+  const auto schema = (*first)->schema();
+  CLI_TRY(database->CreateTable(options.table, schema, plan.key));
+  return schema;
+}
+
+class Load {
+ public:
+  Load(const Options& options, const Plan& plan, Committer* committer)
+      : options_(options), plan_(plan), committer_(committer), progress_("load") {
+    for (const std::string& file : options.files) {
+      const std::uint64_t bytes = InputBytes(file);
+      bytes_total_ += bytes;
+    }
+  }
+
+  Done Run(const std::shared_ptr<arrow::Schema>& schema, std::unique_ptr<RowReader> first) {
+    CLI_ARROW(pool_, arrow::internal::ThreadPool::Make(1));
+    const InputOptions input{options_.input_format, schema, options_.nulls};
+    for (const std::string& file : options_.files) {
+      std::unique_ptr<RowReader> reader = std::exchange(first, nullptr);
+      if (reader == nullptr) {
+        CLI_ASSIGN(reader, OpenRows(file, input));
+      }
+      CLI_TRY(LoadFile(reader.get()));
+      bytes_before_ += InputBytes(file);
+    }
+    return {};
+  }
+
+  void ClearProgress() { progress_.Clear(); }
+
+ private:
+  Done LoadFile(RowReader* reader) {
+    ReadAhead rows(reader, plan_.rows_per_commit, pool_.get());
+    while (!Interrupted()) {
+      Rows batch = rows.Next();
+      if (Interrupted()) break;
+      if (!batch) return std::unexpected(std::move(batch).error());
+      if (*batch == nullptr) return {};
+      CLI_TRY(committer_->Submit(*std::move(batch)));
+      progress_.Update(bytes_before_ + reader->stored_bytes(), bytes_total_,
+                       committer_->loaded().rows);
+    }
+    return InterruptedFailure("interrupted");
+  }
+
+  const Options& options_;
+  const Plan& plan_;
+  Committer* const committer_;
+  std::shared_ptr<arrow::internal::ThreadPool> pool_;  // the one thread that reads ahead
+  Progress progress_;
+  std::uint64_t bytes_total_ = 0;
+  std::uint64_t bytes_before_ = 0;  // of the files that are done
+};
+
+// The failure, and what of the load is kept nevertheless.
+Failure WithKept(const Failure& failure, const Loaded& loaded) {
+  const std::string kept =
+      loaded.commits == 0
+          ? "no rows of this load are kept"
+          : fmt::format("{} rows of this load are kept, in {} commits; the last is commit {}",
+                        loaded.rows, loaded.commits, loaded.last.value);
+  const Error& error = failure.error;
+  return Failure(Error(error.kind(), error.message() + "\n" + kept, error.reason()), failure.exit);
+}
+
+Done Report(const Session& session, const Options& options, const Loaded& loaded, double seconds) {
+  const Json document = {{"table", options.table},          {"files", options.files},
+                         {"rows", loaded.rows},             {"commits", loaded.commits},
+                         {"first_commit", loaded.first.value}, {"last_commit", loaded.last.value},
+                         {"seconds", seconds}};
+  const std::string text = fmt::format(
+      "loaded {} rows into {} in {} commits (last commit {}), {:.2f} s\n",
+      WithThousands(loaded.rows), options.table, loaded.commits, loaded.last.value, seconds);
+  if (!options.commits) return PrintResult(session, document, text);
+  // stdout holds the commits and nothing else.
+  PrintError(session.json ? document.dump() + "\n" : text);
+  return {};
+}
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  const double start = SteadySeconds();
+  CLI_ASSIGN(const Plan plan, MakePlan(session, options));
+  const OpenMode mode = options.create ? OpenMode::kCreate : OpenMode::kWrite;
+  CLI_ASSIGN(auto database,
+             OpenDatabase(session, options.database, mode, options.memtable_bytes));
+  std::unique_ptr<RowReader> first;
+  CLI_ASSIGN(const auto schema, PrepareTable(options, plan, database.get(), &first));
+  CLI_ASSIGN(auto committer, Committer::Make(database.get(), plan.committer));
+  Load load(options, plan, committer.get());
+  Done done = load.Run(schema, std::move(first));
+  // A batch that was handed over is waited for, whatever became of the next one.
+  if (Done finished = committer->Finish(); done && !finished) done = std::move(finished);
+  load.ClearProgress();
+  if (!done) return std::unexpected(WithKept(done.error(), committer->loaded()));
+  CLI_TRY(database->Close());
+  CLI_TRY(Report(session, options, committer->loaded(), SteadySeconds() - start));
+  return kExitDone;
+}
+
+void AddFlags(CLI::App* verb, Options* options) {
+  verb->add_flag("--create", options->create,
+                 "Make the table, and the database, when there is none; types are taken from "
+                 "the first file");
+  verb->add_option("--key", options->key, "Key columns of a new table, in key order: a,b");
+  verb->add_option("--schema", options->schema, "Columns and types of a new table");
+  verb->add_option("--rows-per-commit", options->rows_per_commit, "Rows in a commit (65536)")
+      ->type_name("N");
+  verb->add_option("--threads", options->threads,
+                   "Threads that commit (1); with more, the order of commits is open")
+      ->type_name("N");
+  verb->add_option("--ack", options->ack,
+                   "Count a commit when it is durable, written or buffered (durable)");
+  verb->add_flag("--commits", options->commits,
+                 "Print a line of JSON for each commit, after its ack");
+  verb->add_option("--null", options->nulls,
+                   "Text that means null in CSV, in string columns too; repeatable")
+      ->allow_extra_args(false);
+  verb->add_option("--input-format", options->input_format,
+                   "csv, tsv, jsonl, parquet or arrow (csv.gz, jsonl.zst): not by extension");
+  verb->add_option("--memtable-bytes", options->memtable_bytes,
+                   "Memory for rows not yet flushed")
+      ->type_name("N");
+}
+
+}  // namespace
+
+void AddLoad(CLI::App* app, Session* session) {
+  auto [verb, options] = AddVerb<Options>(
+      app, session, "load", "Insert or replace rows from files",
+      "varve load flights.varve flights flights.csv.gz --create \\\n"
+      "    --key year,month,day,carrier,flight,origin,time_hour --commits\n"
+      "\n"
+      "Reads .csv .tsv .jsonl .json .ndjson (also .gz and .zst), .parquet .arrow .feather .ipc,\n"
+      "and - for stdin. CSV has a header line, with the columns in any order. In columns that are\n"
+      "not strings, an empty field, NA, N/A, NULL and null mean null; in string columns only what\n"
+      "--null names. Types of a new table come from the first 16 MiB of text.\n"
+      "When a row cannot be read, its commit is not made and earlier commits stay.",
+      Run);
+  verb->add_option("DB", options->database, "Folder of the database")->required();
+  verb->add_option("TABLE", options->table, "Name of the table")->required();
+  verb->add_option("FILE", options->files, "Files, in this order; - is stdin")->required();
+  AddFlags(verb, options.get());
+}
+
+}  // namespace varve::cli

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve stats: how large everything is and how far it has come.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "commands.h"
+#include "format_cell.h"
+
+namespace varve::cli {
+namespace {
+
+struct Options {
+  std::string database;
+};
+
+std::uint64_t LogBytes(const LogStats& log) {
+  std::uint64_t bytes = 0;
+  for (const LogSegmentInfo& segment : log.segments) bytes += segment.file_bytes;
+  return bytes;
+}
+
+Json DescribeTable(const TableStats& table) {
+  Json levels = Json::array();
+  for (const LevelStats& level : table.levels) {
+    levels.push_back({{"runs", level.runs}, {"bytes", level.bytes}, {"rows", level.rows}});
+  }
+  return {{"name", table.name},
+          {"key", table.key},
+          {"rows_estimate", table.rows_estimate},
+          {"memtable", {{"rows", table.memtable_rows}, {"bytes", table.memtable_bytes}}},
+          {"levels", std::move(levels)}};
+}
+
+Json Document(const DatabaseStats& stats) {
+  Json tables = Json::array();
+  for (const TableStats& table : stats.tables) tables.push_back(DescribeTable(table));
+  return {{"commit", stats.commit.value},
+          {"visible", stats.visible.value},
+          {"durable", stats.durable.value},
+          {"tables", std::move(tables)},
+          {"memtable", {{"bytes", stats.memtable_bytes}}},
+          {"log",
+           {{"segments", stats.log.segments.size()},
+            {"bytes", LogBytes(stats.log)},
+            {"first_lsn", stats.log.first.value},
+            {"last_lsn", stats.log.positions.appended.value},
+            {"durable_lsn", stats.log.positions.durable.value}}},
+          {"recovery",
+           {{"segments", stats.recovery.segments},
+            {"units", stats.recovery.units},
+            {"records", stats.recovery.records},
+            {"bytes", stats.recovery.bytes},
+            {"torn_bytes", stats.recovery.torn_bytes}}},
+          {"manifest", {{"number", stats.manifest_number}}}};
+}
+
+std::string Text(const DatabaseStats& stats) {
+  std::string text = fmt::format(
+      "commit    {} given out, {} visible, {} durable\n"
+      "manifest  {}\n"
+      "log       {} in {} segments, LSN {} to {}\n"
+      "memory    {} not yet flushed\n",
+      stats.commit.value, stats.visible.value, stats.durable.value, stats.manifest_number,
+      FormatBytes(LogBytes(stats.log)), stats.log.segments.size(), stats.log.first.value,
+      stats.log.positions.durable.value, FormatBytes(stats.memtable_bytes));
+  for (const TableStats& table : stats.tables) {
+    text += fmt::format("table     {}: key {}; about {} rows, {} of them in memory\n", table.name,
+                        fmt::join(table.key, ","), WithThousands(table.rows_estimate),
+                        WithThousands(table.memtable_rows));
+    for (std::size_t i = 0; i < table.levels.size(); ++i) {
+      const LevelStats& level = table.levels[i];
+      text += fmt::format("  level {}  {} runs, {}, {} rows\n", i, level.runs,
+                          FormatBytes(level.bytes), WithThousands(level.rows));
+    }
+  }
+  return text;
+}
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kRead));
+  const DatabaseStats stats = database->Stats();
+  CLI_TRY(PrintResult(session, Document(stats), Text(stats)));
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddStats(CLI::App* app, Session* session) {
+  auto [verb, options] =
+      AddVerb<Options>(app, session, "stats", "Print sizes, positions and levels",
+                       "varve stats flights.varve --json", Run);
+  verb->add_option("DB", options->database, "Folder of the database")->required();
+}
+
+}  // namespace varve::cli

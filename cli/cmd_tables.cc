@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve tables: the tables of a database, with their columns and keys.
+#include <arrow/type.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <unordered_map>
+
+#include "commands.h"
+#include "format_cell.h"
+#include "table.h"
+
+namespace varve::cli {
+namespace {
+
+struct Options {
+  std::string database;
+};
+
+std::string TableText(const Table& table, std::uint64_t rows) {
+  std::string text = fmt::format("{}: key {}; about {} rows\n", table.name,
+                                 fmt::join(table.key, ","), WithThousands(rows));
+  for (const auto& field : table.schema->fields()) {
+    text += fmt::format("  {} {}{}\n", field->name(), field->type()->ToString(),
+                        field->nullable() ? "" : " not null");
+  }
+  return text;
+}
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kRead));
+  std::unordered_map<std::string, std::uint64_t> rows;
+  for (const TableStats& stats : database->Stats().tables) rows[stats.name] = stats.rows_estimate;
+  CLI_ASSIGN(const auto snapshot, database->GetSnapshot());
+  Json tables = Json::array();
+  std::string text;
+  for (const std::string& name : snapshot->Tables()) {
+    CLI_ASSIGN(const Table table, FindTable(*database, name));
+    tables.push_back({{"name", name},
+                      {"key", table.key},
+                      {"rows_estimate", rows[name]},
+                      {"columns", DescribeColumns(*table.schema)}});
+    text += TableText(table, rows[name]);
+  }
+  if (text.empty()) text = "no tables\n";
+  CLI_TRY(PrintResult(session, {{"tables", std::move(tables)}}, text));
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddTables(CLI::App* app, Session* session) {
+  auto [verb, options] = AddVerb<Options>(app, session, "tables",
+                                          "List the tables with their columns and keys",
+                                          "varve tables flights.varve", Run);
+  verb->add_option("DB", options->database, "Folder of the database")->required();
+}
+
+}  // namespace varve::cli

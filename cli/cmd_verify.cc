@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve verify: reads everything the database must trust; exit 6 when something is damaged.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "format_cell.h"
+#include "progress.h"
+#include "varve/inspect.h"
+
+namespace varve::cli {
+namespace {
+
+struct Options {
+  std::string database;
+  bool deep = false;
+};
+
+Json Document(const Verification& found) {
+  Json damages = Json::array();
+  for (const Damage& damage : found.damages) {
+    damages.push_back(
+        {{"file", damage.file}, {"offset", damage.offset}, {"message", damage.message}});
+  }
+  return {{"sound", found.damages.empty()},
+          {"commit", found.commit.value},
+          {"manifests", found.manifests},
+          {"runs", found.runs},
+          {"log_segments", found.log_segments},
+          {"log_units", found.log_units},
+          {"rows", found.rows},
+          {"bytes", found.bytes},
+          {"torn_bytes", found.torn_bytes},
+          {"damages", std::move(damages)}};
+}
+
+std::string Text(const Verification& found, bool deep) {
+  std::string text;
+  for (const Damage& damage : found.damages) {
+    text += fmt::format("{}: offset {}: {}\n", damage.file, damage.offset, damage.message);
+  }
+  text += fmt::format("{}: {} manifests, {} runs, {} log segments with {} units, {} read{}; "
+                      "newest commit {}\n",
+                      found.damages.empty() ? "sound" : "DAMAGED", found.manifests, found.runs,
+                      found.log_segments, found.log_units, FormatBytes(found.bytes),
+                      deep ? fmt::format(", {} rows decoded", WithThousands(found.rows)) : "",
+                      found.commit.value);
+  if (found.torn_bytes > 0) {
+    text += fmt::format("the log ends in {} that were never acknowledged (no damage)\n",
+                        FormatBytes(found.torn_bytes));
+  }
+  return text;
+}
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  CLI_TRY(RefuseRemote(options.database));
+  Progress progress("verify");
+  VerifyOptions verify{.deep = options.deep, .progress = nullptr};
+  verify.progress = [&progress](std::uint64_t done, std::uint64_t total) {
+    progress.Update(done, total);
+  };
+  auto found = VerifyDatabase(options.database, verify);
+  progress.Clear();
+  if (!found) return std::unexpected(Failure(std::move(found).error()));
+  CLI_TRY(PrintResult(session, Document(*found), Text(*found, options.deep)));
+  return found->damages.empty() ? kExitDone : kExitDamage;
+}
+
+}  // namespace
+
+void AddVerify(CLI::App* app, Session* session) {
+  auto [verb, options] = AddVerb<Options>(
+      app, session, "verify",
+      "Check everything the database must trust: exit 0 when sound, 6 with a line per damage",
+      "varve verify flights.varve --deep", Run);
+  verb->add_option("DB", options->database, "Folder of the database")->required();
+  verb->add_flag("--deep", options->deep, "Also decode every row and check order and bounds");
+}
+
+}  // namespace varve::cli

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs. Each Add function, in cmd_<verb>.cc, describes one verb to the parser.
+#pragma once
+
+#include "session.h"
+
+namespace varve::cli {
+
+void AddCreate(CLI::App* app, Session* session);
+void AddLoad(CLI::App* app, Session* session);
+void AddScan(CLI::App* app, Session* session);
+void AddGet(CLI::App* app, Session* session);
+void AddDelete(CLI::App* app, Session* session);
+void AddTables(CLI::App* app, Session* session);
+void AddVersions(CLI::App* app, Session* session);
+void AddFlush(CLI::App* app, Session* session);
+void AddStats(CLI::App* app, Session* session);
+void AddVerify(CLI::App* app, Session* session);
+void AddInspect(CLI::App* app, Session* session);
+
+}  // namespace varve::cli

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings from environment variables. Flags win over them, they win over the defaults. A variable
+// VARVE_* that is not listed here, or that has a bad value, is an error: a misspelt setting must
+// not pass for none.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "failure.h"
+#include "varve/types.h"
+
+namespace varve::cli {
+
+enum class ColorMode { kAuto, kAlways, kNever };
+
+struct Environment {
+  ColorMode color = ColorMode::kAuto;          // VARVE_COLOR, and NO_COLOR
+  std::optional<std::uint64_t> memtable_bytes; // VARVE_MEMTABLE_BYTES
+  AckLevel ack = AckLevel::kDurable;           // VARVE_ACK
+};
+
+// Passes over the variables of the build and the tests (VARVE_PYARROW_DIR, VARVE_TEST_SEED, ...).
+Outcome<Environment> ReadEnvironment(char** variables);
+// What `varve --help` says about them.
+extern const char kEnvironmentHelp[];
+
+// Values of flags and variables alike; `what` names the one at fault.
+Outcome<ColorMode> ParseColorMode(const std::string& what, const std::string& text);
+Outcome<AckLevel> ParseAckLevel(const std::string& what, const std::string& text);
+Outcome<std::uint64_t> ParseCount(const std::string& what, const std::string& text,
+                                  std::uint64_t minimum);
+
+}  // namespace varve::cli

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "input/columnar_reader.h"
+
+#include <arrow/compute/api.h>
+#include <arrow/io/file.h>
+#include <arrow/ipc/reader.h>
+#include <arrow/table.h>
+#include <arrow/util/checked_cast.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <parquet/arrow/reader.h>
+
+#include <deque>
+
+#include "parse_cell.h"
+
+namespace varve::cli {
+namespace {
+
+using arrow::DataType;
+using arrow::Type;
+
+constexpr char kArrowFileMagic[] = {'A', 'R', 'R', 'O', 'W', '1'};
+
+// Kinds of types between which a checked cast loses nothing that a person would miss.
+enum class Family { kInteger, kFloat, kDecimal, kText, kBinary, kTime, kTimestamp, kDate, kOther };
+
+Family FamilyOf(const DataType& type) {
+  const Type::type id = type.id();
+  if (arrow::is_integer(id)) return Family::kInteger;
+  if (arrow::is_floating(id)) return Family::kFloat;
+  if (arrow::is_decimal(id)) return Family::kDecimal;
+  if (IsString(type)) return Family::kText;
+  if (arrow::is_binary_like(id) || id == Type::LARGE_BINARY || id == Type::BINARY_VIEW ||
+      id == Type::FIXED_SIZE_BINARY) {
+    return Family::kBinary;
+  }
+  if (arrow::is_time(id)) return Family::kTime;
+  if (arrow::is_date(id)) return Family::kDate;
+  if (id == Type::TIMESTAMP) return Family::kTimestamp;
+  return Family::kOther;
+}
+
+bool HasZone(const DataType& type) {
+  return type.id() == Type::TIMESTAMP &&
+         !arrow::internal::checked_cast<const arrow::TimestampType&>(type).timezone().empty();
+}
+
+bool CanCast(const std::shared_ptr<DataType>& from, const std::shared_ptr<DataType>& to) {
+  const auto a = PlainType(from);
+  const auto b = PlainType(to);
+  if (a->Equals(*b) || a->id() == Type::NA) return true;
+  const Family family = FamilyOf(*a);
+  return family != Family::kOther && family == FamilyOf(*b) && HasZone(*a) == HasZone(*b);
+}
+
+// A batch in the shape of `schema`.
+class Conform {
+ public:
+  static Outcome<Conform> Make(std::string name, const std::shared_ptr<arrow::Schema>& from,
+                               const InputOptions& options) {
+    Conform conform;
+    conform.name_ = std::move(name);
+    conform.schema_ = options.schema != nullptr ? options.schema : from->RemoveMetadata();
+    for (const auto& field : conform.schema_->fields()) {
+      const auto places = from->GetAllFieldIndices(field->name());
+      if (places.size() != 1) {
+        return BadData(fmt::format("{}: has {} column {}; expected {}, found {}", conform.name_,
+                                   places.empty() ? "no" : "more than one", field->name(),
+                                   fmt::join(conform.schema_->field_names(), ","),
+                                   fmt::join(from->field_names(), ",")));
+      }
+      const auto& found = from->field(places[0])->type();
+      if (!CanCast(found, field->type())) {
+        return BadData(fmt::format("{}: column {}: expected {}, found {}", conform.name_,
+                                   field->name(), field->type()->ToString(), found->ToString()));
+      }
+      conform.places_.push_back(places[0]);
+    }
+    if (!options.ignore_other_columns) CLI_TRY(conform.RefuseOthers(*from));
+    return conform;
+  }
+
+  const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
+
+  Outcome<std::shared_ptr<arrow::RecordBatch>> Apply(const arrow::RecordBatch& batch) const {
+    std::vector<std::shared_ptr<arrow::Array>> columns;
+    for (std::size_t i = 0; i < places_.size(); ++i) {
+      const auto& field = schema_->field(static_cast<int>(i));
+      auto column = ConvertColumn(batch.column(places_[i]), field->type());
+      if (!column.ok()) {
+        return BadData(fmt::format("{}: column {}: {}", name_, field->name(),
+                                   column.status().message()));
+      }
+      columns.push_back(*std::move(column));
+    }
+    return arrow::RecordBatch::Make(schema_, batch.num_rows(), std::move(columns));
+  }
+
+ private:
+  static arrow::Result<std::shared_ptr<arrow::Array>> ConvertColumn(
+      std::shared_ptr<arrow::Array> column, const std::shared_ptr<DataType>& to) {
+    if (column->type()->Equals(*to)) return column;
+    while (column->type_id() == Type::EXTENSION) {
+      column = arrow::internal::checked_cast<const arrow::ExtensionArray&>(*column).storage();
+    }
+    const auto plain = PlainType(to);
+    ARROW_ASSIGN_OR_RAISE(column, arrow::compute::Cast(*column, plain));
+    return RestoreColumn(column, to);
+  }
+
+  Done RefuseOthers(const arrow::Schema& from) const {
+    for (const auto& field : from.fields()) {
+      if (schema_->GetFieldByName(field->name()) != nullptr) continue;
+      return BadData(fmt::format("{}: has column {}, which is not in the schema; expected {}",
+                                 name_, field->name(), fmt::join(schema_->field_names(), ",")));
+    }
+    return {};
+  }
+
+  std::string name_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::vector<int> places_;  // schema column -> column of the file
+};
+
+// Batches of whatever size in, batches of the asked size out.
+class ColumnarReader final : public RowReader {
+ public:
+  ColumnarReader(InputFile file, Conform conform, std::shared_ptr<arrow::RecordBatchReader> batches)
+      : file_(std::move(file)), conform_(std::move(conform)), batches_(std::move(batches)) {}
+
+  const std::shared_ptr<arrow::Schema>& schema() const override { return conform_.schema(); }
+
+  // Parquet and IPC files are read through a handle of their own; then progress is by rows only.
+  std::uint64_t stored_bytes() const override { return 0; }
+
+  Outcome<std::shared_ptr<arrow::RecordBatch>> Next(std::int64_t rows) override {
+    std::vector<std::shared_ptr<arrow::RecordBatch>> parts;
+    std::int64_t have = 0;
+    while (have < rows) {
+      if (rest_ == nullptr || rest_->num_rows() == 0) {
+        auto status = batches_->ReadNext(&rest_);
+        if (!status.ok()) return BadData(file_.name + ": " + status.message());
+        if (rest_ == nullptr) break;
+      }
+      const std::int64_t take = std::min(rows - have, rest_->num_rows());
+      parts.push_back(rest_->Slice(0, take));
+      rest_ = rest_->Slice(take);
+      have += take;
+    }
+    if (have == 0) return nullptr;
+    if (parts.size() == 1) return conform_.Apply(*parts[0]);
+    CLI_ARROW(auto whole, arrow::ConcatenateRecordBatches(parts));
+    return conform_.Apply(*whole);
+  }
+
+ private:
+  const InputFile file_;
+  const Conform conform_;
+  const std::shared_ptr<arrow::RecordBatchReader> batches_;
+  std::shared_ptr<arrow::RecordBatch> rest_;  // read, not yet given out
+};
+
+// Owns the Parquet reader for as long as its batches are read.
+class ParquetBatches final : public arrow::RecordBatchReader {
+ public:
+  ParquetBatches(std::unique_ptr<parquet::arrow::FileReader> file,
+                 std::unique_ptr<arrow::RecordBatchReader> batches)
+      : file_(std::move(file)), batches_(std::move(batches)) {}
+  std::shared_ptr<arrow::Schema> schema() const override { return batches_->schema(); }
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    return batches_->ReadNext(batch);
+  }
+
+ private:
+  std::unique_ptr<parquet::arrow::FileReader> file_;
+  std::unique_ptr<arrow::RecordBatchReader> batches_;
+};
+
+// The batches of an IPC file, one after the other.
+class IpcFileBatches final : public arrow::RecordBatchReader {
+ public:
+  explicit IpcFileBatches(std::shared_ptr<arrow::ipc::RecordBatchFileReader> file)
+      : file_(std::move(file)) {}
+  std::shared_ptr<arrow::Schema> schema() const override { return file_->schema(); }
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    if (next_ == file_->num_record_batches()) {
+      *batch = nullptr;
+      return arrow::Status::OK();
+    }
+    return file_->ReadRecordBatch(next_++).Value(batch);
+  }
+
+ private:
+  std::shared_ptr<arrow::ipc::RecordBatchFileReader> file_;
+  int next_ = 0;
+};
+
+Outcome<std::unique_ptr<RowReader>> MakeReader(InputFile file, const InputOptions& options,
+                                               std::shared_ptr<arrow::RecordBatchReader> batches) {
+  CLI_ASSIGN(auto conform, Conform::Make(file.name, batches->schema(), options));
+  return std::make_unique<ColumnarReader>(std::move(file), std::move(conform), std::move(batches));
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ReadParquet(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(auto source, arrow::io::ReadableFile::Open(path));
+  parquet::arrow::FileReaderBuilder builder;
+  ARROW_RETURN_NOT_OK(builder.Open(source));
+  std::unique_ptr<parquet::arrow::FileReader> reader;
+  ARROW_RETURN_NOT_OK(builder.Build(&reader));
+  ARROW_ASSIGN_OR_RAISE(auto batches, reader->GetRecordBatchReader());
+  return std::make_shared<ParquetBatches>(std::move(reader), std::move(batches));
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> ReadIpcFile(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(auto source, arrow::io::ReadableFile::Open(path));
+  ARROW_ASSIGN_OR_RAISE(auto file, arrow::ipc::RecordBatchFileReader::Open(source));
+  return std::make_shared<IpcFileBatches>(std::move(file));
+}
+
+arrow::Result<bool> IsIpcFile(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(auto source, arrow::io::ReadableFile::Open(path));
+  ARROW_ASSIGN_OR_RAISE(auto start, source->Read(sizeof kArrowFileMagic));
+  return std::string_view(*start) == std::string_view(kArrowFileMagic, sizeof kArrowFileMagic);
+}
+
+}  // namespace
+
+Outcome<std::unique_ptr<RowReader>> OpenParquet(InputFile file, const InputOptions& options) {
+  if (file.path == "-") {
+    return WrongUsage("Parquet cannot be read from stdin, because its index is at its end; "
+                      "give a file");
+  }
+  auto batches = ReadParquet(file.path);
+  if (!batches.ok()) {
+    return BadData(file.name + ": not a readable Parquet file: " + batches.status().message());
+  }
+  return MakeReader(std::move(file), options, *std::move(batches));
+}
+
+Outcome<std::unique_ptr<RowReader>> OpenArrow(InputFile file, const InputOptions& options) {
+  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> batches(nullptr);
+  const auto is_file = file.path == "-" ? arrow::Result<bool>(false) : IsIpcFile(file.path);
+  if (is_file.ok() && *is_file) {
+    batches = ReadIpcFile(file.path);
+  } else {
+    batches = arrow::ipc::RecordBatchStreamReader::Open(file.plain);
+  }
+  if (!batches.ok()) {
+    return BadData(file.name + ": not a readable Arrow IPC file or stream: " +
+                   batches.status().message());
+  }
+  return MakeReader(std::move(file), options, *std::move(batches));
+}
+
+}  // namespace varve::cli

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "input/csv_reader.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "format_cell.h"
+#include "input/infer_type.h"
+
+namespace varve::cli {
+namespace {
+
+constexpr std::size_t kInferBytes = 16 << 20;
+// A row of more text than this is taken for a quote that was never closed.
+constexpr std::size_t kRowBytesMax = 64 << 20;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+}  // namespace
+
+CsvReader::CsvReader(InputFile file, const InputOptions& options)
+    : input_(std::move(file)),
+      separator_(input_.format() == InputFormat::kTsv ? '\t' : ','),
+      nulls_(options.nulls),
+      schema_(options.schema) {}
+
+Outcome<std::unique_ptr<RowReader>> CsvReader::Open(InputFile file, const InputOptions& options) {
+  std::unique_ptr<CsvReader> reader(new CsvReader(std::move(file), options));
+  CLI_TRY(reader->ReadHeader());
+  CLI_TRY(reader->CheckHeader());
+  if (reader->schema_ == nullptr) CLI_TRY(reader->InferSchema());
+  CLI_TRY(reader->MatchColumns(options.ignore_other_columns));
+  return reader;
+}
+
+std::string CsvReader::Where(std::size_t offset) const {
+  return fmt::format("{}: line {}", input_.name(), input_.LineAt(offset));
+}
+
+Outcome<bool> CsvReader::TokenizeRow(std::size_t* at) {
+  const std::string_view window = input_.window();
+  std::size_t next = *at;
+  switch (TokenizeCsvRow(window, *at, input_.at_end(), separator_, &fields_, &next)) {
+    case CsvRowEnd::kRow: *at = next; return true;
+    case CsvRowEnd::kBlank: *at = next; return false;
+    case CsvRowEnd::kMoreText:
+      if (window.size() - *at > kRowBytesMax) {
+        return BadData(fmt::format("{}: the row that starts here is over {} long; is a quote left "
+                                   "open?", Where(*at), FormatBytes(kRowBytesMax)));
+      }
+      CLI_TRY(input_.Fill());
+      return false;
+    case CsvRowEnd::kOpenQuote:
+      return BadData(Where(next) + ": the quote that opens here is never closed");
+    case CsvRowEnd::kTextAfterQuote:
+      return BadData(fmt::format("{}: expected a separator after the closing quote, found {}; "
+                                 "double a quote that belongs to the text",
+                                 Where(next), Quoted(window.substr(next, 10))));
+  }
+  return false;
+}
+
+Done CsvReader::ReadHeader() {
+  CLI_TRY(input_.Fill());
+  if (input_.window().starts_with(kByteOrderMark)) input_.Consume(kByteOrderMark.size());
+  std::size_t at = 0;
+  while (fields_.empty()) {
+    if (input_.at_end() && at == input_.window().size()) {
+      return BadData(input_.name() + ": is empty: expected a header line with the column names");
+    }
+    CLI_TRY(TokenizeRow(&at));
+  }
+  for (const CsvField& field : fields_) {
+    const std::string_view raw = input_.window().substr(field.begin, field.size);
+    header_.push_back(field.escaped ? UnescapeCsv(raw) : std::string(raw));
+  }
+  fields_.clear();
+  input_.Consume(at);
+  return {};
+}
+
+Done CsvReader::CheckHeader() const {
+  for (std::size_t i = 0; i < header_.size(); ++i) {
+    if (header_[i].empty()) {
+      return BadData(fmt::format("{}: line 1: column {} of the header has no name", input_.name(),
+                                 i + 1));
+    }
+    for (std::size_t k = 0; k < i; ++k) {
+      if (header_[k] != header_[i]) continue;
+      return BadData(fmt::format("{}: line 1: the header names column {} twice (columns {} and {})",
+                                 input_.name(), header_[i], k + 1, i + 1));
+    }
+  }
+  return {};
+}
+
+Outcome<std::size_t> CsvReader::Tokenize(std::int64_t rows, std::size_t bytes_max) {
+  fields_.clear();
+  std::size_t at = 0;
+  for (std::int64_t row = 0; row < rows && at < bytes_max;) {
+    if (at == input_.window().size()) {
+      if (input_.at_end()) break;
+      CLI_TRY(input_.Fill());
+      continue;
+    }
+    const std::size_t start = at;
+    const std::size_t before = fields_.size();
+    CLI_ASSIGN(const bool is_row, TokenizeRow(&at));
+    if (!is_row) continue;
+    const std::size_t found = fields_.size() - before;
+    if (found != header_.size()) {
+      return BadData(fmt::format("{}: expected {} fields, as the header has, found {}",
+                                 Where(start), header_.size(), found));
+    }
+    ++row;
+  }
+  return at;
+}
+
+Done CsvReader::InferSchema() {
+  CLI_TRY(Tokenize(std::numeric_limits<std::int64_t>::max(), kInferBytes));
+  std::vector<std::shared_ptr<arrow::Field>> fields;
+  for (std::size_t column = 0; column < header_.size(); ++column) {
+    InferredType inferred;
+    const CsvCells cells{input_.window(), fields_, header_.size(), column};
+    for (std::size_t row = 0; row < cells.size(); ++row) {
+      const CsvField& field = cells.field(row);
+      const std::string_view raw = cells.raw(row);
+      if (nulls_.IsNull(raw, field.quoted, /*is_text=*/false)) continue;
+      if (field.escaped) inferred.Add(UnescapeCsv(raw));
+      else inferred.Add(raw);
+    }
+    fields.push_back(arrow::field(header_[column], inferred.type()));
+  }
+  schema_ = arrow::schema(std::move(fields));
+  return {};
+}
+
+Done CsvReader::MatchColumns(bool ignore_others) {
+  for (const auto& field : schema_->fields()) {
+    const auto found = std::ranges::find(header_, field->name());
+    if (found == header_.end()) {
+      return BadData(fmt::format("{}: line 1: the header has no column {}; expected {}, found {}",
+                                 input_.name(), field->name(),
+                                 fmt::join(schema_->field_names(), ","), fmt::join(header_, ",")));
+    }
+    column_of_.push_back(static_cast<std::size_t>(found - header_.begin()));
+  }
+  if (ignore_others || header_.size() == column_of_.size()) return {};
+  for (const std::string& name : header_) {
+    if (schema_->GetFieldByName(name) != nullptr) continue;
+    return BadData(fmt::format("{}: line 1: the header has column {}, which is not in the schema; "
+                               "expected {}", input_.name(), name,
+                               fmt::join(schema_->field_names(), ",")));
+  }
+  return {};
+}
+
+Outcome<std::shared_ptr<arrow::RecordBatch>> CsvReader::Next(std::int64_t rows) {
+  CLI_ASSIGN(const std::size_t bytes, Tokenize(rows, TextInput::kWindowBytesMax));
+  if (fields_.empty()) return nullptr;
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  std::optional<BadCell> bad;
+  std::size_t bad_column = 0;
+  for (std::size_t i = 0; i < column_of_.size(); ++i) {
+    const CsvCells cells{input_.window(), fields_, header_.size(), column_of_[i]};
+    CLI_ASSIGN(auto column, ParseCsvColumn(cells, schema_->field(static_cast<int>(i))->type(),
+                                           nulls_));
+    if (column.bad && (!bad || column.bad->row < bad->row)) {
+      bad = std::move(column.bad);
+      bad_column = i;
+    }
+    columns.push_back(std::move(column.array));
+  }
+  if (bad) {
+    const CsvField& field = fields_[bad->row * header_.size() + column_of_[bad_column]];
+    return BadData(fmt::format("{}, column {}: {}", Where(field.begin),
+                               schema_->field(static_cast<int>(bad_column))->name(),
+                               bad->problem));
+  }
+  const auto count = static_cast<std::int64_t>(fields_.size() / header_.size());
+  input_.Consume(bytes);
+  return arrow::RecordBatch::Make(schema_, count, std::move(columns));
+}
+
+}  // namespace varve::cli

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <arrow/type.h>
+#include <gtest/gtest.h>
+
+#include "input/temporary_file.h"
+
+namespace varve::cli {
+namespace {
+
+class JsonReaderTest : public testing::Test {
+ protected:
+  std::string Read(const std::string& content, const InputOptions& options = WithSchema()) {
+    return ReadAll(TemporaryFile("t.jsonl", content), options, 2);
+  }
+  std::string Inferred(const std::string& content) {
+    const TemporaryFile file("t.jsonl", content);
+    auto reader = OpenRows(file.path(), {});
+    if (!reader) return WithoutFolder(reader.error().error.message(), file);
+    return (*reader)->schema()->ToString();
+  }
+  static InputOptions WithSchema() {
+    InputOptions options;
+    options.schema =
+        arrow::schema({arrow::field("a", arrow::int64()), arrow::field("b", arrow::utf8())});
+    return options;
+  }
+};
+
+TEST_F(JsonReaderTest, MissingFieldsAreNullAndOrderDoesNotMatter) {
+  EXPECT_EQ(Read("{\"b\":\"x\",\"a\":1}\n\n{\"a\":null}\n{\"b\":\"y\"}"), "1,x;~,~\n~,y\n");
+}
+
+TEST_F(JsonReaderTest, ErrorsNameLineColumnAndValue) {
+  EXPECT_EQ(Read("{\"a\":1}\n{\"a\":1.5}\n"),
+            "error t.jsonl: line 2, column a: expected int64, found \"1.5\"");
+  EXPECT_EQ(Read("{\"a\":1}\n\n{\"c\":1}\n"),
+            "error t.jsonl: line 3: field \"c\" is not in the schema; expected a,b");
+  EXPECT_EQ(Read("[{\"a\":1}]\n"),
+            "error t.jsonl: line 1: expected one JSON object a line, found \"[{\\\"a\\\":1}]\"");
+}
+
+TEST_F(JsonReaderTest, LinesThatAreNotJsonAreNamed) {
+  const std::string message = Read("{\"a\":1}\n{\"a\":\n");
+  EXPECT_TRUE(message.starts_with("error t.jsonl: line 2: not JSON: ")) << message;
+}
+
+TEST_F(JsonReaderTest, IntegersAreTakenExactlyOrNotAtAll) {
+  EXPECT_EQ(Read("{\"a\":9223372036854775807}\n"), "9223372036854775807,~\n");
+  EXPECT_EQ(Read("{\"a\":9223372036854775808}\n"),
+            "error t.jsonl: line 1, column a: expected int64, found \"9223372036854775808\"");
+}
+
+TEST_F(JsonReaderTest, TypesAreInferred) {
+  EXPECT_EQ(Inferred("{\"i\":1,\"d\":1,\"l\":[1],\"o\":{\"x\":true}}\n"
+                     "{\"d\":2.5,\"s\":\"5\",\"t\":\"2026-01-02T03:04:05Z\",\"n\":null}\n"),
+            "d: double\ni: int64\nl: list<item: int64>\no: struct<x: bool>\nn: string\n"
+            "s: string\nt: timestamp[us, tz=UTC]");
+  EXPECT_EQ(Inferred("{\"a\":1}\n{\"a\":\"x\"}\n"),
+            "t.jsonl: field a has values of different kinds; give --schema");
+}
+
+}  // namespace
+}  // namespace varve::cli

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows of one input file, as Arrow batches of exactly the size the caller asks for.
+//
+// Memory is bounded by one batch. A bad row fails the Next that would have returned it; batches
+// returned before it are whole. The message names file, line or row, column, value and what was
+// expected.
+#pragma once
+
+#include <arrow/record_batch.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "failure.h"
+
+namespace varve::cli {
+
+struct InputOptions {
+  std::string format;  // of --input-format; empty: by extension
+  // Columns and types of the rows. Null: those of the file; types of text are inferred from its
+  // first 16 MiB.
+  std::shared_ptr<arrow::Schema> schema;
+  // Spellings of null in CSV. Not set: the usual ones, in columns that are not strings.
+  std::vector<std::string> nulls;
+  // Columns of the file that `schema` does not have are skipped instead of refused.
+  bool ignore_other_columns = false;
+};
+
+// For one thread at a time.
+class RowReader {
+ public:
+  virtual ~RowReader() = default;
+  virtual const std::shared_ptr<arrow::Schema>& schema() const = 0;
+  // The next `rows` rows, fewer only at the end of the input; null after it.
+  virtual Outcome<std::shared_ptr<arrow::RecordBatch>> Next(std::int64_t rows) = 0;
+  // Bytes of the stored file read so far, for progress; callable from any thread.
+  virtual std::uint64_t stored_bytes() const = 0;
+};
+
+Outcome<std::unique_ptr<RowReader>> OpenRows(const std::string& path, const InputOptions& options);
+
+}  // namespace varve::cli

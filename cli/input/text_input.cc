@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "input/text_input.h"
+
+#include <arrow/util/compression.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "format_cell.h"
+
+namespace varve::cli {
+namespace {
+
+constexpr std::size_t kReadBytes = 1 << 20;
+
+std::uint64_t CountLines(const char* from, std::size_t bytes) {
+  return static_cast<std::uint64_t>(std::count(from, from + bytes, '\n'));
+}
+
+}  // namespace
+
+Done TextInput::Fill() {
+  if (at_end_) return {};
+  if (begin_ > 0) {
+    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  if (end_ + kReadBytes > kWindowBytesMax) {
+    return BadData(file_.name + ": line " + std::to_string(line_) + ": the rows of one commit " +
+                   "take more than " + FormatBytes(kWindowBytesMax) +
+                   " of text; is a quote left open, or --rows-per-commit too large?");
+  }
+  if (end_ + kReadBytes > buffer_.size()) {
+    buffer_.resize(std::max(2 * buffer_.size(), end_ + kReadBytes));
+  }
+  auto read = file_.plain->Read(static_cast<std::int64_t>(kReadBytes), buffer_.data() + end_);
+  if (!read.ok() && file_.codec != nullptr) {
+    return BadData(file_.name + ": not a whole " + file_.codec->name() + " file: after " +
+                   FormatBytes(stored_bytes()) + ": " + read.status().message());
+  }
+  if (!read.ok()) return FailWith(read.status());
+  end_ += static_cast<std::size_t>(*read);
+  at_end_ = *read == 0;
+  return {};
+}
+
+void TextInput::Consume(std::size_t bytes) {
+  line_ += CountLines(buffer_.data() + begin_, bytes);
+  begin_ += bytes;
+}
+
+std::uint64_t TextInput::LineAt(std::size_t offset) const {
+  return line_ + CountLines(buffer_.data() + begin_, offset);
+}
+
+std::uint64_t TextInput::stored_bytes() const {
+  const auto position = file_.stored->Tell();
+  return position.ok() ? static_cast<std::uint64_t>(*position) : 0;
+}
+
+}  // namespace varve::cli

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arrow IPC and Parquet.
+#include <arrow/array.h>
+#include <arrow/compute/cast.h>
+#include <arrow/ipc/writer.h>
+#include <arrow/type.h>
+#include <parquet/arrow/writer.h>
+#include <parquet/properties.h>
+
+#include <vector>
+
+#include "output/row_writer.h"
+
+namespace varve::cli {
+namespace {
+
+constexpr std::int64_t kRowGroupRows = 128 << 10;
+
+class ArrowWriter final : public RowWriter {
+ public:
+  explicit ArrowWriter(std::shared_ptr<arrow::ipc::RecordBatchWriter> writer)
+      : writer_(std::move(writer)) {}
+  Done Write(const arrow::RecordBatch& batch) override {
+    CLI_ARROW_TRY(writer_->WriteRecordBatch(batch));
+    return {};
+  }
+  Done Finish() override {
+    CLI_ARROW_TRY(writer_->Close());
+    return {};
+  }
+
+ private:
+  std::shared_ptr<arrow::ipc::RecordBatchWriter> writer_;
+};
+
+// Arrow cannot read back a Parquet file whose fixed-size lists have nulls among them: they become
+// lists of any size.
+std::shared_ptr<arrow::Schema> WithoutFixedLists(const arrow::Schema& schema) {
+  std::vector<std::shared_ptr<arrow::Field>> fields;
+  for (const auto& field : schema.fields()) {
+    const bool fixed = field->type()->id() == arrow::Type::FIXED_SIZE_LIST;
+    fields.push_back(fixed ? field->WithType(arrow::list(field->type()->field(0))) : field);
+  }
+  return arrow::schema(std::move(fields));
+}
+
+class ParquetWriter final : public RowWriter {
+ public:
+  ParquetWriter(std::shared_ptr<arrow::Schema> schema,
+                std::unique_ptr<parquet::arrow::FileWriter> writer)
+      : schema_(std::move(schema)), writer_(std::move(writer)) {}
+  Done Write(const arrow::RecordBatch& batch) override {
+    std::vector<std::shared_ptr<arrow::Array>> columns;
+    for (int i = 0; i < batch.num_columns(); ++i) {
+      CLI_ARROW(auto column, Convert(batch.column(i), schema_->field(i)->type()));
+      columns.push_back(std::move(column));
+    }
+    const auto converted = arrow::RecordBatch::Make(schema_, batch.num_rows(), std::move(columns));
+    CLI_ARROW_TRY(writer_->WriteRecordBatch(*converted));
+    return {};
+  }
+  Done Finish() override {
+    CLI_ARROW_TRY(writer_->Close());
+    return {};
+  }
+
+ private:
+  static arrow::Result<std::shared_ptr<arrow::Array>> Convert(
+      const std::shared_ptr<arrow::Array>& column, const std::shared_ptr<arrow::DataType>& type) {
+    if (column->type()->Equals(*type)) return column;
+    return arrow::compute::Cast(*column, type);
+  }
+
+  const std::shared_ptr<arrow::Schema> schema_;
+  std::unique_ptr<parquet::arrow::FileWriter> writer_;
+};
+
+}  // namespace
+
+Outcome<std::unique_ptr<RowWriter>> MakeArrowWriter(ByteStream to,
+                                                    const std::shared_ptr<arrow::Schema>& schema,
+                                                    bool as_file) {
+  // Batches of one reader may carry different dictionaries.
+  arrow::ipc::IpcWriteOptions options = arrow::ipc::IpcWriteOptions::Defaults();
+  options.unify_dictionaries = false;
+  auto writer = as_file ? arrow::ipc::MakeFileWriter(to, schema, options)
+                        : arrow::ipc::MakeStreamWriter(to, schema, options);
+  if (!writer.ok()) return FailWith(writer.status());
+  return std::make_unique<ArrowWriter>(*std::move(writer));
+}
+
+Outcome<std::unique_ptr<RowWriter>> MakeParquetWriter(
+    ByteStream to, const std::shared_ptr<arrow::Schema>& schema) {
+  const auto properties = parquet::WriterProperties::Builder()
+                              .compression(parquet::Compression::ZSTD)
+                              ->max_row_group_length(kRowGroupRows)
+                              ->build();
+  const auto arrow_properties = parquet::ArrowWriterProperties::Builder().store_schema()->build();
+  const auto written = WithoutFixedLists(*schema);
+  CLI_ARROW(auto writer, parquet::arrow::FileWriter::Open(*written, arrow::default_memory_pool(),
+                                                          to, properties, arrow_properties));
+  return std::make_unique<ParquetWriter>(written, std::move(writer));
+}
+
+}  // namespace varve::cli

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "point_in_time.h"
+
+#include <arrow/util/value_parsing.h>
+
+#include <cctype>
+#include <charconv>
+#include <optional>
+
+namespace varve::cli {
+namespace {
+
+std::optional<std::uint64_t> ParseDigits(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<std::int64_t> MicrosOf(char unit) {
+  switch (unit) {
+    case 's': return 1'000'000;
+    case 'm': return 60'000'000;
+    case 'h': return 3'600'000'000;
+    case 'd': return 86'400'000'000;
+    default: return std::nullopt;
+  }
+}
+
+std::optional<WallTime> ParseAgo(std::string_view text, WallTime now) {
+  if (text.size() < 3 || text.front() != '-') return std::nullopt;
+  const auto unit = MicrosOf(text.back());
+  const auto count = ParseDigits(text.substr(1, text.size() - 2));
+  constexpr std::uint64_t kCountMax = 100'000'000;  // in days, far before any commit
+  if (!unit || !count || *count > kCountMax) return std::nullopt;
+  std::int64_t back = 0;
+  if (__builtin_mul_overflow(*unit, static_cast<std::int64_t>(*count), &back)) return std::nullopt;
+  return WallTime{now.micros - back};
+}
+
+bool LooksLikeName(std::string_view text) {
+  return !text.empty() && (std::isalpha(static_cast<unsigned char>(text.front())) != 0 ||
+                           text.front() == '_');
+}
+
+}  // namespace
+
+Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now) {
+  if (text.empty()) return AsOf();
+  if (const auto commit = ParseDigits(text)) return AsOf(CommitNumber{*commit});
+  if (const auto ago = ParseAgo(text, now)) return AsOf(*ago);
+  WallTime time;
+  if (arrow::internal::ParseTimestampISO8601(text.data(), text.size(), arrow::TimeUnit::MICRO,
+                                             &time.micros)) {
+    return AsOf(time);
+  }
+  if (LooksLikeName(text)) {
+    return NotFound("--at: there is no tag \"" + text +
+                    "\" (this version has no tags); give a commit number or a time");
+  }
+  return WrongUsage("--at: expected a commit number, a time such as 2026-11-20T12:00:00Z, or a "
+                    "time back from now such as -5m, found \"" + text + "\"");
+}
+
+}  // namespace varve::cli

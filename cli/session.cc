@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session.h"
+
+#include <unistd.h>
+
+#include "process.h"
+
+namespace varve::cli {
+namespace {
+
+constexpr char kDatabaseHint[] = "make one with: varve create DB TABLE --key ... --schema ...";
+
+OpenOptions OptionsFor(OpenMode mode) {
+  return {.create_if_missing = mode == OpenMode::kCreate, .read_only = mode == OpenMode::kRead};
+}
+
+}  // namespace
+
+Outcome<bool> Session::UseColor() const {
+  ColorMode mode = environment.color;
+  if (!color_flag.empty()) {
+    CLI_ASSIGN(mode, ParseColorMode("--color", color_flag));
+  }
+  return mode == ColorMode::kAlways || (mode == ColorMode::kAuto && IsTerminal(STDOUT_FILENO));
+}
+
+CLI::App* AddVerbApp(CLI::App* parent, Session* session, const std::string& name,
+                     const std::string& description, const std::string& example) {
+  CLI::App* app = parent->add_subcommand(name, description);
+  app->add_flag("--json", session->json, "Print JSON, errors too");
+  app->add_option("--color", session->color_flag, "auto, always or never")->type_name("WHEN");
+  app->footer("\nExample:\n  " + example);
+  return app;
+}
+
+Done RefuseRemote(const std::string& path) {
+  if (!path.starts_with("s3://")) return {};
+  return std::unexpected(Failure(Error(ErrorKind::kInvalid,
+                                       path + ": databases on S3 are not supported in this "
+                                              "version; give a folder",
+                                       ErrorReason::kUnsupportedFormat)));
+}
+
+Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const std::string& path,
+                                                OpenMode mode, const std::string& memtable_bytes) {
+  CLI_TRY(RefuseRemote(path));
+  OpenOptions options = OptionsFor(mode);
+  if (!memtable_bytes.empty()) {
+    CLI_ASSIGN(options.memtable_bytes_max, ParseCount("--memtable-bytes", memtable_bytes, 1 << 20));
+  } else if (session.environment.memtable_bytes) {
+    options.memtable_bytes_max = *session.environment.memtable_bytes;
+  }
+  auto database = Database::Open(path, options);
+  if (database) return *std::move(database);
+  const Error& error = database.error();
+  if (error.kind() == ErrorKind::kNotFound) {
+    return NotFound(error.message() + "; " + kDatabaseHint);
+  }
+  const bool foreign =
+      error.kind() == ErrorKind::kInvalid && error.reason() == ErrorReason::kNone;
+  if (foreign && mode != OpenMode::kCreate) {
+    return std::unexpected(Failure(error, kExitNotFound));
+  }
+  return std::unexpected(Failure(error));
+}
+
+Outcome<std::vector<std::string>> SplitNames(const std::string& flag, std::string_view text) {
+  std::vector<std::string> names;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    std::string_view name = text.substr(0, comma);
+    while (name.starts_with(' ')) name.remove_prefix(1);
+    while (name.ends_with(' ')) name.remove_suffix(1);
+    if (name.empty()) return WrongUsage(flag + ": expected column names with commas between them");
+    names.emplace_back(name);
+    if (comma == std::string_view::npos) return names;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+Done PrintJson(const Json& document) {
+  return Print(document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+Done PrintResult(const Session& session, const Json& document, std::string_view text) {
+  return session.json ? PrintJson(document) : Print(text);
+}
+
+}  // namespace varve::cli

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every verb shares: the options that all have, opening a database, printing a document.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <nlohmann/json.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "environment.h"
+#include "failure.h"
+#include "varve/database.h"
+
+namespace varve::cli {
+
+// Keeps the order in which fields are written.
+using Json = nlohmann::ordered_json;
+
+struct Session {
+  bool json = false;
+  std::string color_flag;
+  Environment environment;
+  // The chosen verb, set by the command line's parser; gives the exit code.
+  std::function<Outcome<ExitCode>()> run;
+
+  Outcome<bool> UseColor() const;
+};
+
+// A verb of the parser, and the options that it binds to its flags.
+template <typename Options>
+struct Verb {
+  CLI::App* app;
+  std::shared_ptr<Options> options;
+};
+// Adds a verb with --json, --color, --help and an example.
+CLI::App* AddVerbApp(CLI::App* parent, Session* session, const std::string& name,
+                     const std::string& description, const std::string& example);
+
+// The same, and `run` will be called with the options as parsed.
+template <typename Options>
+Verb<Options> AddVerb(CLI::App* parent, Session* session, const std::string& name,
+                      const std::string& description, const std::string& example,
+                      Outcome<ExitCode> (*run)(const Session&, const Options&)) {
+  Verb<Options> verb{AddVerbApp(parent, session, name, description, example),
+                     std::make_shared<Options>()};
+  verb.app->callback([session, run, options = verb.options] {
+    session->run = [session, run, options] { return run(*session, *options); };
+  });
+  return verb;
+}
+
+enum class OpenMode { kRead, kWrite, kCreate };
+
+// Errors as Database::Open; a folder that holds something else is "not found". S3 paths are not
+// supported in this version.
+Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const std::string& path,
+                                                OpenMode mode,
+                                                const std::string& memtable_bytes = {});
+Done RefuseRemote(const std::string& path);
+
+// "a, b" as {"a", "b"}. Errors: an empty name.
+Outcome<std::vector<std::string>> SplitNames(const std::string& flag, std::string_view text);
+
+// One line of JSON.
+Done PrintJson(const Json& document);
+// The result of a verb: `document` with --json, otherwise `text`.
+Done PrintResult(const Session& session, const Json& document, std::string_view text);
+
+}  // namespace varve::cli

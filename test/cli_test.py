@@ -1,0 +1,575 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The varve command as a user or script meets it: each verb, exit code, bad input and its message.
+
+usage: cli_test.py [UNITTEST-ARGUMENT...]; the build is that of VARVE_BUILD_DIR.
+"""
+
+import gzip
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get("VARVE_BUILD_DIR", ROOT / "build" / "release"))
+VARVE = BUILD / "varve"
+NOBODY = 65534
+
+
+def clean_environment(**more):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("VARVE_")}
+    environment.pop("NO_COLOR", None)
+    return environment | more
+
+
+class Ran:
+    def __init__(self, done):
+        self.exit = done.returncode
+        self.out = done.stdout.decode()
+        self.err = done.stderr.decode()
+
+    def lines(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def document(self):
+        return json.loads(self.out)
+
+
+class CliTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="varve-cli-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.db = self.folder / "shop.varve"
+
+    def run_varve(self, *arguments, stdin=b"", env=None, prefix=(), exit_code=None):
+        command = [*prefix, str(VARVE), *(str(a) for a in arguments)]
+        done = Ran(subprocess.run(command, input=stdin, capture_output=True, timeout=300,
+                                  check=False, cwd=self.folder, env=env or clean_environment()))
+        if exit_code is not None:
+            self.assertEqual(done.exit, exit_code, f"{command}\n{done.out}\n{done.err}")
+        return done
+
+    def ok(self, *arguments, **more):
+        return self.run_varve(*arguments, exit_code=0, **more)
+
+    def fails(self, exit_code, message, *arguments, **more):
+        """The verb ends with this code and one message, which matches the pattern."""
+        done = self.run_varve(*arguments, exit_code=exit_code, **more)
+        self.assertRegex(done.err, r"\Avarve: ")
+        self.assertRegex(done.err, message)
+        return done
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def orders(self, rows=10, first=1):
+        return "id,name\n" + "".join(f"{i},order {i}\n" for i in range(first, first + rows))
+
+    def load_orders(self, rows=10, *more):
+        file = self.write("orders.csv", self.orders(rows))
+        return self.ok("load", self.db, "orders", file, "--create", "--key", "id", *more)
+
+    def scan(self, *more):
+        return self.ok("scan", self.db, "orders", "--json", *more).lines()
+
+
+class VerbsTest(CliTest):
+    def test_create_makes_the_database_and_an_empty_table(self):
+        made = self.ok("create", self.db, "orders", "--key", "id", "--schema",
+                       "id int64, name utf8, at timestamp[us, UTC]", "--json").document()
+        self.assertEqual(made["key"], ["id"])
+        self.assertEqual([c["name"] for c in made["columns"]], ["id", "name", "at"])
+        self.assertEqual(self.scan(), [])
+        tables = self.ok("tables", self.db, "--json").document()["tables"]
+        self.assertEqual([(t["name"], t["key"]) for t in tables], [("orders", ["id"])])
+
+    def test_create_takes_columns_from_a_file(self):
+        pq.write_table(pa.table({"id": [1], "price": [1.5]}), self.folder / "like.parquet")
+        self.ok("create", self.db, "orders", "--key", "id", "--like", "like.parquet")
+        columns = self.ok("tables", self.db, "--json").document()["tables"][0]["columns"]
+        self.assertEqual([(c["name"], c["type"]) for c in columns],
+                         [("id", "int64"), ("price", "double")])
+
+    def test_load_prints_a_line_for_each_commit(self):
+        file = self.write("orders.csv", self.orders(25))
+        done = self.ok("load", self.db, "orders", file, "--create", "--key", "id",
+                       "--rows-per-commit", "10", "--commits")
+        lines = done.out.splitlines()
+        first = json.loads(lines[0])["commit"]
+        self.assertEqual(lines, [
+            '{"commit":%d,"rows":10,"rows_total":10}' % first,
+            '{"commit":%d,"rows":10,"rows_total":20}' % (first + 1),
+            '{"commit":%d,"rows":5,"rows_total":25}' % (first + 2)])
+        self.assertEqual([r["id"] for r in self.scan()], list(range(1, 26)))
+
+    def test_load_with_threads_keeps_every_row(self):
+        file = self.write("orders.csv", self.orders(5000))
+        done = self.ok("load", self.db, "orders", file, "--create", "--key", "id",
+                       "--rows-per-commit", "100", "--threads", "4", "--commits")
+        self.assertEqual(max(r["rows_total"] for r in done.lines()), 5000)
+        self.assertEqual(len({r["commit"] for r in done.lines()}), 50)
+        self.assertEqual(self.ok("scan", self.db, "orders", "--count").out, "5000\n")
+
+    def test_load_replaces_rows_with_the_same_key(self):
+        self.load_orders(3)
+        self.ok("load", self.db, "orders", self.write("b.jsonl", '{"id":2,"name":"new"}\n'))
+        self.assertEqual([r["name"] for r in self.scan()], ["order 1", "new", "order 3"])
+
+    def test_every_input_format_gives_the_same_rows(self):
+        table = pa.table({"id": [1, 2, 3], "name": ["a", None, "c"]})
+        pq.write_table(table, self.folder / "t.parquet")
+        with pa.ipc.new_file(self.folder / "t.arrow", table.schema) as out:
+            out.write_table(table)
+        with pa.ipc.new_stream(self.folder / "t.ipc", table.schema) as out:
+            out.write_table(table)
+        text = "id,name\n1,a\n2,NA\n3,c\n"
+        self.write("t.csv", text)
+        self.write("t.tsv", text.replace(",", "\t"))
+        self.write("t.csv.gz", gzip.compress(text.encode()))
+        self.write("t.csv.zst", pa.compress(text.encode(), "zstd", asbytes=True))
+        self.write("t.jsonl", '{"id":1,"name":"a"}\n{"id":2}\n{"id":3,"name":"c"}\n')
+        for name in ("t.parquet", "t.arrow", "t.ipc", "t.csv", "t.tsv", "t.csv.gz", "t.csv.zst",
+                     "t.jsonl"):
+            with self.subTest(name):
+                database = self.folder / (name + ".varve")
+                self.ok("load", database, "t", name, "--create", "--key", "id", "--null", "NA")
+                rows = self.ok("scan", database, "t", "--json").lines()
+                self.assertEqual(rows, [{"id": 1, "name": "a"}, {"id": 2, "name": None},
+                                        {"id": 3, "name": "c"}])
+
+    def test_stdin_needs_its_format_named(self):
+        self.fails(2, "--input-format", "load", self.db, "t", "-", "--create", "--key", "id")
+        self.ok("load", self.db, "orders", "-", "--input-format", "csv", "--create", "--key", "id",
+                stdin=self.orders(4).encode())
+        self.assertEqual(len(self.scan()), 4)
+
+    def test_scan_chooses_columns_rows_and_order(self):
+        self.load_orders(10)
+        rows = self.scan("--columns", "name,id", "--where", "id > 3 and id < 9", "--limit", "2",
+                         "--reverse")
+        self.assertEqual(rows, [{"name": "order 8", "id": 8}, {"name": "order 7", "id": 7}])
+        self.assertEqual(list(rows[0]), ["name", "id"])
+        counted = self.ok("scan", self.db, "orders", "--count", "--where", "id > 3", "--json")
+        self.assertEqual(counted.document(), {"count": 7})
+
+    def test_scan_writes_every_format(self):
+        self.load_orders(100)
+        for name in ("o.csv", "o.json", "o.arrow", "o.parquet", "o.csv.gz"):
+            self.ok("scan", self.db, "orders", "-o", name)
+        self.assertEqual(pq.read_table(self.folder / "o.parquet").num_rows, 100)
+        self.assertEqual(pa.ipc.open_file(self.folder / "o.arrow").read_all().num_rows, 100)
+        self.assertEqual((self.folder / "o.csv").read_text(), self.orders(100))
+        self.assertEqual(gzip.decompress((self.folder / "o.csv.gz").read_bytes()).decode(),
+                         self.orders(100))
+        stream = subprocess.run([VARVE, "scan", self.db, "orders", "--format", "arrow"],
+                                capture_output=True, check=True, env=clean_environment()).stdout
+        self.assertEqual(pa.ipc.open_stream(stream).read_all().num_rows, 100)
+        self.assertFalse([p for p in self.folder.iterdir() if ".partial-" in p.name])
+
+    def test_scan_as_of_an_earlier_commit(self):
+        self.load_orders(10, "--rows-per-commit", "5")
+        commits = self.ok("versions", self.db, "--json").document()["versions"]
+        earlier = sorted(v["commit"] for v in commits)[-2]
+        self.assertEqual(len(self.scan("--at", str(earlier))), 5)
+        self.assertEqual(len(self.scan("--at", "2200-01-01T00:00:00Z")), 10)
+        self.fails(3, "", "scan", self.db, "orders", "--at", "1000000")
+        self.fails(3, "no tag", "scan", self.db, "orders", "--at", "nightly")
+        self.fails(2, "--at", "scan", self.db, "orders", "--at", "12.5")
+
+    def test_scan_explains_what_it_reads(self):
+        self.load_orders(10)
+        self.ok("flush", self.db)
+        plan = self.ok("scan", self.db, "orders", "--explain", "--json").document()
+        self.assertTrue(plan["sources"])
+        self.assertLessEqual({"name", "bytes_read", "row_groups", "row_groups_read", "reason"},
+                             set(plan["sources"][0]))
+        self.assertIn("as of commit", self.ok("scan", self.db, "orders", "--explain").out)
+
+    def test_get_prints_rows_and_names_missing_keys(self):
+        self.load_orders(5)
+        self.assertEqual(self.ok("get", self.db, "orders", "4", "2", "--json").lines(),
+                         [{"id": 4, "name": "order 4"}, {"id": 2, "name": "order 2"}])
+        done = self.fails(3, "no row with key 77, 78", "get", self.db, "orders", "1", "77", "78",
+                          "--json".replace("--json", "--format=json"))
+        self.assertEqual(done.lines(), [{"id": 1, "name": "order 1"}])
+
+    def test_get_takes_composite_and_string_keys(self):
+        self.write("t.csv", "a,b\nx,1\nx,2\n")
+        self.ok("load", self.db, "pairs", "t.csv", "--create", "--key", "a,b")
+        self.assertEqual(self.ok("get", self.db, "pairs", '["x",2]', "--json").lines(),
+                         [{"a": "x", "b": 2}])
+        self.ok("load", self.db, "words", "t.csv", "--create", "--key", "a")
+        self.assertEqual(self.ok("get", self.db, "words", "x", "--json").lines(),
+                         [{"a": "x", "b": 2}])
+        self.fails(2, "expected 2 values", "get", self.db, "pairs", '["x"]')
+        self.fails(2, "column b: expected int64", "get", self.db, "pairs", '["x",1.5]')
+
+    def test_delete_shows_before_it_does(self):
+        self.load_orders(10)
+        keys = self.write("keys.csv", "id,note\n2,a\n3,b\n99,c\n")
+        shown = self.ok("delete", self.db, "orders", "--keys", keys, "--json").document()
+        self.assertEqual((shown["dry_run"], shown["rows"], shown["missing"]), (True, 2, 1))
+        self.assertEqual(len(self.scan()), 10)
+        done = self.ok("delete", self.db, "orders", "--keys", keys, "--yes", "--json").document()
+        self.assertEqual((done["dry_run"], done["rows"], done["missing"]), (False, 2, 1))
+        self.ok("delete", self.db, "orders", "--where", "id >= 9", "--yes")
+        self.assertEqual([r["id"] for r in self.scan()], [1, 4, 5, 6, 7, 8])
+
+    def test_flush_moves_rows_into_parquet(self):
+        self.load_orders(10)
+        before = self.ok("stats", self.db, "--json").document()
+        flushed = self.ok("flush", self.db, "--json").document()
+        after = self.ok("stats", self.db, "--json").document()
+        self.assertEqual(flushed["manifest"], after["manifest"]["number"])
+        self.assertGreater(after["manifest"]["number"], before["manifest"]["number"])
+        self.assertEqual(sum(level["rows"] for level in after["tables"][0]["levels"]), 10)
+        files = list(self.db.rglob("*.parquet"))
+        self.assertEqual(sum(pq.read_metadata(f).num_rows for f in files), 10)
+        self.assertEqual(len(self.scan()), 10)
+
+    def test_stats_have_the_promised_fields(self):
+        self.load_orders(10)
+        self.ok("flush", self.db)
+        stats = self.ok("stats", self.db, "--json").document()
+        for name in ("commit", "visible", "durable"):
+            self.assertIsInstance(stats[name], int)
+        self.assertLessEqual({"segments", "bytes", "first_lsn", "durable_lsn"}, set(stats["log"]))
+        self.assertIsInstance(stats["manifest"]["number"], int)
+        table = stats["tables"][0]
+        self.assertEqual(table["rows_estimate"], 10)
+        self.assertLessEqual({"runs", "bytes", "rows"}, set(table["levels"][0]))
+        self.assertIn("commit", self.ok("stats", self.db).out)
+
+    def test_versions_are_newest_first_and_limited(self):
+        self.load_orders(10, "--rows-per-commit", "2")
+        versions = self.ok("versions", self.db, "--limit", "3", "--json").document()["versions"]
+        numbers = [v["commit"] for v in versions]
+        self.assertEqual(len(numbers), 3)
+        self.assertEqual(numbers, sorted(numbers, reverse=True))
+        self.assertRegex(versions[0]["time"], r"^\d{4}-\d\d-\d\dT.*Z$")
+
+    def test_verify_finds_a_sound_database_sound(self):
+        self.load_orders(10)
+        self.ok("flush", self.db)
+        found = self.ok("verify", self.db, "--deep", "--json").document()
+        self.assertTrue(found["sound"])
+        self.assertEqual((found["rows"], found["damages"]), (10, []))
+        self.assertRegex(self.ok("verify", self.db).out, r"\Asound: ")
+
+    def test_verify_names_damage(self):
+        self.load_orders(1000)
+        self.ok("flush", self.db)
+        run = next(self.db.rglob("*.parquet"))
+        content = bytearray(run.read_bytes())
+        content[len(content) // 2] ^= 0x40
+        run.write_bytes(content)
+        done = self.run_varve("verify", self.db, "--deep", exit_code=6)
+        self.assertRegex(done.out, rf"{re.escape(run.name)}: offset \d+: ")
+        found = self.run_varve("verify", self.db, "--deep", "--json", exit_code=6).document()
+        self.assertFalse(found["sound"])
+        self.assertIn(run.name, found["damages"][0]["file"])
+
+    def test_inspect_knows_each_kind_of_file(self):
+        self.load_orders(10)
+        kinds = set()
+        self.ok("flush", self.db)
+        for path in sorted(p for p in self.db.rglob("*") if p.is_file() and p.stat().st_size > 0):
+            done = self.run_varve("inspect", path, "--json")
+            if done.exit == 0:
+                found = done.document()
+                kinds.add(found["kind"])
+                self.assertTrue(found["lines"], path)
+        self.assertEqual(len(kinds), 3, kinds)
+        self.fails(9, "no log segment", "inspect", self.write("note.txt", "hello\n"))
+        self.fails(3, "nowhere", "inspect", self.folder / "nowhere")
+
+
+class UsageTest(CliTest):
+    def test_help_and_version(self):
+        self.assertRegex(self.ok("--version").out, r"^varve \d+\.\d+\.\d+\n$")
+        for name in ("VARVE_COLOR", "VARVE_MEMTABLE_BYTES", "VARVE_ACK", "create", "inspect"):
+            self.assertIn(name, self.ok("--help").out)
+        self.assertEqual(self.ok("help", "scan").out, self.ok("scan", "--help").out)
+        for verb in ("create", "load", "scan", "get", "delete", "tables", "versions", "flush",
+                     "stats", "verify", "inspect"):
+            text = self.ok(verb, "--help").out
+            self.assertIn("Example:\n  varve " + verb, text)
+            self.assertIn("--json", text)
+
+    def test_wrong_usage_is_exit_2(self):
+        self.load_orders()
+        for arguments in ((), ("fly",), ("scan",), ("scan", self.db, "orders", "--wings"),
+                          ("scan", self.db, "orders", "--limit", "many"),
+                          ("scan", self.db, "orders", "--columns", "wings"),
+                          ("scan", self.db, "orders", "--where", "id >"),
+                          ("scan", self.db, "orders", "--where", "wings > 1"),
+                          ("scan", self.db, "orders", "--format", "xml"),
+                          ("scan", self.db, "orders", "-o", "rows.xls"),
+                          ("scan", self.db, "orders", "--color", "red"),
+                          ("create", self.db, "t", "--key", "id"),
+                          ("create", self.db, "t", "--key", "id", "--schema", "id int65"),
+                          ("create", self.db, "t", "--key", "no", "--schema", "id int64"),
+                          ("create", self.db, "t", "--key", "id",
+                           "--schema", "id int64, id int64"),
+                          ("load", self.db, "orders", "orders.csv", "--rows-per-commit", "0"),
+                          ("load", self.db, "orders", "orders.csv", "--ack", "maybe"),
+                          ("load", self.db, "new", "orders.csv", "--create"),
+                          ("delete", self.db, "orders")):
+            with self.subTest(arguments):
+                self.fails(2, "", *arguments)
+
+    def test_filters_show_the_place(self):
+        self.load_orders()
+        done = self.fails(2, "", "scan", self.db, "orders", "--where", "id > 3 and wings = 1")
+        self.assertIn("^", done.err)
+
+    def test_errors_are_json_when_asked(self):
+        for arguments, code, kind in ((("scan", self.folder / "no.varve", "t", "--json"), 3,
+                                       "NotFound"), (("scan", "--json", "--wings"), 2, "Invalid")):
+            done = self.run_varve(*arguments, exit_code=code)
+            error = json.loads(done.err)["error"]
+            self.assertEqual((error["kind"], error["exit"]), (kind, code))
+            self.assertLessEqual({"reason", "message"}, set(error))
+            self.assertEqual(done.out, "")
+
+    def test_environment(self):
+        self.load_orders()
+        for name, value in (("VARVE_COLOUR", "auto"), ("VARVE_COLOR", "red"),
+                            ("VARVE_ACK", "later"), ("VARVE_MEMTABLE_BYTES", "lots")):
+            self.fails(2, name, "tables", self.db, env=clean_environment(**{name: value}))
+        self.ok("tables", self.db, env=clean_environment(VARVE_TEST_SEED="1", VARVE_ACK="written"))
+        table = ("scan", self.db, "orders", "--format", "table")
+        always = clean_environment(VARVE_COLOR="always")
+        self.assertIn("\x1b[", self.ok(*table, env=always).out)
+        self.assertNotIn("\x1b[", self.ok(*table, "--color", "never", env=always).out)
+        self.assertNotIn("\x1b[", self.ok(*table, env=clean_environment(NO_COLOR="1")).out)
+
+    def test_buckets_are_not_supported_yet(self):
+        for verb in (("tables", "s3://b/p"), ("scan", "s3://b/p", "t"), ("verify", "s3://b/p")):
+            self.fails(9, "not supported in this version", *verb)
+
+
+class BadInputTest(CliTest):
+    def test_a_bad_line_keeps_earlier_commits_and_nothing_of_its_own(self):
+        lines = self.orders(30).splitlines()
+        lines[25] = "25,order 25,extra"
+        file = self.write("bad.csv", "\n".join(lines) + "\n")
+        done = self.run_varve("load", self.db, "orders", file, "--create", "--key", "id",
+                              "--rows-per-commit", "10", "--commits", exit_code=1)
+        last = done.lines()[-1]["commit"]
+        self.assertEqual(done.err, f"varve: {file}: line 26: expected 2 fields, as the header has, "
+                                   "found 3\n20 rows of this load are kept, in 2 commits; "
+                                   f"the last is commit {last}\n")
+        self.assertEqual(len(self.scan()), 20)
+
+    def test_a_bad_value_names_line_column_value_and_type(self):
+        self.load_orders(1)
+        file = self.write("bad.csv", 'id,name\n2,"two\nlines"\nthree,x\n')
+        done = self.run_varve("load", self.db, "orders", file, exit_code=1)
+        self.assertEqual(done.err, f'varve: {file}: line 4, column id: expected int64, found '
+                                   '"three"\nno rows of this load are kept\n')
+        self.assertEqual(len(self.scan()), 1)
+
+    def test_a_null_key_names_row_and_column(self):
+        self.load_orders(1)
+        file = self.write("bad.csv", "id,name\n2,x\nNA,y\n")
+        done = self.fails(1, "id", "load", self.db, "orders", file)
+        self.assertIn("null", done.err)
+        self.assertEqual(len(self.scan()), 1)
+
+    def test_headers_and_schemas_that_differ_say_how(self):
+        self.load_orders(1)
+        self.fails(1, "line 1: the header has no column name", "load", self.db, "orders",
+                   self.write("few.csv", "id\n1\n"))
+        self.fails(1, "line 1: the header has column wings", "load", self.db, "orders",
+                   self.write("many.csv", "id,name,wings\n1,a,2\n"))
+        self.fails(1, "names column id twice", "load", self.db, "orders",
+                   self.write("twice.csv", "id,name,id\n1,a,2\n"))
+        pq.write_table(pa.table({"id": ["a"], "name": ["b"]}), self.folder / "t.parquet")
+        self.fails(1, "column id: expected int64, found string", "load", self.db, "orders",
+                   "t.parquet")
+
+    def test_files_that_are_no_good(self):
+        self.load_orders(1)
+        load = ("load", self.db, "orders")
+        self.fails(3, "nothing.csv", *load, "nothing.csv")
+        self.fails(2, "is a folder", *load, self.folder)
+        self.fails(2, "extension", *load, self.write("orders.xls", "x"))
+        self.fails(1, "is empty", *load, self.write("empty.csv", ""))
+        self.fails(1, "is empty", "load", self.db, "new", self.write("empty.jsonl", ""),
+                   "--create", "--key", "id")
+        whole = gzip.compress(self.orders(50000).encode())
+        self.fails(1, "not a whole gzip file", *load, self.write("cut.csv.gz", whole[:-2000]))
+        self.fails(1, "Parquet", *load, self.write("cut.parquet", b"PAR1 and no more"))
+        self.fails(1, "Arrow", *load, self.write("cut.arrow", b"ARROW1 and no more"))
+        self.fails(1, "line 1: not JSON", *load, self.write("bad.jsonl", "{"))
+
+    def test_a_missing_file_leaves_no_database(self):
+        self.fails(3, "nothing.csv", "load", self.db, "t", "nothing.csv", "--create", "--key", "a")
+        self.assertFalse(self.db.exists())
+
+    def test_tables_that_are_not_there_or_there_already(self):
+        self.load_orders(1)
+        self.fails(3, "the database has orders", "scan", self.db, "wings")
+        self.fails(3, "--create", "load", self.db, "wings", "orders.csv")
+        self.fails(5, "orders", "create", self.db, "orders", "--key", "id", "--schema", "id int64")
+        self.fails(5, "with key id, not name", "load", self.db, "orders", "orders.csv", "--create",
+                   "--key", "name")
+        self.ok("load", self.db, "orders", "orders.csv", "--create", "--key", "id")
+
+    def test_types_that_parquet_cannot_hold_are_refused(self):
+        self.fails(9, "gap", "create", self.db, "t", "--key", "id", "--schema",
+                   "id int64, gap month_day_nano_interval")
+
+    def test_folders_that_hold_no_database(self):
+        self.fails(3, "no.varve", "scan", self.folder / "no.varve", "t")
+        other = self.folder / "other"
+        other.mkdir()
+        self.fails(3, "other", "scan", other, "t")
+        (other / "photo.jpg").write_text("x")
+        self.fails(3, "other", "scan", other, "t")
+        self.run_varve("load", other, "t", self.write("a.csv", "a\n1\n"), "--create", "--key", "a",
+                       exit_code=2)
+        self.assertEqual([p.name for p in other.iterdir()], ["photo.jpg"])
+
+
+class ProcessTest(CliTest):
+    def start(self, *arguments, **more):
+        process = subprocess.Popen([VARVE, *(str(a) for a in arguments)], cwd=self.folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=clean_environment(), **more)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        return process
+
+    def start_slow_load(self):
+        """A load that waits for more input after its first commit."""
+        process = self.start("load", self.db, "orders", "-", "--input-format", "jsonl", "--create",
+                             "--key", "id", "--schema", "id int64", "--rows-per-commit", "1",
+                             "--commits", stdin=subprocess.PIPE, bufsize=0)
+        self.addCleanup(process.stdin.close)
+        # Reads ahead by a megabyte: blank lines are no rows.
+        process.stdin.write(b'{"id":1}\n' + b"\n" * (3 << 20))
+        self.assertIn(b'"rows":1', process.stdout.readline())
+        return process
+
+    def test_a_database_that_is_open_elsewhere_says_by_whom(self):
+        process = self.start_slow_load()
+        self.fails(4, str(process.pid), "flush", self.db)
+        process.stdin.close()
+        self.assertEqual(process.wait(timeout=60), 0)
+        self.ok("flush", self.db)
+
+    def test_interrupt_ends_between_commits(self):
+        process = self.start_slow_load()
+        process.send_signal(signal.SIGINT)
+        process.stdin.close()
+        self.assertEqual(process.wait(timeout=60), 130)
+        self.assertIn(b"1 rows of this load are kept", process.stderr.read())
+        self.assertEqual(self.scan(), [{"id": 1}])
+
+    def test_a_reader_that_goes_away_ends_a_scan_quietly(self):
+        self.load_orders(50000)
+        process = self.start("scan", self.db, "orders", "--format", "csv")
+        process.stdout.readline()
+        process.stdout.close()
+        self.assertEqual(process.wait(timeout=60), 0)
+        self.assertEqual(process.stderr.read(), b"")
+
+    def test_a_reader_that_goes_away_leaves_a_load_running(self):
+        file = self.write("orders.csv", self.orders(3000))
+        process = self.start("load", self.db, "orders", file, "--create", "--key", "id",
+                             "--rows-per-commit", "10", "--commits")
+        process.stdout.readline()
+        process.stdout.close()
+        self.assertEqual(process.wait(timeout=120), 0)
+        self.assertEqual(len(self.scan()), 3000)
+
+    def test_output_that_cannot_be_written_is_an_error(self):
+        self.load_orders(10)
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([VARVE, "scan", self.db, "orders"], stdout=full, check=False,
+                                  stderr=subprocess.PIPE, env=clean_environment())
+        self.assertEqual(done.returncode, 7)
+        self.assertIn(b"No space left", done.stderr)
+        self.fails(3, "nowhere", "scan", self.db, "orders", "-o", "nowhere/rows.csv")
+
+
+class StorageTest(CliTest):
+    def as_nobody(self):
+        """A prefix that drops root's right to write anywhere; nothing when we are not root."""
+        if os.geteuid() != 0:
+            return ()
+        if shutil.which("setpriv") is None:
+            self.skipTest("setpriv is not installed")
+        prefix = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+        probe = subprocess.run([*prefix, VARVE, "--version"], capture_output=True, check=False,
+                               env=clean_environment())
+        if probe.returncode != 0:
+            self.skipTest("another user cannot run the build")
+        return prefix
+
+    def lock_down(self, path):
+        """Everybody may read, nobody may write."""
+        os.chmod(self.folder, 0o755)
+        for entry in [path, *path.rglob("*")]:
+            entry.chmod(0o555 if entry.is_dir() else 0o444)
+
+    def test_a_read_only_folder_can_be_read_but_not_written(self):
+        self.load_orders(10)
+        self.ok("flush", self.db)
+        prefix = self.as_nobody()
+        self.lock_down(self.db)
+        self.addCleanup(subprocess.run, ["chmod", "-R", "u+w", str(self.db)], check=False)
+        self.fails(8, "", "flush", self.db, prefix=prefix)
+        self.fails(8, "", "load", self.db, "orders", "orders.csv", prefix=prefix)
+        self.assertEqual(self.ok("scan", self.db, "orders", "--count", prefix=prefix).out, "10\n")
+
+    def test_a_new_database_in_a_read_only_folder(self):
+        prefix = self.as_nobody()
+        os.chmod(self.folder, 0o555)
+        self.addCleanup(os.chmod, self.folder, 0o755)
+        self.fails(8, "", "create", self.db, "t", "--key", "id", "--schema", "id int64",
+                   prefix=prefix)
+
+    def test_a_full_disk_keeps_what_was_acknowledged(self):
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(disk)],
+                                 capture_output=True, check=False)
+        if mounted.returncode != 0:
+            self.skipTest("a small disk can be mounted by root only")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(disk)], check=False)
+        self.db = disk / "shop.varve"
+        rows = "id,name\n" + "".join(f"{i},{os.urandom(150).hex()}\n" for i in range(100_000))
+        file = self.write("big.csv", rows)
+        done = self.run_varve("load", self.db, "orders", file, "--create", "--key", "id",
+                              "--rows-per-commit", "1000", "--commits", exit_code=7)
+        self.assertRegex(done.err, r"\Avarve: ")
+        kept = done.lines()[-1]["rows_total"]
+        self.assertIn(f"{kept} rows of this load are kept", done.err)
+        left = disk / "shop.varve"
+        copy = self.folder / "copy.varve"
+        shutil.copytree(left, copy)
+        self.db = copy
+        self.assertGreaterEqual(int(self.ok("scan", copy, "orders", "--count").out), kept)
+        self.ok("verify", copy, "--deep")
+
+
+if __name__ == "__main__":
+    program = unittest.main(exit=False)
+    for test, reason in program.result.skipped:
+        print(f"skipped: {test.id()}: {reason}")
+    sys.exit(0 if program.result.wasSuccessful() else 1)
