@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Full scan of a flushed table through varve, against Arrow's own reader on the same Parquet files,
+// in one process, alternating. Prints one JSON line per round: {"varve": s, "arrow": s, "rows": n}.
+//
+//   bench_scan DATABASE TABLE ROUNDS
+//
+// Both decode every column of every row into record batches of 65,536 rows with Arrow's threads on,
+// and add up the rows; both have the files in the page cache (one round of each comes first).
+#include <arrow/api.h>
+#include <arrow/io/file.h>
+#include <fmt/format.h>
+#include <parquet/arrow/reader.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+
+#include "varve/varve.h"
+
+namespace {
+
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+[[noreturn]] void Die(const std::string& message) {
+  fmt::print(stderr, "bench_scan: {}\n", message);
+  std::exit(1);
+}
+
+std::int64_t Drain(arrow::RecordBatchReader* reader) {
+  std::int64_t rows = 0;
+  std::shared_ptr<arrow::RecordBatch> batch;
+  while (true) {
+    if (const auto status = reader->ReadNext(&batch); !status.ok()) Die(status.ToString());
+    if (batch == nullptr) return rows;
+    rows += batch->num_rows();
+  }
+}
+
+std::int64_t ScanVarve(const varve::Database& database, const std::string& table) {
+  auto reader = database.Scan(table);
+  if (!reader) Die(reader.error().message());
+  return Drain(reader->get());
+}
+
+std::int64_t ScanArrow(const std::vector<std::string>& files) {
+  std::int64_t rows = 0;
+  for (const std::string& file : files) {
+    parquet::arrow::FileReaderBuilder builder;
+    auto input = arrow::io::ReadableFile::Open(file);
+    if (!input.ok()) Die(input.status().ToString());
+    if (const auto status = builder.Open(*input); !status.ok()) Die(status.ToString());
+    parquet::ArrowReaderProperties properties;
+    properties.set_use_threads(true);
+    properties.set_batch_size(65536);
+    auto reader = builder.properties(properties)->Build();
+    if (!reader.ok()) Die(reader.status().ToString());
+    auto batches = (*reader)->GetRecordBatchReader();
+    if (!batches.ok()) Die(batches.status().ToString());
+    rows += Drain(batches->get());
+  }
+  return rows;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) Die("usage: bench_scan DATABASE TABLE ROUNDS");
+  const std::string path = argv[1];
+  const std::string table = argv[2];
+  auto database = varve::Database::Open(path, {.read_only = true});
+  if (!database) Die(database.error().message());
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path + "/data/" + table)) {
+    if (entry.path().extension() == ".parquet") files.push_back(entry.path().string());
+  }
+  std::ranges::sort(files);
+  ScanVarve(**database, table);
+  ScanArrow(files);
+  for (int round = 0; round < std::atoi(argv[3]); ++round) {
+    const double start = Seconds();
+    const std::int64_t ours = ScanVarve(**database, table);
+    const double middle = Seconds();
+    const std::int64_t theirs = ScanArrow(files);
+    const double end = Seconds();
+    if (ours != theirs) Die(fmt::format("varve read {} rows, Arrow {}", ours, theirs));
+    fmt::print("{{\"varve\": {:.6f}, \"arrow\": {:.6f}, \"rows\": {}}}\n", middle - start,
+               end - middle, ours);
+  }
+}

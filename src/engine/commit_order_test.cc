@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/commit_order.h"
+
+#include <gtest/gtest.h>
+
+namespace varve {
+namespace {
+
+TEST(CommitOrder, VisibleMovesOnlyOverWhatIsInsertedAndDurable) {
+  CommitOrder order(CommitNumber{7});
+  order.Register({8}, Lsn{100});
+  EXPECT_FALSE(order.Advance(Lsn{100}));  // durable, not inserted
+  order.Inserted({8});
+  EXPECT_FALSE(order.Advance(Lsn{99}));  // inserted, not durable
+  EXPECT_EQ(order.visible().value, 7u);
+  EXPECT_TRUE(order.Advance(Lsn{100}));
+  EXPECT_EQ(order.visible().value, 8u);
+}
+
+TEST(CommitOrder, ALaterCommitWaitsForAnEarlierOne) {
+  CommitOrder order(CommitNumber{});
+  order.Register({1}, Lsn{10});
+  order.Register({2}, Lsn{20});
+  order.Inserted({2});
+  EXPECT_FALSE(order.Advance(Lsn{20}));
+  order.Inserted({1});
+  EXPECT_TRUE(order.Advance(Lsn{20}));
+  EXPECT_EQ(order.visible().value, 2u);
+}
+
+TEST(CommitOrder, DurableCountsAlsoWhatIsNotYetInserted) {
+  CommitOrder order(CommitNumber{3});
+  order.Register({4}, Lsn{10});
+  order.Register({5}, Lsn{20});
+  EXPECT_EQ(order.DurableAt(Lsn{15}).value, 4u);
+  EXPECT_EQ(order.visible().value, 3u);
+}
+
+}  // namespace
+}  // namespace varve

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The public facade: every call goes to Impl; nothing is decided here.
+#include "varve/database.h"
+
+#include "base/result.h"
+#include "engine/engine.h"
+
+namespace varve {
+
+Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
+                                                 const OpenOptions& options,
+                                                 const Components& components) {
+  auto impl = std::make_shared<Impl>(path, options, components);
+  VARVE_TRY(impl->Open());
+  return std::unique_ptr<Database>(new Database(std::move(impl)));
+}
+
+Database::Database(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Database::~Database() { impl_->AwaitTasks(); }
+
+Status Database::CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
+                             const std::vector<std::string>& key) {
+  return impl_->CreateTable(name, schema, key);
+}
+
+Result<CommitInfo> Database::Upsert(std::string_view table,
+                                    const std::shared_ptr<arrow::RecordBatch>& rows,
+                                    const CommitOptions& options) {
+  return impl_->Upsert(table, rows, options);
+}
+
+Result<CommitInfo> Database::Delete(std::string_view table,
+                                    const std::shared_ptr<arrow::RecordBatch>& keys,
+                                    const CommitOptions& options) {
+  return impl_->Delete(table, keys, options);
+}
+
+Result<std::shared_ptr<Snapshot>> Database::GetSnapshot(const AsOf& as_of) const {
+  return impl_->GetSnapshot(as_of);
+}
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> Database::Scan(std::string_view table,
+                                                                 const ScanOptions& options) const {
+  VARVE_ASSIGN(const auto snapshot, GetSnapshot());
+  return snapshot->Scan(table, options);
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> Database::Get(
+    std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys) const {
+  VARVE_ASSIGN(const auto snapshot, GetSnapshot());
+  return snapshot->Get(table, keys);
+}
+
+Status Database::Flush() { return impl_->Flush(); }
+Status Database::Sync() { return impl_->Sync(); }
+DatabaseStats Database::Stats() const { return impl_->Stats(); }
+std::vector<Version> Database::Versions(std::uint64_t limit) const {
+  return impl_->Versions(limit);
+}
+Status Database::Close() { return impl_->Close(); }
+
+}  // namespace varve

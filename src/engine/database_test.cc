@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine through its public face, over memory files and one thread: commit, reopen, flush,
+// snapshots, and each refusal.
+#include "varve/database.h"
+
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "files/simulated_disk.h"
+#include "test/support/rows.h"
+#include "varve/inspect.h"
+
+namespace varve {
+namespace {
+
+using testing::Rows;
+
+class DatabaseTest : public ::testing::Test {
+ protected:
+  DatabaseTest() : files_(NewMemoryFiles()), random_(1) {}
+
+  Components World() {
+    return {.files = files_.get(), .clock = &clock_, .random = &random_, .executor = &executor_};
+  }
+  void Open(OpenOptions options = {.create_if_missing = true}) {
+    db_.reset();
+    auto db = Database::Open("/db", options, World());
+    ASSERT_TRUE(db) << db.error().message();
+    db_ = *std::move(db);
+  }
+  void Reopen() {
+    ASSERT_TRUE(db_->Close());
+    Open();
+  }
+  static std::shared_ptr<arrow::Schema> Schema() { return testing::RowsSchema(); }
+  static std::shared_ptr<arrow::RecordBatch> Batch(const Rows& rows) {
+    return testing::RowsBatch(rows);
+  }
+  void Create(const std::string& table = "t") {
+    const auto created = db_->CreateTable(table, Schema(), {"id"});
+    ASSERT_TRUE(created) << created.error().message();
+  }
+  std::uint64_t Put(const Rows& rows, const std::string& table = "t") {
+    auto info = db_->Upsert(table, Batch(rows));
+    EXPECT_TRUE(info) << info.error().message();
+    return info ? info->commit.value : 0;
+  }
+  std::uint64_t Erase(const Rows& keys) {
+    auto info = db_->Delete("t", Batch(keys));
+    EXPECT_TRUE(info) << info.error().message();
+    return info ? info->commit.value : 0;
+  }
+  static Rows Read(const Snapshot& snapshot, const std::string& table = "t") {
+    return testing::ReadRows(snapshot, table);
+  }
+  Rows Read(const AsOf& as_of = {}) {
+    auto snapshot = db_->GetSnapshot(as_of);
+    EXPECT_TRUE(snapshot) << snapshot.error().message();
+    return snapshot ? Read(**snapshot) : Rows{};
+  }
+
+  std::unique_ptr<Files> files_;
+  ManualClock clock_;
+  SeededRandom random_;
+  ManualExecutor executor_;
+  std::unique_ptr<Database> db_;
+};
+
+TEST_F(DatabaseTest, CommitsAreNumberedFromOneAndReadBack) {
+  Open();
+  Create();
+  EXPECT_EQ(Put({{1, "a"}, {2, "b"}}), 1u);
+  EXPECT_EQ(Put({{2, "B"}, {3, "c"}}), 2u);
+  EXPECT_EQ(Erase({{1, ""}}), 3u);
+  EXPECT_EQ(Read(), (Rows{{2, "B"}, {3, "c"}}));
+}
+
+TEST_F(DatabaseTest, EverythingIsThereAfterReopening) {
+  Open();
+  Create();
+  Put({{1, "a"}, {2, "b"}});
+  Erase({{1, ""}});
+  Reopen();
+  EXPECT_EQ(Read(), (Rows{{2, "b"}}));
+  EXPECT_EQ(Put({{9, "z"}}), 3u) << "numbers go on";
+}
+
+TEST_F(DatabaseTest, AKilledProcessLosesNothingAcknowledged) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  db_.reset();  // no Close
+  Open();
+  EXPECT_EQ(Read(), (Rows{{1, "a"}}));
+}
+
+TEST_F(DatabaseTest, FlushMovesRowsToRunsAndChangesNoRead) {
+  Open();
+  Create();
+  Put({{1, "a"}, {2, "b"}});
+  ASSERT_TRUE(db_->Flush());
+  Put({{2, "B"}});
+  Erase({{1, ""}});
+  ASSERT_TRUE(db_->Flush());
+  EXPECT_EQ(Read(), (Rows{{2, "B"}}));
+  const auto stats = db_->Stats();
+  EXPECT_EQ(stats.tables[0].levels[0].runs, 2u);
+  EXPECT_EQ(stats.tables[0].memtable_rows, 0u);
+  Reopen();
+  EXPECT_EQ(Read(), (Rows{{2, "B"}}));
+}
+
+TEST_F(DatabaseTest, ASnapshotIsStableOverCommitsFlushAndClose) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  auto snapshot = *db_->GetSnapshot();
+  Put({{1, "b"}, {2, "c"}});
+  EXPECT_EQ(Read(*snapshot), (Rows{{1, "a"}}));
+  ASSERT_TRUE(db_->Flush());
+  EXPECT_EQ(Read(*snapshot), (Rows{{1, "a"}}));
+  Erase({{1, ""}});
+  ASSERT_TRUE(db_->Flush());
+  ASSERT_TRUE(db_->Close());
+  EXPECT_EQ(Read(*snapshot), (Rows{{1, "a"}}));
+}
+
+TEST_F(DatabaseTest, EveryCommitCanBeReadAgainByNumber) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  Put({{1, "b"}});
+  ASSERT_TRUE(db_->Flush());
+  Erase({{1, ""}});
+  Put({{1, "d"}});
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(Read(CommitNumber{0}), (Rows{}));
+    EXPECT_EQ(Read(CommitNumber{1}), (Rows{{1, "a"}}));
+    EXPECT_EQ(Read(CommitNumber{2}), (Rows{{1, "b"}}));
+    EXPECT_EQ(Read(CommitNumber{3}), (Rows{}));
+    EXPECT_EQ(Read(CommitNumber{4}), (Rows{{1, "d"}}));
+    ASSERT_TRUE(db_->Flush());
+    Reopen();
+  }
+  const auto future = db_->GetSnapshot(CommitNumber{5});
+  ASSERT_FALSE(future);
+  EXPECT_EQ(future.error().kind(), ErrorKind::kNotFound);
+  EXPECT_NE(future.error().message().find("newest visible commit of '/db' is 4"),
+            std::string::npos);
+}
+
+TEST_F(DatabaseTest, AMomentNamesTheNewestCommitNotAfterIt) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  const WallTime between = clock_.Now();
+  clock_.Advance(1000);
+  Put({{1, "b"}});
+  EXPECT_EQ(Read(between), (Rows{{1, "a"}}));
+  EXPECT_EQ(db_->GetSnapshot(WallTime{1}).error().kind(), ErrorKind::kNotFound);
+}
+
+TEST_F(DatabaseTest, BufferedCommitsAreVisibleOnceTheyAreDurable) {
+  Open();
+  Create();
+  ASSERT_TRUE(db_->Upsert("t", Batch({{1, "a"}}), {.ack = AckLevel::kBuffered}));
+  ASSERT_TRUE(db_->Sync());
+  EXPECT_EQ(Read(), (Rows{{1, "a"}}));
+  EXPECT_EQ(db_->Stats().durable.value, 1u);
+}
+
+TEST_F(DatabaseTest, AFullMemtableIsFlushedInTheBackground) {
+  Open({.create_if_missing = true, .memtable_bytes_max = 4096});
+  Create();
+  Rows all;
+  for (std::int64_t i = 0; i < 200; ++i) {
+    Put({{i, std::string(20, 'x')}});
+    all[i] = std::string(20, 'x');
+    executor_.RunAll();
+  }
+  EXPECT_GT(db_->Stats().flushes, 3u);
+  EXPECT_EQ(Read(), all);
+}
+
+TEST_F(DatabaseTest, BackPressureFlushesInTheCommitterWhenNobodyElseDoes) {
+  Open({.create_if_missing = true, .memtable_bytes_max = 4096});
+  Create();
+  for (std::int64_t i = 0; i < 200; ++i) Put({{i, std::string(20, 'x')}});  // no task ever runs
+  const auto stats = db_->Stats();
+  EXPECT_LT(stats.memtable_bytes, 3 * 4096u);
+  EXPECT_GT(stats.commit_stall_micros, 0u);
+  EXPECT_EQ(Read().size(), 200u);
+}
+
+TEST_F(DatabaseTest, TheLogIsLetGoAfterAFlush) {
+  Open({.create_if_missing = true, .log_segment_bytes_max = 1 << 20});
+  Create();
+  for (int i = 0; i < 40; ++i) Put({{i, std::string(100'000, 'x')}});
+  const auto before = db_->Stats().log.segments.size();
+  ASSERT_TRUE(db_->Flush());
+  EXPECT_GT(before, 2u);
+  EXPECT_LE(db_->Stats().log.segments.size(), 2u);
+  Reopen();
+  EXPECT_EQ(Read().size(), 40u);
+}
+
+TEST_F(DatabaseTest, TablesAreKeptApartUnderOneOrder) {
+  Open();
+  Create("a");
+  Create("b");
+  EXPECT_EQ(Put({{1, "x"}}, "a"), 1u);
+  EXPECT_EQ(Put({{1, "y"}}, "b"), 2u);
+  ASSERT_TRUE(db_->Flush());
+  Reopen();
+  EXPECT_EQ(Read(**db_->GetSnapshot(), "a"), (Rows{{1, "x"}}));
+  EXPECT_EQ(Read(**db_->GetSnapshot(), "b"), (Rows{{1, "y"}}));
+}
+
+TEST_F(DatabaseTest, ATableMadeAfterCommitsIsThereAfterAKill) {
+  Open();
+  Create("a");
+  Put({{1, "x"}}, "a");
+  Create("b");
+  Put({{2, "y"}}, "b");
+  db_.reset();
+  Open();
+  EXPECT_EQ(Read(**db_->GetSnapshot(), "b"), (Rows{{2, "y"}}));
+}
+
+TEST_F(DatabaseTest, AnEmptyBatchIsNoCommit) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  const auto info = db_->Upsert("t", Batch({}));
+  ASSERT_TRUE(info);
+  EXPECT_EQ(info->commit.value, 1u);
+  EXPECT_EQ(Put({{2, "b"}}), 2u);
+}
+
+TEST_F(DatabaseTest, ASecondOpenerLearnsThatItIsOpen) {
+  Open();
+  const auto second = Database::Open("/db", {}, World());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().reason(), ErrorReason::kLocked);
+}
+
+TEST_F(DatabaseTest, ReadOnlyChangesNothingAndRefusesWrites) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  ASSERT_TRUE(db_->Close());
+  Open({.read_only = true});
+  EXPECT_EQ(Read(), (Rows{{1, "a"}}));
+  EXPECT_EQ(db_->Upsert("t", Batch({{2, "b"}})).error().reason(), ErrorReason::kReadOnly);
+  EXPECT_EQ(db_->Flush().error().reason(), ErrorReason::kReadOnly);
+  const auto other = Database::Open("/db", {.read_only = true}, World());
+  EXPECT_TRUE(other) << "readers share";
+}
+
+TEST_F(DatabaseTest, RefusalsSayWhatAndWhere) {
+  EXPECT_EQ(Database::Open("/none", {}, World()).error().kind(), ErrorKind::kNotFound);
+  Open();
+  Create();
+  EXPECT_EQ(db_->CreateTable("t", Schema(), {"id"}).error().reason(), ErrorReason::kAlreadyExists);
+  EXPECT_EQ(db_->CreateTable("../x", Schema(), {"id"}).error().kind(), ErrorKind::kInvalid);
+  EXPECT_EQ(db_->CreateTable("u", Schema(), {"nope"}).error().kind(), ErrorKind::kInvalid);
+  const auto missing = db_->Upsert("u", Batch({{1, "a"}}));
+  EXPECT_EQ(missing.error().kind(), ErrorKind::kNotFound);
+  EXPECT_NE(missing.error().message().find("(tables: t)"), std::string::npos);
+  const auto renamed = Batch({{1, "a"}})->RenameColumns({"id", "w"});
+  const auto differs = db_->Upsert("t", *renamed);
+  EXPECT_EQ(differs.error().kind(), ErrorKind::kInvalid);
+  EXPECT_NE(differs.error().message().find("'w'"), std::string::npos);
+  ASSERT_TRUE(db_->Close());
+  EXPECT_EQ(db_->Upsert("t", Batch({{1, "a"}})).error().reason(), ErrorReason::kClosed);
+  EXPECT_EQ(db_->Close().error().reason(), ErrorReason::kClosed);
+}
+
+TEST_F(DatabaseTest, AFolderThatHoldsSomethingElseIsLeftAlone) {
+  ASSERT_TRUE(files_->CreateDirectories("/other"));
+  ASSERT_TRUE(files_->Open("/other/notes.txt", OpenMode::kCreate));
+  const auto db = Database::Open("/other", {.create_if_missing = true}, World());
+  ASSERT_FALSE(db);
+  EXPECT_EQ(db.error().kind(), ErrorKind::kInvalid);
+  EXPECT_NE(db.error().message().find("notes.txt"), std::string::npos);
+  EXPECT_EQ(files_->List("/other")->size(), 1u);
+}
+
+TEST_F(DatabaseTest, VersionsListFlushesAndCommitsSince) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  Put({{2, "b"}});
+  ASSERT_TRUE(db_->Flush());
+  Put({{3, "c"}});
+  const auto versions = db_->Versions();
+  ASSERT_EQ(versions.size(), 2u);
+  EXPECT_EQ(versions[0].commit.value, 3u);
+  EXPECT_FALSE(versions[0].flushed);
+  EXPECT_EQ(versions[1].commit.value, 2u);
+  EXPECT_TRUE(versions[1].flushed);
+  EXPECT_EQ(versions[1].rows, 2u);
+}
+
+TEST_F(DatabaseTest, VerifyFindsASoundDatabaseSound) {
+  Open();
+  Create();
+  Put({{1, "a"}, {2, "b"}});
+  ASSERT_TRUE(db_->Flush());
+  Put({{3, "c"}});
+  ASSERT_TRUE(db_->Close());
+  const auto verified = VerifyDatabase("/db", {.deep = true}, World());
+  ASSERT_TRUE(verified) << verified.error().message();
+  for (const Damage& damage : verified->damages) ADD_FAILURE() << damage.file << damage.message;
+  EXPECT_EQ(verified->commit.value, 2u);
+  EXPECT_EQ(verified->rows, 3u);
+  EXPECT_EQ(verified->runs, 1u);
+}
+
+TEST_F(DatabaseTest, AnOrphanOfACutShortFlushIsRemovedAndItsNumberUsedAgain) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  ASSERT_TRUE(db_->Close());
+  const std::string orphan = "/db/data/t/00000000000000000001.parquet";
+  ASSERT_TRUE(files_->CreateDirectories("/db/data/t"));
+  ASSERT_TRUE(files_->Open(orphan, OpenMode::kCreate));
+  Open();
+  EXPECT_FALSE(files_->Info(orphan));
+  ASSERT_TRUE(db_->Flush());
+  EXPECT_EQ(Read(), (Rows{{1, "a"}}));
+}
+
+}  // namespace
+}  // namespace varve

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Database::Impl: the state of an open database and who guards what.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/commit_order.h"
+#include "engine/commit_record.h"
+#include "engine/environment.h"
+#include "engine/generation.h"
+#include "manifest/manifest.h"
+#include "varve/database.h"
+#include "view/superversion.h"
+
+namespace varve {
+
+class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
+ public:
+  Impl(std::string path, const OpenOptions& options, const Components& components);
+  ~Impl();
+
+  // open.cc
+  Status Open();
+  Status Close();
+  // Waits until no background task of this database is left.
+  void AwaitTasks();
+
+  // commit.cc
+  Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
+                     const std::vector<std::string>& key);
+  Result<CommitInfo> Upsert(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& rows,
+                            const CommitOptions& options);
+  Result<CommitInfo> Delete(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys,
+                            const CommitOptions& options);
+  Status Sync();
+
+  // publish.cc
+  Status Flush();
+
+  // report.cc
+  Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of);
+  DatabaseStats Stats();
+  std::vector<Version> Versions(std::uint64_t limit);
+
+ private:
+  using TableViewPtr = std::shared_ptr<const TableView>;
+
+  // open.cc
+  Status PrepareFolder();
+  Status CreateDatabase();
+  Status RemoveOrphanRuns();
+  Status OpenRuns();
+  Status OpenLog();
+  Status Replay(const LogUnit& unit);
+
+  // commit.cc
+  Status CheckWritable() const;
+  Result<TableViewPtr> FindTable(std::string_view name) const;
+  Result<CommitInfo> Commit(const TableView& table, WriteBatch batch, const CommitOptions& options);
+  Status AwaitRoom();
+  struct Placed {
+    CommitNumber commit;
+    LogTicket ticket;
+    std::shared_ptr<Generation> generation;
+    std::shared_ptr<Memtable> memtable;
+  };
+  Result<Placed> Place(const CommitPart& part);
+  void Insert(const Placed& placed, WriteBatch batch);
+  Status AwaitVisible(CommitNumber commit);
+  void SealIfLarge();
+
+  // publish.cc
+  void Seal();             // requires commit_mutex_
+  void InstallView();      // requires commit_mutex_
+  void ScheduleFlush();
+  Status FlushSealed();
+  Status FlushOne(const std::shared_ptr<Generation>& generation, Lsn floor);
+
+  // report.cc
+  Result<CommitNumber> Resolve(const AsOf& as_of, CommitNumber visible);
+  void AdvanceVisible();
+
+  // Constant after Open.
+  const std::string path_;
+  const OpenOptions options_;
+  Environment environment_;
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<Manifest> manifest_;
+  std::unique_ptr<Log> log_;
+
+  // One flush at a time, and table changes apart from flushes.
+  std::mutex flush_mutex_;
+
+  // The order of commits: numbers, places in the log, generations.
+  mutable std::mutex commit_mutex_;
+  std::condition_variable inserted_;                   // a generation's `inserting` fell
+  bool closed_ = false;                                // guarded by commit_mutex_
+  CommitNumber last_commit_;                           // guarded by commit_mutex_
+  std::shared_ptr<Generation> active_;                 // guarded by commit_mutex_
+  std::deque<std::shared_ptr<Generation>> sealed_;     // oldest first; guarded by commit_mutex_
+  std::shared_ptr<const ManifestState> official_;      // as views show it; guarded by commit_mutex_
+  std::map<std::uint64_t, std::shared_ptr<const Run>> runs_;  // by id; guarded by commit_mutex_
+  std::uint64_t stall_micros_ = 0;                     // guarded by commit_mutex_
+  std::uint64_t flushes_ = 0;                          // guarded by commit_mutex_
+
+  // What new snapshots see. Held for pointer copies only.
+  mutable std::mutex view_mutex_;
+  std::condition_variable moved_;                      // the visible number moved
+  CommitOrder order_{CommitNumber{}};                  // guarded by view_mutex_
+  std::shared_ptr<const Superversion> view_;           // guarded by view_mutex_
+
+  // Background tasks.
+  std::mutex task_mutex_;
+  std::condition_variable task_done_;
+  int tasks_ = 0;                // guarded by task_mutex_
+  bool flush_waiting_ = false;   // guarded by task_mutex_: a flush task is queued, not yet begun
+};
+
+}  // namespace varve

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/environment.h"
+
+namespace varve {
+namespace {
+
+// One thread flushes while the other makes the next log segment.
+constexpr int kBackgroundThreads = 2;
+
+}  // namespace
+
+Environment::Environment(const Components& given, const std::string& path)
+    : files_(given.files != nullptr ? given.files : PosixFiles()),
+      clock_(given.clock != nullptr ? given.clock : SystemClock()),
+      random_(given.random != nullptr ? given.random : SystemRandom()),
+      trace_(given.trace),
+      store_(given.store),
+      executor_(given.executor) {
+  if (store_ == nullptr) {
+    own_store_ = NewFolderStore(files_, path, random_);
+    store_ = own_store_.get();
+  }
+}
+
+Executor* Environment::executor() {
+  if (executor_ == nullptr) {
+    own_executor_ = std::make_unique<ThreadPool>(kBackgroundThreads);
+    executor_ = own_executor_.get();
+  }
+  return executor_;
+}
+
+std::string LogFolder(const std::string& path) { return JoinPath(path, "log"); }
+std::string LockFile(const std::string& path) { return JoinPath(path, "LOCK"); }
+
+}  // namespace varve

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Environment: the components of one database with the real ones filled in.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "base/trace.h"
+#include "files/files.h"
+#include "files/object_store.h"
+#include "varve/log.h"
+#include "varve/options.h"
+
+namespace varve {
+
+class Environment {
+ public:
+  // `path` is the database's folder; it is the root of the object store unless one is given.
+  Environment(const Components& given, const std::string& path);
+
+  Files* files() const { return files_; }
+  ObjectStore* store() const { return store_; }
+  Clock* clock() const { return clock_; }
+  Random* random() const { return random_; }
+  TraceSink* trace() const { return trace_; }
+  Executor* executor();  // made at first use: a reader needs no threads
+
+  LogComponents ForLog() {
+    return {.files = files_, .clock = clock_, .random = random_, .executor = executor()};
+  }
+
+ private:
+  Files* files_;
+  Clock* clock_;
+  Random* random_;
+  TraceSink* trace_;
+  std::unique_ptr<ObjectStore> own_store_;
+  ObjectStore* store_;
+  Executor* executor_;
+  std::unique_ptr<Executor> own_executor_;
+};
+
+// Where things are below a database's folder.
+std::string LogFolder(const std::string& path);
+std::string LockFile(const std::string& path);
+
+}  // namespace varve

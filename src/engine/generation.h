@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generation: the memtables of all tables between two seals.
+//
+// Sealing is for the whole database at once, at a commit boundary: so one log position, where the
+// next generation begins, says what part of the log a flushed generation needed, and a table that
+// is seldom written cannot hold the log back.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "memtable/memtable.h"
+#include "varve/types.h"
+
+namespace varve {
+
+// A commit since the last flush, for Versions and AsOf.
+struct RecentCommit {
+  CommitNumber commit;
+  WallTime time;
+};
+
+struct Generation {
+  Lsn log_start;  // its first unit lies at or after this position
+  // Everything below is guarded by the engine's commit_mutex; the memtables are safe by themselves.
+  std::map<std::uint32_t, std::shared_ptr<Memtable>> memtables;  // by table id
+  std::vector<RecentCommit> commits;                             // in order, no gap
+  std::uint64_t inserting = 0;                                   // commits on their way in
+
+  std::uint64_t bytes() const {
+    std::uint64_t sum = commits.size() * sizeof(RecentCommit);
+    for (const auto& [id, memtable] : memtables) sum += memtable->bytes();
+    return sum;
+  }
+};
+
+}  // namespace varve

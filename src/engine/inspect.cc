@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inspect: says what a single file is, by its content first and by its name where the content is
+// damaged, and describes it line by line.
+#include "varve/inspect.h"
+
+#include <arrow/io/memory.h>
+#include <fmt/format.h>
+#include <parquet/exception.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
+#include <parquet/statistics.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "engine/environment.h"
+#include "manifest/manifest.h"
+#include "varve/log.h"
+
+namespace varve {
+namespace {
+
+using LineSink = std::function<void(std::string_view)>;
+
+constexpr std::uint64_t kSniffBytes = 64;
+
+bool AllDigits(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+FileKind KindOf(std::string_view name, std::string_view head) {
+  if (head.starts_with("VARVELOG")) return FileKind::kLogSegment;
+  if (head.starts_with("PAR1")) return FileKind::kRun;
+  if (head.starts_with("{\"")) return FileKind::kManifest;
+  if (name.ends_with(".log")) return FileKind::kLogSegment;
+  if (name.ends_with(".parquet")) return FileKind::kRun;
+  if (name.size() == 20 && AllDigits(name)) return FileKind::kManifest;
+  return FileKind::kUnknown;
+}
+
+void DumpRowGroup(const parquet::FileMetaData& metadata, int index, const LineSink& line) {
+  const auto group = metadata.RowGroup(index);
+  line(fmt::format("row group {}: {} rows, {} bytes compressed, {} bytes plain", index,
+                   group->num_rows(), group->total_compressed_size(), group->total_byte_size()));
+  for (int c = 0; c < group->num_columns(); ++c) {
+    const auto chunk = group->ColumnChunk(c);
+    const auto stats = chunk->statistics();
+    line(fmt::format("  {}: {} bytes at {}{}", chunk->path_in_schema()->ToDotString(),
+                     chunk->total_compressed_size(), chunk->file_offset(),
+                     stats != nullptr && stats->HasNullCount()
+                         ? fmt::format(", {} nulls", stats->null_count())
+                         : ""));
+  }
+}
+
+// Keys of our own that are for machines are shown by their size.
+constexpr std::size_t kMetadataTextMax = 60;
+
+void DumpRun(std::string bytes, const LineSink& line) {
+  const auto size = bytes.size();
+  try {
+    auto input = std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::move(bytes)));
+    const auto reader = parquet::ParquetFileReader::Open(input);
+    const auto metadata = reader->metadata();
+    line(fmt::format("Parquet, {} bytes, {} rows, {} row groups, {} columns, written by {}", size,
+                     metadata->num_rows(), metadata->num_row_groups(), metadata->num_columns(),
+                     metadata->created_by()));
+    if (const auto pairs = metadata->key_value_metadata(); pairs != nullptr) {
+      for (std::int64_t i = 0; i < pairs->size(); ++i) {
+        const std::string& value = pairs->value(i);
+        line(fmt::format("metadata {}: {}", pairs->key(i),
+                         value.size() <= kMetadataTextMax ? value
+                                                          : fmt::format("{} bytes", value.size())));
+      }
+    }
+    for (int i = 0; i < metadata->num_row_groups(); ++i) DumpRowGroup(*metadata, i, line);
+  } catch (const std::exception& error) {  // Parquet throws; nothing of ours may
+    line(fmt::format("damaged: {}", error.what()));
+  }
+}
+
+void DumpUnknown(std::string_view head, std::uint64_t size, const LineSink& line) {
+  line(fmt::format("not a file that varve writes: {} bytes, beginning with {}", size,
+                   head.empty() ? "nothing" : ToHex(head.substr(0, 16))));
+}
+
+}  // namespace
+
+std::string_view ToString(FileKind kind) {
+  switch (kind) {
+    case FileKind::kUnknown: return "unknown";
+    case FileKind::kLogSegment: return "log segment";
+    case FileKind::kManifest: return "manifest";
+    case FileKind::kRun: return "run";
+  }
+  return "unknown";
+}
+
+Result<FileKind> InspectFile(const std::string& path, const LineSink& line,
+                             const Components& components) {
+  Environment environment(components, ParentPath(path));
+  Files* files = environment.files();
+  VARVE_ASSIGN(const FileInfo info, files->Info(path));
+  if (info.is_directory) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("'{}' is a folder; inspect describes one file: a log segment, a "
+                            "manifest or a run",
+                            path));
+  }
+  VARVE_ASSIGN(auto file, files->Open(path, OpenMode::kRead));
+  std::string head(std::min(info.size, kSniffBytes), '\0');
+  VARVE_ASSIGN(const auto read, file->ReadAt(0, head.size(), head.data()));
+  head.resize(read);
+  const FileKind kind = KindOf(info.name, head);
+  switch (kind) {
+    case FileKind::kLogSegment:
+      VARVE_TRY(DumpLogSegment(path, line, environment.ForLog()));
+      break;
+    case FileKind::kManifest: {
+      VARVE_ASSIGN(const std::string bytes, ReadWholeFile(files, path));
+      VARVE_TRY(Manifest::Dump(bytes, line));
+      break;
+    }
+    case FileKind::kRun: {
+      VARVE_ASSIGN(std::string bytes, ReadWholeFile(files, path));
+      DumpRun(std::move(bytes), line);
+      break;
+    }
+    case FileKind::kUnknown:
+      DumpUnknown(head, info.size, line);
+      break;
+  }
+  return kind;
+}
+
+}  // namespace varve

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening: folder and lock, manifest, runs, log. Each step leaves a folder that opens again if the
+// process dies after it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "upkeep/flush.h"
+
+namespace varve {
+namespace {
+
+// What may stand in a folder in which making a database was cut short.
+constexpr std::array<std::string_view, 4> kOwnNames = {"LOCK", "tmp", "log", "manifest"};
+
+std::string NewDatabaseId(Random* random) {
+  std::string bytes;
+  AppendLittle(&bytes, random->Next());
+  AppendLittle(&bytes, random->Next());
+  return ToHex(bytes);
+}
+
+// The id in "data/<table>/[deletes/]<20 digits>.parquet"; nothing for any other name.
+std::optional<std::uint64_t> RunIdOf(std::string_view name) {
+  constexpr std::string_view kSuffix = ".parquet";
+  const std::size_t slash = name.rfind('/');
+  if (slash == std::string_view::npos || !name.ends_with(kSuffix)) return std::nullopt;
+  std::string_view digits = name.substr(slash + 1);
+  digits.remove_suffix(kSuffix.size());
+  std::uint64_t id = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id);
+  if (digits.size() != 20 || error != std::errc() || end != digits.data() + digits.size()) {
+    return std::nullopt;
+  }
+  return id;
+}
+
+}  // namespace
+
+Database::Impl::Impl(std::string path, const OpenOptions& options, const Components& components)
+    : path_(std::move(path)), options_(options), environment_(components, path_) {}
+
+Database::Impl::~Impl() = default;
+
+Status Database::Impl::Open() {
+  VARVE_TRY(PrepareFolder());
+  VARVE_ASSIGN(lock_, environment_.files()->Lock(
+                          LockFile(path_),
+                          options_.read_only ? LockMode::kShared : LockMode::kExclusive));
+  // A process that died may have left names that are visible but not durable: settle them before
+  // anything is concluded from them.
+  if (!options_.read_only) VARVE_TRY(RemoveLeftovers(environment_.files(), path_));
+  auto manifest = Manifest::Open(environment_.store());
+  if (!manifest && manifest.error().kind() == ErrorKind::kNotFound) {
+    VARVE_TRY(CreateDatabase());
+    manifest = Manifest::Open(environment_.store());
+  }
+  if (!manifest) return std::unexpected(std::move(manifest).error());
+  manifest_ = *std::move(manifest);
+  if (!options_.read_only) {
+    VARVE_TRY(manifest_->MakeDurable());
+    VARVE_TRY(RemoveOrphanRuns());
+  }
+  VARVE_TRY(OpenRuns());
+  VARVE_TRY(OpenLog());
+  Trace(environment_.trace(), "database.open", path_, {{"commit", last_commit_.value}});
+  return {};
+}
+
+// The folder exists, is one, and holds a database or nothing (or what a cut-short Create left).
+Status Database::Impl::PrepareFolder() {
+  Files* files = environment_.files();
+  const auto info = files->Info(path_);
+  const bool may_create = options_.create_if_missing && !options_.read_only;
+  if (!info) {
+    if (info.error().kind() != ErrorKind::kNotFound) return std::unexpected(info.error());
+    if (may_create) return files->CreateDirectories(path_);
+    return Fail(ErrorKind::kNotFound,
+                fmt::format("there is no database at '{}': no such folder", path_));
+  }
+  if (!info->is_directory) {
+    return Fail(ErrorKind::kInvalid, fmt::format("'{}' is a file; a database is a folder", path_));
+  }
+  VARVE_ASSIGN(const auto manifests, environment_.store()->List("manifest/"));
+  if (!manifests.empty()) return {};
+  VARVE_ASSIGN(const auto entries, files->List(path_));
+  for (const FileInfo& entry : entries) {
+    if (std::ranges::find(kOwnNames, entry.name) == kOwnNames.end()) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("the folder '{}' holds '{}' and no varve database; give the path of "
+                              "a database, or of a new or empty folder",
+                              path_, entry.name));
+    }
+  }
+  if (may_create) return {};
+  return Fail(ErrorKind::kNotFound,
+              fmt::format("there is no database at '{}': the folder is empty", path_));
+}
+
+Status Database::Impl::CreateDatabase() {
+  // A log without a manifest would mean that the manifest was lost, not that the folder is new.
+  VARVE_ASSIGN(const auto entries, environment_.files()->List(path_));
+  for (const FileInfo& entry : entries) {
+    if (entry.name != "log") continue;
+    VARVE_ASSIGN(const auto segments, environment_.files()->List(LogFolder(path_)));
+    for (const FileInfo& segment : segments) {
+      if (!segment.name.ends_with(".log")) continue;
+      return Fail(ErrorKind::kCorruption,
+                  fmt::format("'{}' has log segment '{}' but no manifest: the manifest was lost; "
+                              "restore it from a backup",
+                              path_, segment.name));
+    }
+  }
+  return Manifest::Create(environment_.store(), NewDatabaseId(environment_.random()),
+                          environment_.clock()->Now());
+}
+
+// A run id at or above the manifest's next one was never published: a flush that was cut short.
+Status Database::Impl::RemoveOrphanRuns() {
+  VARVE_ASSIGN(const auto objects, environment_.store()->List("data/"));
+  const std::uint64_t next = manifest_->state()->next_run_id;
+  for (const ObjectInfo& object : objects) {
+    if (const auto id = RunIdOf(object.name); id && *id >= next) {
+      VARVE_TRY(environment_.store()->Delete(object.name));
+      Trace(environment_.trace(), "run.orphan_removed", object.name);
+    }
+  }
+  return {};
+}
+
+Status Database::Impl::OpenRuns() {
+  const auto state = manifest_->state();
+  for (const auto& [name, table] : state->tables) {
+    for (const auto& meta : table->runs) {
+      VARVE_ASSIGN(runs_[meta->id], Run::Open(environment_.store(), table->schema, *meta));
+    }
+  }
+  return {};
+}
+
+Status Database::Impl::OpenLog() {
+  const auto state = manifest_->state();
+  std::lock_guard lock(commit_mutex_);
+  official_ = state;
+  last_commit_ = state->commit;
+  active_ = std::make_shared<Generation>();
+  active_->log_start = state->log_floor;
+  for (const auto& [name, table] : state->tables) {
+    active_->memtables[table->id] = std::make_shared<Memtable>(table->schema);
+  }
+  const LogOptions options{.segment_bytes_max = options_.log_segment_bytes_max,
+                           .read_only = options_.read_only};
+  const RecoveryOptions recovery{.replay_from = state->log_floor,
+                                 .known_durable = state->log_durable};
+  auto log = Log::Open(LogFolder(path_), options,
+                       [this](const LogUnit& unit) { return Replay(unit); }, recovery,
+                       environment_.ForLog());
+  if (log) {
+    log_ = *std::move(log);
+  } else if (!(options_.read_only && log.error().kind() == ErrorKind::kNotFound &&
+               state->log_durable == Lsn{})) {
+    return std::unexpected(std::move(log).error());  // but a database never written has no log yet
+  }
+  {
+    std::lock_guard view_lock(view_mutex_);
+    order_ = CommitOrder(last_commit_);
+  }
+  InstallView();
+  return {};
+}
+
+// One commit of the log into the memtables. Commits that the runs hold already are passed over.
+Status Database::Impl::Replay(const LogUnit& unit) {
+  const auto at = fmt::format("log of '{}', LSN {}", path_, unit.lsn.value);
+  auto commit = DecodeCommit(unit.records);
+  if (!commit) return std::unexpected(commit.error().Within(at));
+  const CommitNumber number = commit->header.commit;
+  const auto state = manifest_->state();
+  if (number <= state->commit) return {};
+  if (number.value != last_commit_.value + 1) {
+    return Fail(ErrorKind::kCorruption, fmt::format("{}: commit {} follows commit {}", at,
+                                                    number.value, last_commit_.value));
+  }
+  for (const DecodedPart& part : commit->parts) {
+    const TableState* table = state->FindTable(part.table_id);
+    if (table == nullptr || table->schema_id != part.schema_id) {
+      return Fail(ErrorKind::kCorruption,
+                  fmt::format("{}: commit {} writes table {} with schema {}, which the manifest "
+                              "does not have",
+                              at, number.value, part.table_id, part.schema_id));
+    }
+    auto batch = DecodePart(part, *table->schema);
+    if (!batch) return std::unexpected(batch.error().Within(at));
+    active_->memtables[table->id]->Insert(*std::move(batch), number.value);
+  }
+  active_->commits.push_back({number, commit->header.time});
+  last_commit_ = number;
+  return {};
+}
+
+Status Database::Impl::Close() {
+  {
+    std::lock_guard lock(commit_mutex_);
+    if (closed_) return Fail(ErrorKind::kInvalid, "the database is closed", ErrorReason::kClosed);
+    closed_ = true;
+  }
+  AwaitTasks();
+  Status closed;
+  if (log_ != nullptr && !options_.read_only) closed = log_->Close();
+  AdvanceVisible();
+  lock_.reset();
+  Trace(environment_.trace(), "database.close", path_);
+  return closed;
+}
+
+void Database::Impl::AwaitTasks() {
+  std::unique_lock lock(task_mutex_);
+  while (tasks_ > 0) {
+    lock.unlock();
+    const bool helped = environment_.executor()->RunOne();
+    lock.lock();
+    if (!helped && tasks_ > 0) task_done_.wait(lock);
+  }
+}
+
+}  // namespace varve

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test/crash/life.h"
+
+#include <algorithm>
+
+#include "varve/inspect.h"
+
+namespace varve::testing {
+namespace {
+
+constexpr char kPath[] = "/db";
+
+std::shared_ptr<arrow::RecordBatch> Keys(const std::vector<std::int64_t>& ids) {
+  Rows rows;
+  for (const std::int64_t id : ids) rows[id] = "";
+  return RowsBatch(rows);
+}
+
+}  // namespace
+
+void Life::Keep(const Status& status) {
+  if (status) return;
+  failed_ = true;
+  // Only the disk may end a script: anything else is a bug of ours.
+  EXPECT_TRUE(errors_expected_ || disk_->crashed()) << status.error().message();
+  EXPECT_EQ(status.error().kind(), ErrorKind::kUnavailable) << status.error().message();
+}
+
+void Life::Open() {
+  if (failed_) return;
+  auto db = Database::Open(kPath, options_, world_.components(disk_));
+  if (db) {
+    db_ = *std::move(db);
+  } else {
+    Keep(std::unexpected(db.error()));
+  }
+}
+
+void Life::Create() {
+  if (failed_) return;
+  const Status created = db_->CreateTable("t", RowsSchema(), {"id"});
+  Keep(created);
+  if (created) promises_.created = true;
+}
+
+void Life::Put(const Rows& rows, AckLevel ack) {
+  if (failed_) return;
+  Rows next = promises_.after.back();
+  for (const auto& [id, value] : rows) next[id] = value;
+  promises_.after.push_back(std::move(next));
+  const auto info = db_->Upsert("t", RowsBatch(rows), {.ack = ack});
+  if (!info) return Keep(std::unexpected(info.error()));
+  EXPECT_EQ(info->commit.value, promises_.after.size() - 1);
+  if (ack == AckLevel::kDurable) promises_.acknowledged = info->commit.value;
+}
+
+void Life::Erase(const std::vector<std::int64_t>& ids) {
+  if (failed_) return;
+  Rows next = promises_.after.back();
+  for (const std::int64_t id : ids) next.erase(id);
+  promises_.after.push_back(std::move(next));
+  const auto info = db_->Delete("t", Keys(ids));
+  if (!info) return Keep(std::unexpected(info.error()));
+  promises_.acknowledged = info->commit.value;
+}
+
+void Life::Flush() {
+  if (failed_) return;
+  const Status flushed = db_->Flush();
+  Keep(flushed);
+  if (flushed) promises_.acknowledged = promises_.after.size() - 1;
+}
+
+void Life::RunTasks() { world_.executor.RunAll(); }
+
+void Life::Close() {
+  if (failed_) return;
+  const Status closed = db_->Close();
+  Keep(closed);
+  if (closed) promises_.acknowledged = promises_.after.size() - 1;
+  db_.reset();
+}
+
+void Life::Kill() {
+  if (failed_) return;
+  db_.reset();
+  disk_->KillProcess();
+}
+
+void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promises& promises) {
+  World world(99);
+  OpenOptions reopen = options;
+  reopen.create_if_missing = true;
+  auto opened = Database::Open(kPath, reopen, world.components(disk));
+  ASSERT_TRUE(opened) << "it must reopen: " << opened.error().message();
+  auto db = *std::move(opened);
+  const std::uint64_t visible = db->Stats().visible.value;
+  ASSERT_GE(visible, promises.acknowledged) << "an acknowledged commit was lost";
+  ASSERT_LT(visible, promises.after.size()) << "a commit that nobody made";
+  const bool has_table = !db->Stats().tables.empty();
+  ASSERT_TRUE(has_table || !promises.created) << "an acknowledged table was lost";
+  if (!has_table) {
+    ASSERT_TRUE(db->CreateTable("t", RowsSchema(), {"id"}));
+  }
+  for (std::uint64_t commit = 0; commit <= visible; ++commit) {
+    const auto snapshot = db->GetSnapshot(CommitNumber{commit});
+    ASSERT_TRUE(snapshot) << snapshot.error().message();
+    ASSERT_EQ(ReadRows(**snapshot), promises.after[commit]) << "as of commit " << commit;
+  }
+  Rows expected = promises.after[visible];
+  const auto put = db->Upsert("t", RowsBatch({{1, "after"}, {777, "new"}}));
+  ASSERT_TRUE(put) << put.error().message();
+  ASSERT_EQ(put->commit.value, visible + 1);
+  expected[1] = "after";
+  expected[777] = "new";
+  const Status flushed = db->Flush();
+  ASSERT_TRUE(flushed) << flushed.error().message();
+  ASSERT_TRUE(db->Close());
+  db.reset();
+  const auto verified = VerifyDatabase(kPath, {.deep = true}, world.components(disk));
+  ASSERT_TRUE(verified) << verified.error().message();
+  ASSERT_TRUE(verified->damages.empty())
+      << verified->damages[0].file << " " << verified->damages[0].message;
+  auto again = Database::Open(kPath, options, world.components(disk));
+  ASSERT_TRUE(again) << again.error().message();
+  ASSERT_EQ(ReadRows(**(*again)->GetSnapshot()), expected);
+}
+
+std::uint64_t CountEvents(const Script& script, const OpenOptions& options) {
+  SimulatedDisk disk;
+  Life life(&disk, options);
+  script(life);
+  EXPECT_FALSE(life.failed());
+  return disk.events();
+}
+
+}  // namespace varve::testing

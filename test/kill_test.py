@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 on the real disk: a loader is killed at 200 random moments, and nothing it acknowledged is
+ever missing, nothing is there by half, and what is there reads as it was written.
+
+Twenty databases live through ten kills each. A small memtable makes seals and flushes happen all
+the time, so that kills fall into them too. The moments come from a seed (VARVE_TEST_SEED).
+"""
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get("VARVE_BUILD_DIR", ROOT / "build" / "release"))
+VARVE = str(BUILD / "varve")
+LIVES, KILLS_A_LIFE = 20, 10
+ROWS, ROWS_PER_COMMIT = 40_000, 100
+ENVIRONMENT = {name: value for name, value in os.environ.items()
+               if not name.startswith("VARVE_")} | {"VARVE_MEMTABLE_BYTES": str(1 << 20)}
+
+
+def value_of(row_id):
+    return f"v{row_id * 2654435761 % 4294967296:x}" * (1 + row_id % 5)
+
+
+def write_rows(path, cycle):
+    first = cycle * 1_000_000
+    with open(path, "w") as out:
+        out.write("id,v\n")
+        out.writelines(f"{i},{value_of(i)}\n" for i in range(first, first + ROWS))
+
+
+def run(*arguments):
+    done = subprocess.run([VARVE, *arguments], capture_output=True, text=True, env=ENVIRONMENT)
+    if done.returncode != 0:
+        raise AssertionError(f"varve {' '.join(arguments)}: exit {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def load_and_kill(database, source, delay):
+    """Starts a load, kills it after `delay` seconds, gives the rows it had acknowledged."""
+    loader = subprocess.Popen(
+        [VARVE, "load", database, "t", source, "--create", "--key", "id", "--commits",
+         "--rows-per-commit", str(ROWS_PER_COMMIT)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    killed = False
+    try:
+        out, err = loader.communicate(timeout=delay)
+    except subprocess.TimeoutExpired:
+        loader.kill()
+        out, err = loader.communicate()
+        killed = True
+    if not killed and loader.returncode != 0:
+        raise AssertionError(f"load ended with {loader.returncode}: {err}")
+    whole = [line for line in out.splitlines(keepends=True) if line.endswith("\n")]
+    return (json.loads(whole[-1])["rows_total"] if whole else 0), killed
+
+
+def check(database, acknowledged):
+    """acknowledged[cycle] rows of each cycle must be there; more only as whole commits."""
+    rows = {}
+    text = run("scan", database, "t", "--format", "csv")
+    for line in text.splitlines()[1:]:
+        row_id, value = line.split(",")
+        row_id, value = int(row_id), value.strip('"')
+        assert value == value_of(row_id), f"row {row_id} reads {value!r}"
+        rows.setdefault(row_id // 1_000_000, []).append(row_id % 1_000_000)
+    assert set(rows) <= set(range(len(acknowledged))), "rows that nobody loaded"
+    for cycle, expected in enumerate(acknowledged):
+        found = rows.get(cycle, [])
+        assert len(found) >= expected, f"cycle {cycle}: {expected} acknowledged, {len(found)} there"
+        assert len(found) % ROWS_PER_COMMIT == 0, f"cycle {cycle}: half a commit, {len(found)} rows"
+        assert found == list(range(len(found))), f"cycle {cycle}: not the first rows of the file"
+        acknowledged[cycle] = len(found)  # what was seen once must stay
+
+
+def main():
+    seed = int(os.environ.get("VARVE_TEST_SEED", "1"))
+    print(f"replay with VARVE_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    folder = tempfile.mkdtemp(prefix="varve-kill-", dir=BUILD)
+    kills = acks = attempts = 0
+    try:
+        for life in range(LIVES):
+            database, acknowledged = os.path.join(folder, f"{life}.varve"), []
+            while kills < (life + 1) * KILLS_A_LIFE:
+                attempts += 1
+                assert attempts < 3 * LIVES * KILLS_A_LIFE, "the loader ends before it can be killed"
+                source = os.path.join(folder, "rows.csv")
+                write_rows(source, len(acknowledged))
+                rows, killed = load_and_kill(database, source, chance.uniform(0.0, 0.35))
+                acknowledged.append(rows)
+                acks += rows
+                kills += killed
+                if os.path.exists(os.path.join(database, "manifest")) and "t" in run(
+                        "tables", database):
+                    check(database, acknowledged)
+                else:
+                    assert rows == 0, "rows were acknowledged and the table is gone"
+            run("verify", database, "--deep")
+            shutil.rmtree(database)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"{kills} kills in {attempts} loads; {acks} acknowledged rows, none lost")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except AssertionError as error:
+        sys.exit(f"kill test: {error}")

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the tests: plants one bug at a time in a copy of the tree and demands that a test fails.
+
+bugs.json lists them: a file, a text that stands in it exactly once, what it becomes, and the test
+program (with a GoogleTest filter) that has to notice. A bug that no longer fits the source, that does
+not compile, or that nobody notices is a failure. Started by ./run test --long; needs a built tree.
+
+  test/planted/plant.py [NAME ...]      only these bugs
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+COPY = ROOT / "build" / "planted"
+BUILD = COPY / "build" / "dev"
+TEST_SECONDS_MAX = 600
+
+
+def copy_tree():
+    COPY.mkdir(parents=True, exist_ok=True)
+    files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                           cwd=ROOT, check=True, capture_output=True).stdout.split(b"\0")
+    for name in filter(None, (f.decode() for f in files)):
+        source, target = ROOT / name, COPY / name
+        if not source.exists():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.read_bytes() != source.read_bytes():
+            shutil.copy2(source, target)
+
+
+def build(*targets):
+    return subprocess.run(["ninja", "-C", str(BUILD), *targets], capture_output=True, text=True)
+
+
+def configure():
+    environment = dict(os.environ)
+    venv = list((ROOT / "build" / "venv").glob("lib/python3*/site-packages/pyarrow"))
+    if venv:
+        environment["VARVE_PYARROW_DIR"] = str(venv[0])
+    subprocess.run(["cmake", "--preset", "dev"], cwd=COPY, env=environment, check=True,
+                   capture_output=True)
+
+
+def program(name):
+    [path] = [p for p in BUILD.rglob(name) if p.is_file() and os.access(p, os.X_OK)]
+    return path
+
+
+def noticed(bug):
+    """None when a test noticed the bug; otherwise what went wrong."""
+    path = COPY / bug["file"]
+    sound = path.read_text()
+    if sound.count(bug["old"]) != 1:
+        return f"its text stands {sound.count(bug['old'])} times in {bug['file']}, expected once"
+    path.write_text(sound.replace(bug["old"], bug["new"]))
+    try:
+        built = build(bug["test"])
+        if built.returncode != 0:
+            return "it does not compile:\n" + built.stdout[-2000:]
+        command = [str(program(bug["test"])), f"--gtest_filter={bug.get('filter', '*')}",
+                   "--gtest_fail_fast", "--gtest_brief=1"]
+        try:
+            ran = subprocess.run(command, capture_output=True, timeout=TEST_SECONDS_MAX, cwd=COPY)
+        except subprocess.TimeoutExpired:
+            return None  # a hang is noticed too
+        return None if ran.returncode != 0 else f"{bug['test']} passes with it"
+    finally:
+        path.write_text(sound)
+
+
+def main():
+    bugs = json.loads((HERE / "bugs.json").read_text())
+    wanted = set(sys.argv[1:])
+    if wanted:
+        bugs = [bug for bug in bugs if bug["name"] in wanted]
+    copy_tree()
+    configure()
+    missed = 0
+    for bug in bugs:
+        wrong = noticed(bug)
+        missed += wrong is not None
+        print(f"{'MISSED' if wrong else 'caught'}  {bug['name']:<44} by {bug['test']}"
+              f"{': ' + wrong if wrong else ''}", flush=True)
+    print(f"{len(bugs) - missed} of {len(bugs)} planted bugs caught")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()

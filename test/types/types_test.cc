@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every Arrow type through the whole system: memtable, log (kill and replay), Parquet run, scan, get
+// and as a key; then the same rows through the merge of several sources.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "files/simulated_disk.h"
+#include "test/support/all_types.h"
+#include "varve/database.h"
+
+namespace varve::testing {
+namespace {
+
+using Batch = std::shared_ptr<arrow::RecordBatch>;
+
+class TypesTest : public ::testing::TestWithParam<TypeCase> {
+ protected:
+  void Open() {
+    db_.reset();
+    auto db = Database::Open("/db", {.create_if_missing = true},
+                             {.files = files_.get(), .clock = &clock_, .random = &random_,
+                              .executor = &executor_});
+    ASSERT_TRUE(db) << db.error().message();
+    db_ = *std::move(db);
+  }
+  Batch Read(const ScanOptions& options = {}) {
+    auto reader = db_->Scan("t", options);
+    EXPECT_TRUE(reader) << reader.error().message();
+    auto table = (*reader)->ToTable();
+    EXPECT_TRUE(table.ok()) << table.status().ToString();
+    auto batch = (*table)->CombineChunksToBatch();
+    EXPECT_TRUE(batch.ok()) << batch.status().ToString();
+    return *batch;
+  }
+  void ExpectRows(const Batch& expected, const char* where) {
+    const Batch found = Read();
+    EXPECT_TRUE(found->schema()->Equals(*expected->schema(), false))
+        << where << ": " << found->schema()->ToString();
+    EXPECT_TRUE(SameRows(*found, *expected))
+        << where << "\nfound " << found->ToString() << "\nexpected " << expected->ToString();
+  }
+
+  std::unique_ptr<Files> files_ = NewMemoryFiles();
+  ManualClock clock_;
+  SeededRandom random_{1};
+  ManualExecutor executor_;
+  std::unique_ptr<Database> db_;
+};
+
+// The rows with distinct ids, in the order of their ids.
+Batch SortedById(const Batch& batch) {
+  const auto& ids = static_cast<const arrow::Int64Array&>(*batch->GetColumnByName("id"));
+  std::map<std::int64_t, std::int64_t> last;
+  for (std::int64_t i = 0; i < ids.length(); ++i) last[ids.Value(i)] = i;
+  std::vector<Batch> rows;
+  for (const auto& [id, row] : last) rows.push_back(batch->Slice(row, 1));
+  return *(*arrow::Table::FromRecordBatches(batch->schema(), rows))->CombineChunksToBatch();
+}
+
+TEST_P(TypesTest, RoundTripsThroughMemtableLogRunAndScan) {
+  const TypeCase& type = GetParam();
+  Open();
+  const auto created = db_->CreateTable("t", type.schema, {"id"});
+  ASSERT_TRUE(created) << created.error().message();
+  const Batch sent = RandomBatch(type.schema, 300, 7);
+  const Batch expected = SortedById(sent);
+  ASSERT_TRUE(db_->Upsert("t", sent->Slice(0, 0)));
+  const auto info = db_->Upsert("t", sent);
+  ASSERT_TRUE(info) << info.error().message();
+  ExpectRows(expected, "memtable");
+  Open();  // without Close: the log is all there is
+  ExpectRows(expected, "log");
+  const Status flushed = db_->Flush();
+  ASSERT_TRUE(flushed) << flushed.error().message();
+  ExpectRows(expected, "run");
+  ASSERT_TRUE(db_->Close());
+  Open();
+  ExpectRows(expected, "reopened run");
+}
+
+TEST_P(TypesTest, NewestVersionsComeOutOfSeveralSources) {
+  const TypeCase& type = GetParam();
+  Open();
+  ASSERT_TRUE(db_->CreateTable("t", type.schema, {"id"}));
+  std::vector<Batch> sent;
+  for (std::uint64_t round = 0; round < 4; ++round) {
+    sent.push_back(RandomBatch(type.schema, 40, 100 + round));
+    const auto info = db_->Upsert("t", sent.back());
+    ASSERT_TRUE(info) << info.error().message();
+    if (round < 2) {
+      ASSERT_TRUE(db_->Flush());
+    }
+  }
+  const auto all = arrow::Table::FromRecordBatches(type.schema, sent);
+  ASSERT_TRUE(all.ok()) << all.status().ToString();
+  ExpectRows(SortedById(*(*all)->CombineChunksToBatch()), "two runs and a memtable");
+}
+
+TEST_P(TypesTest, GetFindsEachRow) {
+  const TypeCase& type = GetParam();
+  Open();
+  ASSERT_TRUE(db_->CreateTable("t", type.schema, {"id"}));
+  const Batch expected = SortedById(RandomBatch(type.schema, 50, 9));
+  ASSERT_TRUE(db_->Upsert("t", expected));
+  for (const char* where : {"memtable", "run"}) {
+    const auto found = db_->Get("t", expected);
+    ASSERT_TRUE(found) << where << ": " << found.error().message();
+    EXPECT_TRUE(SameRows(**found, *expected)) << where;
+    ASSERT_TRUE(db_->Flush());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TypesTest, ::testing::ValuesIn(AllTypes()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace varve::testing
