@@ -84,6 +84,12 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   void ScheduleFlush();
   Status FlushSealed();
   Status FlushOne(const std::shared_ptr<Generation>& generation, Lsn floor);
+  struct NewRuns {
+    std::vector<Edit> edits;
+    std::vector<std::shared_ptr<const Run>> opened;
+  };
+  Result<NewRuns> WriteRuns(const Generation& generation);
+  void DropRuns(const NewRuns& runs, const Error& why);
 
   // report.cc
   Result<CommitNumber> Resolve(const AsOf& as_of, CommitNumber visible);
@@ -99,6 +105,9 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // One flush at a time, and table changes apart from flushes.
   std::mutex flush_mutex_;
+  // Never lower than the manifest's: an id whose flush failed is not tried again, because its object
+  // may be there. Guarded by flush_mutex_.
+  std::uint64_t next_run_id_ = 1;
 
   // The order of commits: numbers, places in the log, generations.
   mutable std::mutex commit_mutex_;

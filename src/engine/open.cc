@@ -62,12 +62,10 @@ Status Database::Impl::Open() {
   }
   if (!manifest) return std::unexpected(std::move(manifest).error());
   manifest_ = *std::move(manifest);
-  if (!options_.read_only) {
-    VARVE_TRY(manifest_->MakeDurable());
-    VARVE_TRY(RemoveOrphanRuns());
-  }
+  if (!options_.read_only) VARVE_TRY(manifest_->MakeDurable());
   VARVE_TRY(OpenRuns());
   VARVE_TRY(OpenLog());
+  if (!options_.read_only) VARVE_TRY(RemoveOrphanRuns());
   Trace(environment_.trace(), "database.open", path_, {{"commit", last_commit_.value}});
   return {};
 }
@@ -120,15 +118,15 @@ Status Database::Impl::CreateDatabase() {
                           environment_.clock()->Now());
 }
 
-// A run id at or above the manifest's next one was never published: a flush that was cut short.
+// A run that the manifest does not name is what a failed or cut-short flush left. Only after the log
+// agreed with the manifest: if the newest manifest were lost, its runs would look like orphans.
 Status Database::Impl::RemoveOrphanRuns() {
   VARVE_ASSIGN(const auto objects, environment_.store()->List("data/"));
-  const std::uint64_t next = manifest_->state()->next_run_id;
   for (const ObjectInfo& object : objects) {
-    if (const auto id = RunIdOf(object.name); id && *id >= next) {
-      VARVE_TRY(environment_.store()->Delete(object.name));
-      Trace(environment_.trace(), "run.orphan_removed", object.name);
-    }
+    const auto id = RunIdOf(object.name);
+    if (!id || runs_.contains(*id)) continue;
+    VARVE_TRY(environment_.store()->Delete(object.name));
+    Trace(environment_.trace(), "run.orphan_removed", object.name);
   }
   return {};
 }

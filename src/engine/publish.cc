@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Seal, flush, publish. A sealed generation becomes runs, and runs and new log floor become official
 // in one manifest edit; only then does the log let go of its part.
-#include <fmt/format.h>
+#include <algorithm>
 
 #include "base/result.h"
 #include "engine/engine.h"
@@ -93,43 +93,74 @@ Status Database::Impl::FlushSealed() {
   }
 }
 
+Result<Database::Impl::NewRuns> Database::Impl::WriteRuns(const Generation& generation) {
+  const auto state = manifest_->state();
+  next_run_id_ = std::max(next_run_id_, state->next_run_id);
+  NewRuns runs;
+  for (const auto& [table_id, memtable] : generation.memtables) {
+    if (memtable->rows() == 0) continue;
+    const TableState* table = state->FindTable(table_id);
+    VARVE_CHECK(table != nullptr);
+    const auto write = [&]() -> Result<std::shared_ptr<const Run>> {
+      VARVE_ASSIGN(const auto meta,
+                   FlushMemtable(environment_.store(), *memtable, table->name, table_id,
+                                 table->schema_id, next_run_id_++));
+      runs.edits.push_back(AddRunEdit{meta});
+      return Run::Open(environment_.store(), table->schema, *meta);
+    };
+    auto run = write();
+    if (!run) {
+      DropRuns(runs, run.error());
+      return std::unexpected(std::move(run).error());
+    }
+    runs.opened.push_back(*std::move(run));
+  }
+  return runs;
+}
+
+// What was written and is certainly not official gives its space back, which matters on a full disk.
+// What cannot be deleted now, or may be official, is left to the next open.
+void Database::Impl::DropRuns(const NewRuns& runs, const Error& why) {
+  if (why.reason() == ErrorReason::kUnknownOutcome) return;
+  for (const Edit& edit : runs.edits) {
+    const auto* added = std::get_if<AddRunEdit>(&edit);
+    if (added == nullptr) continue;
+    for (const std::string& name : {added->run->data.name, added->run->deletes.name}) {
+      if (name.empty()) continue;
+      if (const Status deleted = environment_.store()->Delete(name); !deleted) {
+        Trace(environment_.trace(), "run.orphan_left", deleted.error().message());
+      }
+    }
+  }
+}
+
 Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, Lsn floor) {
   // Only durable commits become official: a run must never hold what the log could still lose.
   if (log_->positions().durable < floor) VARVE_TRY(log_->Sync());
   AdvanceVisible();
 
-  const auto state = manifest_->state();
-  std::vector<Edit> edits;
-  std::vector<std::shared_ptr<const Run>> opened;
-  std::uint64_t run_id = state->next_run_id;
-  for (const auto& [table_id, memtable] : generation->memtables) {
-    if (memtable->rows() == 0) continue;
-    const TableState* table = state->FindTable(table_id);
-    VARVE_CHECK(table != nullptr);
-    VARVE_ASSIGN(const auto meta,
-                 FlushMemtable(environment_.store(), *memtable, table->name, table_id,
-                               table->schema_id, run_id++));
-    VARVE_ASSIGN(auto run, Run::Open(environment_.store(), table->schema, *meta));
-    opened.push_back(std::move(run));
-    edits.push_back(AddRunEdit{meta});
-  }
+  VARVE_ASSIGN(NewRuns runs, WriteRuns(*generation));
   const RecentCommit last = generation->commits.back();
-  edits.push_back(AdvanceEdit{.commit = last.commit,
-                              .commit_time = last.time,
-                              .floor = floor,
-                              .durable = log_->positions().durable});
-  VARVE_ASSIGN(auto published, manifest_->Commit(edits, environment_.clock()->Now()));
+  runs.edits.push_back(AdvanceEdit{.commit = last.commit,
+                                   .commit_time = last.time,
+                                   .floor = floor,
+                                   .durable = log_->positions().durable});
+  auto committed = manifest_->Commit(runs.edits, environment_.clock()->Now());
+  if (!committed) {
+    DropRuns(runs, committed.error());
+    return std::unexpected(std::move(committed).error());
+  }
   {
     std::lock_guard lock(commit_mutex_);
-    official_ = std::move(published);
-    for (auto& run : opened) runs_[run->meta().id] = run;
+    official_ = *std::move(committed);
+    for (auto& run : runs.opened) runs_[run->meta().id] = run;
     VARVE_CHECK(sealed_.front() == generation);
     sealed_.pop_front();
     ++flushes_;
     InstallView();
   }
   Trace(environment_.trace(), "flush.done", path_,
-        {{"commit", last.commit.value}, {"runs", opened.size()}, {"floor", floor.value}});
+        {{"commit", last.commit.value}, {"runs", runs.opened.size()}, {"floor", floor.value}});
   return log_->TruncateBefore(floor);
 }
 

@@ -221,8 +221,9 @@ Result<std::unique_ptr<RowGroupReader>> RunFile::NewReader() const {
 Result<bool> RunFile::MayContain(int group, const arrow::RecordBatch& key) const {
   const auto ask = [&]() -> arrow::Result<bool> {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
-    auto filters = parquet::BloomFilterReader::Make(file_, metadata_,
-                                                    parquet::default_reader_properties());
+    // The filter reader keeps a reference to its properties.
+    const auto properties = parquet::default_reader_properties();
+    auto filters = parquet::BloomFilterReader::Make(file_, metadata_, properties);
     auto group_filters = filters->RowGroup(group);
     if (group_filters == nullptr) return true;
     for (int column = 0; column < key.num_columns(); ++column) {
