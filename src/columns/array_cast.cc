@@ -178,9 +178,9 @@ DataResult CastArray(Data data, Type type) {
   }
   if (IsListView(*type) && data->type->id() != type->id()) {
     const auto& field = type->field(0);
-    const bool large = type->id() == arrow::Type::LARGE_LIST_VIEW;
-    ARROW_ASSIGN_OR_RAISE(
-        auto list, CastArray(std::move(data), large ? arrow::large_list(field) : arrow::list(field)));
+    const auto plain = type->id() == arrow::Type::LARGE_LIST_VIEW ? arrow::large_list(field)
+                                                                  : arrow::list(field);
+    ARROW_ASSIGN_OR_RAISE(auto list, CastArray(std::move(data), plain));
     return Leaf(list, type);
   }
   const bool from_fixed = data->type->id() == arrow::Type::FIXED_SIZE_LIST;

@@ -74,9 +74,11 @@ INSTANTIATE_TEST_SUITE_P(AllTypes, BatchCodecOfType, ::testing::ValuesIn(AllType
                          [](const auto& type) { return type.param.name; });
 
 TEST(BatchCodec, AnotherSchemaIsCorruption) {
-  const auto a = arrow::schema({arrow::field("a", arrow::int64()), arrow::field("b", arrow::utf8())});
+  const auto a =
+      arrow::schema({arrow::field("a", arrow::int64()), arrow::field("b", arrow::utf8())});
   const auto b = arrow::schema({arrow::field("a", arrow::int64())});
-  const auto d = arrow::schema({arrow::field("a", arrow::dictionary(arrow::int32(), arrow::utf8()))});
+  const auto d =
+      arrow::schema({arrow::field("a", arrow::dictionary(arrow::int32(), arrow::utf8()))});
   const auto bytes = *EncodeBatch(*RandomBatch(b, 5, 1));
   for (const auto& schema : {a, d}) {
     const auto batch = DecodeBatch(bytes, schema);

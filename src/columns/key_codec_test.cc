@@ -164,7 +164,8 @@ void ExpectFloats(const std::shared_ptr<arrow::DataType>& type, std::vector<Bits
 // -inf, smallest normal, -0.0, 0.0, denormals, inf, and NaNs of both signs, quiet and signalling.
 TEST(KeyCodec, FloatsSortTotallyWithOneZeroAndOneNanAtTheEnd) {
   ExpectFloats<arrow::HalfFloatType, std::uint16_t>(
-      arrow::float16(), {0xfc00, 0x8400, 0x8001, 0x8000, 0, 1, 0x7bff, 0x7c00, 0x7e00, 0x7c01, 0xfe01},
+      arrow::float16(), {0xfc00, 0x8400, 0x8001, 0x8000, 0, 1, 0x7bff, 0x7c00, 0x7e00, 0x7c01,
+                        0xfe01},
       [](std::uint16_t b) { return double{arrow::util::Float16::FromBits(b).ToDouble()}; });
   ExpectFloats<arrow::FloatType, std::uint32_t>(
       arrow::float32(), {0xff800000, 0x80800000, 0x80000001, 0x80000000, 0, 1, 0x7f7fffff,
@@ -212,7 +213,7 @@ std::vector<std::string> Texts(std::uint64_t seed, std::uint64_t alphabet) {
   std::vector<std::string> values = {"", "\0"s, "\0\0"s, "\0\xff"s, "\xff", "\xff\xff", "a", "a\0"s,
                                      "a\0\0"s, "a\0b"s, "a\x01", "ab", "b", std::string(300, 'a'),
                                      "longer than an inline view", "longer than an inline views"};
-  if (alphabet <= 128) std::erase_if(values, [](const auto& v) { return v.find('\xff') != v.npos; });
+  if (alphabet <= 128) std::erase_if(values, [](const auto& v) { return v.contains('\xff'); });
   SeededRandom random(seed);
   for (int i = 0; i < 80; ++i) {
     std::string text(random.Below(6), '\0');
@@ -382,7 +383,9 @@ TEST(KeyCodec, ForeignBytesAreCorruptionOrAKeyThatEncodesToThemAgain) {
     std::string key = std::string("ab\0\0", 4) + std::string("\x80\0\0\0\1\x80", 6) +
                       std::string(15, '\0');
     const auto changes = random.Below(3);
-    for (std::uint64_t c = 0; c < changes; ++c) key[random.Below(key.size())] ^= 1 << random.Below(8);
+    for (std::uint64_t c = 0; c < changes; ++c) {
+      key[random.Below(key.size())] ^= static_cast<char>(1 << random.Below(8));
+    }
     if (random.Below(4) == 0) key.resize(random.Below(key.size() + 3));
     const auto batch = codec.Decode({std::string_view(key)});
     EXPECT_FALSE(codec.ToText(key).empty() && !key.empty());

@@ -25,7 +25,9 @@ using Data = std::shared_ptr<arrow::ArrayData>;
 struct Strided {
   char* first;
   std::size_t stride;
-  char* Take(std::int64_t row, std::size_t) { return first + static_cast<std::size_t>(row) * stride; }
+  char* Take(std::int64_t row, std::size_t) {
+    return first + static_cast<std::size_t>(row) * stride;
+  }
 };
 struct Scattered {
   char** next;

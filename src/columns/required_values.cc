@@ -73,7 +73,8 @@ Owners ChildOwners(const arrow::Array& array, const arrow::Array& child, const O
     case arrow::Type::MAP:
       return ElementOwners(static_cast<const arrow::ListArray&>(array), child.length(), owners);
     case arrow::Type::LARGE_LIST:
-      return ElementOwners(static_cast<const arrow::LargeListArray&>(array), child.length(), owners);
+      return ElementOwners(static_cast<const arrow::LargeListArray&>(array), child.length(),
+                           owners);
     case arrow::Type::LIST_VIEW:
       return ElementOwners(static_cast<const arrow::ListViewArray&>(array), child.length(), owners);
     case arrow::Type::LARGE_LIST_VIEW:

@@ -43,8 +43,8 @@ arrow::Result<std::shared_ptr<arrow::ArrayData>> SampleValues(
       for (std::int64_t i = 0; i <= rows; ++i) {
         offsets.push_back(static_cast<std::int32_t>(i * kElements));
       }
-      return arrow::ArrayData::Make(
-          type, rows, {nullptr, arrow::Buffer::FromVector(std::move(offsets))}, std::move(values), 0);
+      auto buffer = arrow::Buffer::FromVector(std::move(offsets));
+      return arrow::ArrayData::Make(type, rows, {nullptr, std::move(buffer)}, std::move(values), 0);
     }
     case arrow::Type::EXTENSION: {
       const auto& storage = static_cast<const arrow::ExtensionType&>(*type).storage_type();

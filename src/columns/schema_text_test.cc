@@ -28,7 +28,8 @@ std::string WhyNot(std::string_view text) {
 }
 
 TEST(ParseSchema, ReadsNamesTypesAndNotNull) {
-  const auto schema = *ParseSchema("id int64 not null, \"a \"\"b\"\"\" UTF8,\n at timestamp[us, UTC]");
+  const auto schema =
+      *ParseSchema("id int64 not null, \"a \"\"b\"\"\" UTF8,\n at timestamp[us, UTC]");
   const auto expected = arrow::schema(
       {arrow::field("id", arrow::int64(), false), arrow::field("a \"b\"", arrow::utf8()),
        arrow::field("at", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"))});
@@ -62,10 +63,12 @@ TEST(ParseSchema, PutsACaretUnderThePlace) {
 
 TEST(ParseSchema, RefusesWhatItDoesNotUnderstand) {
   for (const char* text :
-       {"", ",", "id int64,", "id int64 not", "id int64 x", "id list<int8", "id list", "id map<utf8>",
+       {"", ",", "id int64,", "id int64 not", "id int64 x", "id list<int8", "id list",
+        "id map<utf8>",
         "id decimal(0, 1)", "id decimal128(39)", "id time32[us]", "id timestamp[us,]", "\"id int64",
         "id struct<>", "id dictionary<values=utf8, indices=utf8>", "id fixed_size_binary[0]",
-        "id fixed_size_list<int8>[-1]", "id duration[h]", "id decimal7(1)", "id decimal128(99999999999)"}) {
+        "id fixed_size_list<int8>[-1]", "id duration[h]", "id decimal7(1)",
+        "id decimal128(99999999999)"}) {
     EXPECT_TRUE(WhyNot(text).starts_with("schema: ")) << text << ": " << WhyNot(text);
   }
   std::string deep = "id ";

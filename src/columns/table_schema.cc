@@ -78,8 +78,9 @@ Result<std::vector<int>> KeyIndices(const arrow::Schema& schema,
   for (const auto& name : key) {
     const int index = schema.GetFieldIndex(name);
     if (index < 0) {
-      return Fail(ErrorKind::kInvalid, fmt::format("key column '{}' is not in the schema, which has "
-                                                   "{}", name, Names(schema)));
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("key column '{}' is not in the schema, which has {}", name,
+                              Names(schema)));
     }
     if (std::ranges::find(indices, index) != indices.end()) {
       return Fail(ErrorKind::kInvalid, fmt::format("the key names column '{}' twice", name));

@@ -70,8 +70,8 @@ TEST(TableSchema, RefusesBadNamesAndKeys) {
 
 TEST(TableSchema, RefusesWhatParquetCannotHoldAndSaysWhatToUse) {
   const auto with = [](std::shared_ptr<arrow::DataType> type) {
-    return WhyNot(arrow::schema({field("id", arrow::int8()), field("odd", std::move(type))}), {"id"},
-                  ErrorReason::kUnsupportedFormat);
+    const auto schema = arrow::schema({field("id", arrow::int8()), field("odd", std::move(type))});
+    return WhyNot(schema, {"id"}, ErrorReason::kUnsupportedFormat);
   };
   EXPECT_SAYS(with(arrow::run_end_encoded(arrow::int32(), arrow::utf8())), "use string");
   EXPECT_SAYS(with(arrow::sparse_union({field("a", arrow::int8())})), "use a struct");
@@ -170,7 +170,8 @@ TEST(Conform, LooksForNullsInsideNestedColumns) {
   EXPECT_SAYS(WhyNot(table, RandomBatch(open, 50, 1, 0)), "accepted");
   const auto text = WhyNot(table, RandomBatch(open, 50, 1, 0.3));
   EXPECT_SAYS(text, "'tags.item.x' is null");
-  const auto strict = arrow::schema({field("id", arrow::int8(), false), field("tags", type(false))});
+  const auto strict =
+      arrow::schema({field("id", arrow::int8(), false), field("tags", type(false))});
   const auto nulls_around = RandomBatch(strict, 50, 1, 0.3);
   EXPECT_SAYS(WhyNot(table, nulls_around), "accepted");
   EXPECT_SAYS(WhyNot(table, nulls_around->Slice(7, 20)), "accepted");

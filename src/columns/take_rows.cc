@@ -70,7 +70,8 @@ arrow::Result<std::shared_ptr<arrow::Array>> TakeRows(const std::shared_ptr<arro
   const auto plain = WithoutViews(array->type());
   if (plain == array->type()) return arrow::compute::Take(*array, indices, options);
   ARROW_ASSIGN_OR_RAISE(auto data, CastArray(array->data(), plain));
-  ARROW_ASSIGN_OR_RAISE(auto taken, arrow::compute::Take(*arrow::MakeArray(data), indices, options));
+  ARROW_ASSIGN_OR_RAISE(auto taken,
+                        arrow::compute::Take(*arrow::MakeArray(data), indices, options));
   ARROW_ASSIGN_OR_RAISE(data, CastArray(taken->data(), array->type()));
   return arrow::MakeArray(data);
 }

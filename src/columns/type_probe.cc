@@ -86,9 +86,11 @@ Status SurvivesWithAndWithoutRows(const std::shared_ptr<arrow::Field>& field) {
 // What to use in place of a type that is refused, looking into nested ones.
 std::string Advice(const arrow::DataType& type) {
   switch (type.id()) {
-    case arrow::Type::RUN_END_ENCODED:
+    case arrow::Type::RUN_END_ENCODED: {
+      const auto& values = static_cast<const arrow::RunEndEncodedType&>(type).value_type();
       return fmt::format("use {}: Parquet packs runs of equal values by itself",
-                         static_cast<const arrow::RunEndEncodedType&>(type).value_type()->ToString());
+                         values->ToString());
+    }
     case arrow::Type::SPARSE_UNION:
     case arrow::Type::DENSE_UNION: return "use a struct with one nullable field for each choice";
     case arrow::Type::INTERVAL_MONTHS: return "use int32 months";
@@ -126,9 +128,9 @@ Status CheckFieldSurvivesParquet(const std::shared_ptr<arrow::Field>& field) {
   const auto& type = *field->type();
   if (const auto* narrow = NarrowDictionary(type)) {
     return Fail(ErrorKind::kInvalid,
-                fmt::format("column '{}' of type {}: 8- and 16-bit dictionary indices overflow when "
-                            "rows of many batches meet; declare {} with int32 indices (batches may "
-                            "still bring narrower ones)",
+                fmt::format("column '{}' of type {}: 8- and 16-bit dictionary indices overflow "
+                            "when rows of many batches meet; declare {} with int32 indices "
+                            "(batches may still bring narrower ones)",
                             field->name(), type.ToString(), narrow->ToString()),
                 ErrorReason::kUnsupportedFormat);
   }

@@ -124,6 +124,23 @@ class RandomArrays {
         {Make(*type->field(0), values)->data()}));
   }
 
+  template <typename Offset>
+  ArrayPtr ListViews(const Type& type, const Flags& nulls) {
+    const auto lists = Lists<Offset>(type->id() == arrow::Type::LIST_VIEW
+                                         ? arrow::list(type->field(0))
+                                         : arrow::large_list(type->field(0)),
+                                     nulls);
+    const auto* offsets = lists->data()->template GetValues<Offset>(1);
+    std::vector<Offset> sizes;
+    for (std::int64_t i = 0; i < lists->length(); ++i) sizes.push_back(offsets[i + 1] - offsets[i]);
+    return arrow::MakeArray(arrow::ArrayData::Make(
+        type, lists->length(),
+        {Validity(nulls), arrow::SliceBuffer(lists->data()->buffers[1], 0,
+                                             lists->length() * static_cast<int>(sizeof(Offset))),
+         arrow::Buffer::FromVector(std::move(sizes))},
+        lists->data()->child_data));
+  }
+
   ArrayPtr Dictionary(const arrow::DictionaryType& type, const Type& shared, const Flags& nulls) {
     const auto count = static_cast<std::int64_t>(1 + random_.Below(8));
     const auto values = Make(type.value_type(), count, Flags(static_cast<std::size_t>(count)));
@@ -148,6 +165,8 @@ class RandomArrays {
       case arrow::Type::LIST:
       case arrow::Type::MAP: return Lists<std::int32_t>(type, nulls);
       case arrow::Type::LARGE_LIST: return Lists<std::int64_t>(type, nulls);
+      case arrow::Type::LIST_VIEW: return ListViews<std::int32_t>(type, nulls);
+      case arrow::Type::LARGE_LIST_VIEW: return ListViews<std::int64_t>(type, nulls);
       case arrow::Type::FIXED_SIZE_LIST: {
         const auto width = static_cast<const arrow::FixedSizeListType&>(*type).list_size();
         return arrow::MakeArray(arrow::ArrayData::Make(
@@ -193,7 +212,8 @@ class RandomArrays {
       case arrow::Type::UINT64: return Fixed<std::uint64_t>(type, nulls, integer(std::uint64_t{}));
       case arrow::Type::FLOAT: return Fixed<float>(type, nulls, integer(float{}));
       case arrow::Type::DOUBLE: return Fixed<double>(type, nulls, integer(double{}));
-      case arrow::Type::TIMESTAMP: return Fixed<std::int64_t>(type, nulls, [&] { return Moment(*type); });
+      case arrow::Type::TIMESTAMP:
+        return Fixed<std::int64_t>(type, nulls, [&] { return Moment(*type); });
       case arrow::Type::DATE64:
         return Fixed<std::int64_t>(type, nulls, [&] {
           return (static_cast<std::int64_t>(random_.Below(100000)) - 50000) * kDay * 1000;
