@@ -145,17 +145,6 @@ DataResult FromDictionary(const Data& data, const Type& type) {
   return CastArray(taken->data(), type);
 }
 
-// A list view as the list of the same elements.
-DataResult PlainList(const Data& data) {
-  const auto& field = data->type->field(0);
-  return data->type->id() == arrow::Type::LIST_VIEW ? Leaf(data, arrow::list(field))
-                                                    : Leaf(data, arrow::large_list(field));
-}
-
-bool IsListView(const arrow::DataType& type) {
-  return type.id() == arrow::Type::LIST_VIEW || type.id() == arrow::Type::LARGE_LIST_VIEW;
-}
-
 }  // namespace
 
 DataResult CastArray(Data data, Type type) {
@@ -172,17 +161,6 @@ DataResult CastArray(Data data, Type type) {
   }
   if (type->id() == arrow::Type::DICTIONARY) return ToDictionary(std::move(data), type);
   if (data->type->id() == arrow::Type::DICTIONARY) return FromDictionary(data, type);
-  if (IsListView(*data->type) && data->type->id() != type->id()) {
-    ARROW_ASSIGN_OR_RAISE(auto list, PlainList(data));
-    return CastArray(std::move(list), std::move(type));
-  }
-  if (IsListView(*type) && data->type->id() != type->id()) {
-    const auto& field = type->field(0);
-    const auto plain = type->id() == arrow::Type::LARGE_LIST_VIEW ? arrow::large_list(field)
-                                                                  : arrow::list(field);
-    ARROW_ASSIGN_OR_RAISE(auto list, CastArray(std::move(data), plain));
-    return Leaf(list, type);
-  }
   const bool from_fixed = data->type->id() == arrow::Type::FIXED_SIZE_LIST;
   const bool to_fixed = type->id() == arrow::Type::FIXED_SIZE_LIST;
   if (from_fixed && type->id() == arrow::Type::LIST) return ListOfFixedSize(data, type);
@@ -191,20 +169,17 @@ DataResult CastArray(Data data, Type type) {
   return Leaf(data, type);
 }
 
-Type WithFieldTypes(const Type& type, const std::vector<Type>& types) {
-  arrow::FieldVector fields;
+Type WithFields(const Type& type, const arrow::FieldVector& fields) {
   bool changed = false;
   for (int i = 0; i < type->num_fields(); ++i) {
-    const auto& wanted = types[static_cast<std::size_t>(i)];
-    fields.push_back(type->field(i)->WithType(wanted));
-    changed |= wanted != type->field(i)->type();
+    const auto& field = *fields[static_cast<std::size_t>(i)];
+    changed |= field.type() != type->field(i)->type();
+    changed |= field.nullable() != type->field(i)->nullable();
   }
   if (!changed) return type;
   switch (type->id()) {
     case arrow::Type::LIST: return arrow::list(fields[0]);
     case arrow::Type::LARGE_LIST: return arrow::large_list(fields[0]);
-    case arrow::Type::LIST_VIEW: return arrow::list_view(fields[0]);
-    case arrow::Type::LARGE_LIST_VIEW: return arrow::large_list_view(fields[0]);
     case arrow::Type::FIXED_SIZE_LIST:
       return arrow::fixed_size_list(
           fields[0], static_cast<const arrow::FixedSizeListType&>(*type).list_size());
@@ -212,7 +187,7 @@ Type WithFieldTypes(const Type& type, const std::vector<Type>& types) {
     case arrow::Type::MAP:
       return std::make_shared<arrow::MapType>(
           fields[0], static_cast<const arrow::MapType&>(*type).keys_sorted());
-    default: return type;  // unions and run ends: no table has them
+    default: return type;  // unions, run ends, list views: no table has them
   }
 }
 
@@ -225,9 +200,34 @@ Type WithoutDictionaries(const Type& type) {
     const auto plain = WithoutDictionaries(storage);
     return plain == storage ? type : plain;
   }
-  std::vector<Type> types;
-  for (const auto& field : type->fields()) types.push_back(WithoutDictionaries(field->type()));
-  return WithFieldTypes(type, types);
+  arrow::FieldVector fields;
+  for (const auto& field : type->fields()) {
+    fields.push_back(field->WithType(WithoutDictionaries(field->type())));
+  }
+  return WithFields(type, fields);
+}
+
+DataResult WithoutNullsInDictionaries(Data data) {
+  if (data->type->id() == arrow::Type::EXTENSION) {
+    const auto type = data->type;
+    const auto& storage = static_cast<const arrow::ExtensionType&>(*type).storage_type();
+    ARROW_ASSIGN_OR_RAISE(auto plain, WithoutNullsInDictionaries(Retyped(data, storage)));
+    return Retyped(plain, type);
+  }
+  if (data->type->id() == arrow::Type::DICTIONARY) {
+    if (data->dictionary->GetNullCount() == 0) return data;
+    const auto& values = static_cast<const arrow::DictionaryType&>(*data->type).value_type();
+    ARROW_ASSIGN_OR_RAISE(auto plain, CastArray(data, values));
+    return CastArray(std::move(plain), data->type);
+  }
+  auto result = data;
+  for (std::size_t i = 0; i < data->child_data.size(); ++i) {
+    ARROW_ASSIGN_OR_RAISE(auto child, WithoutNullsInDictionaries(data->child_data[i]));
+    if (child == data->child_data[i]) continue;
+    if (result == data) result = data->Copy();
+    result->child_data[i] = std::move(child);
+  }
+  return result;
 }
 
 }  // namespace varve

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include <arrow/type_fwd.h>
 
@@ -16,13 +15,19 @@ namespace varve {
 arrow::Result<std::shared_ptr<arrow::ArrayData>> CastArray(std::shared_ptr<arrow::ArrayData> data,
                                                            std::shared_ptr<arrow::DataType> type);
 
-// The nested type with other types in its fields, one for each; the same object when none differs.
-std::shared_ptr<arrow::DataType> WithFieldTypes(
-    const std::shared_ptr<arrow::DataType>& type,
-    const std::vector<std::shared_ptr<arrow::DataType>>& types);
+// The nested type with other fields, one for each of its own; the same object when none has
+// another type or nullability.
+std::shared_ptr<arrow::DataType> WithFields(const std::shared_ptr<arrow::DataType>& type,
+                                            const arrow::FieldVector& fields);
 
 // The type with every dictionary, at any depth, replaced by its values, and extensions around one
 // by their storage. Arrays that hold equal values are equal as this, whatever their dictionaries.
 std::shared_ptr<arrow::DataType> WithoutDictionaries(const std::shared_ptr<arrow::DataType>& type);
+
+// The same values, but no dictionary, at any depth, has a null among its values: the index is null
+// instead. Arrow can neither unify dictionaries with nulls nor write them to Parquet. The array
+// itself when there is none.
+arrow::Result<std::shared_ptr<arrow::ArrayData>> WithoutNullsInDictionaries(
+    std::shared_ptr<arrow::ArrayData> data);
 
 }  // namespace varve

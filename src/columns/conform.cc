@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "columns/array_cast.h"
+#include "columns/arrow_errors.h"
 #include "columns/required_values.h"
 #include "columns/table_schema.h"
 
@@ -99,6 +100,8 @@ Result<BatchPtr> TakeFields(const std::shared_ptr<arrow::Schema>& schema, const 
       return Fail(ErrorKind::kInvalid,
                   fmt::format("column '{}': {}", field.name(), column.status().message()));
     }
+    column = WithoutNullsInDictionaries(*std::move(column));
+    if (!column.ok()) return std::unexpected(ErrorFromArrow(column.status()));
     columns.push_back(*std::move(column));
   }
   return arrow::RecordBatch::Make(schema, batch->num_rows(), std::move(columns));

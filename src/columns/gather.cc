@@ -111,16 +111,38 @@ std::uint64_t ViewedBytes(const arrow::ArrayData& data) {
   return bytes;
 }
 
-// Arrow counts the slice's part of every buffer, but of views all text they were cut from.
+std::uint64_t UsedBytes(const arrow::ArrayData& data);
+
+template <typename Offset>
+std::uint64_t ElementBytes(const arrow::ArrayData& data) {
+  if (data.length == 0) return 0;
+  const auto* offsets = data.GetValues<Offset>(1);
+  const auto elements = offsets[data.length] - offsets[0];
+  return static_cast<std::uint64_t>(data.length) * sizeof(Offset) +
+         UsedBytes(*data.child_data[0]->Slice(offsets[0], elements));
+}
+
+// Arrow counts the slice's part of every buffer, but of views all text they were cut from. So
+// nested types are opened here, down to views or to what Arrow counts well.
 std::uint64_t UsedBytes(const arrow::ArrayData& data) {
-  if (data.type->storage_id() == arrow::Type::STRING_VIEW ||
-      data.type->storage_id() == arrow::Type::BINARY_VIEW) {
-    const auto rows = static_cast<std::uint64_t>(data.length);
-    const std::uint64_t validity = data.buffers[0] ? rows / 8 + 1 : 0;
-    return validity + rows * sizeof(arrow::BinaryViewType::c_type) + ViewedBytes(data);
+  const auto rows = static_cast<std::uint64_t>(data.length);
+  std::uint64_t bytes = !data.buffers.empty() && data.buffers[0] ? rows / 8 + 1 : 0;
+  switch (data.type->storage_id()) {
+    case arrow::Type::STRING_VIEW:
+    case arrow::Type::BINARY_VIEW:
+      return bytes + rows * sizeof(arrow::BinaryViewType::c_type) + ViewedBytes(data);
+    case arrow::Type::LIST:
+    case arrow::Type::MAP: return bytes + ElementBytes<std::int32_t>(data);
+    case arrow::Type::LARGE_LIST: return bytes + ElementBytes<std::int64_t>(data);
+    case arrow::Type::STRUCT:
+      for (const auto& child : data.child_data) {
+        bytes += UsedBytes(*child->Slice(data.offset, data.length));
+      }
+      return bytes;
+    default: break;
   }
-  const auto bytes = arrow::util::ReferencedBufferSize(data);
-  return static_cast<std::uint64_t>(bytes.ok() ? *bytes : arrow::util::TotalBufferSize(data));
+  const auto counted = arrow::util::ReferencedBufferSize(data);
+  return static_cast<std::uint64_t>(counted.ok() ? *counted : arrow::util::TotalBufferSize(data));
 }
 
 }  // namespace

@@ -17,25 +17,30 @@ namespace {
 
 using Type = std::shared_ptr<arrow::DataType>;
 
-Type ParquetType(const Type& type) {
+Type ParquetType(const Type& type, bool nested) {
   if (type->id() == arrow::Type::DICTIONARY) {
     const auto& values = static_cast<const arrow::DictionaryType&>(*type).value_type();
-    return arrow::is_base_binary_like(values->id()) ? type : ParquetType(values);
+    // Arrow cannot read a dictionary inside of another type when a file has several row groups.
+    const bool kept = !nested && arrow::is_base_binary_like(values->id());
+    return kept ? type : ParquetType(values, nested);
   }
   if (type->id() == arrow::Type::EXTENSION) {
     const auto& storage = static_cast<const arrow::ExtensionType&>(*type).storage_type();
-    const auto stored = ParquetType(storage);
+    const auto stored = ParquetType(storage, nested);
     return stored == storage ? type : stored;
   }
-  std::vector<Type> types;
-  for (const auto& field : type->fields()) types.push_back(ParquetType(field->type()));
-  const auto stored = WithFieldTypes(type, types);
-  switch (type->id()) {
-    case arrow::Type::LIST_VIEW:
-    case arrow::Type::FIXED_SIZE_LIST: return arrow::list(stored->field(0));
-    case arrow::Type::LARGE_LIST_VIEW: return arrow::large_list(stored->field(0));
-    default: return stored;
+  arrow::FieldVector fields;
+  for (const auto& field : type->fields()) {
+    fields.push_back(field->WithType(ParquetType(field->type(), true)));
+    // A list inside of a null struct must come back as null: as an empty list it would be taken
+    // for a fixed-size one that has lost its elements.
+    const bool fixed = field->type()->storage_id() == arrow::Type::FIXED_SIZE_LIST;
+    const bool hideable = fixed && type->id() == arrow::Type::STRUCT;
+    if (hideable) fields.back() = fields.back()->WithNullable(true);
   }
+  const auto stored = WithFields(type, fields);
+  const bool fixed = type->id() == arrow::Type::FIXED_SIZE_LIST;
+  return fixed ? arrow::list(stored->field(0)) : stored;
 }
 
 using Data = std::shared_ptr<arrow::ArrayData>;
@@ -80,7 +85,7 @@ parquet::ArrowReaderProperties ArrowReaderSettings() {
 std::shared_ptr<arrow::Schema> ParquetSchema(const arrow::Schema& schema) {
   arrow::FieldVector fields;
   for (const auto& field : schema.fields()) {
-    fields.push_back(field->WithType(ParquetType(field->type())));
+    fields.push_back(field->WithType(ParquetType(field->type(), false)));
   }
   return arrow::schema(std::move(fields), schema.metadata());
 }

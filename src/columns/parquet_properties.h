@@ -6,8 +6,9 @@
 //   read:  with ArrowReaderSettings, then CastToSchema(batch, schema)
 //
 // Most types cross unchanged. Parquet, or Arrow's way with it, has no
-//   fixed-size lists with nulls, list views   written as lists
-//   dictionaries, but of strings and binary   written as their values
+//   fixed-size lists with nulls               written as lists
+//   dictionaries, but of strings and binary,
+//   and those inside of other types           written as their values
 //   seconds, date64                           read as milliseconds, date32
 // and CastToSchema undoes all of it.
 #pragma once

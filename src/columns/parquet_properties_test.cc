@@ -58,7 +58,8 @@ TEST_P(ParquetOfType, RowsComeBackAsTheyWere) {
   const std::uint64_t seed = testing::TestSeed();
   SCOPED_TRACE(testing::SeedTrace(seed));
   const auto& schema = GetParam().schema;
-  ASSERT_TRUE(TableSchema::Make(schema, {"id"}));
+  const auto table = TableSchema::Make(schema, {"id"});
+  ASSERT_TRUE(table) << table.error().message();
   for (const double nulls : {0.0, 0.3, 1.0}) {
     const std::vector<BatchPtr> groups = {RandomBatch(schema, 50, seed, nulls),
                                           RandomBatch(schema, 70, seed + 1, nulls)->Slice(13, 40),
@@ -102,7 +103,9 @@ TEST(Parquet, AnExtensionSurvivesRegisteredOrNot) {
                                      arrow::field("t", type)});
   const auto batch = RandomBatch(schema, 30, 1);
   for (const bool registered : {false, true}) {
-    if (registered) ASSERT_TRUE(arrow::RegisterExtensionType(type).ok());
+    if (registered) {
+      ASSERT_TRUE(arrow::RegisterExtensionType(type).ok());
+    }
     const auto table = TableSchema::Make(schema, {"id"});
     ASSERT_TRUE(table) << table.error().message();
     const auto back = ThroughParquet({batch}, schema);
@@ -112,17 +115,24 @@ TEST(Parquet, AnExtensionSurvivesRegisteredOrNot) {
   ASSERT_TRUE(arrow::UnregisterExtensionType("test.celsius").ok());
 }
 
-TEST(Parquet, ANullAmongADictionarysValuesIsANull) {
+TEST(Parquet, ANullAmongADictionarysValuesBecomesANullIndex) {
   const auto type = arrow::dictionary(arrow::int32(), arrow::utf8());
   arrow::StringBuilder values;
   ASSERT_TRUE(values.Append("a").ok() && values.AppendNull().ok());
   const auto indices = arrow::Buffer::FromVector(std::vector<std::int32_t>{0, 1, 0});
   const auto array = *arrow::DictionaryArray::FromArrays(
       type, std::make_shared<arrow::Int32Array>(3, indices), values.Finish().ValueOrDie());
-  const auto batch = arrow::RecordBatch::Make(arrow::schema({arrow::field("d", type)}), 3, {array});
-  const auto back = ThroughParquet({batch}, batch->schema());
+  const auto schema = arrow::schema({arrow::field("id", arrow::int64()), arrow::field("d", type)});
+  const auto id = RandomBatch(schema, 3, 1, 0)->column(0);
+  const auto batch = arrow::RecordBatch::Make(schema, 3, {id, array});
+  const auto rows = (*TableSchema::Make(schema, {"id"}))->Conform(batch);
+  ASSERT_TRUE(rows) << rows.error().message();
+  EXPECT_TRUE(SameRows(**rows, *batch));
+  EXPECT_TRUE((*rows)->column(1)->IsNull(1));
+  const auto more = *Gather(schema, {{*rows, 0, 3}, {RandomBatch(schema, 50, 1), 0, 50}});
+  const auto back = ThroughParquet({more}, schema);
   ASSERT_TRUE(back) << back.error().message();
-  EXPECT_TRUE(SameRows(**back, *batch));
+  EXPECT_TRUE(SameRows(**back, *more));
 }
 
 TEST(Parquet, ListsOfAnotherSizeAreCorruption) {

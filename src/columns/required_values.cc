@@ -75,11 +75,6 @@ Owners ChildOwners(const arrow::Array& array, const arrow::Array& child, const O
     case arrow::Type::LARGE_LIST:
       return ElementOwners(static_cast<const arrow::LargeListArray&>(array), child.length(),
                            owners);
-    case arrow::Type::LIST_VIEW:
-      return ElementOwners(static_cast<const arrow::ListViewArray&>(array), child.length(), owners);
-    case arrow::Type::LARGE_LIST_VIEW:
-      return ElementOwners(static_cast<const arrow::LargeListViewArray&>(array), child.length(),
-                           owners);
     case arrow::Type::FIXED_SIZE_LIST:
       return ElementOwners(static_cast<const arrow::FixedSizeListArray&>(array), child.length(),
                            owners);

@@ -59,7 +59,8 @@ std::string TypeToText(const arrow::DataType& type) {
     }
     case arrow::Type::MAP: {
       const auto& map = static_cast<const arrow::MapType&>(type);
-      return fmt::format("map<{}, {}>", TypeToText(*map.key_type()), FieldToText(*map.item_field()));
+      return fmt::format("map<{}, {}>", TypeToText(*map.key_type()),
+                         FieldToText(*map.item_field()));
     }
     case arrow::Type::DICTIONARY: {
       const auto& dictionary = static_cast<const arrow::DictionaryType&>(type);

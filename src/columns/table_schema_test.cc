@@ -76,6 +76,7 @@ TEST(TableSchema, RefusesWhatParquetCannotHoldAndSaysWhatToUse) {
   EXPECT_SAYS(with(arrow::run_end_encoded(arrow::int32(), arrow::utf8())), "use string");
   EXPECT_SAYS(with(arrow::sparse_union({field("a", arrow::int8())})), "use a struct");
   EXPECT_SAYS(with(arrow::list(arrow::dense_union({field("a", arrow::int8())}))), "use a struct");
+  EXPECT_SAYS(with(arrow::list_view(arrow::int8())), "use list<int8>");
   EXPECT_SAYS(with(arrow::month_interval()), "use int32 months");
   EXPECT_SAYS(with(arrow::month_day_nano_interval()), "column 'odd' of type month_day_nano");
   EXPECT_SAYS(with(arrow::struct_({})), "column 'odd'");

@@ -8,8 +8,6 @@
 #include <arrow/type.h>
 #include <arrow/util/bit_util.h>
 
-#include <vector>
-
 #include "columns/array_cast.h"
 #include "columns/arrow_init.h"
 
@@ -31,9 +29,11 @@ Type WithoutViews(const Type& type) {
     }
     default: break;
   }
-  std::vector<Type> types;
-  for (const auto& field : type->fields()) types.push_back(WithoutViews(field->type()));
-  return WithFieldTypes(type, types);
+  arrow::FieldVector fields;
+  for (const auto& field : type->fields()) {
+    fields.push_back(field->WithType(WithoutViews(field->type())));
+  }
+  return WithFields(type, fields);
 }
 
 arrow::Result<std::shared_ptr<arrow::Array>> TakeViews(const arrow::ArrayData& data,

@@ -93,6 +93,9 @@ std::string Advice(const arrow::DataType& type) {
     }
     case arrow::Type::SPARSE_UNION:
     case arrow::Type::DENSE_UNION: return "use a struct with one nullable field for each choice";
+    case arrow::Type::LIST_VIEW:
+    case arrow::Type::LARGE_LIST_VIEW:
+      return fmt::format("use list<{}>", type.field(0)->type()->ToString());
     case arrow::Type::INTERVAL_MONTHS: return "use int32 months";
     case arrow::Type::INTERVAL_DAY_TIME:
     case arrow::Type::INTERVAL_MONTH_DAY_NANO:
@@ -105,28 +108,39 @@ std::string Advice(const arrow::DataType& type) {
   return "";
 }
 
-// A batch has a dictionary of its own, but rows of many batches meet in one: 8 and 16 bits would
-// overflow long after the commits were acknowledged.
-const arrow::DataType* NarrowDictionary(const arrow::DataType& type) {
+// The first type, this one or one inside, for which `is` holds.
+const arrow::DataType* FindType(const arrow::DataType& type, bool (*is)(const arrow::DataType&)) {
+  if (is(type)) return &type;
   if (type.id() == arrow::Type::EXTENSION) {
-    return NarrowDictionary(*static_cast<const arrow::ExtensionType&>(type).storage_type());
+    return FindType(*static_cast<const arrow::ExtensionType&>(type).storage_type(), is);
   }
   if (type.id() == arrow::Type::DICTIONARY) {
-    const auto& dictionary = static_cast<const arrow::DictionaryType&>(type);
-    if (dictionary.index_type()->byte_width() < 4) return &type;
-    return NarrowDictionary(*dictionary.value_type());
+    return FindType(*static_cast<const arrow::DictionaryType&>(type).value_type(), is);
   }
   for (const auto& field : type.fields()) {
-    if (const auto* found = NarrowDictionary(*field->type())) return found;
+    if (const auto* found = FindType(*field->type(), is)) return found;
   }
   return nullptr;
+}
+
+// A batch has a dictionary of its own, but rows of many batches meet in one: 8 and 16 bits would
+// overflow long after the commits were acknowledged.
+bool IsNarrowDictionary(const arrow::DataType& type) {
+  return type.id() == arrow::Type::DICTIONARY &&
+         static_cast<const arrow::DictionaryType&>(type).index_type()->byte_width() < 4;
+}
+
+// Arrow's files and messages keep all that a slice of a list view was cut from, and Parquet stores
+// it as a list anyway.
+bool IsListView(const arrow::DataType& type) {
+  return type.id() == arrow::Type::LIST_VIEW || type.id() == arrow::Type::LARGE_LIST_VIEW;
 }
 
 }  // namespace
 
 Status CheckFieldSurvivesParquet(const std::shared_ptr<arrow::Field>& field) {
   const auto& type = *field->type();
-  if (const auto* narrow = NarrowDictionary(type)) {
+  if (const auto* narrow = FindType(type, IsNarrowDictionary)) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("column '{}' of type {}: 8- and 16-bit dictionary indices overflow "
                             "when rows of many batches meet; declare {} with int32 indices "
@@ -136,7 +150,8 @@ Status CheckFieldSurvivesParquet(const std::shared_ptr<arrow::Field>& field) {
   }
   Status status;
   try {
-    status = SurvivesWithAndWithoutRows(field);
+    status = FindType(type, IsListView) ? Fail(ErrorKind::kInvalid, "as a view")
+                                        : SurvivesWithAndWithoutRows(field);
   } catch (const std::exception& exception) {  // Parquet's core throws
     status = Fail(ErrorKind::kInvalid, exception.what());
   }

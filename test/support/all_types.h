@@ -107,8 +107,6 @@ inline std::vector<TypeCase> AllTypes() {
       {"fixed_size_list_of_required",
        arrow::fixed_size_list(field("item", arrow::int8(), false), 2)},
       {"list_of_utf8_view", arrow::list(arrow::utf8_view())},
-      {"list_view", arrow::list_view(arrow::int32())},
-      {"large_list_view", arrow::large_list_view(arrow::utf8())},
       {"list_of_timestamp_s", arrow::list(arrow::timestamp(TimeUnit::SECOND))},
       {"list_of_list", arrow::list(arrow::list(arrow::utf8()))},
       {"list_of_struct",

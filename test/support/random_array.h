@@ -124,23 +124,6 @@ class RandomArrays {
         {Make(*type->field(0), values)->data()}));
   }
 
-  template <typename Offset>
-  ArrayPtr ListViews(const Type& type, const Flags& nulls) {
-    const auto lists = Lists<Offset>(type->id() == arrow::Type::LIST_VIEW
-                                         ? arrow::list(type->field(0))
-                                         : arrow::large_list(type->field(0)),
-                                     nulls);
-    const auto* offsets = lists->data()->template GetValues<Offset>(1);
-    std::vector<Offset> sizes;
-    for (std::int64_t i = 0; i < lists->length(); ++i) sizes.push_back(offsets[i + 1] - offsets[i]);
-    return arrow::MakeArray(arrow::ArrayData::Make(
-        type, lists->length(),
-        {Validity(nulls), arrow::SliceBuffer(lists->data()->buffers[1], 0,
-                                             lists->length() * static_cast<int>(sizeof(Offset))),
-         arrow::Buffer::FromVector(std::move(sizes))},
-        lists->data()->child_data));
-  }
-
   ArrayPtr Dictionary(const arrow::DictionaryType& type, const Type& shared, const Flags& nulls) {
     const auto count = static_cast<std::int64_t>(1 + random_.Below(8));
     const auto values = Make(type.value_type(), count, Flags(static_cast<std::size_t>(count)));
@@ -165,8 +148,6 @@ class RandomArrays {
       case arrow::Type::LIST:
       case arrow::Type::MAP: return Lists<std::int32_t>(type, nulls);
       case arrow::Type::LARGE_LIST: return Lists<std::int64_t>(type, nulls);
-      case arrow::Type::LIST_VIEW: return ListViews<std::int32_t>(type, nulls);
-      case arrow::Type::LARGE_LIST_VIEW: return ListViews<std::int64_t>(type, nulls);
       case arrow::Type::FIXED_SIZE_LIST: {
         const auto width = static_cast<const arrow::FixedSizeListType&>(*type).list_size();
         return arrow::MakeArray(arrow::ArrayData::Make(
