@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -61,8 +62,8 @@ class Varve:
 
     def show(self, arguments):
         words = [shown(a) if a.startswith("/") else a for a in map(str, arguments)]
-        quoted = " ".join(f'"{w}"' if any(c in w for c in " '>[") else w for w in words)
-        say(f"   $ varve {quoted}")
+        quoted = [f'"{w}"' if "'" in w and '"' not in w else shlex.quote(w) for w in words]
+        say(f"   $ varve {' '.join(quoted)}")
 
     def run(self, *arguments, stdin=None, show=True):
         if show:
