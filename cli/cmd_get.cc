@@ -17,7 +17,6 @@ struct Options {
 };
 
 constexpr std::size_t kMissingNamed = 5;
-constexpr int kKeysMax = 1'000'000;
 
 Done Missing(const Options& options, const std::vector<bool>& found) {
   std::string names;
@@ -60,11 +59,7 @@ void AddGet(CLI::App* app, Session* session) {
                        Run);
   verb->add_option("DB", options->database, "Folder of the database")->required();
   verb->add_option("TABLE", options->table, "Name of the table")->required();
-  // A key that is a JSON array is one value, not CLI11's notation for several.
-  verb->add_option("KEY", options->keys, "Keys, in key order of columns")
-      ->required()
-      ->allow_extra_args(false)
-      ->expected(1, kKeysMax);
+  verb->add_option("KEY", options->keys, "Keys, in key order of columns")->required();
   verb->add_option("--format", options->format, "table, csv, json, arrow or parquet");
 }
 
