@@ -12,17 +12,15 @@
 #include <parquet/arrow/reader.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "varve/varve.h"
 
 namespace {
 
-double Seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double Seconds() { return static_cast<double>(varve::SystemClock()->SteadyMicros()) / 1e6; }
 
 [[noreturn]] void Die(const std::string& message) {
   fmt::print(stderr, "bench_scan: {}\n", message);

@@ -48,8 +48,8 @@ Outcome<ExitCode> Run(Session* session, std::vector<std::string> arguments) {
   CLI::App app("varve: an embedded database of Arrow columns, durable by a write-ahead log",
                "varve");
   Describe(&app, session);
-  // "[...]" is a list of several values to CLI11; to us it is one JSON array, as a key of get. A blank
-  // behind it, which JSON allows, keeps it whole.
+  // "[...]" is a list of several values to CLI11; to us it is one JSON array, as a key of get. A
+  // blank behind it, which JSON allows, keeps it whole.
   for (std::string& argument : arguments) {
     if (argument.starts_with('[') && argument.ends_with(']')) argument += ' ';
   }

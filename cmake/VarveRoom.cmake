@@ -10,7 +10,8 @@ function(varve_compile_settings target)
     ${PROJECT_SOURCE_DIR}/include)
 endfunction()
 
-# Two precompiled headers for all targets: one with Arrow (parsing it costs 4 s a file), one without.
+# Two precompiled headers for all targets: one with Arrow, whose parsing costs 4 s a file,
+# and one without.
 function(varve_precompiled target kind)
   set(pch varve_pch_${kind})
   if(NOT TARGET ${pch})

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 on the real disk: a loader is killed at 200 random moments, and nothing it acknowledged is
-ever missing, nothing is there by half, and what is there reads as it was written.
+"""kill -9 on the real disk: a loader is killed at 200 random moments, and nothing it acknowledged
+is ever missing, nothing is there by half, and what is there reads as it was written.
 
 Twenty databases live through ten kills each. A small memtable makes seals and flushes happen all
 the time, so that kills fall into them too. The moments come from a seed (VARVE_TEST_SEED).
@@ -90,7 +90,7 @@ def main():
             database, acknowledged = os.path.join(folder, f"{life}.varve"), []
             while kills < (life + 1) * KILLS_A_LIFE:
                 attempts += 1
-                assert attempts < 3 * LIVES * KILLS_A_LIFE, "the loader ends before it can be killed"
+                assert attempts < 3 * LIVES * KILLS_A_LIFE, "it ends before it can be killed"
                 source = os.path.join(folder, "rows.csv")
                 write_rows(source, len(acknowledged))
                 rows, killed = load_and_kill(database, source, chance.uniform(0.0, 0.35))

@@ -181,7 +181,8 @@ def step_finish(varve, database, header, rows, present, acks):
     seconds = time.monotonic() - started
     lines = [json.loads(line) for line in out.splitlines()]
     say(f"     ...\n     {json.dumps(lines[-1])}")
-    check(lines[0]["commit"] == present // ROWS_PER_COMMIT + 1, "commit numbers go on without a gap")
+    check(lines[0]["commit"] == present // ROWS_PER_COMMIT + 1,
+          "commit numbers go on without a gap")
     count = int(varve.run("scan", database, "flights", "--count").strip())
     check(count == ROWS, f"the table has all {ROWS:,} rows")
     return len(lines), sum(line["rows"] for line in lines) / seconds
@@ -232,7 +233,8 @@ def step_figures(varve, database, source, acks, more, rate):
     size = sum(level["bytes"] for table in stats["tables"] for level in table["levels"])
     title(7, "The figures")
     say(f"   {ROWS:,} rows in {stats['commit']} durable commits, loader killed once, 0 rows lost")
-    say(f"   {rate:,.0f} rows/s in durable commits of {ROWS_PER_COMMIT:,} rows, CSV parsing included")
+    say(f"   {rate:,.0f} rows/s in durable commits of {ROWS_PER_COMMIT:,} rows, "
+        "CSV parsing included")
     say(f"   {size / 1e6:.1f} MB of Parquet ({size / ROWS:.1f} bytes a row), "
         f"{source.stat().st_size / 1e6:.1f} MB as gzipped CSV")
     say(f"   the database is in {shown(database)}; try: build/release/varve scan "

@@ -208,8 +208,8 @@ struct LogVerification {
 };
 Result<LogVerification> VerifyLog(const std::string& dir, const LogComponents& components = {});
 
-// Calls `visit` for a line of text per header and frame of one segment file, up to the first damage,
-// which it describes in the last line. For people; the form of the lines may change.
+// Calls `visit` for a line of text per header and frame of one segment file, up to the first
+// damage, which it describes in the last line. For people; the form of the lines may change.
 Status DumpLogSegment(const std::string& path, const std::function<void(std::string_view)>& visit,
                       const LogComponents& components = {});
 

@@ -11,7 +11,8 @@ class CommitRecordTest : public ::testing::Test {
  protected:
   void SetUp() override {
     schema_ = *TableSchema::Make(
-        arrow::schema({arrow::field("id", arrow::int64(), false), arrow::field("v", arrow::utf8())}),
+        arrow::schema(
+            {arrow::field("id", arrow::int64(), false), arrow::field("v", arrow::utf8())}),
         {"id"});
     arrow::Int64Builder ids;
     arrow::StringBuilder values;

@@ -105,8 +105,8 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // One flush at a time, and table changes apart from flushes.
   std::mutex flush_mutex_;
-  // Never lower than the manifest's: an id whose flush failed is not tried again, because its object
-  // may be there. Guarded by flush_mutex_.
+  // Never lower than the manifest's: an id whose flush failed is not tried again, because its
+  // object may be there. Guarded by flush_mutex_.
   std::uint64_t next_run_id_ = 1;
 
   // The order of commits: numbers, places in the log, generations.

@@ -60,7 +60,8 @@ constexpr std::size_t kMetadataTextMax = 60;
 void DumpRun(std::string bytes, const LineSink& line) {
   const auto size = bytes.size();
   try {
-    auto input = std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::move(bytes)));
+    auto buffer = arrow::Buffer::FromString(std::move(bytes));
+    auto input = std::make_shared<arrow::io::BufferReader>(std::move(buffer));
     const auto reader = parquet::ParquetFileReader::Open(input);
     const auto metadata = reader->metadata();
     line(fmt::format("Parquet, {} bytes, {} rows, {} row groups, {} columns, written by {}", size,

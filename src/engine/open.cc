@@ -118,8 +118,8 @@ Status Database::Impl::CreateDatabase() {
                           environment_.clock()->Now());
 }
 
-// A run that the manifest does not name is what a failed or cut-short flush left. Only after the log
-// agreed with the manifest: if the newest manifest were lost, its runs would look like orphans.
+// A run that the manifest does not name is what a failed or cut-short flush left. Only after the
+// log agreed with the manifest: were the newest manifest lost, its runs would look like orphans.
 Status Database::Impl::RemoveOrphanRuns() {
   VARVE_ASSIGN(const auto objects, environment_.store()->List("data/"));
   for (const ObjectInfo& object : objects) {

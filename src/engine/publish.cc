@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Seal, flush, publish. A sealed generation becomes runs, and runs and new log floor become official
-// in one manifest edit; only then does the log let go of its part.
+// Seal, flush, publish. A sealed generation becomes runs, and runs and new log floor become
+// official in one manifest edit; only then does the log let go of its part.
 #include <algorithm>
 
 #include "base/result.h"
@@ -118,8 +118,8 @@ Result<Database::Impl::NewRuns> Database::Impl::WriteRuns(const Generation& gene
   return runs;
 }
 
-// What was written and is certainly not official gives its space back, which matters on a full disk.
-// What cannot be deleted now, or may be official, is left to the next open.
+// What was written and is certainly not official gives its space back, which matters on a full
+// disk. What cannot be deleted now, or may be official, is left to the next open.
 void Database::Impl::DropRuns(const NewRuns& runs, const Error& why) {
   if (why.reason() == ErrorReason::kUnknownOutcome) return;
   for (const Edit& edit : runs.edits) {

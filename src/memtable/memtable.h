@@ -36,8 +36,8 @@ class Memtable {
   // Inserts a batch under `commit`. Commits may arrive out of order; (key, commit) must be new.
   void Insert(WriteBatch batch, std::uint64_t commit);
 
-  // A cursor over the versions within `bounds`; it may outlive the memtable. `columns` are indices into the table's schema;
-  // batch() of the cursor has these columns, in this order.
+  // A cursor over the versions within `bounds`; it may outlive the memtable. `columns` are indices
+  // into the table's schema; batch() of the cursor has these columns, in this order.
   std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns,
                                            const KeyBounds& bounds) const;
 

@@ -80,11 +80,9 @@ RunFileWriter::~RunFileWriter() {
   if (writer_ != nullptr && sink_->Close().ok()) writer_.reset();
 }
 
-Result<std::unique_ptr<RunFileWriter>> RunFileWriter::Open(ObjectStore* store,
-                                                           const std::string& name,
-                                                           const std::shared_ptr<arrow::Schema>& columns,
-                                                           const TableSchema& schema,
-                                                           std::int64_t row_group_rows) {
+Result<std::unique_ptr<RunFileWriter>> RunFileWriter::Open(
+    ObjectStore* store, const std::string& name, const std::shared_ptr<arrow::Schema>& columns,
+    const TableSchema& schema, std::int64_t row_group_rows) {
   std::unique_ptr<RunFileWriter> file(new RunFileWriter());
   file->name_ = name;
   file->columns_ = ParquetSchema(*columns);

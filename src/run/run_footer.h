@@ -3,8 +3,8 @@
 //
 //   varve.format           "1"
 //   varve.row_group_keys   the encoded first key of each row group: hexadecimal, joined by ','
-//   varve.block_crc32c     CRC-32C of each block of kChecksumBlockBytes of the data region, the last
-//                          one shorter: 32-bit little-endian numbers, base64
+//   varve.block_crc32c     CRC-32C of each block of kChecksumBlockBytes of the data region, the
+//                          last one shorter: 32-bit little-endian numbers, base64
 #pragma once
 
 #include <cstdint>

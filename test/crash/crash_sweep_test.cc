@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Power is cut at every disk event of scripted lives, and each time the disk keeps what one of eight
-// survival policies says. Whatever is left must open, hold every acknowledged commit, whole, and
+// Power is cut at every disk event of scripted lives, and each time the disk keeps what one of
+// eight survival policies says. Whatever is left must open, hold every acknowledged commit, whole, and
 // nothing that was never committed; each older commit must read as it was; and it must go on.
 #include <gtest/gtest.h>
 
@@ -140,7 +140,8 @@ TEST_P(CrashSweep, ACrashDuringRecoveryChangesNothing) {
   }
 }
 
-// Each call fails once, with EIO or a full disk, without a crash; then the process dies, or power goes.
+// Each call fails once, with EIO or a full disk, without a crash; then the process dies, or power
+// goes.
 TEST_P(CrashSweep, AFailedCallLosesNothingAcknowledged) {
   const auto& [name, options, script] = GetParam();
   const std::uint64_t events = CountEvents(script, options);

@@ -51,10 +51,11 @@ inline bool SameRows(const arrow::RecordBatch& a, const arrow::RecordBatch& b) {
   return true;
 }
 
-inline std::vector<TypeCase> AllTypes() {
-  using arrow::field;
+using NamedTypes = std::vector<std::pair<std::string, std::shared_ptr<arrow::DataType>>>;
+
+inline NamedTypes FlatTypes() {
   using arrow::TimeUnit;
-  std::vector<std::pair<std::string, std::shared_ptr<arrow::DataType>>> types = {
+  return {
       {"bool", arrow::boolean()},
       {"int8", arrow::int8()},
       {"int16", arrow::int16()},
@@ -98,6 +99,12 @@ inline std::vector<TypeCase> AllTypes() {
       {"decimal128", arrow::decimal128(38, 10)},
       {"decimal256_narrow", arrow::decimal256(20, 2)},
       {"decimal256", arrow::decimal256(76, 30)},
+  };
+}
+
+inline NamedTypes NestedAndEncodedTypes() {
+  using arrow::field;
+  return {
       {"list", arrow::list(arrow::int32())},
       {"list_of_utf8", arrow::list(arrow::utf8())},
       {"list_of_required", arrow::list(field("item", arrow::int32(), /*nullable=*/false))},
@@ -137,6 +144,12 @@ inline std::vector<TypeCase> AllTypes() {
       {"json", arrow::extension::json(arrow::utf8())},
       {"bool8", arrow::extension::bool8()},
   };
+}
+
+inline std::vector<TypeCase> AllTypes() {
+  using arrow::field;
+  NamedTypes types = FlatTypes();
+  for (auto& type : NestedAndEncodedTypes()) types.push_back(std::move(type));
   std::vector<TypeCase> cases;
   for (auto& [name, type] : types) {
     cases.push_back({name, arrow::schema({field("id", arrow::int64(), /*nullable=*/false),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every Arrow type through the whole system: memtable, log (kill and replay), Parquet run, scan, get
-// and as a key; then the same rows through the merge of several sources.
+// Every Arrow type through the whole system: memtable, log (kill and replay), Parquet run, scan and
+// get; then newer and older versions of the same rows through the merge of several sources.
 #include <gtest/gtest.h>
 
 #include <set>
