@@ -21,8 +21,9 @@ constexpr std::uint64_t kSourceOverheadBytes = 512;
 constexpr std::uint64_t kColumnOverheadBytes = 448;
 
 // A merged layer gathers its rows into one batch when it has at least kGatherRowsMin rows, more
-// than kGatherSourcesMin sources, and fewer than kSourceRowsMin rows a source.
-constexpr std::size_t kGatherRowsMin = 64;
+// than kGatherSourcesMin sources, and fewer than kSourceRowsMin rows a source. So a row is gathered
+// once, and at most 7 * 64 + 7 * 8 + 7 batches of a row or few wait for it.
+constexpr std::size_t kGatherRowsMin = 512;
 constexpr std::size_t kGatherSourcesMin = 16;
 constexpr std::size_t kSourceRowsMin = 256;
 

@@ -24,10 +24,9 @@ class ObjectSink;
 class RunFileWriter {
  public:
   // `columns` are the object's, without the commit column; the table's key columns among them.
-  static Result<std::unique_ptr<RunFileWriter>> Open(ObjectStore* store, const std::string& name,
-                                                     const std::shared_ptr<arrow::Schema>& columns,
-                                                     const TableSchema& schema,
-                                                     std::int64_t row_group_rows);
+  static Result<std::unique_ptr<RunFileWriter>> Open(
+      ObjectStore* store, const std::string& name, const std::shared_ptr<arrow::Schema>& columns,
+      const TableSchema& schema, std::int64_t row_group_rows);
   ~RunFileWriter();
 
   // `pieces` hold the rows in order, together as many as there are commits.
