@@ -3,7 +3,6 @@
 
 #include <arrow/array.h>
 #include <arrow/buffer.h>
-#include <arrow/chunked_array.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <parquet/arrow/schema.h>
@@ -85,8 +84,7 @@ Result<std::unique_ptr<RunFileWriter>> RunFileWriter::Open(
     const TableSchema& schema, std::int64_t row_group_rows) {
   std::unique_ptr<RunFileWriter> file(new RunFileWriter());
   file->name_ = name;
-  file->columns_ = ParquetSchema(*columns);
-  file->file_schema_ = WithCommitColumn(*file->columns_);
+  file->file_schema_ = WithCommitColumn(*ParquetSchema(*columns));
   VARVE_ASSIGN(auto object, store->NewWriter(name));
   file->sink_ = std::make_shared<ObjectSink>(std::move(object));
   const auto open = [&]() -> arrow::Status {
@@ -104,23 +102,17 @@ Result<std::unique_ptr<RunFileWriter>> RunFileWriter::Open(
   return file;
 }
 
-Status RunFileWriter::WriteRowGroup(const std::vector<std::shared_ptr<arrow::RecordBatch>>& pieces,
+Status RunFileWriter::WriteRowGroup(std::shared_ptr<arrow::RecordBatch> rows,
                                     const std::vector<std::uint64_t>& commits,
                                     std::string first_key) {
-  const auto rows = static_cast<std::int64_t>(commits.size());
-  std::vector<std::shared_ptr<arrow::RecordBatch>> stored;
-  for (const auto& piece : pieces) {
-    VARVE_ASSIGN(auto converted, ToParquet(piece));
-    stored.push_back(std::move(converted));
-  }
+  VARVE_CHECK(rows->num_rows() == std::ssize(commits));
+  VARVE_ASSIGN(rows, ToParquet(rows));
   const auto write = [&]() -> arrow::Status {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
-    ARROW_ASSIGN_OR_RAISE(auto table, arrow::Table::FromRecordBatches(columns_, stored));
-    ARROW_ASSIGN_OR_RAISE(
-        table, table->AddColumn(table->num_columns(), file_schema_->fields().back(),
-                                std::make_shared<arrow::ChunkedArray>(CommitArray(commits))));
-    VARVE_CHECK(table->num_rows() == rows);
-    return writer_->WriteTable(*table, rows);
+    arrow::ArrayVector columns = rows->columns();
+    columns.push_back(CommitArray(commits));
+    const auto table = arrow::Table::Make(file_schema_, columns, rows->num_rows());
+    return writer_->WriteTable(*table, rows->num_rows());
     END_PARQUET_CATCH_EXCEPTIONS
   };
   VARVE_TRY(FromArrow(write()));

@@ -29,8 +29,8 @@ class RunFileWriter {
       const TableSchema& schema, std::int64_t row_group_rows);
   ~RunFileWriter();
 
-  // `pieces` hold the rows in order, together as many as there are commits.
-  Status WriteRowGroup(const std::vector<std::shared_ptr<arrow::RecordBatch>>& pieces,
+  // `rows` in order, as many as there are commits.
+  Status WriteRowGroup(std::shared_ptr<arrow::RecordBatch> rows,
                        const std::vector<std::uint64_t>& commits, std::string first_key);
   // Publishes the object. Without it nothing is left.
   Result<RunObject> Finish();
@@ -39,8 +39,7 @@ class RunFileWriter {
   RunFileWriter() = default;
 
   std::string name_;
-  std::shared_ptr<arrow::Schema> columns_;      // as Parquet has them
-  std::shared_ptr<arrow::Schema> file_schema_;  // columns_ and the commit column
+  std::shared_ptr<arrow::Schema> file_schema_;  // as Parquet has it, commit column included
   std::shared_ptr<ObjectSink> sink_;            // outlives the writer, which closes it
   std::unique_ptr<parquet::arrow::FileWriter> writer_;
   RunFooter footer_;

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -17,11 +17,9 @@
 namespace varve {
 namespace {
 
-// Rows gathered at once. Pieces, and not a whole row group, so that the group can end when its
-// bytes are enough, and no array comes near Arrow's limit of 2 GiB of text.
-constexpr std::int64_t kPieceRows = 2048;
-
-// The upserts: slices become pieces, pieces a row group.
+// The upserts: slices of batches, gathered into a row group when there are enough. The whole group
+// at once and not piece by piece: rows in key order come from everywhere in their batches, and
+// Gather passes over all of these batches each time.
 class DataPart {
  public:
   DataPart(ObjectStore* store, const TableSchema& schema, const RunTarget& target)
@@ -37,27 +35,27 @@ class DataPart {
     } else {
       slices_.push_back({batch, cursor.row(), 1});
     }
-    const bool group_full = std::ssize(commits_) >= target_.row_group_rows;
-    if (!group_full && ++piece_rows_ < kPieceRows) return {};
-    VARVE_TRY(EndPiece());
-    return group_full || group_bytes_ >= kRowGroupBytesMax ? EndRowGroup() : Status();
+    group_bytes_ += RowBytes(batch);
+    const bool full = std::ssize(commits_) >= target_.row_group_rows ||
+                      group_bytes_ >= static_cast<double>(kRowGroupBytesMax);
+    return full ? EndRowGroup() : Status();
   }
 
   // No object when there was no row.
   Result<RunObject> Finish() {
-    if (!slices_.empty()) VARVE_TRY(EndPiece());
     if (!commits_.empty()) VARVE_TRY(EndRowGroup());
     return file_ == nullptr ? RunObject() : file_->Finish();
   }
 
  private:
-  Status EndPiece() {
-    VARVE_ASSIGN(auto piece, Gather(schema_.schema(), slices_));
-    group_bytes_ += BatchBytes(*piece);
-    pieces_.push_back(std::move(piece));
-    slices_.clear();
-    piece_rows_ = 0;
-    return {};
+  // The mean of the batch: so a group whose rows are the largest of their batches may be larger
+  // than kRowGroupBytesMax, though never than all batches that its source holds.
+  double RowBytes(const std::shared_ptr<arrow::RecordBatch>& batch) {
+    const auto [at, fresh] = row_bytes_.try_emplace(batch.get());
+    if (fresh) {
+      at->second = static_cast<double>(BatchBytes(*batch)) / static_cast<double>(batch->num_rows());
+    }
+    return at->second;
   }
 
   Status EndRowGroup() {
@@ -65,9 +63,11 @@ class DataPart {
       VARVE_ASSIGN(file_, RunFileWriter::Open(&store_, target_.data_name, schema_.schema(),
                                               schema_, target_.row_group_rows));
     }
-    VARVE_TRY(file_->WriteRowGroup(pieces_, commits_, std::move(first_key_)));
-    pieces_.clear();
+    VARVE_ASSIGN(auto rows, Gather(schema_.schema(), slices_));
+    VARVE_TRY(file_->WriteRowGroup(std::move(rows), commits_, std::move(first_key_)));
+    slices_.clear();
     commits_.clear();
+    row_bytes_.clear();
     group_bytes_ = 0;
     return {};
   }
@@ -76,12 +76,12 @@ class DataPart {
   const TableSchema& schema_;
   const RunTarget& target_;
   std::unique_ptr<RunFileWriter> file_;
-  std::vector<RowSlice> slices_;  // of the piece being gathered
-  std::int64_t piece_rows_ = 0;
-  std::vector<std::shared_ptr<arrow::RecordBatch>> pieces_;  // of the row group being filled
-  std::uint64_t group_bytes_ = 0;
+  // Of the row group being filled.
+  std::vector<RowSlice> slices_;
   std::vector<std::uint64_t> commits_;
   std::string first_key_;
+  double group_bytes_ = 0;
+  std::unordered_map<const arrow::RecordBatch*, double> row_bytes_;  // batches kept by slices_
 };
 
 // The deletes: their keys, decoded into the key columns.
@@ -108,7 +108,7 @@ class DeletesPart {
                                               schema_, target_.row_group_rows));
     }
     VARVE_ASSIGN(auto batch, schema_.key_codec().Decode({keys_.begin(), keys_.end()}));
-    VARVE_TRY(file_->WriteRowGroup({std::move(batch)}, commits_, std::move(keys_.front())));
+    VARVE_TRY(file_->WriteRowGroup(std::move(batch), commits_, std::move(keys_.front())));
     keys_.clear();
     commits_.clear();
     return {};
