@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Power is cut at every disk event of scripted lives, and each time the disk keeps what one of
-// eight survival policies says. Whatever is left must open, hold every acknowledged commit, whole, and
-// nothing that was never committed; each older commit must read as it was; and it must go on.
+// eight survival policies says. Whatever is left must open, hold every acknowledged commit, whole,
+// and nothing that was never committed; each older commit must read as it was; and it must go on.
 #include <gtest/gtest.h>
 
 #include <cstdio>

@@ -4,7 +4,7 @@
 
 bugs.json lists them: a file, a text that stands in it exactly once, what it becomes, and the test
 program (with a GoogleTest filter) that has to notice. A bug that no longer fits the source, that
-does not compile, or that nobody notices is a failure. Started by ./run test --long; needs a built tree.
+does not compile, or that nobody notices is a failure. Started by ./run test --long.
 
   test/planted/plant.py [NAME ...]      only these bugs
 """

@@ -3,7 +3,8 @@
 // get; then newer and older versions of the same rows through the merge of several sources.
 #include <gtest/gtest.h>
 
-#include <set>
+#include <algorithm>
+#include <map>
 
 #include "base/clock.h"
 #include "base/executor.h"
@@ -110,6 +111,38 @@ TEST_P(TypesTest, GetFindsEachRow) {
     const auto found = db_->Get("t", expected);
     ASSERT_TRUE(found) << where << ": " << found.error().message();
     EXPECT_TRUE(SameRows(**found, *expected)) << where;
+    ASSERT_TRUE(db_->Flush());
+  }
+}
+
+// The column in question as the key: each row is found by it, in memory and in a run, and there is
+// one row a key. A type that cannot be a key is refused when the table is created.
+TEST_P(TypesTest, ServesAsKeyOrIsRefused) {
+  const TypeCase& type = GetParam();
+  const auto field = type.schema->field(1)->WithNullable(false);
+  const auto schema = arrow::schema({type.schema->field(0), field});
+  Open();
+  const Status created = db_->CreateTable("t", schema, {field->name()});
+  if (!created) {
+    EXPECT_EQ(created.error().kind(), ErrorKind::kInvalid);
+    EXPECT_NE(created.error().message().find("key"), std::string::npos)
+        << created.error().message();
+    const auto id = field->type()->id();
+    EXPECT_TRUE(arrow::is_nested(id) || id == arrow::Type::NA) << created.error().message();
+    return;
+  }
+  const Batch sent = RandomBatch(schema, 200, 11, 0.0);
+  const auto info = db_->Upsert("t", sent);
+  ASSERT_TRUE(info) << info.error().message();
+  for (const char* where : {"memtable", "run"}) {
+    const Batch all = Read();
+    EXPECT_EQ(all->num_rows(), static_cast<std::int64_t>(info->rows)) << where;
+    const auto found = db_->Get("t", all);
+    ASSERT_TRUE(found) << where << ": " << found.error().message();
+    EXPECT_TRUE(SameRows(**found, *all)) << where;
+    std::vector<bool> flags;
+    ASSERT_TRUE((*db_->GetSnapshot())->Get("t", sent, &flags));
+    EXPECT_EQ(std::ranges::count(flags, false), 0) << where;
     ASSERT_TRUE(db_->Flush());
   }
 }
