@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <ctime>
 
 namespace varve::cli {
@@ -20,7 +21,8 @@ volatile std::sig_atomic_t interrupted = 0;
 void OnInterrupt(int) { interrupted = 1; }
 
 arrow::Status WriteStatus(std::string_view what, int error_number) {
-  return arrow::internal::IOErrorFromErrno(error_number, what, ": cannot write");
+  return arrow::internal::IOErrorFromErrno(error_number, what, ": cannot write: ",
+                                           std::strerror(error_number));
 }
 
 // Writes all of it; 0 or errno.

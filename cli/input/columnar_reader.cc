@@ -46,10 +46,23 @@ bool HasZone(const DataType& type) {
          !arrow::internal::checked_cast<const arrow::TimestampType&>(type).timezone().empty();
 }
 
+bool CanCast(const std::shared_ptr<DataType>& from, const std::shared_ptr<DataType>& to);
+
+// For nested types of one kind. A list's item has no name that matters.
+bool CanCastFields(const DataType& from, const DataType& to) {
+  if (from.num_fields() != to.num_fields()) return false;
+  for (int i = 0; i < from.num_fields(); ++i) {
+    if (from.id() == Type::STRUCT && from.field(i)->name() != to.field(i)->name()) return false;
+    if (!CanCast(from.field(i)->type(), to.field(i)->type())) return false;
+  }
+  return true;
+}
+
 bool CanCast(const std::shared_ptr<DataType>& from, const std::shared_ptr<DataType>& to) {
   const auto a = PlainType(from);
   const auto b = PlainType(to);
   if (a->Equals(*b) || a->id() == Type::NA) return true;
+  if (a->id() == b->id() && IsNested(*a)) return CanCastFields(*a, *b);
   const Family family = FamilyOf(*a);
   return family != Family::kOther && family == FamilyOf(*b) && HasZone(*a) == HasZone(*b);
 }

@@ -111,6 +111,7 @@ Outcome<std::size_t> CsvReader::Tokenize(std::int64_t rows, std::size_t bytes_ma
     if (!is_row) continue;
     const std::size_t found = fields_.size() - before;
     if (found != header_.size()) {
+      fields_.resize(before);
       return BadData(fmt::format("{}: expected {} fields, as the header has, found {}",
                                  Where(start), header_.size(), found));
     }
@@ -120,7 +121,12 @@ Outcome<std::size_t> CsvReader::Tokenize(std::int64_t rows, std::size_t bytes_ma
 }
 
 Done CsvReader::InferSchema() {
-  CLI_TRY(Tokenize(std::numeric_limits<std::int64_t>::max(), kInferBytes));
+  // A row that cannot be read ends the sample, not the load: rows before it are to be kept. Next
+  // will meet it again.
+  if (auto read = Tokenize(std::numeric_limits<std::int64_t>::max(), kInferBytes);
+      !read && fields_.empty()) {
+    return std::unexpected(std::move(read).error());
+  }
   std::vector<std::shared_ptr<arrow::Field>> fields;
   for (std::size_t column = 0; column < header_.size(); ++column) {
     InferredType inferred;

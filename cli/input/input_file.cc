@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cctype>
 #include <cerrno>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -107,7 +108,8 @@ class FdInputStream final : public arrow::io::InputStream {
       const ssize_t n = ::read(fd_, static_cast<char*>(out) + done,
                                static_cast<std::size_t>(size - done));
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return arrow::internal::IOErrorFromErrno(errno, name_, ": cannot read");
+      if (n < 0) return arrow::internal::IOErrorFromErrno(errno, name_, ": cannot read: ",
+                                                           std::strerror(errno));
       if (n == 0) break;
       done += n;
     }
@@ -157,12 +159,12 @@ Outcome<std::shared_ptr<arrow::io::InputStream>> OpenStored(const std::string& p
 }  // namespace
 
 Outcome<InputFile> OpenInputFile(const std::string& path, std::string_view format) {
-  CLI_ASSIGN(const Description description, DescribeInput(path, format));
   InputFile file;
+  CLI_ASSIGN(file.stored, OpenStored(path));
+  CLI_ASSIGN(const Description description, DescribeInput(path, format));
   file.path = path;
   file.name = path == "-" ? "stdin" : path;
   file.format = description.format;
-  CLI_ASSIGN(file.stored, OpenStored(path));
   file.plain = file.stored;
   if (description.compression == arrow::Compression::UNCOMPRESSED) return file;
   CLI_ARROW(auto codec, arrow::util::Codec::Create(description.compression));

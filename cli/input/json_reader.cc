@@ -72,17 +72,24 @@ Outcome<json> JsonReader::ParseLine(std::string_view line, std::size_t at) const
 Done JsonReader::InferSchema() {
   InferredJson rows;
   std::size_t at = 0;
-  while (at < kInferBytes) {
+  Done bad;
+  while (at < kInferBytes && bad) {
     std::string_view line;
     const std::size_t start = at;
-    CLI_ASSIGN(const bool more, ReadLine(&at, &line));
-    if (!more) break;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    CLI_ASSIGN(const json row, ParseLine(line, start));
-    rows.Add(row);
+    const auto more = ReadLine(&at, &line);
+    if (more && !*more) break;
+    if (!more) bad = std::unexpected(more.error());
+    if (!more || line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    if (auto row = ParseLine(line, start)) {
+      rows.Add(*row);
+    } else {
+      bad = std::unexpected(std::move(row).error());
+    }
   }
   const auto type = rows.type();
   if (type->id() != arrow::Type::STRUCT) {
+    // A line that cannot be read ends the sample, not the load: Next will meet it again.
+    CLI_TRY(bad);
     return BadData(input_.name() + ": is empty: expected one JSON object a line");
   }
   for (const auto& field : type->fields()) {

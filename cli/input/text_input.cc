@@ -11,7 +11,8 @@
 namespace varve::cli {
 namespace {
 
-constexpr std::size_t kReadBytes = 1 << 20;
+// What a damaged compressed file still gives ends at most this far before the damage.
+constexpr std::size_t kReadBytes = 64 << 10;
 
 std::uint64_t CountLines(const char* from, std::size_t bytes) {
   return static_cast<std::uint64_t>(std::count(from, from + bytes, '\n'));
@@ -20,7 +21,11 @@ std::uint64_t CountLines(const char* from, std::size_t bytes) {
 }  // namespace
 
 Done TextInput::Fill() {
-  if (at_end_) return {};
+  if (state_ && !at_end_) state_ = Read();
+  return state_;
+}
+
+Done TextInput::Read() {
   if (begin_ > 0) {
     std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
     end_ -= begin_;

@@ -28,7 +28,8 @@ class TextInput {
   std::string_view window() const { return {buffer_.data() + begin_, end_ - begin_}; }
   bool at_end() const { return at_end_; }
 
-  // Reads more text to the end of the window, or finds the end of the input.
+  // Reads more text to the end of the window, or finds the end of the input. Once it failed it
+  // fails for ever: what follows a hole is not to be read.
   Done Fill();
   void Consume(std::size_t bytes);
 
@@ -38,7 +39,10 @@ class TextInput {
   std::uint64_t stored_bytes() const;
 
  private:
+  Done Read();
+
   InputFile file_;
+  Done state_;             // the first failure of Fill
   std::string buffer_;     // its size is the room; [begin_, end_) is the window
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

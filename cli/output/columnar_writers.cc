@@ -4,6 +4,7 @@
 #include <arrow/compute/cast.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/type.h>
+#include <arrow/util/checked_cast.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
@@ -33,13 +34,35 @@ class ArrowWriter final : public RowWriter {
   std::shared_ptr<arrow::ipc::RecordBatchWriter> writer_;
 };
 
-// Arrow cannot read back a Parquet file whose fixed-size lists have nulls among them: they become
-// lists of any size.
-std::shared_ptr<arrow::Schema> WithoutFixedLists(const arrow::Schema& schema) {
+// The nearest type that Arrow writes to Parquet and reads back. It cannot read fixed-size lists that
+// have nulls among them, which become lists of any size, nor write dictionaries of view strings,
+// which become their values.
+std::shared_ptr<arrow::DataType> ParquetType(const std::shared_ptr<arrow::DataType>& type) {
+  const auto field = [&type](int i) {
+    return type->field(i)->WithType(ParquetType(type->field(i)->type()));
+  };
+  switch (type->id()) {
+    case arrow::Type::LIST:
+    case arrow::Type::FIXED_SIZE_LIST: return arrow::list(field(0));
+    case arrow::Type::LARGE_LIST: return arrow::large_list(field(0));
+    case arrow::Type::STRUCT: {
+      std::vector<std::shared_ptr<arrow::Field>> fields;
+      for (int i = 0; i < type->num_fields(); ++i) fields.push_back(field(i));
+      return arrow::struct_(std::move(fields));
+    }
+    case arrow::Type::DICTIONARY: {
+      const auto& values =
+          arrow::internal::checked_cast<const arrow::DictionaryType&>(*type).value_type();
+      return arrow::is_binary_view_like(values->id()) ? values : type;
+    }
+    default: return type;
+  }
+}
+
+std::shared_ptr<arrow::Schema> ParquetSchema(const arrow::Schema& schema) {
   std::vector<std::shared_ptr<arrow::Field>> fields;
   for (const auto& field : schema.fields()) {
-    const bool fixed = field->type()->id() == arrow::Type::FIXED_SIZE_LIST;
-    fields.push_back(fixed ? field->WithType(arrow::list(field->type()->field(0))) : field);
+    fields.push_back(field->WithType(ParquetType(field->type())));
   }
   return arrow::schema(std::move(fields));
 }
@@ -96,7 +119,7 @@ Outcome<std::unique_ptr<RowWriter>> MakeParquetWriter(
                               ->max_row_group_length(kRowGroupRows)
                               ->build();
   const auto arrow_properties = parquet::ArrowWriterProperties::Builder().store_schema()->build();
-  const auto written = WithoutFixedLists(*schema);
+  const auto written = ParquetSchema(*schema);
   CLI_ARROW(auto writer, parquet::arrow::FileWriter::Open(*written, arrow::default_memory_pool(),
                                                           to, properties, arrow_properties));
   return std::make_unique<ParquetWriter>(written, std::move(writer));
