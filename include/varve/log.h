@@ -52,6 +52,11 @@ struct LogOptions {
   std::uint64_t queue_bytes_max = 64ull << 20;
   // Open nothing for writing, change nothing, take no exclusive lock.
   bool read_only = false;
+  // Without: NotFound where there is no log, also when its files are gone and its folder is left.
+  bool create_if_missing = true;
+  // 32 hex digits: open the log that has this id, and refuse another's files as Corruption. Empty:
+  // whichever is there. See LogStats::id.
+  std::string id;
 };
 
 // What stands between the log and the outside. Null members mean the real one.
@@ -128,6 +133,7 @@ struct LogSegmentInfo {
 };
 
 struct LogStats {
+  std::string id;  // 32 hex digits, random, fixed when the log was made
   LogPositions positions;
   Lsn first;  // oldest position still readable
   std::vector<LogSegmentInfo> segments;
@@ -141,10 +147,11 @@ struct LogStats {
 class Log {
  public:
   // Opens or creates the log in `dir`, recovers it, and calls `replay` for each unit in order; an
-  // error from `replay` ends Open with that error. Memory is bounded by the largest unit.
+  // error from `replay` ends Open with that error. Memory is bounded by the largest unit. A log
+  // that was created is durable when Open returns: from then on its absence is a loss.
   // Errors: Unavailable/kLocked (says by whom), Corruption (says file, offset, expected, found; no
   // byte is changed), Invalid/kUnsupportedFormat, Unavailable/kIo, kNoSpace, kPermission; NotFound
-  // when read_only and there is no log.
+  // when there is no log and none was to be made (read_only, create_if_missing).
   static Result<std::unique_ptr<Log>> Open(const std::string& dir, const LogOptions& options,
                                            const LogReplay& replay,
                                            const RecoveryOptions& recovery = {},

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "columns/gather.h"
+#include "columns/storable_values.h"
 
 namespace varve {
 namespace {
@@ -51,11 +52,12 @@ bool Ascending(const EncodedKeys& keys) {
   return true;
 }
 
-// What passes here is decoded again after a crash, where every value is checked: so are they now.
+// What passes here is decoded again after a crash, where every value is checked, and goes to
+// Parquet: so every value is checked now.
 Status CheckValues(const arrow::RecordBatch& rows) {
   const auto valid = rows.ValidateFull();
-  if (valid.ok()) return {};
-  return Fail(ErrorKind::kInvalid, "malformed batch: " + valid.message());
+  if (!valid.ok()) return Fail(ErrorKind::kInvalid, "malformed batch: " + valid.message());
+  return CheckStorable(rows);
 }
 
 Result<WriteBatch> Prepare(RowKind kind, BatchPtr rows, const KeyCodec& codec,

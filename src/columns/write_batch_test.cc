@@ -2,6 +2,7 @@
 #include "columns/write_batch.h"
 
 #include <arrow/api.h>
+#include <arrow/json/from_string.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -95,6 +96,31 @@ TEST(WriteBatch, BadValuesInsideAreRefusedBeforeTheyAreLogged) {
   ASSERT_FALSE(write);
   EXPECT_EQ(write.error().kind(), ErrorKind::kInvalid);
   EXPECT_TRUE(write.error().message().contains("UTF8")) << write.error().message();
+}
+
+// A row that the log takes and no run can hold would stop every later flush.
+TEST(WriteBatch, WhatParquetCannotHoldIsRefused) {
+  const auto refused = [](const std::shared_ptr<arrow::DataType>& type, const std::string& json) {
+    const auto schema = arrow::schema({field("id", arrow::int64()), field("at", type)});
+    const auto table = *TableSchema::Make(schema, {"id"});
+    const auto rows = arrow::json::ArrayFromJSONString(type, json);
+    EXPECT_TRUE(rows.ok()) << rows.status().message();
+    const auto ids = arrow::MakeArrayFromScalar(arrow::Int64Scalar(1), 2).ValueOrDie();
+    const auto write = PrepareUpsert(*table, arrow::RecordBatch::Make(schema, 2, {ids, *rows}));
+    return write ? std::string() : write.error().message();
+  };
+  const auto says = [](const std::string& message, const std::string& part) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  const auto seconds = arrow::timestamp(arrow::TimeUnit::SECOND);
+  EXPECT_EQ(refused(seconds, "[9223372036854775, null]"), "");
+  EXPECT_EQ(refused(seconds, "[-9223372036854775, null]"), "");
+  says(refused(seconds, "[0, 9223372036854776]"), "row 1: column 'at'");
+  says(refused(seconds, "[-9223372036854776, 0]"), "row 0");
+  says(refused(arrow::list(seconds), "[[0, 9223372036854776], []]"), "column 'at.item'");
+  says(refused(arrow::date64(), "[864000000000000000, null]"), "what Parquet can hold");
+  EXPECT_EQ(refused(arrow::date64(), "[86400000, null]"), "");
+  EXPECT_NE(refused(arrow::time32(arrow::TimeUnit::SECOND), "[2147484, null]"), "");
 }
 
 }  // namespace

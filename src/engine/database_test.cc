@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
@@ -330,6 +332,109 @@ TEST_F(DatabaseTest, AnOrphanOfACutShortFlushIsRemovedAndItsNumberUsedAgain) {
   Open();
   EXPECT_FALSE(files_->Info(orphan));
   ASSERT_TRUE(db_->Flush());
+  EXPECT_EQ(Read(), (Rows{{1, "a"}}));
+}
+
+class LostFilesTest : public DatabaseTest {
+ protected:
+  void Remove(const std::string& folder) {
+    const auto entries = *files_->List(folder);
+    for (const auto& entry : entries) {
+      if (entry.is_directory) {
+        Remove(JoinPath(folder, entry.name));
+      } else if (entry.name != "LOCK") {
+        ASSERT_TRUE(files_->Remove(JoinPath(folder, entry.name)));
+      }
+    }
+  }
+  // To open, read-only or not, and to verify.
+  void ExpectCorruption(const std::string& part) {
+    db_.reset();
+    for (const bool read_only : {true, false}) {
+      const auto opened = Database::Open(
+          "/db", {.create_if_missing = !read_only, .read_only = read_only}, World());
+      ASSERT_FALSE(opened);
+      EXPECT_EQ(opened.error().kind(), ErrorKind::kCorruption);
+      EXPECT_NE(opened.error().message().find(part), std::string::npos)
+          << opened.error().message();
+    }
+    const auto verified = VerifyDatabase("/db", {}, World());
+    ASSERT_TRUE(verified) << verified.error().message();
+    EXPECT_FALSE(verified->damages.empty());
+  }
+};
+
+TEST_F(LostFilesTest, TheLogOfADatabaseThatWasNeverFlushed) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  ASSERT_TRUE(db_->Close());
+  Remove("/db/log");
+  ExpectCorruption("the log of '/db' is missing");
+}
+
+TEST_F(LostFilesTest, TheLogOfADatabaseThatIsNew) {
+  Open();
+  db_.reset();
+  Remove("/db/log");
+  ExpectCorruption("the log of '/db' is missing");
+}
+
+TEST_F(LostFilesTest, TheManifestWithTheLogLeft) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  db_.reset();
+  Remove("/db/manifest");
+  ExpectCorruption("its manifest is missing");
+}
+
+TEST_F(LostFilesTest, TheManifestWithTheRunsLeft) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  ASSERT_TRUE(db_->Flush());
+  db_.reset();
+  Remove("/db/manifest");
+  Remove("/db/log");
+  ExpectCorruption("its manifest is missing");
+}
+
+TEST_F(LostFilesTest, AnotherDatabasesLogIsNotTaken) {
+  Open();
+  Create();
+  Put({{1, "theirs"}});
+  ASSERT_TRUE(db_->Close());
+  std::map<std::string, std::string> theirs;
+  const auto segments = *files_->List("/db/log");
+  for (const auto& entry : segments) {
+    theirs[entry.name] = *ReadWholeFile(files_.get(), JoinPath("/db/log", entry.name));
+  }
+  Remove("/db");
+  Open();
+  Create();
+  Put({{1, "ours"}});
+  ASSERT_TRUE(db_->Close());
+  Remove("/db/log");
+  for (const auto& [name, bytes] : theirs) {
+    if (name == "LOCK") continue;
+    auto file = files_->Open(JoinPath("/db/log", name), OpenMode::kCreate);
+    ASSERT_TRUE(file && (*file)->WriteAt(0, bytes));
+  }
+  ExpectCorruption("the files of another log");
+}
+
+TEST_F(LostFilesTest, ACreationThatWasCutShortIsTakenOver) {
+  Open();
+  db_.reset();
+  Remove("/db/manifest");
+  EXPECT_EQ(Database::Open("/db", {.read_only = true}, World()).error().kind(),
+            ErrorKind::kNotFound);
+  EXPECT_EQ(VerifyDatabase("/db", {}, World()).error().kind(), ErrorKind::kNotFound);
+  Open();
+  Create();
+  Put({{1, "a"}});
+  Reopen();
   EXPECT_EQ(Read(), (Rows{{1, "a"}}));
 }
 

@@ -56,6 +56,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // open.cc
   Status PrepareFolder();
+  Status RecoverFromLog(const ManifestState& state);
   Status CreateDatabase();
   Status RemoveOrphanRuns();
   Status OpenRuns();

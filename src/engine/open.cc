@@ -4,26 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
-#include "base/bytes.h"
 #include "base/result.h"
 #include "engine/engine.h"
+#include "engine/folder.h"
 #include "upkeep/flush.h"
 
 namespace varve {
 namespace {
-
-// What may stand in a folder in which making a database was cut short.
-constexpr std::array<std::string_view, 4> kOwnNames = {"LOCK", "tmp", "log", "manifest"};
-
-std::string NewDatabaseId(Random* random) {
-  std::string bytes;
-  AppendLittle(&bytes, random->Next());
-  AppendLittle(&bytes, random->Next());
-  return ToHex(bytes);
-}
 
 // The id in "data/<table>/[deletes/]<20 digits>.parquet"; nothing for any other name.
 std::optional<std::uint64_t> RunIdOf(std::string_view name) {
@@ -86,36 +75,20 @@ Status Database::Impl::PrepareFolder() {
   }
   VARVE_ASSIGN(const auto manifests, environment_.store()->List("manifest/"));
   if (!manifests.empty()) return {};
-  VARVE_ASSIGN(const auto entries, files->List(path_));
-  for (const FileInfo& entry : entries) {
-    if (std::ranges::find(kOwnNames, entry.name) == kOwnNames.end()) {
-      return Fail(ErrorKind::kInvalid,
-                  fmt::format("the folder '{}' holds '{}' and no varve database; give the path of "
-                              "a database, or of a new or empty folder",
-                              path_, entry.name));
-    }
-  }
+  VARVE_TRY(CheckIsVacant(&environment_, path_));
   if (may_create) return {};
   return Fail(ErrorKind::kNotFound,
-              fmt::format("there is no database at '{}': the folder is empty", path_));
+              fmt::format("there is no database at '{}': the folder holds none", path_));
 }
 
+// The log first: once there is a manifest, a log that is missing was lost. A log that a creation
+// left when it was cut short is taken over.
 Status Database::Impl::CreateDatabase() {
-  // A log without a manifest would mean that the manifest was lost, not that the folder is new.
-  VARVE_ASSIGN(const auto entries, environment_.files()->List(path_));
-  for (const FileInfo& entry : entries) {
-    if (entry.name != "log") continue;
-    VARVE_ASSIGN(const auto segments, environment_.files()->List(LogFolder(path_)));
-    for (const FileInfo& segment : segments) {
-      if (!segment.name.ends_with(".log")) continue;
-      return Fail(ErrorKind::kCorruption,
-                  fmt::format("'{}' has log segment '{}' but no manifest: the manifest was lost; "
-                              "restore it from a backup",
-                              path_, segment.name));
-    }
-  }
-  return Manifest::Create(environment_.store(), NewDatabaseId(environment_.random()),
-                          environment_.clock()->Now());
+  VARVE_TRY(CheckIsVacant(&environment_, path_));  // again, now that nobody else can write here
+  VARVE_ASSIGN(log_, Log::Open(LogFolder(path_),
+                               {.segment_bytes_max = options_.log_segment_bytes_max}, {}, {},
+                               environment_.ForLog()));
+  return Manifest::Create(environment_.store(), log_->stats().id, environment_.clock()->Now());
 }
 
 // A run that the manifest does not name is what a failed or cut-short flush left. Only after the
@@ -151,25 +124,31 @@ Status Database::Impl::OpenLog() {
   for (const auto& [name, table] : state->tables) {
     active_->memtables[table->id] = std::make_shared<Memtable>(table->schema);
   }
-  const LogOptions options{.segment_bytes_max = options_.log_segment_bytes_max,
-                           .read_only = options_.read_only};
-  const RecoveryOptions recovery{.replay_from = state->log_floor,
-                                 .known_durable = state->log_durable};
-  auto log = Log::Open(LogFolder(path_), options,
-                       [this](const LogUnit& unit) { return Replay(unit); }, recovery,
-                       environment_.ForLog());
-  if (log) {
-    log_ = *std::move(log);
-  } else if (!(options_.read_only && log.error().kind() == ErrorKind::kNotFound &&
-               state->log_durable == Lsn{})) {
-    return std::unexpected(std::move(log).error());  // but a database never written has no log yet
-  }
+  if (log_ == nullptr) VARVE_TRY(RecoverFromLog(*state));  // else we made it just now
   {
     std::lock_guard view_lock(view_mutex_);
     order_ = CommitOrder(last_commit_);
   }
   InstallView();
   return {};
+}
+
+Status Database::Impl::RecoverFromLog(const ManifestState& state) {
+  const LogOptions options{.segment_bytes_max = options_.log_segment_bytes_max,
+                           .read_only = options_.read_only,
+                           .create_if_missing = false,
+                           .id = state.database_id};
+  const RecoveryOptions recovery{.replay_from = state.log_floor,
+                                 .known_durable = state.log_durable};
+  auto log = Log::Open(LogFolder(path_), options,
+                       [this](const LogUnit& unit) { return Replay(unit); }, recovery,
+                       environment_.ForLog());
+  if (log) {
+    log_ = *std::move(log);
+    return {};
+  }
+  if (log.error().kind() != ErrorKind::kNotFound) return std::unexpected(std::move(log).error());
+  return std::unexpected(LostLog(path_));
 }
 
 // One commit of the log into the memtables. Commits that the runs hold already are passed over.

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "engine/commit_record.h"
 #include "engine/environment.h"
+#include "engine/folder.h"
 #include "manifest/manifest.h"
 #include "run/run.h"
 #include "varve/inspect.h"
@@ -23,9 +24,15 @@ class Verifier {
   Result<Verification> Run() {
     const auto info = environment_.files()->Info(path_);
     if (!info && info.error().kind() != ErrorKind::kNotFound) return std::unexpected(info.error());
+    const auto none =
+        Fail(ErrorKind::kNotFound, fmt::format("there is no database at '{}'", path_));
+    if (!info || !info->is_directory) return none;
     VARVE_ASSIGN(const auto manifests, environment_.store()->List("manifest/"));
-    if (!info || manifests.empty()) {
-      return Fail(ErrorKind::kNotFound, fmt::format("there is no database at '{}'", path_));
+    if (manifests.empty()) {
+      const Status vacant = CheckIsVacant(&environment_, path_);
+      if (vacant || vacant.error().kind() != ErrorKind::kCorruption) return none;
+      Found(FileOf("manifest"), 0, vacant.error().message());
+      return std::move(result_);
     }
     VARVE_ASSIGN(const auto lock,
                  environment_.files()->Lock(LockFile(path_), LockMode::kShared));
@@ -96,16 +103,12 @@ class Verifier {
   Status VerifyLogFiles() {
     auto log = VerifyLog(LogFolder(path_), environment_.ForLog());
     if (!log && log.error().kind() == ErrorKind::kNotFound) {
-      if (state_->log_durable > Lsn{}) {
-        Found(LogFolder(path_), 0,
-              fmt::format("the log is missing; the manifest says it was durable up to LSN {}",
-                          state_->log_durable.value));
-      }
+      Found(LogFolder(path_), 0, LostLog(path_).message());
       return {};
     }
     if (!log) return std::unexpected(std::move(log).error());
     for (LogDamage& damage : log->damages) {
-      Found(std::move(damage.file), damage.offset, std::move(damage.message));
+      Found(JoinPath(LogFolder(path_), damage.file), damage.offset, std::move(damage.message));
     }
     result_.log_segments = log->report.segments;
     result_.log_units = log->report.units;
@@ -131,13 +134,16 @@ class Verifier {
       last = number;
       return {};
     };
-    const auto log = Log::Open(LogFolder(path_), {.read_only = true}, visit,
+    const auto log = Log::Open(LogFolder(path_),
+                               {.read_only = true, .id = state_->database_id}, visit,
                                {.replay_from = state_->log_floor,
                                 .known_durable = state_->log_durable},
                                environment_.ForLog());
     if (!log && log.error().kind() == ErrorKind::kCorruption) {
       Found(LogFolder(path_), 0, log.error().message());
-    } else if (!log && log.error().kind() != ErrorKind::kNotFound) {
+    } else if (!log && log.error().kind() == ErrorKind::kNotFound) {
+      Found(LogFolder(path_), 0, LostLog(path_).message());
+    } else if (!log) {
       return std::unexpected(log.error());
     }
     result_.commit = last;

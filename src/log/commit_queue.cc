@@ -41,8 +41,12 @@ bool CommitQueue::Reached(Lsn end, AckLevel level) const {
   return level == AckLevel::kBuffered || positions_.written >= end;
 }
 
+// Whoever waits on the gathering group is told: nobody will ever lead it.
 void CommitQueue::Poison(const Error& cause) {
   if (poison_) return;
+  gathering_->failed = true;
+  gathering_->word.fetch_or(kDone, std::memory_order_release);
+  gathering_->word.notify_all();
   poison_ = Error(ErrorKind::kUnavailable,
                   fmt::format("the log stopped after a failure, and whether later units are kept "
                               "is unknown; reopen it to learn. Cause: {}",
@@ -77,21 +81,27 @@ Result<LogTicket> CommitQueue::Enqueue(std::span<const std::string_view> records
 
 // Until the unit has room in the queue and a place in the segments.
 Status CommitQueue::MakeRoom(Lock* lock, std::uint64_t unit_bytes) {
-  while (true) {
-    VARVE_TRY(CheckOpen());
-    const auto& group = gathering_;
-    if (group->units > 0 && group->bytes + unit_bytes > settings_.queue_bytes_max) {
-      if (flushing_) {
-        if (WaitOn(lock, GroupPtr(gathering_))) lock->lock();
-      } else {
-        VARVE_TRY(Flush(lock, Flushing::kWrite));
-      }
+  bool nudged = false;
+  Status made;
+  while (made) {
+    made = CheckOpen();
+    if (!made) break;
+    const bool full = gathering_->units > 0 &&
+                      gathering_->bytes + unit_bytes > settings_.queue_bytes_max;
+    if (full && flushing_) {
+      nudged = !WaitOn(lock, GroupPtr(gathering_));
+      if (!nudged) lock->lock();
+    } else if (full) {
+      nudged = false;
+      made = Flush(lock, Flushing::kWrite);
     } else if (!layout_.Fits(unit_bytes)) {
-      VARVE_TRY(AddSegment(lock));
+      made = AddSegment(lock);
     } else {
-      return {};
+      break;
     }
   }
+  if (nudged) PassNudgeOn();
+  return made;
 }
 
 Status CommitQueue::AddSegment(Lock* lock) {
@@ -110,13 +120,12 @@ Status CommitQueue::AddSegment(Lock* lock) {
     return {};
   }
   const auto error = segment.error();
-  const bool clean = error.reason() == ErrorReason::kNoSpace ||
-                     error.reason() == ErrorReason::kPermission;
-  if (!clean) {
+  if (error.reason() == ErrorReason::kUnknownOutcome) {
     Poison(error);
     return std::unexpected(*poison_);
   }
-  // A unit that needs several segments got some of them: the room is for others now.
+  // A unit that needs several segments got some of them: the room is for others now. But one stays:
+  // a seal may promise it.
   supply_->PutBack(layout_.TakeUpcoming());
   if (auto trimmed = supply_->Trim(1); !trimmed) {
     Poison(trimmed.error());
@@ -156,19 +165,30 @@ std::uint64_t CommitQueue::UnitsOfGroupAt(Lsn lsn) const {
 
 Result<CommitQueue::GroupPtr> CommitQueue::WaitFor(Lock* lock, Lsn end, AckLevel level) {
   const bool durable = level == AckLevel::kDurable;
+  bool nudged = false;
   while (!Reached(end, level)) {
     VARVE_TRY(CheckOpen());
     if (!flushing_) {
+      nudged = false;
       VARVE_TRY(Flush(lock, durable ? Flushing::kSync : Flushing::kWrite));
       continue;
     }
     const auto group = flushing_->Carries(end, level) ? flushing_ : gathering_;
     if (durable && group == gathering_) group->sync = true;
-    if (!WaitOn(lock, group)) continue;
+    nudged = !WaitOn(lock, group);
+    if (nudged) continue;
     if (!group->failed && group->Carries(end, level)) return group;
     lock->lock();
   }
+  if (nudged) PassNudgeOn();
   return GroupPtr();
+}
+
+// Who was told to lead and has no need to: were the nudge lost, the others would sleep on.
+void CommitQueue::PassNudgeOn() {
+  if (flushing_ || gathering_->waiters == 0) return;
+  gathering_->word.fetch_add(kNudge, std::memory_order_release);
+  gathering_->word.notify_one();
 }
 
 bool CommitQueue::WaitOn(Lock* lock, const GroupPtr& group) {
@@ -217,7 +237,7 @@ Status CommitQueue::Flush(Lock* lock, Flushing how) {
 void CommitQueue::Publish(Group* group, const Status& done) {
   if (!done) {
     Poison(done.error());
-    group->failed = gathering_->failed = true;
+    group->failed = true;
     return;
   }
   positions_.written = writer_->written();
@@ -233,15 +253,11 @@ void CommitQueue::Publish(Group* group, const Status& done) {
 void CommitQueue::Finish(Lock* lock, const GroupPtr& group) {
   flushing_.reset();
   const auto next = gathering_;
-  const bool failed = poison_.has_value();
-  const bool nudge = next->waiters > 0;
+  const bool nudge = next->waiters > 0 && !poison_;
   lock->unlock();
   group->word.fetch_or(kDone, std::memory_order_release);
   group->word.notify_all();
-  if (failed) {
-    next->word.fetch_or(kDone, std::memory_order_release);
-    next->word.notify_all();
-  } else if (nudge) {
+  if (nudge) {
     next->word.fetch_add(kNudge, std::memory_order_release);
     next->word.notify_one();
   }
@@ -296,7 +312,8 @@ Status CommitQueue::Close() {
   Lock lock(mutex_);
   supply_->PutBack(layout_.TakeUpcoming());
   lock.unlock();
-  return supply_->Trim(0);
+  // A seal may promise the next segment though nothing was written to it.
+  return supply_->Trim(writer_->promises_successor() ? 1 : 0);
 }
 
 void CommitQueue::Abandon() {

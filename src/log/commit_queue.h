@@ -90,6 +90,7 @@ class CommitQueue {
   Result<GroupPtr> WaitFor(Lock* lock, Lsn end, AckLevel level);
   // Waits until `group` is done (true, lock not held) or a waiter of it should lead (lock held).
   bool WaitOn(Lock* lock, const GroupPtr& group);
+  void PassNudgeOn();
   Status Flush(Lock* lock, Flushing how);
   Status WriteGroup(Group* group, Flushing how);
   void Publish(Group* group, const Status& done);

@@ -10,7 +10,8 @@ namespace varve {
 std::optional<EndDefect> JudgeLastFile(const SegmentOnDisk& segment, const LastFrame& last,
                                        const SegmentOnDisk* next) {
   const auto capacity = segment.header->capacity;
-  if (segment.file_bytes != capacity && !(last.is_seal && segment.file_bytes == last.end)) {
+  const auto sealed_bytes = last.end + (last.promises_successor ? 0 : kLogBlock);
+  if (segment.file_bytes != capacity && !(last.is_seal && segment.file_bytes == sealed_bytes)) {
     return EndDefect{std::min(segment.file_bytes, last.end),
                      fmt::format("expected a file of {} bytes, or one that ends with a seal, found "
                                  "{} bytes",

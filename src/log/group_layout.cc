@@ -22,9 +22,9 @@ std::uint64_t FrameRoom(std::uint64_t room) {
   return room == 0 ? 0 : std::min(room, kFrameBytesMax) - kFrameHeaderBytes;
 }
 
-// The last block of a segment is kept for its seal.
+// The last blocks of a segment are kept for its seals.
 std::uint64_t RoomFrom(const OpenSegment& segment, std::uint64_t offset) {
-  const auto end = segment.header.capacity - kLogBlock;
+  const auto end = segment.header.capacity - kSealBytes;
   return offset >= end ? 0 : end - offset;
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -19,6 +20,7 @@
 #include "log/commit_queue.h"
 #include "log/log_recovery.h"
 #include "log/log_writer.h"
+#include "log/segment_file.h"
 #include "log/segment_supply.h"
 
 namespace varve {
@@ -41,6 +43,28 @@ OnDamage ResponseOf(RecoveryMode mode) {
   return OnDamage::kRefuse;
 }
 
+std::string IdText(const LogId& id) {
+  return ToHex({reinterpret_cast<const char*>(id.data()), id.size()});
+}
+
+bool ParseId(std::string_view text, LogId* id) {
+  std::string bytes;
+  if (!FromHex(text, &bytes) || bytes.size() != id->size()) return false;
+  std::memcpy(id->data(), bytes.data(), id->size());
+  return true;
+}
+
+// The id of a log that is opened to be written to: as asked for, as it is, or new.
+LogId IdFor(const LogOptions& options, const LogTail& tail, Random* random) {
+  LogId id;
+  if (ParseId(options.id, &id)) return id;
+  if (tail.log_id) return *tail.log_id;
+  const std::uint64_t words[] = {random->Next(), random->Next()};
+  static_assert(sizeof words == sizeof id);
+  std::memcpy(id.data(), words, sizeof words);
+  return id;
+}
+
 Status CheckOptions(const LogOptions& options, const RecoveryOptions& recovery) {
   const auto bytes = options.segment_bytes_max;
   if (bytes < kSegmentBytesMin || bytes > kSegmentBytesMost) {
@@ -53,16 +77,39 @@ Status CheckOptions(const LogOptions& options, const RecoveryOptions& recovery) 
                 "salvage reads past damage, and writing behind damage would lose it: set "
                 "read_only");
   }
+  LogId id;
+  if (!options.id.empty() && !ParseId(options.id, &id)) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("id: expected 32 hex digits, found '{}'", options.id));
+  }
   return {};
 }
 
-// The lock file alone is a log too: one that was opened and never appended to.
+Error NoLog(const std::string& dir) {
+  return Error(ErrorKind::kNotFound, fmt::format("there is no log in {}", dir));
+}
+
+// Before a lock file is made in a folder that is none of ours.
 Status CheckIsLog(Files* files, const std::string& dir) {
   VARVE_ASSIGN(const auto entries, files->List(dir));
   for (const auto& entry : entries) {
-    if (entry.name == "LOCK" || entry.name.ends_with(".log")) return {};
+    if (SequenceOfName(entry.name)) return {};
   }
-  return Fail(ErrorKind::kNotFound, fmt::format("there is no log in {}", dir));
+  return std::unexpected(NoLog(dir));
+}
+
+// That what recovery found is a log, and the one that is wanted.
+Status CheckIdentity(const std::string& dir, const LogOptions& options, const LogTail& tail) {
+  if (tail.segment.sequence == 0) {  // no segment that was ever used
+    const bool make = options.create_if_missing && !options.read_only;
+    return make ? Status() : std::unexpected(NoLog(dir));
+  }
+  const auto id = IdText(*tail.log_id);
+  if (options.id.empty() || options.id == id) return {};
+  return Fail(ErrorKind::kCorruption,
+              fmt::format("{}, offset 16 of each segment: expected log id {}, found {}: these are "
+                          "the files of another log; nothing was changed",
+                          dir, options.id, id));
 }
 
 // Writes the bytes of a file from `from` to `to` over themselves.
@@ -155,6 +202,7 @@ class Log::Impl {
   const pid_t owner_ = ::getpid();
   std::unique_ptr<FileLock> lock_;
   RecoveryReport report_;
+  std::string id_;
   std::vector<UsedSegment> read_only_segments_;
   std::atomic<bool> closed_ = false;
   std::shared_ptr<LogCore> core_;                // null when read-only
@@ -164,7 +212,7 @@ class Log::Impl {
 Status Log::Impl::OpenLock() {
   auto* files = components_.files;
   const auto path = JoinPath(dir_, "LOCK");
-  if (options_.read_only) {
+  if (options_.read_only || !options_.create_if_missing) {
     VARVE_TRY(CheckIsLog(files, dir_));
   } else {
     VARVE_TRY(files->CreateDirectories(dir_));
@@ -179,17 +227,20 @@ Status Log::Impl::Open(const LogReplay& replay, const RecoveryOptions& recovery)
   VARVE_TRY(OpenLock());
   VARVE_ASSIGN(auto recovered,
                RecoverLog(components_.files, dir_, recovery, ResponseOf(recovery.mode), replay));
+  VARVE_TRY(CheckIdentity(dir_, options_, recovered.tail));
   report_ = recovered.report;
   if (options_.read_only) {
+    id_ = IdText(*recovered.tail.log_id);
     read_only_segments_ = std::move(recovered.segments);
     return {};
   }
   VARVE_TRY(MakeDurable(components_.files, dir_, recovered));
+  const bool is_new = recovered.segments.empty();
   const bool cut_damage = recovered.cut_damage;
   if (cut_damage) VARVE_TRY(SetAside(components_.files, components_.random, dir_, &recovered));
   StartCore(std::move(recovered));
-  // The cut must hold from now on: the link of a new segment says where the log ended.
-  if (cut_damage) VARVE_TRY(queue().BeginSegment());
+  // A new log exists from now on. A cut must hold from now on: the link says where the log ended.
+  if (is_new || cut_damage) VARVE_TRY(queue().BeginSegment());
   return {};
 }
 
@@ -199,6 +250,8 @@ void Log::Impl::StartCore(RecoveredLog recovered) {
     components_.executor = own_executor_.get();
   }
   const auto segment_bytes = options_.segment_bytes_max / kLogBlock * kLogBlock;
+  recovered.tail.log_id = IdFor(options_, recovered.tail, components_.random);
+  id_ = IdText(*recovered.tail.log_id);
   core_ = std::make_shared<LogCore>(
       SupplySettings{components_.files, components_.clock, components_.random, dir_, segment_bytes},
       std::move(recovered));
@@ -235,6 +288,7 @@ LogPositions Log::Impl::Positions() const {
 
 LogStats Log::Impl::Stats() const {
   LogStats stats;
+  stats.id = id_;
   stats.positions = Positions();
   const auto segments = core_ ? core_->writer.Segments() : read_only_segments_;
   for (const auto& segment : segments) stats.segments.push_back(segment.info);

@@ -90,14 +90,7 @@ TEST_F(LogDamageTest, EveryLengthThatASegmentCanBeCutToIsNeverSilent) {
     for (std::uint64_t size = 0; size < whole.size(); size += size % kLogBlock < 300 ? 1 : 379) {
       SCOPED_TRACE(path + " cut to " + std::to_string(size));
       Cut(path, size);
-      const auto opened = TryOpen();
-      if (segment == 3 && size == 0) {
-        // An empty last file that nothing vouches for is what a crash may leave elsewhere.
-        ASSERT_TRUE(opened);
-        ExpectUnits(4);
-      } else {
-        ExpectCorruption(opened);
-      }
+      ExpectCorruption(TryOpen());
       log_.reset();
       Overwrite(path, 0, whole);
       if (HasFailure()) return;
@@ -177,6 +170,65 @@ TEST_F(LogDamageTest, AMissingLastSegmentIsDamageWhenASealPromisesIt) {
   ExpectCorruption(TryOpen(), "it is missing");
   Put(PathOf(last), "");
   ExpectCorruption(TryOpen(), "does not validate");
+}
+
+TEST_F(LogDamageTest, TheNewestSegmentIsMissedHoweverTheOneBeforeItEnded) {
+  for (const bool close_before : {true, false}) {
+    for (const bool close_after : {true, false}) {
+      SCOPED_TRACE(close_before * 2 + close_after);
+      Open();
+      Append("first");
+      close_before ? Close() : Kill();
+      Open();
+      Append("second, in the next segment");
+      const auto newest = log_->stats().segments.back().sequence;
+      close_after ? Close() : Kill();
+      const auto whole = Bytes(PathOf(newest));
+      ASSERT_TRUE(files_->Remove(PathOf(newest)));
+      ExpectCorruption(TryOpen(), "it is missing");
+      Put(PathOf(newest), "");
+      ExpectCorruption(TryOpen(), "does not validate");
+      Put(PathOf(newest), std::string(whole.size(), '\0'));
+      ExpectCorruption(TryOpen(), "does not validate");
+      Put(PathOf(newest), whole);
+      Open();
+      ExpectEverythingBack();
+      Kill();
+    }
+  }
+}
+
+TEST_F(LogDamageTest, AFolderWhoseSegmentsAreGoneIsNoLog) {
+  Open();
+  const auto id = log_->stats().id;
+  Close();
+  Open();
+  EXPECT_EQ(log_->stats().id, id);
+  Kill();
+  for (const auto& name : Names()) ASSERT_TRUE(files_->Remove(JoinPath(kLogDir, name)));
+  options_.create_if_missing = false;
+  EXPECT_EQ(TryOpen().error().kind(), ErrorKind::kNotFound);
+  Put(PathOf(1), std::string(4 * kLogBlock, '\0'));
+  EXPECT_EQ(TryOpen().error().kind(), ErrorKind::kNotFound) << "zeros are no log either";
+}
+
+TEST_F(LogDamageTest, TheLogOfAnotherIsRefusedByItsId) {
+  options_.id = "000102030405060708090a0b0c0d0e0f";
+  Open();
+  Append("ours");
+  EXPECT_EQ(log_->stats().id, options_.id);
+  Close();
+  Open();
+  ExpectEverythingBack();
+  Close();
+  options_.id = "ff0102030405060708090a0b0c0d0e0f";
+  const auto before = Picture();
+  ExpectCorruption(TryOpen(), "expected log id ff");
+  options_.read_only = true;
+  ExpectCorruption(TryOpen(), "expected log id ff");
+  EXPECT_EQ(Picture(), before);
+  options_.id = "ff";
+  EXPECT_EQ(TryOpen().error().kind(), ErrorKind::kInvalid);
 }
 
 TEST_F(LogDamageTest, SwappedSegmentsAreRefused) {
@@ -259,9 +311,12 @@ TEST_F(LogDamageTest, R9_WhatWasCutNeverRevives) {
   appended_.resize(1);
   Append("B'");
   Kill();
-  Overwrite(path, 0, whole);  // even whole again, B and C stay cut
+  Overwrite(path, b + kLogBlock, whole.substr(b + kLogBlock, kLogBlock));  // C again
   Open();
   ExpectEverythingBack();
+  Kill();
+  Overwrite(path, b, whole.substr(b, kLogBlock));  // B where the log says since that it ended
+  ExpectCorruption(TryOpen(), "the next segment's link");
 }
 
 TEST_F(LogDamageTest, L3_AReadErrorIsNeitherATornTailNorDamage) {

@@ -11,7 +11,8 @@
 //   | header | link | group | group | ... | seal | zeros up to the capacity, or end of file |
 //
 // The file is written full of zeros and synced, under its temporary name, before it gets its name;
-// so its size is its capacity, or (cut after sealing) exactly the end of its seal. The header block
+// so its size is its capacity, or (cut after sealing) the end of the seal with kSuccessor, or one
+// block behind the end of one without. The header block
 // is never written again. All numbers are little-endian.
 //
 // Segment header:
@@ -65,6 +66,9 @@
 //
 // A seal is the last frame of a segment: 0 8 end of the last whole unit, 8 8 units, 16 8 records,
 // 24 8 frames before it. Flag kSuccessor: the next segment existed, durably, when it was written.
+// Close writes a seal without it. Whoever opens the log again, after Close or a crash, and writes,
+// first adds a seal with it to the last segment: every segment but the first is promised by the one
+// before it, durably, before its first unit is acknowledged.
 #pragma once
 
 #include <array>
@@ -92,6 +96,7 @@ inline constexpr std::uint64_t kFirstSegmentBytes = 1u << 20;
 inline constexpr std::uint64_t kSegmentBytesMin = 8 * kLogBlock;
 inline constexpr std::uint64_t kSegmentBytesMost = 1ull << 40;
 inline constexpr std::uint64_t kFirstBase = kLogBlock;
+inline constexpr std::uint64_t kSealBytes = 2 * kLogBlock;  // kept at the end of a segment
 inline constexpr std::uint64_t kLinkOffset = kLogBlock;
 inline constexpr std::uint64_t kFirstGroupOffset = 2 * kLogBlock;
 inline constexpr std::uint32_t kLogFormatVersion = 1;

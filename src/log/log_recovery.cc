@@ -205,9 +205,10 @@ Status LogRecovery::ReadSegment(std::size_t index) {
 
 Status LogRecovery::ReadFrames(Cursor* at) {
   const bool last = at->index + 1 == used_;
-  while (!at->sealed && !(at->stop && at->reader->offset() >= *at->stop)) {
+  while (!at->successor && !(at->stop && at->reader->offset() >= *at->stop)) {
     const auto offset = at->reader->offset();
     VARVE_ASSIGN(auto frame, at->reader->Next(at->chain));
+    if (!frame && at->sealed && !at->stop) break;  // closed, and nothing came after it
     std::string defect = at->reader->defect();
     if (frame) {
       VARVE_ASSIGN(defect, Absorb(at, *frame));
@@ -271,18 +272,25 @@ Result<std::string> LogRecovery::Absorb(Cursor* at, const LogFrame& frame) {
   const auto& segment = *found_[at->index].header;
   at->chain = header.crc;
   auto& tail = out_.tail;
-  tail.sequence = segment.sequence;
-  tail.generation = segment.generation;
+  if (tail.segment.sequence != segment.sequence) tail.counts = {};
+  tail.segment = segment;
+  ++tail.counts.frames;
+  tail.counts.units += header.units;
+  tail.counts.records += header.records;
+  tail.promises_successor = at->successor;
   tail.end = {header.lsn + header.FrameBytes()};
   tail.synced = std::max(tail.synced, Lsn{header.durable});
   tail.chain = header.crc;
   tail.epoch = header.epoch;
   tail.unit_end = stream_->unit_end();
+  tail.counts.unit_end = tail.unit_end.value;
   tail.open_unit = stream_->open_unit();
   return defect;
 }
 
 Result<std::string> LogRecovery::AbsorbContent(Cursor* at, const LogFrame& frame) {
+  const bool promises = (frame.header.flags & kSuccessor) != 0;
+  if (at->sealed && !promises) return std::string("frame: behind the seal of a closed log");
   if (frame.header.kind == FrameKind::kGroup) return stream_->TakeGroup(frame);
   if (frame.header.kind == FrameKind::kLink) {
     const auto link = DecodeLink(frame.payload);
@@ -297,12 +305,12 @@ Result<std::string> LogRecovery::AbsorbContent(Cursor* at, const LogFrame& frame
   }
   const auto seal = DecodeSeal(frame.payload);
   if (!seal) return seal.error().message();
-  if (at->chain && seal->unit_end != stream_->unit_end().value) {
+  if (at->chain && !at->sealed && seal->unit_end != stream_->unit_end().value) {
     return fmt::format("seal: expected last unit end {}, found {}", stream_->unit_end().value,
                        seal->unit_end);
   }
   at->sealed = true;
-  at->successor = (frame.header.flags & kSuccessor) != 0;
+  at->successor = promises;
   return std::string();
 }
 
@@ -352,12 +360,14 @@ void LogRecovery::Finish() {
   auto& tail = out_.tail;
   const auto known = std::max(options_.known_durable, options_.replay_from);
   tail.next_base = std::max({tail.next_base, RoundUp(known.value, kLogBlock), tail.end.value});
+  // Where damage was cut, its bytes stay as they were found: no seal goes over them.
+  if (out_.cut_damage) tail.promises_successor = true;
   out_.report.torn_bytes += stream_->open_bytes();
   out_.report.end = tail.unit_end;
-  for (std::size_t i = 0; i < used_ && found_[i].sequence <= tail.sequence; ++i) {
+  for (std::size_t i = 0; i < used_ && found_[i].sequence <= tail.segment.sequence; ++i) {
     if (!found_[i].header || !found_[i].link) continue;
     auto used = Describe(i);
-    const bool last = found_[i].sequence == tail.sequence;
+    const bool last = found_[i].sequence == tail.segment.sequence;
     used.info.end = last || i + 1 >= used_ || !found_[i + 1].link
                         ? tail.end
                         : Lsn{found_[i + 1].link->payload.end};
@@ -365,7 +375,7 @@ void LogRecovery::Finish() {
     out_.segments.push_back(std::move(used));
   }
   for (const auto& segment : found_) {
-    if (segment.sequence <= tail.sequence) continue;
+    if (segment.sequence <= tail.segment.sequence) continue;
     (stopped_ && segment.link ? out_.cut_off : out_.unused).push_back(segment.name);
   }
   std::sort(out_.cut_off.begin(), out_.cut_off.end());

@@ -8,7 +8,8 @@
 // that the device had confirmed more than x:
 //   - a valid frame header beyond x, or in a later segment, whose durable position is above x;
 //   - a later segment with a valid link, which was written after a sync of all before it;
-//   - a seal that promises a successor which is missing;
+//   - a seal that promises a successor which is missing (each segment that was ever written to is
+//     promised by the one before, see LogWriter::Enter);
 //   - a file that is shorter than its capacity and does not end with its seal;
 //   - the caller, who knows a durable position above x.
 // Then it is damage. A valid frame beyond x alone shows nothing: it may have been written by the
@@ -33,8 +34,9 @@ namespace varve {
 // What the link of the next segment will say, and where numbering goes on.
 struct LogTail {
   std::optional<LogId> log_id;   // none: there is no segment yet
-  std::uint64_t sequence = 0;    // of the last used segment; 0: none
-  std::uint64_t generation = 0;
+  SegmentHeader segment;         // of the last used segment; sequence 0: none
+  SealPayload counts;            // what a seal at `end` says
+  bool promises_successor = false;  // the last frame is a seal that does
   Lsn end;                       // after the last valid frame
   Lsn synced;                    // the largest durable position that a frame notes
   std::uint32_t chain = 0;

@@ -148,6 +148,7 @@ TEST_F(LogTest, R7_AUnitLargerThanTheLimitIsRefusedByTheWriter) {
 
 TEST_F(LogTest, EnqueueGivesTheOrderAndOneFlushCarriesAll) {
   Open();
+  const auto syncs = log_->stats().syncs;
   const std::string_view a[] = {"a"}, b[] = {"b"}, c[] = {"c"};
   const auto first = *log_->Enqueue(a), second = *log_->Enqueue(b), third = *log_->Enqueue(c);
   EXPECT_LT(first.lsn, second.lsn);
@@ -158,7 +159,7 @@ TEST_F(LogTest, EnqueueGivesTheOrderAndOneFlushCarriesAll) {
   EXPECT_GT(ack.wait_micros, 0);
   EXPECT_EQ(log_->positions().durable, third.end);
   EXPECT_EQ(log_->Wait(first)->group_units, 3u);
-  EXPECT_EQ(log_->stats().syncs, 1u);
+  EXPECT_EQ(log_->stats().syncs, syncs + 1);
 }
 
 TEST_F(LogTest, BufferedAndWrittenUnitsBecomeDurableWithoutAFurtherCall) {
@@ -194,8 +195,9 @@ TEST_F(LogTest, R14_CloseKeepsWhatIsStillInTheQueue) {
 
 TEST_F(LogTest, T1_NothingIsCalledDurableBeforeASync) {
   Open();
+  const auto syncs = log_->stats().syncs;
   Append("a", AckLevel::kWritten);
-  EXPECT_EQ(log_->stats().syncs, 0u);
+  EXPECT_EQ(log_->stats().syncs, syncs);
   EXPECT_EQ(log_->positions().durable, Lsn{});
 }
 
@@ -282,7 +284,6 @@ TEST_F(LogTest, CloseSealsGivesSpaceBackAndRemovesTheStandby) {
 
 TEST_F(LogTest, RotateEndsTheSegment) {
   Open();
-  ASSERT_TRUE(log_->Rotate()) << "nothing to end";
   Append("one");
   ASSERT_TRUE(log_->Rotate());
   ASSERT_TRUE(log_->Rotate());
@@ -291,7 +292,7 @@ TEST_F(LogTest, RotateEndsTheSegment) {
   ASSERT_EQ(segments.size(), 2u);
   EXPECT_TRUE(segments[0].sealed);
   EXPECT_FALSE(segments[1].sealed);
-  EXPECT_EQ(segments[0].file_bytes, 4 * kLogBlock);
+  EXPECT_EQ(segments[0].file_bytes, 5 * kLogBlock) << "header, link, group, two seals";
   Close();
   Open();
   ExpectEverythingBack();

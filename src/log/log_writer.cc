@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/result.h"
+#include "log/segment_file.h"
 
 namespace varve {
 namespace {
@@ -40,24 +41,39 @@ Status LogWriter::WriteFrame(FrameHeader header, std::uint64_t offset, std::stri
   VARVE_CHECK(tail_.end.value <= current_->header.EndOfRange());
   VARVE_TRY(current_->file->WriteAt(offset, *bytes));
   bytes_written_ += bytes->size();
-  ++counts_.frames;
+  ++tail_.counts.frames;
   return {};
 }
 
+// The segment that an earlier process wrote, or that was sealed when nobody knew of a next one.
+Status LogWriter::ReopenLast() {
+  VARVE_ASSIGN(auto file,
+               files_->Open(JoinPath(dir_, SegmentName(tail_.segment.sequence)),
+                            OpenMode::kReadWrite));
+  current_ = std::make_shared<OpenSegment>(tail_.segment, SegmentName(tail_.segment.sequence),
+                                           std::move(file));
+  return {};
+}
+
+// Before anything counts in `segment`, which exists, the one before it says so, durably: were the
+// newest segment ever lost, the log would otherwise look whole without it.
 Status LogWriter::Enter(const OpenSegmentPtr& segment) {
-  if (current_) VARVE_TRY(Seal(true));
+  if (tail_.segment.sequence != 0 && !tail_.promises_successor) {
+    if (!current_) VARVE_TRY(ReopenLast());
+    VARVE_TRY(Seal(true));
+  }
   UsedSegment used;
   used.info = {segment->name,           segment->header.sequence,
                segment->header.generation, {segment->header.base},
                segment->header.LsnAt(kFirstGroupOffset), segment->header.capacity};
-  used.link = {tail_.sequence,        tail_.generation, tail_.end.value, tail_.unit_end.value,
-               tail_.open_unit.value, tail_.chain};
+  used.link = {tail_.segment.sequence, tail_.segment.generation, tail_.end.value,
+               tail_.unit_end.value,   tail_.open_unit.value,    tail_.chain};
   used.drops_open = open_is_cut_;
   if (std::exchange(open_is_cut_, false)) tail_.open_unit = {};
   current_ = segment;
-  counts_ = {};
-  tail_.sequence = segment->header.sequence;
-  tail_.generation = segment->header.generation;
+  tail_.counts = {};
+  tail_.segment = segment->header;
+  tail_.promises_successor = false;
   FrameHeader header;
   header.kind = FrameKind::kLink;
   header.flags = used.drops_open ? kDropsOpen : 0;
@@ -81,8 +97,8 @@ Status LogWriter::Write(std::vector<PendingFrame>* frames) {
     header.units = frame.units;
     header.records = frame.records;
     VARVE_TRY(WriteFrame(header, frame.offset, &frame.bytes));
-    counts_.units += frame.units;
-    counts_.records += frame.records;
+    tail_.counts.units += frame.units;
+    tail_.counts.records += frame.records;
     tail_.unit_end = frame.unit_end;
     tail_.open_unit = frame.open_unit;
   }
@@ -111,17 +127,18 @@ Status LogWriter::Sync() {
 
 Status LogWriter::Seal(bool successor) {
   if (!current_) return {};
-  counts_.unit_end = tail_.unit_end.value;
+  tail_.counts.unit_end = tail_.unit_end.value;
   FrameHeader header;
   header.kind = FrameKind::kSeal;
   header.flags = successor ? kSuccessor : 0;
-  auto bytes = RoomAnd(counts_);
+  auto bytes = RoomAnd(tail_.counts);
   const auto offset = current_->header.OffsetOf(tail_.end);
   VARVE_TRY(WriteFrame(header, offset, &bytes));
   VARVE_TRY(SyncFile());
   // After the sync: a file may be shorter than its capacity only if its seal is on the device.
-  const auto file_bytes = current_->header.OffsetOf(tail_.end);
+  const auto file_bytes = current_->header.OffsetOf(tail_.end) + (successor ? 0 : kLogBlock);
   VARVE_TRY(current_->file->Truncate(file_bytes));
+  tail_.promises_successor = successor;
   current_.reset();
   std::lock_guard lock(mutex_);
   auto& info = segments_.back().info;

@@ -40,13 +40,16 @@ class LogWriter {
   Status Write(std::vector<PendingFrame>* frames);
   // Makes everything written durable.
   Status Sync();
-  // Ends the current segment, if there is one: seal, sync, and its unused space given back.
+  // Ends the current segment, if there is one: seal, sync, and its unused space given back but for
+  // the block of a second seal, which says, when the log goes on, that it did.
   Status Seal(bool successor);
   // Writes the link of a first segment, durably.
   Status Begin(const OpenSegmentPtr& segment);
 
   Lsn written() const { return tail_.unit_end; }
   Lsn durable() const { return durable_; }
+  // The log ends with a seal that does; the successor holds nothing yet.
+  bool promises_successor() const { return tail_.promises_successor; }
 
   // Any thread.
   std::vector<UsedSegment> Segments() const;
@@ -59,6 +62,7 @@ class LogWriter {
 
  private:
   Status Enter(const OpenSegmentPtr& segment);
+  Status ReopenLast();
   Status WriteFrame(FrameHeader header, std::uint64_t offset, std::string* bytes);
   Status SyncFile();
   void NoteEnd();
@@ -69,7 +73,6 @@ class LogWriter {
   // Of the one who writes.
   LogTail tail_;
   OpenSegmentPtr current_;
-  SealPayload counts_;           // of the current segment
   bool open_is_cut_;             // the open unit of tail_ was cut by a crash
   Lsn durable_;
 

@@ -103,18 +103,20 @@ Result<std::unique_ptr<File>> CreateSegment(Files* files, const std::string& dir
   const auto path = JoinPath(dir, SegmentName(header.sequence));
   const auto temporary = path.substr(0, path.size() - kSuffix.size()) + ".tmp";
   auto file = WriteTemporary(files, temporary, header);
-  if (file) {
-    if (auto renamed = files->Rename(temporary, path); !renamed) {
-      file = std::unexpected(std::move(renamed).error());
-    }
-  }
   if (!file) {
     // Gives the room back. When that fails too the file is removed by the next attempt, and the
     // first error is the one to report.
     (void)files->Remove(temporary);
     return std::unexpected(file.error().Within("making a log segment"));
   }
-  VARVE_TRY(files->SyncDirectory(dir));
+  // From here on the name is there or not, for good or not: nobody may go on from an error.
+  auto named = files->Rename(temporary, path);
+  if (named) named = files->SyncDirectory(dir);
+  if (!named) {
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("making a log segment: {}", named.error().message()),
+                ErrorReason::kUnknownOutcome);
+  }
   return file;
 }
 

@@ -21,8 +21,8 @@ std::optional<std::uint64_t> SequenceOfName(std::string_view name);
 
 // Makes a segment: zero-filled and synced under a temporary name, then renamed (over a file of that
 // name, if there is one), then the folder is synced. Afterwards the file is durable, whatever
-// happens. On failure nothing that counts is left, except when the last sync failed: then the file
-// may be there, whole and unused.
+// happens. On failure nothing is left, but with Unavailable/kUnknownOutcome: then the file may be
+// there, whole and unused.
 Result<std::unique_ptr<File>> CreateSegment(Files* files, const std::string& dir,
                                             const SegmentHeader& header);
 

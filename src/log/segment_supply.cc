@@ -15,17 +15,12 @@ namespace varve {
 SegmentSupply::SegmentSupply(const SupplySettings& settings, const LogTail& tail,
                              std::vector<std::string> unused)
     : settings_(settings),
-      next_sequence_(tail.sequence + 1),
+      log_id_(*tail.log_id),
+      next_sequence_(tail.segment.sequence + 1),
       next_base_(tail.next_base),
       next_capacity_(std::min(kFirstSegmentBytes, settings.segment_bytes_max)),
       unused_(std::move(unused)) {
   std::sort(unused_.begin(), unused_.end());  // removed from the back: highest first
-  if (tail.log_id) {
-    log_id_ = *tail.log_id;
-    return;
-  }
-  StoreLittle(reinterpret_cast<char*>(log_id_.data()), settings_.random->Next());
-  StoreLittle(reinterpret_cast<char*>(log_id_.data()) + 8, settings_.random->Next());
 }
 
 SegmentHeader SegmentSupply::NextHeader() {
@@ -61,7 +56,10 @@ Result<OpenSegmentPtr> SegmentSupply::Make() {
     next_base_ = header.EndOfRange();
     next_capacity_ = std::min(2 * next_capacity_, settings_.segment_bytes_max);
   }
-  VARVE_TRY(RemoveUnused());
+  // A removal that may or may not hold is no ground to go on from.
+  if (auto removed = RemoveUnused(); !removed) {
+    return Fail(ErrorKind::kUnavailable, removed.error().message(), ErrorReason::kUnknownOutcome);
+  }
   return std::exchange(made_, nullptr);
 }
 
@@ -93,7 +91,7 @@ void SegmentSupply::MakeAhead() {
   making_ = false;
   if (segment) {
     ready_.push_back(*std::move(segment));
-  } else if (segment.error().reason() != ErrorReason::kNoSpace) {
+  } else if (segment.error().reason() == ErrorReason::kUnknownOutcome) {
     failure_ = std::move(segment).error();
   }
   made_one_.notify_all();

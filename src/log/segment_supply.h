@@ -39,14 +39,15 @@ struct SupplySettings {
 // Thread-safe. Every segment it gives is durable, header and name.
 class SegmentSupply {
  public:
-  // `unused`: names of files after the tail. The first segment replaces one of them; then the
-  // others are removed, before anybody gets the segment.
+  // `tail` has a log id. `unused`: names of files after the tail. The first segment replaces one of
+  // them; then the others are removed, before anybody gets the segment.
   SegmentSupply(const SupplySettings& settings, const LogTail& tail,
                 std::vector<std::string> unused);
 
-  // The next segment, in sequence. Never waits for a task that did not begin.
+  // The next segment, in sequence. Never waits for a task that did not begin. An error leaves all as
+  // it was, and a later call may succeed, but after kUnknownOutcome none does.
   Result<OpenSegmentPtr> Take();
-  // Makes one if none stands by. Out of space is no failure: Take will try again, and tell.
+  // Makes one if none stands by. An error is Take's to find again and to tell.
   void MakeAhead();
   // Puts segments that Take gave, and that were never written to, back at the front.
   void PutBack(std::deque<OpenSegmentPtr> segments);
@@ -61,7 +62,7 @@ class SegmentSupply {
   Status RemoveUnused();
 
   const SupplySettings settings_;
-  LogId log_id_{};
+  const LogId log_id_;
 
   // Of the one who is making a segment.
   std::uint64_t next_sequence_;

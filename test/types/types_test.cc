@@ -148,7 +148,7 @@ TEST_P(TypesTest, ServesAsKeyOrIsRefused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TypesTest, ::testing::ValuesIn(AllTypes()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& type) { return type.param.name; });
 
 }  // namespace
 }  // namespace varve::testing

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a failure beside a flush does to those who wait: the log's queue with a disk that stops when
+// told to.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "base/result.h"
+#include "files/files.h"
+#include "files/simulated_disk.h"
+#include "log/log_fixture.h"
+#include "log/log_format.h"
+
+namespace varve::testing {
+namespace {
+
+// Holds the first sync that comes after Shut, until Open; others pass.
+class Gate {
+ public:
+  void Shut() {
+    std::lock_guard lock(mutex_);
+    shut_ = true;
+    held_ = false;
+  }
+  void Open() {
+    std::lock_guard lock(mutex_);
+    shut_ = false;
+    changed_.notify_all();
+  }
+  void Pass() {
+    std::unique_lock lock(mutex_);
+    if (!shut_ || held_) return;
+    held_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return !shut_; });
+  }
+  void AwaitHeld() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return held_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool shut_ = false;
+  bool held_ = false;
+};
+
+class GatedFile final : public File {
+ public:
+  GatedFile(std::unique_ptr<File> file, Gate* gate) : file_(std::move(file)), gate_(gate) {}
+  Result<std::uint64_t> ReadAt(std::uint64_t offset, std::uint64_t size, char* into) override {
+    return file_->ReadAt(offset, size, into);
+  }
+  Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
+    return file_->WriteAt(offset, bytes);
+  }
+  Status Sync() override {
+    gate_->Pass();
+    return file_->Sync();
+  }
+  Result<std::uint64_t> Size() override { return file_->Size(); }
+  Status Truncate(std::uint64_t size) override { return file_->Truncate(size); }
+  const std::string& path() const override { return file_->path(); }
+
+ private:
+  std::unique_ptr<File> file_;
+  Gate* const gate_;
+};
+
+class GatedFiles final : public Files {
+ public:
+  Gate gate;
+  std::atomic<bool> no_descriptors = false;
+  std::atomic<bool> no_directory_sync = false;
+
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    if (no_descriptors && mode == OpenMode::kCreate) return Injected("open: too many open files");
+    VARVE_ASSIGN(auto file, inner_->Open(path, mode));
+    return std::make_unique<GatedFile>(std::move(file), &gate);
+  }
+  Result<FileInfo> Info(const std::string& path) override { return inner_->Info(path); }
+  Result<std::vector<FileInfo>> List(const std::string& path) override {
+    return inner_->List(path);
+  }
+  Status CreateDirectories(const std::string& path) override {
+    return inner_->CreateDirectories(path);
+  }
+  Status Rename(const std::string& from, const std::string& to) override {
+    return inner_->Rename(from, to);
+  }
+  Status Link(const std::string& from, const std::string& to) override {
+    return inner_->Link(from, to);
+  }
+  Status Remove(const std::string& path) override { return inner_->Remove(path); }
+  Status SyncDirectory(const std::string& path) override {
+    if (no_directory_sync) return Injected("fsync of the folder");
+    return inner_->SyncDirectory(path);
+  }
+  Result<std::unique_ptr<FileLock>> Lock(const std::string& path, LockMode mode) override {
+    return inner_->Lock(path, mode);
+  }
+
+ private:
+  static std::unexpected<Error> Injected(const std::string& what) {
+    return Fail(ErrorKind::kUnavailable, what, ErrorReason::kIo);
+  }
+  std::unique_ptr<Files> inner_ = NewMemoryFiles();
+};
+
+class LogFailureTest : public LogTest {
+ protected:
+  LogFailureTest() {
+    files_ = &gated_;
+    options_.segment_bytes_max = kSegmentBytesMin;
+  }
+  // A thread that appends, and is known to have its place when this returns.
+  std::thread AppendInThread(const std::string& record, Result<LogAck>* ack) {
+    const Lsn before = log_->positions().appended;
+    std::thread thread([this, record, ack] { *ack = log_->Append({record}); });
+    while (log_->positions().appended == before) std::this_thread::yield();
+    return thread;
+  }
+
+  GatedFiles gated_;
+};
+
+// The failure is of a segment being made, by a third thread; the flush on its way succeeds.
+TEST_F(LogFailureTest, APoisonBesideAFlushAcknowledgesNobodyElse) {
+  for (int round = 0; round < 20; ++round) {
+    gated_.no_directory_sync = false;
+    Open();
+    const auto replayed = replayed_.size();
+    Append("before");
+    gated_.gate.Shut();
+    Result<LogAck> first, second;
+    std::thread leader = AppendInThread("in the flush", &first);
+    gated_.gate.AwaitHeld();
+    std::thread waiter = AppendInThread("waits for the next", &second);
+    gated_.no_directory_sync = true;
+    const auto third = log_->Append({std::string(kSegmentBytesMin, 'x')});
+    EXPECT_FALSE(third);
+    gated_.gate.Open();
+    leader.join();
+    waiter.join();
+    EXPECT_TRUE(first);
+    ASSERT_FALSE(second) << "acknowledged, but never written";
+    EXPECT_EQ(second.error().reason(), ErrorReason::kUnknownOutcome);
+    gated_.no_directory_sync = false;
+    Open();
+    EXPECT_EQ(replayed_.size(), replayed + 2);
+  }
+}
+
+TEST_F(LogFailureTest, ASegmentThatCannotBeBegunRefusesTheUnitAndStopsNothing) {
+  Open();
+  Append("before");
+  gated_.no_descriptors = true;
+  const auto refused = log_->Append({std::string(kSegmentBytesMin, 'x')});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().reason(), ErrorReason::kUnknownOutcome);
+  Append("small, has room");
+  gated_.no_descriptors = false;
+  Append(std::string(kSegmentBytesMin, 'x'));
+  Close();
+  Open();
+  ExpectEverythingBack();
+}
+
+// A crash between a seal and the link it promises; then a full disk; then a clean close.
+TEST_F(LogFailureTest, CloseKeepsTheSegmentThatASealPromises) {
+  for (std::uint64_t event = 1;; ++event) {
+    SCOPED_TRACE(event);
+    SimulatedDisk disk;
+    files_ = &disk;
+    appended_.clear();
+    disk.CrashAtEvent(event);
+    std::size_t acknowledged = 0;
+    if (TryOpen()) {
+      for (int i = 0; i < 6 && log_->Append({std::string(9'000, 'a')}); ++i) ++acknowledged;
+    }
+    if (!disk.crashed()) break;
+    log_.reset();
+    SeededRandom random(event);
+    disk.Crash(Survival::kAllLost, &random);
+    Open();
+    std::uint64_t used = 0;
+    const auto entries = *disk.List(kLogDir);
+    for (const auto& entry : entries) used += entry.size;
+    disk.SetCapacity(used + 40 * 1024);
+    EXPECT_FALSE(log_->Append({std::string(200'000, 'z')}));
+    disk.SetCapacity(UINT64_MAX);
+    Close();
+    Open();
+    EXPECT_GE(replayed_.size(), acknowledged);
+    log_.reset();
+    if (HasFailure()) return;
+  }
+  files_ = &gated_;
+}
+
+}  // namespace
+}  // namespace varve::testing
