@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes: one tag byte, seven zero bytes, then
-//   kOneMessage   an encapsulated Arrow IPC record batch: for schemas without dictionaries
-//   kStream       a whole Arrow IPC stream: schema, dictionaries, one record batch
-// The prefix is as long as IPC's alignment, so that buffers are aligned where they are.
+// The bytes, told apart by the schema:
+//   without dictionaries   one encapsulated Arrow IPC record batch
+//   with                   a whole Arrow IPC stream: schema, dictionaries, one record batch
 #include "columns/batch_codec.h"
 
 #include <arrow/array.h>
@@ -26,26 +25,21 @@ namespace {
 
 using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 
-constexpr std::size_t kPrefixBytes = 8;
-constexpr char kOneMessage = 1;
-constexpr char kStream = 2;
-
 bool HasDictionary(const arrow::Schema& schema) {
   return std::ranges::any_of(schema.fields(), [](const auto& field) {
     return WithoutDictionaries(field->type()) != field->type();
   });
 }
 
-arrow::Status Write(const arrow::RecordBatch& batch, bool stream, arrow::io::OutputStream* sink) {
+arrow::Result<std::shared_ptr<arrow::Buffer>> Write(const arrow::RecordBatch& batch, bool stream) {
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
   options.use_threads = false;
-  if (!stream) {
-    ARROW_ASSIGN_OR_RAISE(auto message, arrow::ipc::SerializeRecordBatch(batch, options));
-    return sink->Write(message);
-  }
+  if (!stream) return arrow::ipc::SerializeRecordBatch(batch, options);
+  ARROW_ASSIGN_OR_RAISE(auto sink, arrow::io::BufferOutputStream::Create());
   ARROW_ASSIGN_OR_RAISE(auto writer, arrow::ipc::MakeStreamWriter(sink, batch.schema(), options));
   ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(batch));
-  return writer->Close();
+  ARROW_RETURN_NOT_OK(writer->Close());
+  return sink->Finish();
 }
 
 std::unexpected<Error> NotABatch(std::string_view what) {
@@ -87,36 +81,26 @@ Status CheckBatch(const arrow::RecordBatch& batch, const arrow::Schema& schema) 
 
 }  // namespace
 
-Result<std::string> EncodeBatch(const arrow::RecordBatch& batch) {
-  const bool stream = HasDictionary(*batch.schema());
-  VARVE_ASSIGN(auto compact, FromArrow(CompactBatch(batch)));
-  VARVE_ASSIGN(auto sink, FromArrow(arrow::io::BufferOutputStream::Create()));
-  VARVE_TRY(FromArrow(Write(*compact, stream, sink.get())));
-  VARVE_ASSIGN(auto body, FromArrow(sink->Finish()));
-  std::string bytes;
-  bytes.reserve(kPrefixBytes + static_cast<std::size_t>(body->size()));
-  bytes.push_back(stream ? kStream : kOneMessage);
-  bytes.resize(kPrefixBytes);
-  bytes.append(std::string_view(*body));
-  return bytes;
+Result<std::shared_ptr<arrow::Buffer>> EncodeBatch(const arrow::RecordBatch& batch) {
+  VARVE_ASSIGN(const auto compact, FromArrow(CompactBatch(batch)));
+  return FromArrow(Write(*compact, HasDictionary(*batch.schema())));
+}
+
+Result<BatchPtr> ViewBatch(const std::shared_ptr<arrow::Buffer>& bytes,
+                           const std::shared_ptr<arrow::Schema>& schema) {
+  arrow::io::BufferReader source(bytes);
+  VARVE_ASSIGN(const auto batch, FromArrow(Read(HasDictionary(*schema), schema, &source)));
+  return arrow::RecordBatch::Make(schema, batch->num_rows(), batch->columns());
 }
 
 Result<BatchPtr> DecodeBatch(std::string_view bytes, const std::shared_ptr<arrow::Schema>& schema) {
-  const bool stream = HasDictionary(*schema);
-  std::string prefix(kPrefixBytes, '\0');
-  prefix.front() = stream ? kStream : kOneMessage;
-  if (!bytes.starts_with(prefix)) {
-    return NotABatch(fmt::format("expected the tag {} and seven zero bytes", int{prefix.front()}));
-  }
-  VARVE_ASSIGN(auto whole, FromArrow(arrow::AllocateBuffer(std::ssize(bytes))));
-  std::memcpy(whole->mutable_data(), bytes.data(), bytes.size());
-  const std::shared_ptr<arrow::Buffer> shared = std::move(whole);
-  arrow::io::BufferReader source(arrow::SliceBuffer(shared, kPrefixBytes));
-  auto batch = Read(stream, schema, &source);
+  VARVE_ASSIGN(auto own, FromArrow(arrow::AllocateBuffer(std::ssize(bytes))));
+  std::memcpy(own->mutable_data(), bytes.data(), bytes.size());
+  arrow::io::BufferReader source(std::shared_ptr<arrow::Buffer>(std::move(own)));
+  auto batch = Read(HasDictionary(*schema), schema, &source);
   if (!batch.ok()) return Unreadable(batch.status());
   VARVE_TRY(CheckBatch(**batch, *schema));
-  const auto end = source.Tell();
-  if (!end.ok() || *end != std::ssize(bytes) - static_cast<std::int64_t>(kPrefixBytes)) {
+  if (const auto end = source.Tell(); !end.ok() || *end != std::ssize(bytes)) {
     return NotABatch("expected no bytes after the batch");
   }
   return arrow::RecordBatch::Make(schema, (*batch)->num_rows(), (*batch)->columns());

@@ -61,7 +61,7 @@ arrow::Result<BatchPtr> Read(std::shared_ptr<arrow::Buffer> bytes) {
 Status Survives(const BatchPtr& batch) {
   // What the log and the merge do with a batch must work as well.
   VARVE_ASSIGN(auto logged, EncodeBatch(*batch));
-  VARVE_ASSIGN(auto decoded, DecodeBatch(logged, batch->schema()));
+  VARVE_ASSIGN(auto decoded, DecodeBatch(std::string_view(*logged), batch->schema()));
   const auto rows = batch->num_rows();
   VARVE_ASSIGN(auto twice, Gather(batch->schema(), {{decoded, 0, rows}, {batch, 0, rows}}));
   VARVE_ASSIGN(auto stored, ToParquet(twice));

@@ -2,19 +2,31 @@
 // The write path of one commit: prepare outside of locks, place (number and log position, the one
 // serial point), insert, wait for the device, become visible, acknowledge.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/result.h"
+#include "columns/batch_codec.h"
 #include "engine/engine.h"
 
 namespace varve {
 Status Database::Impl::CheckWritable() const {
+  if (Forked()) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("'{}' was opened by process {}, and this is its child by fork, {}: "
+                            "open the database after fork",
+                            path_, owner_, ::getpid()),
+                ErrorReason::kClosed);
+  }
   if (options_.read_only) {
     return Fail(ErrorKind::kInvalid, fmt::format("'{}' was opened read-only", path_),
                 ErrorReason::kReadOnly);
   }
-  std::lock_guard lock(commit_mutex_);
-  if (closed_) return Fail(ErrorKind::kInvalid, "the database is closed", ErrorReason::kClosed);
-  return {};
+  return CheckOpen();
+}
+
+Status Database::Impl::CheckOpen() const {
+  if (!closed_) return {};
+  return Fail(ErrorKind::kInvalid, "the database is closed", ErrorReason::kClosed);
 }
 
 Result<Database::Impl::TableViewPtr> Database::Impl::FindTable(std::string_view name) const {
@@ -81,6 +93,9 @@ Result<CommitInfo> Database::Impl::Commit(const TableView& table, WriteBatch bat
     return info;
   }
   VARVE_ASSIGN(const CommitPart part, EncodePart(table.id, table.schema_id, batch));
+  // From here on the rows are ours: what the caller does to its arrays changes nothing, and the
+  // memtable holds what the log holds and a recovery would find.
+  VARVE_ASSIGN(batch.rows, ViewBatch(part.body, batch.rows->schema()));
   VARVE_TRY(AwaitRoom());
   VARVE_ASSIGN(const Placed placed, Place(part));
   Insert(placed, std::move(batch));
@@ -121,16 +136,15 @@ Status Database::Impl::AwaitRoom() {
 
 Result<Database::Impl::Placed> Database::Impl::Place(const CommitPart& part) {
   std::lock_guard lock(commit_mutex_);
-  if (closed_) return Fail(ErrorKind::kInvalid, "the database is closed", ErrorReason::kClosed);
+  VARVE_TRY(CheckOpen());
   const CommitNumber commit{last_commit_.value + 1};
   const WallTime time = environment_.clock()->Now();
   const auto header = EncodeCommitHeader({.commit = commit, .time = time, .parts = 1});
   const std::string_view records[] = {{header.data(), header.size()},
                                       {part.header.data(), part.header.size()},
-                                      part.body};
+                                      std::string_view(*part.body)};
   VARVE_ASSIGN(const LogTicket ticket, log_->Enqueue(records));
-  last_commit_ = commit;
-  active_->commits.push_back({commit, time});
+  NoteCommit({commit, time});
   ++active_->inserting;
   {
     std::lock_guard view_lock(view_mutex_);
@@ -140,6 +154,15 @@ Result<Database::Impl::Placed> Database::Impl::Place(const CommitPart& part) {
                 .ticket = ticket,
                 .generation = active_,
                 .memtable = active_->memtables.at(part.table_id)};
+}
+
+// The commit is the newest of the active generation.
+void Database::Impl::NoteCommit(const RecentCommit& commit) {
+  last_commit_ = commit.commit;
+  active_->last = commit;
+  ++active_->commits;
+  std::lock_guard lock(view_mutex_);
+  recent_.push_back(commit);
 }
 
 void Database::Impl::Insert(const Placed& placed, WriteBatch batch) {

@@ -32,6 +32,10 @@
 #include "varve/error.h"
 #include "varve/types.h"
 
+namespace arrow {
+class Buffer;
+}  // namespace arrow
+
 namespace varve {
 
 inline constexpr std::size_t kCommitHeaderBytes = 24;
@@ -51,7 +55,7 @@ struct CommitPart {
   RowKind kind = RowKind::kUpsert;
   std::uint64_t rows = 0;
   std::array<char, kPartHeaderBytes> header;
-  std::string body;
+  std::shared_ptr<arrow::Buffer> body;
 };
 Result<CommitPart> EncodePart(std::uint32_t table_id, std::uint32_t schema_id,
                               const WriteBatch& batch);

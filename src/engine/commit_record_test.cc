@@ -28,7 +28,7 @@ class CommitRecordTest : public ::testing::Test {
   }
   std::vector<std::string_view> Records() const {
     return {{header_.data(), header_.size()}, {part_.header.data(), part_.header.size()},
-            part_.body};
+            std::string_view(*part_.body)};
   }
 
   std::shared_ptr<const TableSchema> schema_;

@@ -17,7 +17,14 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
 
 Database::Database(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Database::~Database() { impl_->AwaitTasks(); }
+Database::~Database() {
+  if (impl_->Forked()) {
+    // The parent's tasks and threads are not here to be waited for. Its files stay as they are.
+    (void)new std::shared_ptr<Impl>(std::move(impl_));
+    return;
+  }
+  impl_->AwaitTasks();
+}
 
 Status Database::CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
                              const std::vector<std::string>& key) {

@@ -4,6 +4,8 @@
 #include "varve/database.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <map>
 
@@ -162,6 +164,74 @@ TEST_F(DatabaseTest, AMomentNamesTheNewestCommitNotAfterIt) {
   Put({{1, "b"}});
   EXPECT_EQ(Read(between), (Rows{{1, "a"}}));
   EXPECT_EQ(db_->GetSnapshot(WallTime{1}).error().kind(), ErrorKind::kNotFound);
+}
+
+// Arrow arrays made from a caller's memory, as numpy's, change when that does.
+TEST_F(DatabaseTest, WhatTheCallerDoesToItsArraysAfterwardsChangesNothing) {
+  Open();
+  Create();
+  const auto given = Batch({{1, "a"}, {2, "b"}, {3, "c"}});
+  const auto slice = given->Slice(1, 1);
+  ASSERT_TRUE(db_->Upsert("t", slice));
+  auto* values = reinterpret_cast<std::int64_t*>(
+      const_cast<std::uint8_t*>(given->column_data(0)->buffers[1]->data()));
+  for (int i = 0; i < 3; ++i) values[i] = 100 * (i + 1);
+  EXPECT_EQ(Read(), (Rows{{2, "b"}}));
+  ASSERT_TRUE(db_->Flush());
+  EXPECT_EQ(Read(), (Rows{{2, "b"}}));
+}
+
+TEST_F(DatabaseTest, AMemtableKeepsNoMemoryOfTheCallers) {
+  Open();
+  Create();
+  auto given = Batch({{1, "a"}, {2, "b"}, {3, "c"}});
+  const std::weak_ptr<arrow::Buffer> ids = given->column_data(0)->buffers[1];
+  ASSERT_TRUE(db_->Upsert("t", given->Slice(1, 1)));
+  given.reset();
+  EXPECT_TRUE(ids.expired()) << "a slice of a row would hold the whole batch";
+}
+
+TEST_F(DatabaseTest, AFullDiskDoesNotKeepADatabaseFromOpening) {
+  SimulatedDisk disk;
+  Components world = World();
+  world.files = &disk;
+  {
+    auto db = *Database::Open("/db", {.create_if_missing = true}, world);
+    ASSERT_TRUE(db->CreateTable("t", Schema(), {"id"}));
+    ASSERT_TRUE(db->Upsert("t", Batch({{1, "a"}})));
+    ASSERT_TRUE(db->Close());
+  }
+  disk.SetCapacity(1);
+  {
+    const auto db = Database::Open("/db", {}, world);
+    ASSERT_TRUE(db) << db.error().message();
+    EXPECT_EQ(Read(**(*db)->GetSnapshot()), (Rows{{1, "a"}}));
+    const auto full = (*db)->Upsert("t", Batch({{2, "b"}}));
+    ASSERT_FALSE(full);
+    EXPECT_EQ(full.error().reason(), ErrorReason::kNoSpace);
+    disk.SetCapacity(UINT64_MAX);
+    ASSERT_TRUE((*db)->Upsert("t", Batch({{2, "b"}})));
+    ASSERT_TRUE((*db)->Close());
+  }
+}
+
+TEST_F(DatabaseTest, AChildMadeByForkIsRefusedAndLeavesTheDatabaseAlone) {
+  Open();
+  Create();
+  Put({{1, "a"}});
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const bool refused = !db_->Upsert("t", Batch({{2, "b"}})) && !db_->Flush() && !db_->Close();
+    db_.reset();  // must not wait for threads that are not here
+    ::_exit(refused ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  Put({{3, "c"}});
+  ASSERT_TRUE(db_->Flush());
+  EXPECT_EQ(Read(), (Rows{{1, "a"}, {3, "c"}}));
 }
 
 TEST_F(DatabaseTest, BufferedCommitsAreVisibleOnceTheyAreDurable) {

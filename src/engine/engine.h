@@ -2,6 +2,9 @@
 // Database::Impl: the state of an open database and who guards what.
 #pragma once
 
+#include <sys/types.h>
+
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -51,6 +54,9 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   DatabaseStats Stats();
   std::vector<Version> Versions(std::uint64_t limit);
 
+  // In a child by fork: its threads and locks are its parent's.
+  bool Forked() const;
+
  private:
   using TableViewPtr = std::shared_ptr<const TableView>;
 
@@ -59,11 +65,13 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Status RecoverFromLog(const ManifestState& state);
   Status CreateDatabase();
   Status RemoveOrphanRuns();
+  Status SettleManifest();
   Status OpenRuns();
   Status OpenLog();
   Status Replay(const LogUnit& unit);
 
   // commit.cc
+  Status CheckOpen() const;
   Status CheckWritable() const;
   Result<TableViewPtr> FindTable(std::string_view name) const;
   Result<CommitInfo> Commit(const TableView& table, WriteBatch batch, const CommitOptions& options);
@@ -75,6 +83,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
     std::shared_ptr<Memtable> memtable;
   };
   Result<Placed> Place(const CommitPart& part);
+  void NoteCommit(const RecentCommit& commit);  // requires commit_mutex_
   void Insert(const Placed& placed, WriteBatch batch);
   Status AwaitVisible(CommitNumber commit);
   void SealIfLarge();
@@ -100,9 +109,12 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   const std::string path_;
   const OpenOptions options_;
   Environment environment_;
+  const pid_t owner_;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<Manifest> manifest_;
   std::unique_ptr<Log> log_;
+
+  std::atomic<bool> closed_ = false;
 
   // One flush at a time, and table changes apart from flushes.
   std::mutex flush_mutex_;
@@ -113,7 +125,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // The order of commits: numbers, places in the log, generations.
   mutable std::mutex commit_mutex_;
   std::condition_variable inserted_;                   // a generation's `inserting` fell
-  bool closed_ = false;                                // guarded by commit_mutex_
   CommitNumber last_commit_;                           // guarded by commit_mutex_
   std::shared_ptr<Generation> active_;                 // guarded by commit_mutex_
   std::deque<std::shared_ptr<Generation>> sealed_;     // oldest first; guarded by commit_mutex_
@@ -122,11 +133,13 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::uint64_t stall_micros_ = 0;                     // guarded by commit_mutex_
   std::uint64_t flushes_ = 0;                          // guarded by commit_mutex_
 
-  // What new snapshots see. Held for pointer copies only.
+  // What new snapshots see. Held for a moment only: readers never wait for the log or a flush.
   mutable std::mutex view_mutex_;
   std::condition_variable moved_;                      // the visible number moved
   CommitOrder order_{CommitNumber{}};                  // guarded by view_mutex_
   std::shared_ptr<const Superversion> view_;           // guarded by view_mutex_
+  std::shared_ptr<const ManifestState> flushed_;       // that view_ shows; guarded by view_mutex_
+  std::deque<RecentCommit> recent_;                    // after flushed_; guarded by view_mutex_
 
   // Background tasks.
   std::mutex task_mutex_;

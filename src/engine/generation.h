@@ -9,14 +9,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <vector>
 
 #include "memtable/memtable.h"
 #include "varve/types.h"
 
 namespace varve {
 
-// A commit since the last flush, for Versions and AsOf.
+// A commit that is in memory, for Versions and AsOf.
 struct RecentCommit {
   CommitNumber commit;
   WallTime time;
@@ -26,11 +25,12 @@ struct Generation {
   Lsn log_start;  // its first unit lies at or after this position
   // Everything below is guarded by the engine's commit_mutex; the memtables are safe by themselves.
   std::map<std::uint32_t, std::shared_ptr<Memtable>> memtables;  // by table id
-  std::vector<RecentCommit> commits;                             // in order, no gap
+  std::uint64_t commits = 0;
+  RecentCommit last;                                             // of its commits
   std::uint64_t inserting = 0;                                   // commits on their way in
 
   std::uint64_t bytes() const {
-    std::uint64_t sum = commits.size() * sizeof(RecentCommit);
+    std::uint64_t sum = commits * sizeof(RecentCommit);
     for (const auto& [id, memtable] : memtables) sum += memtable->bytes();
     return sum;
   }

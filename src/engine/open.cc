@@ -2,6 +2,7 @@
 // Opening: folder and lock, manifest, runs, log. Each step leaves a folder that opens again if the
 // process dies after it.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -32,7 +33,12 @@ std::optional<std::uint64_t> RunIdOf(std::string_view name) {
 }  // namespace
 
 Database::Impl::Impl(std::string path, const OpenOptions& options, const Components& components)
-    : path_(std::move(path)), options_(options), environment_(components, path_) {}
+    : path_(std::move(path)),
+      options_(options),
+      environment_(components, path_),
+      owner_(::getpid()) {}
+
+bool Database::Impl::Forked() const { return ::getpid() != owner_; }
 
 Database::Impl::~Impl() = default;
 
@@ -51,7 +57,7 @@ Status Database::Impl::Open() {
   }
   if (!manifest) return std::unexpected(std::move(manifest).error());
   manifest_ = *std::move(manifest);
-  if (!options_.read_only) VARVE_TRY(manifest_->MakeDurable());
+  if (!options_.read_only) VARVE_TRY(SettleManifest());
   VARVE_TRY(OpenRuns());
   VARVE_TRY(OpenLog());
   if (!options_.read_only) VARVE_TRY(RemoveOrphanRuns());
@@ -101,6 +107,14 @@ Status Database::Impl::RemoveOrphanRuns() {
     VARVE_TRY(environment_.store()->Delete(object.name));
     Trace(environment_.trace(), "run.orphan_removed", object.name);
   }
+  return {};
+}
+
+// On a full disk the sync of the folder, just now, has to do: whoever opens may be here to make room.
+Status Database::Impl::SettleManifest() {
+  const Status settled = manifest_->MakeDurable();
+  if (settled || settled.error().reason() != ErrorReason::kNoSpace) return settled;
+  Trace(environment_.trace(), "manifest.not_put_again", settled.error().message());
   return {};
 }
 
@@ -175,15 +189,15 @@ Status Database::Impl::Replay(const LogUnit& unit) {
     if (!batch) return std::unexpected(batch.error().Within(at));
     active_->memtables[table->id]->Insert(*std::move(batch), number.value);
   }
-  active_->commits.push_back({number, commit->header.time});
-  last_commit_ = number;
+  NoteCommit({number, commit->header.time});
   return {};
 }
 
 Status Database::Impl::Close() {
+  if (Forked()) return CheckWritable();
   {
     std::lock_guard lock(commit_mutex_);
-    if (closed_) return Fail(ErrorKind::kInvalid, "the database is closed", ErrorReason::kClosed);
+    VARVE_TRY(CheckOpen());
     closed_ = true;
   }
   AwaitTasks();

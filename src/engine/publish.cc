@@ -11,7 +11,7 @@ namespace varve {
 
 // From here on commits go to a new generation. No commit is half placed: we hold commit_mutex_.
 void Database::Impl::Seal() {
-  if (active_->commits.empty()) return;
+  if (active_->commits == 0) return;
   auto next = std::make_shared<Generation>();
   next->log_start = log_->positions().appended;
   for (const auto& [id, memtable] : active_->memtables) {
@@ -41,6 +41,8 @@ void Database::Impl::InstallView() {
   }
   std::lock_guard lock(view_mutex_);
   view_ = std::move(view);
+  flushed_ = official_;
+  while (!recent_.empty() && recent_.front().commit <= flushed_->commit) recent_.pop_front();
 }
 
 Status Database::Impl::Flush() {
@@ -75,16 +77,21 @@ void Database::Impl::ScheduleFlush() {
   });
 }
 
-// Flushes the sealed generations, oldest first. On an error nothing is lost: what was not published
-// stays sealed.
+// Flushes the generations that are sealed now, oldest first. On an error nothing is lost: what was
+// not published stays sealed.
 Status Database::Impl::FlushSealed() {
   std::lock_guard flush_lock(flush_mutex_);
+  CommitNumber last;
+  {
+    std::lock_guard lock(commit_mutex_);
+    if (!sealed_.empty()) last = sealed_.back()->last.commit;
+  }
   while (true) {
     std::shared_ptr<Generation> generation;
     Lsn floor;
     {
       std::unique_lock lock(commit_mutex_);
-      if (sealed_.empty()) return {};
+      if (sealed_.empty() || sealed_.front()->last.commit > last) return {};
       generation = sealed_.front();
       inserted_.wait(lock, [&] { return generation->inserting == 0; });
       floor = sealed_.size() > 1 ? sealed_[1]->log_start : active_->log_start;
@@ -105,7 +112,7 @@ Result<Database::Impl::NewRuns> Database::Impl::WriteRuns(const Generation& gene
       VARVE_ASSIGN(const auto meta,
                    FlushMemtable(environment_.store(), *memtable, table->name, table_id,
                                  table->schema_id, next_run_id_++));
-      runs.edits.push_back(AddRunEdit{meta});
+      runs.edits.emplace_back(AddRunEdit{meta});
       return Run::Open(environment_.store(), table->schema, *meta);
     };
     auto run = write();
@@ -140,8 +147,8 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
   AdvanceVisible();
 
   VARVE_ASSIGN(NewRuns runs, WriteRuns(*generation));
-  const RecentCommit last = generation->commits.back();
-  runs.edits.push_back(AdvanceEdit{.commit = last.commit,
+  const RecentCommit last = generation->last;
+  runs.edits.emplace_back(AdvanceEdit{.commit = last.commit,
                                    .commit_time = last.time,
                                    .floor = floor,
                                    .durable = log_->positions().durable});
@@ -161,7 +168,11 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
   }
   Trace(environment_.trace(), "flush.done", path_,
         {{"commit", last.commit.value}, {"runs", runs.opened.size()}, {"floor", floor.value}});
-  return log_->TruncateBefore(floor);
+  // The rows are where they belong: a log that keeps its old segments is only longer than it must.
+  if (const Status truncated = log_->TruncateBefore(floor); !truncated) {
+    Trace(environment_.trace(), "log.truncate_failed", truncated.error().message());
+  }
+  return {};
 }
 
 }  // namespace varve

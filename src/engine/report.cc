@@ -59,10 +59,7 @@ void Database::Impl::AdvanceVisible() {
 }
 
 Result<std::shared_ptr<Snapshot>> Database::Impl::GetSnapshot(const AsOf& as_of) {
-  {
-    std::lock_guard lock(commit_mutex_);
-    if (closed_) return Fail(ErrorKind::kInvalid, "the database is closed", ErrorReason::kClosed);
-  }
+  VARVE_TRY(CheckOpen());
   AdvanceVisible();
   CommitNumber visible;
   std::shared_ptr<const Superversion> view;
@@ -126,32 +123,32 @@ DatabaseStats Database::Impl::Stats() {
   return stats;
 }
 
+// Newest first: the commits in memory, then those that flushes left.
 std::vector<Version> Database::Impl::Versions(std::uint64_t limit) {
   std::vector<Version> versions;
-  std::lock_guard lock(commit_mutex_);
-  for (const VersionPoint& point : official_->versions) {
-    versions.push_back({.commit = point.commit,
-                        .time = point.time,
-                        .runs = point.runs,
-                        .rows = point.rows,
-                        .bytes = point.bytes,
+  std::shared_ptr<const ManifestState> flushed;
+  {
+    std::lock_guard lock(view_mutex_);
+    flushed = flushed_;
+    for (auto at = recent_.rbegin(); at != recent_.rend() && versions.size() < limit; ++at) {
+      versions.push_back({.commit = at->commit, .time = at->time, .flushed = false});
+    }
+  }
+  const auto& points = flushed->versions;
+  for (Version& version : versions) {
+    if (points.empty()) break;
+    version.runs = points.back().runs;
+    version.rows = points.back().rows;
+    version.bytes = points.back().bytes;
+  }
+  for (auto at = points.rbegin(); at != points.rend() && versions.size() < limit; ++at) {
+    versions.push_back({.commit = at->commit,
+                        .time = at->time,
+                        .runs = at->runs,
+                        .rows = at->rows,
+                        .bytes = at->bytes,
                         .flushed = true});
   }
-  const Version base = versions.empty() ? Version{} : versions.back();
-  const auto add = [&](const Generation& generation) {
-    for (const RecentCommit& recent : generation.commits) {
-      versions.push_back({.commit = recent.commit,
-                          .time = recent.time,
-                          .runs = base.runs,
-                          .rows = base.rows,
-                          .bytes = base.bytes,
-                          .flushed = false});
-    }
-  };
-  for (const auto& generation : sealed_) add(*generation);
-  add(*active_);
-  std::ranges::reverse(versions);
-  if (versions.size() > limit) versions.resize(limit);
   return versions;
 }
 

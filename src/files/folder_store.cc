@@ -378,6 +378,7 @@ Status RemoveLeftovers(Files* files, const std::string& root) {
   }
   if (leftovers) {
     for (const auto& leftover : *leftovers) {
+      if (leftover.is_directory) continue;  // none of ours
       VARVE_TRY(files->Remove(JoinPath(folder, leftover.name)));
     }
   }
