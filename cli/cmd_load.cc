@@ -102,7 +102,9 @@ Outcome<Plan> MakePlan(const Session& session, const Options& options) {
     CLI_ASSIGN(plan.committer.commit.ack, ParseAckLevel("--ack", options.ack));
   }
   // A file that cannot be opened must not leave half a load behind.
-  for (const std::string& file : options.files) CLI_TRY(OpenInputFile(file, options.input_format));
+  for (const std::string& file : options.files) {
+    CLI_TRY(CheckInputFile(file, options.input_format));
+  }
   return plan;
 }
 
@@ -124,6 +126,22 @@ Done CheckExisting(const Plan& plan, const Table& table) {
   return {};
 }
 
+// A reader whose first batch was taken already, and is given out again.
+class Resumed final : public RowReader {
+ public:
+  Resumed(std::unique_ptr<RowReader> rest, std::shared_ptr<arrow::RecordBatch> first)
+      : rest_(std::move(rest)), first_(std::move(first)) {}
+  const std::shared_ptr<arrow::Schema>& schema() const override { return rest_->schema(); }
+  Rows Next(std::int64_t rows) override {
+    return first_ != nullptr ? std::exchange(first_, nullptr) : rest_->Next(rows);
+  }
+  std::uint64_t stored_bytes() const override { return rest_->stored_bytes(); }
+
+ private:
+  const std::unique_ptr<RowReader> rest_;
+  std::shared_ptr<arrow::RecordBatch> first_;
+};
+
 // Finds the table, or makes it with the columns of --schema or of the first file. Gives its schema.
 // When the first file had to be opened for that, *first is its reader.
 Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const Options& options, const Plan& plan,
@@ -142,9 +160,12 @@ Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const Options& options, con
     return WrongUsage("table " + options.table + " is new: name its key columns with --key");
   }
   const InputOptions input{options.input_format, plan.schema, options.nulls};
-  CLI_ASSIGN(*first, OpenRows(options.files[0], input));
-  const auto schema = (*first)->schema();
+  CLI_ASSIGN(auto reader, OpenRows(options.files[0], input));
+  // Rows that cannot be read must not leave a table behind, whose types may be the reason.
+  CLI_ASSIGN(auto rows, reader->Next(plan.rows_per_commit));
+  const auto schema = reader->schema();
   CLI_TRY(database->CreateTable(options.table, schema, plan.key));
+  *first = std::make_unique<Resumed>(std::move(reader), std::move(rows));
   return schema;
 }
 

@@ -5,13 +5,13 @@
 #include <arrow/extension_type.h>
 #include <arrow/util/checked_cast.h>
 #include <arrow/util/decimal.h>
+#include <arrow/util/float16.h>
 #include <arrow/util/utf8.h>
 #include <arrow/util/value_parsing.h>
 #include <fmt/format.h>
 
 #include <charconv>
-#include <limits>
-#include <nlohmann/json.hpp>
+#include <cmath>
 
 #include "format_cell.h"
 
@@ -22,8 +22,8 @@ using arrow::ArrayBuilder;
 using arrow::DataType;
 using arrow::Type;
 using arrow::internal::checked_cast;
-using nlohmann::json;
 using Problem = std::optional<std::string>;
+using TypePtr = std::shared_ptr<DataType>;
 
 template <typename T>
 bool AppendAs(const DataType& type, std::string_view text, ArrayBuilder* builder) {
@@ -32,6 +32,28 @@ bool AppendAs(const DataType& type, std::string_view text, ArrayBuilder* builder
                                       &value)) {
     return false;
   }
+  using Builder = typename arrow::TypeTraits<T>::BuilderType;
+  return checked_cast<Builder*>(builder)->Append(value).ok();
+}
+
+bool SaysInfinity(std::string_view text) { return text.find_first_of("iI") != text.npos; }
+
+// Whether `text` is an integer and `value`, which was parsed from it, another one.
+bool IsRoundedInteger(double value, std::string_view text) {
+  constexpr double kExactBelow = 9007199254740992;  // 2^53
+  if (!(std::abs(value) >= kExactBelow)) return false;
+  return text.find_first_not_of("-0123456789") == text.npos &&
+         fmt::format("{:.0f}", value) != text;
+}
+
+// Fractions are rounded, and any number on its way into a narrow float; none becomes infinite.
+template <typename T>
+bool AppendFloat(const DataType&, std::string_view text, ArrayBuilder* builder) {
+  typename arrow::internal::StringConverter<T>::value_type value{};
+  if (!arrow::internal::ParseValue<T>(text.data(), text.size(), &value)) return false;
+  const double wide = static_cast<double>(value);
+  if (std::isinf(wide) && !SaysInfinity(text)) return false;
+  if (std::is_same_v<T, arrow::DoubleType> && IsRoundedInteger(wide, text)) return false;
   using Builder = typename arrow::TypeTraits<T>::BuilderType;
   return checked_cast<Builder*>(builder)->Append(value).ok();
 }
@@ -73,13 +95,15 @@ bool AppendDecimal(const DataType& type, std::string_view text, ArrayBuilder* bu
   std::int32_t precision = 0;
   std::int32_t scale = 0;
   if (!Decimal::FromString(text, &value, &precision, &scale).ok()) return false;
+  // Arrow wraps around where the digits do not fit.
+  if (precision > Decimal::kMaxPrecision || scale > Decimal::kMaxScale) return false;
   auto scaled = value.Rescale(scale, decimal.scale());
   if (!scaled.ok() || !scaled->FitsInPrecision(decimal.precision())) return false;
   return checked_cast<Builder*>(builder)->Append(*scaled).ok();
 }
 
 template <typename Builder>
-bool AppendString(std::string_view text, ArrayBuilder* builder) {
+bool AppendString(const DataType&, std::string_view text, ArrayBuilder* builder) {
   return arrow::util::ValidateUTF8(text) && checked_cast<Builder*>(builder)->Append(text).ok();
 }
 
@@ -103,7 +127,7 @@ bool FromHex(std::string_view text, std::string* bytes) {
 }
 
 template <typename Builder>
-bool AppendBinary(std::string_view text, ArrayBuilder* builder) {
+bool AppendBinary(const DataType&, std::string_view text, ArrayBuilder* builder) {
   std::string bytes;
   return FromHex(text, &bytes) && checked_cast<Builder*>(builder)->Append(bytes).ok();
 }
@@ -115,78 +139,37 @@ bool AppendFixedBinary(const DataType& type, std::string_view text, ArrayBuilder
          checked_cast<arrow::FixedSizeBinaryBuilder*>(builder)->Append(bytes).ok();
 }
 
-bool AppendNumberText(const DataType& type, std::string_view text, ArrayBuilder* builder) {
+TextAppender NumberAppenderOf(const DataType& type) {
   switch (type.id()) {
-    case Type::BOOL: return AppendAs<arrow::BooleanType>(type, text, builder);
-    case Type::INT8: return AppendAs<arrow::Int8Type>(type, text, builder);
-    case Type::INT16: return AppendAs<arrow::Int16Type>(type, text, builder);
-    case Type::INT32: return AppendAs<arrow::Int32Type>(type, text, builder);
-    case Type::INT64: return AppendAs<arrow::Int64Type>(type, text, builder);
-    case Type::UINT8: return AppendAs<arrow::UInt8Type>(type, text, builder);
-    case Type::UINT16: return AppendAs<arrow::UInt16Type>(type, text, builder);
-    case Type::UINT32: return AppendAs<arrow::UInt32Type>(type, text, builder);
-    case Type::UINT64: return AppendAs<arrow::UInt64Type>(type, text, builder);
-    case Type::HALF_FLOAT: return AppendAs<arrow::HalfFloatType>(type, text, builder);
-    case Type::FLOAT: return AppendAs<arrow::FloatType>(type, text, builder);
-    case Type::DOUBLE: return AppendAs<arrow::DoubleType>(type, text, builder);
-    case Type::DECIMAL32:
-      return AppendDecimal<arrow::Decimal32, arrow::Decimal32Builder>(type, text, builder);
-    case Type::DECIMAL64:
-      return AppendDecimal<arrow::Decimal64, arrow::Decimal64Builder>(type, text, builder);
-    case Type::DECIMAL128:
-      return AppendDecimal<arrow::Decimal128, arrow::Decimal128Builder>(type, text, builder);
-    case Type::DECIMAL256:
-      return AppendDecimal<arrow::Decimal256, arrow::Decimal256Builder>(type, text, builder);
-    default: return false;
+    case Type::INT8: return AppendAs<arrow::Int8Type>;
+    case Type::INT16: return AppendAs<arrow::Int16Type>;
+    case Type::INT32: return AppendAs<arrow::Int32Type>;
+    case Type::INT64: return AppendAs<arrow::Int64Type>;
+    case Type::UINT8: return AppendAs<arrow::UInt8Type>;
+    case Type::UINT16: return AppendAs<arrow::UInt16Type>;
+    case Type::UINT32: return AppendAs<arrow::UInt32Type>;
+    case Type::UINT64: return AppendAs<arrow::UInt64Type>;
+    case Type::DURATION: return AppendAs<arrow::DurationType>;
+    case Type::HALF_FLOAT: return AppendFloat<arrow::HalfFloatType>;
+    case Type::FLOAT: return AppendFloat<arrow::FloatType>;
+    case Type::DOUBLE: return AppendFloat<arrow::DoubleType>;
+    case Type::DECIMAL32: return AppendDecimal<arrow::Decimal32, arrow::Decimal32Builder>;
+    case Type::DECIMAL64: return AppendDecimal<arrow::Decimal64, arrow::Decimal64Builder>;
+    case Type::DECIMAL128: return AppendDecimal<arrow::Decimal128, arrow::Decimal128Builder>;
+    case Type::DECIMAL256: return AppendDecimal<arrow::Decimal256, arrow::Decimal256Builder>;
+    default: return nullptr;
   }
 }
 
-// Takes a JSON integer exactly or not at all.
-template <typename T>
-Problem AppendInteger(const DataType& type, const json& value, ArrayBuilder* builder) {
-  using C = typename T::c_type;
-  const bool fits =
-      value.is_number_unsigned()
-          ? value.get<std::uint64_t>() <=
-                static_cast<std::uint64_t>(std::numeric_limits<C>::max())
-          : value.is_number_integer() && std::in_range<C>(value.get<std::int64_t>());
-  if (!fits) return fmt::format("expected {}, found {}", type.ToString(), Quoted(value.dump()));
-  const C number = value.is_number_unsigned() ? static_cast<C>(value.get<std::uint64_t>())
-                                              : static_cast<C>(value.get<std::int64_t>());
-  using Builder = typename arrow::TypeTraits<T>::BuilderType;
-  if (auto s = checked_cast<Builder*>(builder)->Append(number); !s.ok()) return s.message();
-  return {};
+std::string Mismatch(const DataType& type, const JsonValue& value) {
+  const bool is_text = value.kind == JsonKind::kString;
+  return fmt::format("expected {}, found {}", type.ToString(),
+                     Quoted(is_text ? value.text : ToText(value)));
 }
 
-Problem AppendJsonNumber(const DataType& type, const json& value, ArrayBuilder* builder) {
-  switch (type.id()) {
-    case Type::INT8: return AppendInteger<arrow::Int8Type>(type, value, builder);
-    case Type::INT16: return AppendInteger<arrow::Int16Type>(type, value, builder);
-    case Type::INT32: return AppendInteger<arrow::Int32Type>(type, value, builder);
-    case Type::INT64: return AppendInteger<arrow::Int64Type>(type, value, builder);
-    case Type::UINT8: return AppendInteger<arrow::UInt8Type>(type, value, builder);
-    case Type::UINT16: return AppendInteger<arrow::UInt16Type>(type, value, builder);
-    case Type::UINT32: return AppendInteger<arrow::UInt32Type>(type, value, builder);
-    case Type::UINT64: return AppendInteger<arrow::UInt64Type>(type, value, builder);
-    case Type::DURATION: return AppendInteger<arrow::DurationType>(type, value, builder);
-    case Type::HALF_FLOAT:
-    case Type::FLOAT:
-    case Type::DOUBLE:
-    case Type::DECIMAL32:
-    case Type::DECIMAL64:
-    case Type::DECIMAL128:
-    case Type::DECIMAL256:
-      // The text of a JSON number has the digits that matter.
-      if (AppendNumberText(type, value.dump(), builder)) return {};
-      break;
-    default: break;
-  }
-  return fmt::format("expected {}, found {}", type.ToString(), Quoted(value.dump()));
-}
-
-Problem AppendListItems(const DataType& item, const json& value, ArrayBuilder* items) {
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    if (auto problem = AppendParsedJson(item, value[i], items)) {
+Problem AppendListItems(const DataType& item, const JsonValue& value, ArrayBuilder* items) {
+  for (std::size_t i = 0; i < value.items.size(); ++i) {
+    if (auto problem = AppendParsedJson(item, value.items[i], items)) {
       return fmt::format("item {}: {}", i + 1, *problem);
     }
   }
@@ -194,58 +177,62 @@ Problem AppendListItems(const DataType& item, const json& value, ArrayBuilder* i
 }
 
 template <typename ListType>
-Problem AppendList(const DataType& type, const json& value, ArrayBuilder* builder) {
+Problem AppendList(const DataType& type, const JsonValue& value, ArrayBuilder* builder) {
   auto* list = checked_cast<typename arrow::TypeTraits<ListType>::BuilderType*>(builder);
-  if (auto s = list->Append(true, static_cast<std::int64_t>(value.size())); !s.ok()) {
+  if (auto s = list->Append(true, static_cast<std::int64_t>(value.items.size())); !s.ok()) {
     return s.message();
   }
   return AppendListItems(*checked_cast<const ListType&>(type).value_type(), value,
                          list->value_builder());
 }
 
-Problem AppendFixedList(const DataType& type, const json& value, ArrayBuilder* builder) {
+Problem AppendFixedList(const DataType& type, const JsonValue& value, ArrayBuilder* builder) {
   const auto& list = checked_cast<const arrow::FixedSizeListType&>(type);
-  if (value.size() != static_cast<std::size_t>(list.list_size())) {
-    return fmt::format("expected {} items, found {}", list.list_size(), value.size());
+  if (value.items.size() != static_cast<std::size_t>(list.list_size())) {
+    return fmt::format("expected {} items, found {}", list.list_size(), value.items.size());
   }
   auto* fixed = checked_cast<arrow::FixedSizeListBuilder*>(builder);
   if (auto s = fixed->Append(); !s.ok()) return s.message();
   return AppendListItems(*list.value_type(), value, fixed->value_builder());
 }
 
-Problem AppendMap(const DataType& type, const json& value, ArrayBuilder* builder) {
+Problem AppendMap(const DataType& type, const JsonValue& value, ArrayBuilder* builder) {
   const auto& map = checked_cast<const arrow::MapType&>(type);
   auto* entries = checked_cast<arrow::MapBuilder*>(builder);
   if (auto s = entries->Append(); !s.ok()) return s.message();
-  for (const json& entry : value) {
-    if (!entry.is_object() || entry.size() != 2 || !entry.contains("key") ||
-        !entry.contains("value")) {
-      return "expected {\"key\":..,\"value\":..}, found " + Quoted(entry.dump());
+  for (const JsonValue& entry : value.items) {
+    const auto key = entry.members.find("key");
+    const auto item = entry.members.find("value");
+    const auto end = entry.members.end();
+    if (key == end || item == end || entry.members.size() != 2) {
+      return "expected {\"key\":..,\"value\":..}, found " + Quoted(ToText(entry));
     }
-    if (entry["key"].is_null()) return "a map's key is null";
-    if (auto p = AppendParsedJson(*map.key_type(), entry["key"], entries->key_builder())) return p;
-    if (auto p = AppendParsedJson(*map.item_type(), entry["value"], entries->item_builder())) {
+    if (key->second.kind == JsonKind::kNull) return "a map's key is null";
+    if (auto p = AppendParsedJson(*map.key_type(), key->second, entries->key_builder())) return p;
+    if (auto p = AppendParsedJson(*map.item_type(), item->second, entries->item_builder())) {
       return p;
     }
   }
   return {};
 }
 
-Problem AppendStruct(const DataType& type, const json& value, ArrayBuilder* builder) {
+Problem AppendStruct(const DataType& type, const JsonValue& value, ArrayBuilder* builder) {
+  static const JsonValue kNull;
   auto* fields = checked_cast<arrow::StructBuilder*>(builder);
   if (auto s = fields->Append(); !s.ok()) return s.message();
   std::size_t known = 0;
   for (int i = 0; i < type.num_fields(); ++i) {
     const arrow::Field& field = *type.field(i);
-    const auto member = value.find(field.name());
-    known += member != value.end() ? 1 : 0;
-    const json& item = member != value.end() ? *member : json();
-    if (auto problem = AppendParsedJson(*field.type(), item, fields->field_builder(i))) {
+    const auto member = value.members.find(field.name());
+    const bool found = member != value.members.end();
+    known += found ? 1 : 0;
+    if (auto problem = AppendParsedJson(*field.type(), found ? member->second : kNull,
+                                        fields->field_builder(i))) {
       return fmt::format("field {}: {}", field.name(), *problem);
     }
   }
-  if (known == value.size()) return {};
-  for (const auto& [name, unused] : value.items()) {
+  if (known == value.members.size()) return {};
+  for (const auto& [name, unused] : value.members) {
     if (checked_cast<const arrow::StructType&>(type).GetFieldByName(name) == nullptr) {
       return fmt::format("{} has no field {}", type.ToString(), Quoted(name));
     }
@@ -253,11 +240,11 @@ Problem AppendStruct(const DataType& type, const json& value, ArrayBuilder* buil
   return fmt::format("{} has two fields of one name", type.ToString());
 }
 
-Problem AppendNestedJson(const DataType& type, const json& value, ArrayBuilder* builder) {
+Problem AppendNestedJson(const DataType& type, const JsonValue& value, ArrayBuilder* builder) {
   const bool is_struct = type.id() == Type::STRUCT;
-  if (is_struct ? !value.is_object() : !value.is_array()) {
+  if (value.kind != (is_struct ? JsonKind::kObject : JsonKind::kArray)) {
     return fmt::format("expected {} for {}, found {}", is_struct ? "an object" : "an array",
-                       type.ToString(), Quoted(value.dump()));
+                       type.ToString(), Quoted(ToText(value)));
   }
   switch (type.id()) {
     case Type::STRUCT: return AppendStruct(type, value, builder);
@@ -283,32 +270,45 @@ arrow::Result<std::shared_ptr<arrow::Array>> RestoreDictionary(
   return arrow::DictionaryArray::FromArrays(type, indices, values);
 }
 
-}  // namespace
-
-std::shared_ptr<DataType> PlainType(const std::shared_ptr<DataType>& type) {
-  const auto plain_field = [&type](int i) {
-    return type->field(i)->WithType(PlainType(type->field(i)->type()));
+// The type with `leaf` applied to every type inside it that is not nested.
+TypePtr MapLeaves(const TypePtr& type, TypePtr (*leaf)(const TypePtr&)) {
+  const auto field = [&](int i) {
+    return type->field(i)->WithType(MapLeaves(type->field(i)->type(), leaf));
   };
   switch (type->id()) {
-    case Type::DICTIONARY:
-      return PlainType(checked_cast<const arrow::DictionaryType&>(*type).value_type());
-    case Type::EXTENSION:
-      return PlainType(checked_cast<const arrow::ExtensionType&>(*type).storage_type());
-    case Type::LIST: return arrow::list(plain_field(0));
-    case Type::LARGE_LIST: return arrow::large_list(plain_field(0));
-    case Type::LIST_VIEW: return arrow::list_view(plain_field(0));
-    case Type::LARGE_LIST_VIEW: return arrow::large_list_view(plain_field(0));
+    case Type::LIST: return arrow::list(field(0));
+    case Type::LARGE_LIST: return arrow::large_list(field(0));
+    case Type::LIST_VIEW: return arrow::list_view(field(0));
+    case Type::LARGE_LIST_VIEW: return arrow::large_list_view(field(0));
     case Type::FIXED_SIZE_LIST:
       return arrow::fixed_size_list(
-          plain_field(0), checked_cast<const arrow::FixedSizeListType&>(*type).list_size());
-    case Type::MAP: return std::make_shared<arrow::MapType>(plain_field(0));
+          field(0), checked_cast<const arrow::FixedSizeListType&>(*type).list_size());
+    case Type::MAP: return std::make_shared<arrow::MapType>(field(0));
     case Type::STRUCT: {
-      std::vector<std::shared_ptr<arrow::Field>> fields;
-      for (int i = 0; i < type->num_fields(); ++i) fields.push_back(plain_field(i));
+      arrow::FieldVector fields;
+      for (int i = 0; i < type->num_fields(); ++i) fields.push_back(field(i));
       return arrow::struct_(std::move(fields));
     }
-    default: return type;
+    default: return leaf(type);
   }
+}
+
+}  // namespace
+
+TypePtr PlainType(const TypePtr& type) {
+  return MapLeaves(type, [](const TypePtr& leaf) {
+    if (leaf->id() == Type::DICTIONARY) {
+      return PlainType(checked_cast<const arrow::DictionaryType&>(*leaf).value_type());
+    }
+    if (leaf->id() != Type::EXTENSION) return leaf;
+    return PlainType(checked_cast<const arrow::ExtensionType&>(*leaf).storage_type());
+  });
+}
+
+TypePtr WithoutNullType(const TypePtr& type) {
+  return MapLeaves(type, [](const TypePtr& leaf) {
+    return leaf->id() == Type::NA ? arrow::utf8() : leaf;
+  });
 }
 
 arrow::Result<std::shared_ptr<arrow::Array>> RestoreColumn(
@@ -331,44 +331,42 @@ arrow::Result<std::shared_ptr<arrow::Array>> RestoreColumn(
   return arrow::MakeArray(data);
 }
 
-bool AppendParsed(const DataType& type, std::string_view text, ArrayBuilder* builder) {
+TextAppender TextAppenderOf(const DataType& type) {
   switch (type.id()) {
-    case Type::STRING: return AppendString<arrow::StringBuilder>(text, builder);
-    case Type::LARGE_STRING: return AppendString<arrow::LargeStringBuilder>(text, builder);
-    case Type::STRING_VIEW: return AppendString<arrow::StringViewBuilder>(text, builder);
-    case Type::DATE32: return AppendDate<arrow::Date32Type>(type, text, builder);
-    case Type::DATE64: return AppendDate<arrow::Date64Type>(type, text, builder);
-    case Type::TIME32: return AppendAs<arrow::Time32Type>(type, text, builder);
-    case Type::TIME64: return AppendAs<arrow::Time64Type>(type, text, builder);
-    case Type::TIMESTAMP: return AppendTimestamp(type, text, builder);
-    case Type::DURATION: return AppendAs<arrow::DurationType>(type, text, builder);
-    case Type::BINARY: return AppendBinary<arrow::BinaryBuilder>(text, builder);
-    case Type::LARGE_BINARY: return AppendBinary<arrow::LargeBinaryBuilder>(text, builder);
-    case Type::BINARY_VIEW: return AppendBinary<arrow::BinaryViewBuilder>(text, builder);
-    case Type::FIXED_SIZE_BINARY: return AppendFixedBinary(type, text, builder);
-    default: return AppendNumberText(type, text, builder);
+    case Type::BOOL: return AppendAs<arrow::BooleanType>;
+    case Type::STRING: return AppendString<arrow::StringBuilder>;
+    case Type::LARGE_STRING: return AppendString<arrow::LargeStringBuilder>;
+    case Type::STRING_VIEW: return AppendString<arrow::StringViewBuilder>;
+    case Type::DATE32: return AppendDate<arrow::Date32Type>;
+    case Type::DATE64: return AppendDate<arrow::Date64Type>;
+    case Type::TIME32: return AppendAs<arrow::Time32Type>;
+    case Type::TIME64: return AppendAs<arrow::Time64Type>;
+    case Type::TIMESTAMP: return AppendTimestamp;
+    case Type::BINARY: return AppendBinary<arrow::BinaryBuilder>;
+    case Type::LARGE_BINARY: return AppendBinary<arrow::LargeBinaryBuilder>;
+    case Type::BINARY_VIEW: return AppendBinary<arrow::BinaryViewBuilder>;
+    case Type::FIXED_SIZE_BINARY: return AppendFixedBinary;
+    default: return NumberAppenderOf(type);
   }
 }
 
-Problem AppendParsedJson(const DataType& type, const json& value, ArrayBuilder* builder) {
-  if (value.is_null() || type.id() == Type::NA) {
-    if (!value.is_null()) return "expected null, found " + Quoted(value.dump());
+Problem AppendParsedJson(const DataType& type, const JsonValue& value, ArrayBuilder* builder) {
+  if (value.kind == JsonKind::kNull) {
     if (auto s = builder->AppendNull(); !s.ok()) return s.message();
     return {};
   }
   if (IsNested(type)) return AppendNestedJson(type, value, builder);
-  if (value.is_number()) return AppendJsonNumber(type, value, builder);
-  if (value.is_boolean() && type.id() == Type::BOOL) {
-    if (auto s = checked_cast<arrow::BooleanBuilder*>(builder)->Append(value.get<bool>());
-        !s.ok()) {
-      return s.message();
-    }
-    return {};
+  TextAppender append = nullptr;
+  switch (value.kind) {
+    case JsonKind::kString: append = TextAppenderOf(type); break;
+    case JsonKind::kNumber: append = NumberAppenderOf(type); break;
+    case JsonKind::kBool:
+      if (type.id() == Type::BOOL) append = TextAppenderOf(type);
+      break;
+    default: break;
   }
-  if (value.is_string() && AppendParsed(type, value.get_ref<const std::string&>(), builder)) {
-    return {};
-  }
-  return fmt::format("expected {}, found {}", type.ToString(), Quoted(value.dump()));
+  if (append != nullptr && append(type, value.text, builder)) return {};
+  return Mismatch(type, value);
 }
 
 bool IsNested(const DataType& type) { return arrow::is_nested(type.id()); }

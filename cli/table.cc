@@ -14,21 +14,24 @@ namespace varve::cli {
 namespace {
 
 // One KEY argument as the values of the key columns.
-Outcome<std::vector<nlohmann::json>> ParseKey(const Table& table, const std::string& argument) {
+Outcome<std::vector<JsonValue>> ParseKey(const Table& table, const std::string& argument) {
   const std::size_t width = table.key.size();
-  auto value = nlohmann::json::parse(argument, nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) {
+  auto value = ParseJson(argument);
+  if (!value) {
     const auto& type = *table.schema->GetFieldByName(table.key[0])->type();
-    if (width == 1 && !IsNested(type)) return std::vector<nlohmann::json>{argument};
-    return WrongUsage(fmt::format("KEY {}: not JSON; a key of {} is a JSON value for each of {}",
-                                  argument, table.name, fmt::join(table.key, ",")));
+    if (width == 1 && !IsNested(type)) {
+      return std::vector{JsonValue{JsonKind::kString, argument, {}, {}}};
+    }
+    return WrongUsage(fmt::format("KEY {}: {}; a key of {} is a JSON value for each of {}",
+                                  argument, value.error(), table.name, fmt::join(table.key, ",")));
   }
-  if (!value.is_array()) value = nlohmann::json::array({value});
-  if (value.size() != width) {
+  std::vector<JsonValue> values = std::move(value->items);
+  if (value->kind != JsonKind::kArray) values = {*std::move(value)};
+  if (values.size() != width) {
     return WrongUsage(fmt::format("KEY {}: expected {} values for {} ({}), found {}", argument,
-                                  width, table.name, fmt::join(table.key, ","), value.size()));
+                                  width, table.name, fmt::join(table.key, ","), values.size()));
   }
-  return value.get<std::vector<nlohmann::json>>();
+  return values;
 }
 
 }  // namespace

@@ -67,6 +67,15 @@ bool CanCast(const std::shared_ptr<DataType>& from, const std::shared_ptr<DataTy
   return family != Family::kOther && family == FamilyOf(*b) && HasZone(*a) == HasZone(*b);
 }
 
+// The columns of a new table like a file.
+std::shared_ptr<arrow::Schema> OwnSchema(const arrow::Schema& from) {
+  arrow::FieldVector fields;
+  for (const auto& field : from.fields()) {
+    fields.push_back(field->WithType(WithoutNullType(field->type())));
+  }
+  return arrow::schema(std::move(fields));
+}
+
 // A batch in the shape of `schema`.
 class Conform {
  public:
@@ -74,7 +83,7 @@ class Conform {
                                const InputOptions& options) {
     Conform conform;
     conform.name_ = std::move(name);
-    conform.schema_ = options.schema != nullptr ? options.schema : from->RemoveMetadata();
+    conform.schema_ = options.schema != nullptr ? options.schema : OwnSchema(*from);
     for (const auto& field : conform.schema_->fields()) {
       const auto places = from->GetAllFieldIndices(field->name());
       if (places.size() != 1) {
@@ -240,9 +249,9 @@ arrow::Result<bool> IsIpcFile(const std::string& path) {
 }  // namespace
 
 Outcome<std::unique_ptr<RowReader>> OpenParquet(InputFile file, const InputOptions& options) {
-  if (file.path == "-") {
-    return WrongUsage("Parquet cannot be read from stdin, because its index is at its end; "
-                      "give a file");
+  if (!file.is_regular) {
+    return WrongUsage(file.name + ": Parquet cannot be read from a pipe, because its index is at "
+                                  "its end; give a file");
   }
   auto batches = ReadParquet(file.path);
   if (!batches.ok()) {
@@ -253,7 +262,7 @@ Outcome<std::unique_ptr<RowReader>> OpenParquet(InputFile file, const InputOptio
 
 Outcome<std::unique_ptr<RowReader>> OpenArrow(InputFile file, const InputOptions& options) {
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> batches(nullptr);
-  const auto is_file = file.path == "-" ? arrow::Result<bool>(false) : IsIpcFile(file.path);
+  const auto is_file = file.is_regular ? IsIpcFile(file.path) : arrow::Result<bool>(false);
   if (is_file.ok() && *is_file) {
     batches = ReadIpcFile(file.path);
   } else {

@@ -3,18 +3,17 @@
 #pragma once
 
 #include <arrow/array.h>
+#include <arrow/builder.h>
 #include <arrow/type.h>
 
-#include <cstddef>
 #include <memory>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "failure.h"
 #include "input/csv_tokenizer.h"
+#include "parse_cell.h"
 
 namespace varve::cli {
 
@@ -38,36 +37,40 @@ class NullSpellings {
   bool first_byte_[256] = {};  // of any spelling: most values are told apart by it
 };
 
-// The cells of one column: every `columns`-th field, from `column` on.
-struct CsvCells {
-  std::string_view text;
-  std::span<const CsvField> fields;
-  std::size_t columns = 1;
-  std::size_t column = 0;
+// Takes the cells of one column one by one. `nulls` must outlive it.
+class CsvColumn {
+ public:
+  static Outcome<CsvColumn> Make(const std::shared_ptr<arrow::DataType>& type,
+                                 const NullSpellings* nulls);
 
-  std::size_t size() const { return fields.size() / columns; }
-  const CsvField& field(std::size_t row) const { return fields[row * columns + column]; }
-  std::string_view raw(std::size_t row) const {
-    return text.substr(field(row).begin, field(row).size);
+  // `text` is the field as written. False when it is no value of the type; then problem() says why,
+  // and the column is good for nothing.
+  bool Append(const CsvField& field, std::string_view text) {
+    if (nulls_->IsNull(text, field.quoted, textual_)) return builder_->AppendNull().ok();
+    if (field.escaped) return AppendText(UnescapeCsv(text));
+    return AppendText(text);
   }
+  // Expected what, found what.
+  const std::string& problem() const { return problem_; }
+  // What was appended since the last Take.
+  Outcome<std::shared_ptr<arrow::Array>> Take();
+
+ private:
+  CsvColumn() = default;
+  bool AppendText(std::string_view text) {
+    if (append_ != nullptr && append_(*plain_, text, builder_.get())) return true;
+    return append_ == nullptr ? AppendJson(text) : Refuse(text);
+  }
+  bool AppendJson(std::string_view text);
+  bool Refuse(std::string_view text);
+
+  std::shared_ptr<arrow::DataType> type_;
+  std::shared_ptr<arrow::DataType> plain_;
+  const NullSpellings* nulls_ = nullptr;
+  bool textual_ = false;           // empty text is a value
+  TextAppender append_ = nullptr;  // null: cells are JSON
+  std::unique_ptr<arrow::ArrayBuilder> builder_;
+  std::string problem_;
 };
-
-struct BadCell {
-  std::size_t row = 0;
-  std::string problem;  // expected what, found what
-};
-
-struct CsvColumn {
-  std::shared_ptr<arrow::Array> array;  // null when a cell is bad
-  std::optional<BadCell> bad;           // the first one
-};
-
-// Errors are Arrow's (memory); a cell that is no value of `type` is a result.
-Outcome<CsvColumn> ParseCsvColumn(const CsvCells& cells,
-                                  const std::shared_ptr<arrow::DataType>& type,
-                                  const NullSpellings& nulls);
-
-// String and binary types, whose empty text is a value.
-bool IsTextual(const arrow::DataType& type);
 
 }  // namespace varve::cli

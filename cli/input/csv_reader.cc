@@ -5,7 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <limits>
+#include <utility>
 
 #include "format_cell.h"
 #include "input/infer_type.h"
@@ -14,6 +14,7 @@ namespace varve::cli {
 namespace {
 
 constexpr std::size_t kInferBytes = 16 << 20;
+constexpr std::int64_t kInferRows = 16 << 20;
 // A row of more text than this is taken for a quote that was never closed.
 constexpr std::size_t kRowBytesMax = 64 << 20;
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
@@ -96,49 +97,44 @@ Done CsvReader::CheckHeader() const {
   return {};
 }
 
-Outcome<std::size_t> CsvReader::Tokenize(std::int64_t rows, std::size_t bytes_max) {
-  fields_.clear();
-  std::size_t at = 0;
-  for (std::int64_t row = 0; row < rows && at < bytes_max;) {
-    if (at == input_.window().size()) {
+Done CsvReader::Tokenize(std::int64_t rows, std::size_t bytes_max) {
+  const std::size_t width = header_.size();
+  const std::size_t end = given_ + static_cast<std::size_t>(rows) * width;
+  while (fields_.size() < end && split_bytes_ < bytes_max) {
+    if (split_bytes_ == input_.window().size()) {
       if (input_.at_end()) break;
       CLI_TRY(input_.Fill());
       continue;
     }
-    const std::size_t start = at;
+    const std::size_t start = split_bytes_;
     const std::size_t before = fields_.size();
-    CLI_ASSIGN(const bool is_row, TokenizeRow(&at));
-    if (!is_row) continue;
+    CLI_ASSIGN(const bool is_row, TokenizeRow(&split_bytes_));
     const std::size_t found = fields_.size() - before;
-    if (found != header_.size()) {
-      fields_.resize(before);
-      return BadData(fmt::format("{}: expected {} fields, as the header has, found {}",
-                                 Where(start), header_.size(), found));
-    }
-    ++row;
+    if (!is_row || found == width) continue;
+    fields_.resize(before);
+    split_bytes_ = start;
+    return BadData(fmt::format("{}: expected {} fields, as the header has, found {}", Where(start),
+                               width, found));
   }
-  return at;
+  return {};
 }
 
 Done CsvReader::InferSchema() {
   // A row that cannot be read ends the sample, not the load: rows before it are to be kept. Next
   // will meet it again.
-  if (auto read = Tokenize(std::numeric_limits<std::int64_t>::max(), kInferBytes);
-      !read && fields_.empty()) {
-    return std::unexpected(std::move(read).error());
+  if (Done split = Tokenize(kInferRows, kInferBytes); !split && fields_.empty()) return split;
+  std::vector<InferredType> inferred(header_.size());
+  for (std::size_t i = 0; i < fields_.size(); ++i) {
+    const CsvField& field = fields_[i];
+    const std::string_view raw = input_.window().substr(field.begin, field.size);
+    if (nulls_.IsNull(raw, field.quoted, /*is_text=*/false)) continue;
+    InferredType& column = inferred[i % header_.size()];
+    if (field.escaped) column.Add(UnescapeCsv(raw));
+    else column.Add(raw);
   }
   std::vector<std::shared_ptr<arrow::Field>> fields;
   for (std::size_t column = 0; column < header_.size(); ++column) {
-    InferredType inferred;
-    const CsvCells cells{input_.window(), fields_, header_.size(), column};
-    for (std::size_t row = 0; row < cells.size(); ++row) {
-      const CsvField& field = cells.field(row);
-      const std::string_view raw = cells.raw(row);
-      if (nulls_.IsNull(raw, field.quoted, /*is_text=*/false)) continue;
-      if (field.escaped) inferred.Add(UnescapeCsv(raw));
-      else inferred.Add(raw);
-    }
-    fields.push_back(arrow::field(header_[column], inferred.type()));
+    fields.push_back(arrow::field(header_[column], inferred[column].type()));
   }
   schema_ = arrow::schema(std::move(fields));
   return {};
@@ -153,6 +149,8 @@ Done CsvReader::MatchColumns(bool ignore_others) {
                                  fmt::join(schema_->field_names(), ","), fmt::join(header_, ",")));
     }
     column_of_.push_back(static_cast<std::size_t>(found - header_.begin()));
+    CLI_ASSIGN(auto column, CsvColumn::Make(field->type(), &nulls_));
+    columns_.push_back(std::move(column));
   }
   if (ignore_others || header_.size() == column_of_.size()) return {};
   for (const std::string& name : header_) {
@@ -164,31 +162,38 @@ Done CsvReader::MatchColumns(bool ignore_others) {
   return {};
 }
 
-Outcome<std::shared_ptr<arrow::RecordBatch>> CsvReader::Next(std::int64_t rows) {
-  CLI_ASSIGN(const std::size_t bytes, Tokenize(rows, TextInput::kWindowBytesMax));
-  if (fields_.empty()) return nullptr;
-  std::vector<std::shared_ptr<arrow::Array>> columns;
-  std::optional<BadCell> bad;
-  std::size_t bad_column = 0;
-  for (std::size_t i = 0; i < column_of_.size(); ++i) {
-    const CsvCells cells{input_.window(), fields_, header_.size(), column_of_[i]};
-    CLI_ASSIGN(auto column, ParseCsvColumn(cells, schema_->field(static_cast<int>(i))->type(),
-                                           nulls_));
-    if (column.bad && (!bad || column.bad->row < bad->row)) {
-      bad = std::move(column.bad);
-      bad_column = i;
-    }
-    columns.push_back(std::move(column.array));
-  }
-  if (bad) {
-    const CsvField& field = fields_[bad->row * header_.size() + column_of_[bad_column]];
+Done CsvReader::AppendRow(std::span<const CsvField> fields) {
+  const std::string_view window = input_.window();
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    const CsvField& field = fields[column_of_[i]];
+    if (columns_[i].Append(field, window.substr(field.begin, field.size))) continue;
     return BadData(fmt::format("{}, column {}: {}", Where(field.begin),
-                               schema_->field(static_cast<int>(bad_column))->name(),
-                               bad->problem));
+                               schema_->field(static_cast<int>(i))->name(),
+                               columns_[i].problem()));
   }
-  const auto count = static_cast<std::int64_t>(fields_.size() / header_.size());
-  input_.Consume(bytes);
-  return arrow::RecordBatch::Make(schema_, count, std::move(columns));
+  return {};
+}
+
+Outcome<std::shared_ptr<arrow::RecordBatch>> CsvReader::Next(std::int64_t rows) {
+  CLI_TRY(Tokenize(rows, TextInput::kWindowBytesMax));
+  const std::size_t width = header_.size();
+  const auto count = std::min(static_cast<std::size_t>(rows), (fields_.size() - given_) / width);
+  if (count == 0) return nullptr;
+  for (std::size_t row = 0; row < count; ++row, given_ += width) {
+    CLI_TRY(AppendRow(std::span(fields_).subspan(given_, width)));
+  }
+  std::vector<std::shared_ptr<arrow::Array>> arrays;
+  for (CsvColumn& column : columns_) {
+    CLI_ASSIGN(auto array, column.Take());
+    arrays.push_back(std::move(array));
+  }
+  // The fields point into the window: it moves on when the last of them is given out.
+  if (given_ == fields_.size()) {
+    input_.Consume(std::exchange(split_bytes_, 0));
+    fields_.clear();
+    given_ = 0;
+  }
+  return arrow::RecordBatch::Make(schema_, static_cast<std::int64_t>(count), std::move(arrays));
 }
 
 }  // namespace varve::cli

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,9 @@ class CsvReader final : public RowReader {
   Done CheckHeader() const;
   Done InferSchema();
   Done MatchColumns(bool ignore_others);
-  // Reads up to `rows` rows, or about `bytes_max` bytes, into fields_; gives the bytes they take.
-  Outcome<std::size_t> Tokenize(std::int64_t rows, std::size_t bytes_max);
+  Done AppendRow(std::span<const CsvField> fields);
+  // Splits more text until fields_ holds `rows` rows, or those of about `bytes_max` bytes.
+  Done Tokenize(std::int64_t rows, std::size_t bytes_max);
   // True when a row was read at *at; false when there is none (blank line, or more text needed).
   Outcome<bool> TokenizeRow(std::size_t* at);
   std::string Where(std::size_t offset) const;
@@ -40,8 +42,11 @@ class CsvReader final : public RowReader {
   const NullSpellings nulls_;
   std::shared_ptr<arrow::Schema> schema_;
   std::vector<std::string> header_;
+  std::vector<CsvColumn> columns_;      // of the schema
   std::vector<std::size_t> column_of_;  // schema column -> column of the file
-  std::vector<CsvField> fields_;        // of the rows being read, row by row
+  std::vector<CsvField> fields_;        // of the rows that are split, row by row
+  std::size_t split_bytes_ = 0;         // of the window: the text of fields_
+  std::size_t given_ = 0;               // of fields_: those of rows that Next gave out
 };
 
 }  // namespace varve::cli

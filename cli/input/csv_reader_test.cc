@@ -66,6 +66,35 @@ TEST_F(CsvReaderTest, FirstBadRowIsNamedWhicheverColumnItIsIn) {
             "error t.csv: line 2, column b: expected int8, found \"300\"");
 }
 
+TEST_F(CsvReaderTest, LinesMayEndInCarriageReturnsAlone) {
+  EXPECT_EQ(Read("a,b\r1,x\r\r2,\"y\rz\"\r"), "1,x;2,y\rz\n");
+  EXPECT_EQ(Read("a,b\r\n1,\"x\"\r"), "1,x\n");
+  EXPECT_EQ(Read("a,b\n1,x\ry"),
+            "error t.csv: line 3: expected 2 fields, as the header has, found 1");
+}
+
+TEST_F(CsvReaderTest, LinesAreFoundWhereverTheTextIsCut) {
+  // The reader takes 64 KiB at a time: each length puts another byte of a line at the cut.
+  for (const std::string end : {"\n", "\r\n", "\r"}) {
+    for (std::size_t length = (64 << 10) - 12; length < (64 << 10) + 2; ++length) {
+      const std::string wide(length, 'x');
+      EXPECT_EQ(Read("a,b" + end + "1," + wide + end + "2,\"y\"" + end), "1," + wide + ";2,y\n");
+    }
+  }
+}
+
+TEST_F(CsvReaderTest, IntegersThatNoDoubleHoldsAreRefused) {
+  InputOptions options;
+  options.schema =
+      arrow::schema({arrow::field("a", arrow::float64()), arrow::field("b", arrow::float32())});
+  EXPECT_EQ(Read("a,b\n9007199254740994,16777217\n-9007199254740993,1\n", options, 1),
+            "9007199254740994,16777216\n"
+            "error t.csv: line 3, column a: expected double, found \"-9007199254740993\"");
+  EXPECT_EQ(Read("a,b\n1,1e39\n", options),
+            "error t.csv: line 2, column b: expected float, found \"1e39\"");
+  EXPECT_EQ(Read("a,b\ninf,-Infinity\nNaN,1e-60\n", options), "Infinity,-Infinity;NaN,0\n");
+}
+
 TEST_F(CsvReaderTest, RaggedLinesAreRefused) {
   EXPECT_EQ(Read("a,b\n1,x\n2\n"),
             "error t.csv: line 3: expected 2 fields, as the header has, found 1");
@@ -132,6 +161,7 @@ TEST_F(CsvReaderTest, FilesThatCannotBeReadAreNamed) {
   auto is_folder = OpenRows(folder, {.format = "csv"});
   ASSERT_FALSE(is_folder);
   EXPECT_EQ(is_folder.error().exit, kExitUsage);
+  std::ofstream(folder + "/t.xls") << "a,b";
   auto unknown = OpenRows(folder + "/t.xls", {});
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().exit, kExitUsage);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "input/csv_tokenizer.h"
 
+#include <emmintrin.h>
+
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace varve::cli {
@@ -16,24 +20,39 @@ struct Scan {
   bool at_end;
 };
 
+// The first byte from `at` on that ends an unquoted field, or the end of the text. Most fields are
+// short, so one look at 16 bytes finds it.
+std::size_t FindEnd(const Scan& scan, std::size_t at) {
+  const __m128i separator = _mm_set1_epi8(scan.separator);
+  const __m128i line_feed = _mm_set1_epi8('\n');
+  const __m128i carriage_return = _mm_set1_epi8('\r');
+  for (; at + sizeof(__m128i) <= scan.size; at += sizeof(__m128i)) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(scan.text + at));
+    const __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(bytes, separator),
+                                      _mm_or_si128(_mm_cmpeq_epi8(bytes, line_feed),
+                                                   _mm_cmpeq_epi8(bytes, carriage_return)));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(ends));
+    if (mask != 0) return at + static_cast<unsigned>(std::countr_zero(mask));
+  }
+  const char stops[] = {scan.separator, '\n', '\r'};
+  const std::string_view text(scan.text, scan.size);
+  return std::min(text.find_first_of({stops, sizeof stops}, at), scan.size);
+}
+
 // `at` is the byte after a field. Sets *next to the first byte of what follows.
 FieldEnd ReadEnd(const Scan& scan, std::size_t at, std::size_t* next) {
-  if (at == scan.size) {
-    *next = at;
-    return scan.at_end ? FieldEnd::kLine : FieldEnd::kText;
-  }
-  if (scan.text[at] == scan.separator) {
-    *next = at + 1;
-    return FieldEnd::kSeparator;
-  }
-  const std::size_t newline = at + (scan.text[at] == '\r' ? 1 : 0);
-  if (newline == scan.size && !scan.at_end) return FieldEnd::kText;
-  if (newline < scan.size && scan.text[newline] == '\n') {
-    *next = newline + 1;
-    return FieldEnd::kLine;
-  }
   *next = at;
-  return FieldEnd::kTextAfterQuote;
+  if (at == scan.size) return scan.at_end ? FieldEnd::kLine : FieldEnd::kText;
+  *next = at + 1;
+  if (scan.text[at] == scan.separator) return FieldEnd::kSeparator;
+  if (scan.text[at] == '\n') return FieldEnd::kLine;
+  if (scan.text[at] != '\r') {
+    *next = at;
+    return FieldEnd::kTextAfterQuote;
+  }
+  if (*next == scan.size) return scan.at_end ? FieldEnd::kLine : FieldEnd::kText;
+  if (scan.text[*next] == '\n') ++*next;
+  return FieldEnd::kLine;
 }
 
 FieldEnd ScanQuoted(const Scan& scan, std::size_t begin, CsvField* field, std::size_t* next) {
@@ -57,19 +76,10 @@ FieldEnd ScanQuoted(const Scan& scan, std::size_t begin, CsvField* field, std::s
 }
 
 FieldEnd ScanPlain(const Scan& scan, std::size_t begin, CsvField* field, std::size_t* next) {
-  std::size_t at = begin;
-  while (at < scan.size && scan.text[at] != scan.separator && scan.text[at] != '\n') ++at;
-  std::size_t end = at;
-  FieldEnd result = FieldEnd::kSeparator;
-  if (at == scan.size || scan.text[at] == '\n') {
-    if (at == scan.size && !scan.at_end) return FieldEnd::kText;
-    if (end > begin && scan.text[end - 1] == '\r') --end;
-    result = FieldEnd::kLine;
-  }
+  const std::size_t end = FindEnd(scan, begin);
   *field = {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end - begin), false,
             false};
-  *next = at < scan.size ? at + 1 : at;
-  return result;
+  return ReadEnd(scan, end, next);
 }
 
 bool IsBlank(const std::vector<CsvField>& fields, std::size_t first) {

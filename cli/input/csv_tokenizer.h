@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Splits CSV text (RFC 4180) into fields. A field is quoted when it starts with a quote; quotes
-// elsewhere are text. Lines end with \n or \r\n; a quoted field may hold either.
+// elsewhere are text. Lines end with \n, \r\n or \r; a quoted field may hold any of them.
 #pragma once
 
 #include <cstdint>

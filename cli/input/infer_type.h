@@ -4,8 +4,8 @@
 //   bool < string    int64 < double < string    date32 < timestamp[us] < string
 //   timestamp[us, UTC] < string
 //
-// Numbers with leading zeros and integers over 64 bits are text: they would not come out as they
-// went in. A column without a value is string.
+// Numbers with leading zeros, integers over 64 bits, and integers among doubles that are no double
+// themselves are text: they would not come out as they went in. A column without a value is string.
 #pragma once
 
 #include <arrow/type.h>
@@ -25,10 +25,11 @@ class InferredType {
   enum class Kind : std::uint8_t {
     kNone, kBool, kInteger, kDouble, kDate, kTimestamp, kMoment, kString
   };
-  static Kind Classify(std::string_view text);
+  Kind Classify(std::string_view text);
   static Kind Join(Kind a, Kind b);
 
   Kind kind_ = Kind::kNone;
+  bool inexact_ = false;  // holds an integer that a double would round
 };
 
 }  // namespace varve::cli

@@ -27,6 +27,11 @@ TEST(InferTypeTest, NumbersThatWouldNotComeOutAsTheyWentInAreText) {
   EXPECT_EQ(Infer({"0x1F"}), "string");
   EXPECT_EQ(Infer({"92233720368547758080"}), "string");
   EXPECT_EQ(Infer({"0.5", "-0.5", "0"}), "double");
+  EXPECT_EQ(Infer({"0.5", "9007199254740994"}), "double");
+  EXPECT_EQ(Infer({"0.5", "9007199254740993"}), "string");
+  EXPECT_EQ(Infer({"9223372036854775807", "1e3"}), "string");
+  EXPECT_EQ(Infer({"7E900"}), "string");
+  EXPECT_EQ(Infer({"inf", "-nan"}), "double");
 }
 
 TEST(InferTypeTest, DatesAndTimesAreKnown) {

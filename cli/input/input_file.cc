@@ -107,7 +107,7 @@ class FdInputStream final : public arrow::io::InputStream {
       if (!WaitForBytes()) return arrow::Status::Cancelled(name_, ": interrupted");
       const ssize_t n = ::read(fd_, static_cast<char*>(out) + done,
                                static_cast<std::size_t>(size - done));
-      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (n < 0) return arrow::internal::IOErrorFromErrno(errno, name_, ": cannot read: ",
                                                            std::strerror(errno));
       if (n == 0) break;
@@ -151,12 +151,34 @@ Outcome<std::shared_ptr<arrow::io::InputStream>> OpenStored(const std::string& p
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return SystemFailure(path + ": cannot read", errno);
   if (S_ISDIR(info.st_mode)) return WrongUsage(path + ": is a folder; name the files in it");
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // The writer of a named pipe is waited for while reading, where an interrupt is seen.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return SystemFailure(path + ": cannot read", errno);
   return std::make_shared<FdInputStream>(path, fd);
 }
 
+bool IsRegularFile(const std::string& path) {
+  struct stat info {};
+  return path != "-" && ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+bool IsPipe(const std::string& path) {
+  struct stat info {};
+  if (path == "-") return true;
+  return ::stat(path.c_str(), &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISCHR(info.st_mode));
+}
+
 }  // namespace
+
+Done CheckInputFile(const std::string& path, std::string_view format) {
+  // The writer of a pipe takes the second opening for the end.
+  if (IsPipe(path)) {
+    CLI_TRY(DescribeInput(path, format));
+  } else {
+    CLI_TRY(OpenInputFile(path, format));
+  }
+  return {};
+}
 
 Outcome<InputFile> OpenInputFile(const std::string& path, std::string_view format) {
   InputFile file;
@@ -164,6 +186,7 @@ Outcome<InputFile> OpenInputFile(const std::string& path, std::string_view forma
   CLI_ASSIGN(const Description description, DescribeInput(path, format));
   file.path = path;
   file.name = path == "-" ? "stdin" : path;
+  file.is_regular = IsRegularFile(path);
   file.format = description.format;
   file.plain = file.stored;
   if (description.compression == arrow::Compression::UNCOMPRESSED) return file;

@@ -19,6 +19,7 @@ enum class InputFormat { kCsv, kTsv, kJsonLines, kParquet, kArrow };
 struct InputFile {
   std::string path;
   std::string name;  // as messages call it: the path, or stdin
+  bool is_regular = false;  // can be opened again and read anywhere; not a pipe
   InputFormat format = InputFormat::kCsv;
   std::shared_ptr<arrow::util::Codec> codec;       // null when not compressed; outlives `plain`
   std::shared_ptr<arrow::io::InputStream> stored;  // the bytes of the file; Tell() is the progress
@@ -30,6 +31,9 @@ struct InputFile {
 // .parquet .arrow .feather .ipc, the text formats also with .gz or .zst.
 // Errors: NotFound, wrong usage (folder, unknown extension), permission.
 Outcome<InputFile> OpenInputFile(const std::string& path, std::string_view format);
+
+// Fails where OpenInputFile would, as far as that shows before it is opened for good.
+Done CheckInputFile(const std::string& path, std::string_view format);
 
 // Size of the file in bytes; 0 when it has none (stdin).
 std::uint64_t InputBytes(const std::string& path);

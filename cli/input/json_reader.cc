@@ -5,15 +5,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "format_cell.h"
 #include "parse_cell.h"
 
 namespace varve::cli {
 namespace {
-
-using nlohmann::json;
 
 constexpr std::size_t kInferBytes = 16 << 20;
 constexpr std::size_t kLineBytesMax = 256 << 20;
@@ -56,21 +53,17 @@ Outcome<bool> JsonReader::ReadLine(std::size_t* at, std::string_view* line) {
   }
 }
 
-Outcome<json> JsonReader::ParseLine(std::string_view line, std::size_t at) const {
-  json row;
-  try {
-    row = json::parse(line);
-  } catch (const json::exception& e) {
-    const std::string what = e.what();  // "[json.exception.parse_error.101] parse error at ..."
-    return BadData(fmt::format("{}: not JSON: {}", Where(at), what.substr(what.find(']') + 2)));
-  }
-  if (row.is_object()) return row;
+Outcome<JsonValue> JsonReader::ParseLine(std::string_view line, std::size_t at) const {
+  auto row = ParseJson(line);
+  if (!row) return BadData(Where(at) + ": " + row.error());
+  if (row->kind == JsonKind::kObject) return *std::move(row);
   return BadData(fmt::format("{}: expected one JSON object a line, found {}", Where(at),
                              Quoted(line)));
 }
 
 Done JsonReader::InferSchema() {
   InferredJson rows;
+  bool any = false;
   std::size_t at = 0;
   Done bad;
   while (at < kInferBytes && bad) {
@@ -82,22 +75,22 @@ Done JsonReader::InferSchema() {
     if (!more || line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     if (auto row = ParseLine(line, start)) {
       rows.Add(*row);
+      any = true;
     } else {
       bad = std::unexpected(std::move(row).error());
     }
   }
-  const auto type = rows.type();
-  if (type->id() != arrow::Type::STRUCT) {
+  if (!any) {
     // A line that cannot be read ends the sample, not the load: Next will meet it again.
     CLI_TRY(bad);
     return BadData(input_.name() + ": is empty: expected one JSON object a line");
   }
-  for (const auto& field : type->fields()) {
+  schema_ = arrow::schema(rows.fields());
+  for (const auto& field : schema_->fields()) {
     if (field->type()->id() != arrow::Type::NA) continue;
-    return BadData(fmt::format("{}: field {} has values of different kinds; give --schema",
+    return BadData(fmt::format("{}: field {} has values that no one type holds; give --schema",
                                input_.name(), field->name()));
   }
-  schema_ = arrow::schema(type->fields());
   return {};
 }
 
@@ -111,22 +104,22 @@ Done JsonReader::MakeBuilders(std::int64_t rows) {
   return {};
 }
 
-Done JsonReader::AppendRow(const json& row, std::size_t at) {
+Done JsonReader::AppendRow(const JsonValue& row, std::size_t at) {
   std::size_t known = 0;
   for (std::size_t i = 0; i < builders_.size(); ++i) {
     const std::string& name = schema_->field(static_cast<int>(i))->name();
-    const auto member = row.find(name);
-    if (member == row.end()) {
+    const auto member = row.members.find(name);
+    if (member == row.members.end()) {
       CLI_ARROW_TRY(builders_[i]->AppendNull());
       continue;
     }
     ++known;
-    if (auto problem = AppendParsedJson(*plain_types_[i], *member, builders_[i].get())) {
+    if (auto problem = AppendParsedJson(*plain_types_[i], member->second, builders_[i].get())) {
       return BadData(fmt::format("{}, column {}: {}", Where(at), name, *problem));
     }
   }
-  if (known == row.size() || ignore_others_) return {};
-  for (const auto& [name, unused] : row.items()) {
+  if (known == row.members.size() || ignore_others_) return {};
+  for (const auto& [name, unused] : row.members) {
     if (schema_->GetFieldByName(name) != nullptr) continue;
     return BadData(fmt::format("{}: field {} is not in the schema; expected {}", Where(at),
                                Quoted(name), fmt::join(schema_->field_names(), ",")));
@@ -144,7 +137,7 @@ Outcome<std::shared_ptr<arrow::RecordBatch>> JsonReader::Next(std::int64_t rows)
     CLI_ASSIGN(const bool more, ReadLine(&at, &line));
     if (!more) break;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    CLI_ASSIGN(const json row, ParseLine(line, start));
+    CLI_ASSIGN(const JsonValue row, ParseLine(line, start));
     CLI_TRY(AppendRow(row, start));
     ++count;
   }
@@ -160,45 +153,53 @@ Outcome<std::shared_ptr<arrow::RecordBatch>> JsonReader::Next(std::int64_t rows)
   return arrow::RecordBatch::Make(schema_, count, std::move(columns));
 }
 
-void InferredJson::Add(const json& value) {
-  switch (value.type()) {
-    case json::value_t::boolean: bools_ = true; break;
-    case json::value_t::number_integer:
-    case json::value_t::number_unsigned: integers_ = true; break;
-    case json::value_t::number_float: doubles_ = true; break;
-    case json::value_t::string:
+void InferredJson::Add(const JsonValue& value) {
+  switch (value.kind) {
+    case JsonKind::kNull: break;
+    case JsonKind::kBool: bools_ = true; break;
+    case JsonKind::kNumber:
+      has_numbers_ = true;
+      numbers_.Add(value.text);
+      break;
+    case JsonKind::kString:
       has_strings_ = true;
-      strings_.Add(value.get_ref<const std::string&>());
+      strings_.Add(value.text);
       break;
-    case json::value_t::array:
+    case JsonKind::kArray:
       if (items_ == nullptr) items_ = std::make_unique<InferredJson>();
-      for (const json& item : value) items_->Add(item);
+      for (const JsonValue& item : value.items) items_->Add(item);
       break;
-    case json::value_t::object:
+    case JsonKind::kObject:
       objects_ = true;
-      for (const auto& [name, member] : value.items()) {
+      for (const auto& [name, member] : value.members) {
         const auto [it, is_new] = members_.try_emplace(name);
         if (is_new) names_.push_back(name);
         it->second.Add(member);
       }
       break;
-    default: break;
   }
 }
 
-std::shared_ptr<arrow::DataType> InferredJson::type() const {
-  const bool numbers = integers_ || doubles_;
-  const int kinds = bools_ + numbers + has_strings_ + (items_ != nullptr) + objects_;
-  if (kinds > 1) return arrow::null();
-  if (bools_) return arrow::boolean();
-  if (numbers) return doubles_ ? arrow::float64() : arrow::int64();
-  if (items_ != nullptr) return arrow::list(items_->type());
-  if (!objects_) return StringType();
-  std::vector<std::shared_ptr<arrow::Field>> fields;
+arrow::FieldVector InferredJson::fields() const {
+  arrow::FieldVector fields;
   for (const std::string& name : names_) {
     fields.push_back(arrow::field(name, members_.at(name).type()));
   }
-  return arrow::struct_(std::move(fields));
+  return fields;
+}
+
+std::shared_ptr<arrow::DataType> InferredJson::type() const {
+  const int kinds = bools_ + has_numbers_ + has_strings_ + (items_ != nullptr) + objects_;
+  if (kinds > 1) return arrow::null();
+  if (bools_) return arrow::boolean();
+  if (has_numbers_) {
+    const auto type = numbers_.type();
+    return type->id() == arrow::Type::STRING ? arrow::null() : type;
+  }
+  const auto has_none = [](const auto& field) { return field->type()->id() == arrow::Type::NA; };
+  const auto nested = items_ != nullptr ? arrow::list(items_->type()) : arrow::struct_(fields());
+  if (items_ == nullptr && !objects_) return StringType();
+  return std::ranges::any_of(nested->fields(), has_none) ? arrow::null() : nested;
 }
 
 // Only moments and dates are more than text; a number in quotes was meant as text.

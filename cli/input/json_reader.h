@@ -4,7 +4,6 @@
 #pragma once
 
 #include <arrow/builder.h>
-#include <nlohmann/json_fwd.hpp>
 
 #include <memory>
 #include <string>
@@ -15,6 +14,7 @@
 #include "input/infer_type.h"
 #include "input/row_reader.h"
 #include "input/text_input.h"
+#include "json_value.h"
 
 namespace varve::cli {
 
@@ -31,10 +31,10 @@ class JsonReader final : public RowReader {
 
   // The line at `*at` of the window, without its end; moves *at behind it. False at the end.
   Outcome<bool> ReadLine(std::size_t* at, std::string_view* line);
-  Outcome<nlohmann::json> ParseLine(std::string_view line, std::size_t at) const;
+  Outcome<JsonValue> ParseLine(std::string_view line, std::size_t at) const;
   Done InferSchema();
   Done MakeBuilders(std::int64_t rows);
-  Done AppendRow(const nlohmann::json& row, std::size_t at);
+  Done AppendRow(const JsonValue& row, std::size_t at);
   std::string Where(std::size_t offset) const;
 
   TextInput input_;
@@ -45,22 +45,25 @@ class JsonReader final : public RowReader {
 };
 
 // The type that holds every one of some JSON values: bool, int64, double, timestamps and dates
-// written as ISO 8601 strings, string, list, struct. Null when they have none in common.
+// written as ISO 8601 strings, string, list, struct. Values that are all null are strings.
 class InferredJson {
  public:
-  void Add(const nlohmann::json& value);
+  void Add(const JsonValue& value);
+  // Null when the values, or those inside them, have no type in common.
   std::shared_ptr<arrow::DataType> type() const;
+  // The members of the objects, each with its type or null, in order of appearance.
+  arrow::FieldVector fields() const;
 
  private:
   std::shared_ptr<arrow::DataType> StringType() const;
 
   bool bools_ = false;
-  bool integers_ = false;
-  bool doubles_ = false;
+  bool has_numbers_ = false;
   bool has_strings_ = false;
   bool objects_ = false;
+  InferredType numbers_;
   InferredType strings_;
-  std::vector<std::string> names_;  // of the objects' members, in order of appearance
+  std::vector<std::string> names_;  // of the objects' members
   std::unordered_map<std::string, InferredJson> members_;
   std::unique_ptr<InferredJson> items_;
 };

@@ -55,8 +55,36 @@ TEST_F(JsonReaderTest, TypesAreInferred) {
                      "{\"d\":2.5,\"s\":\"5\",\"t\":\"2026-01-02T03:04:05Z\",\"n\":null}\n"),
             "d: double\ni: int64\nl: list<item: int64>\no: struct<x: bool>\nn: string\n"
             "s: string\nt: timestamp[us, tz=UTC]");
-  EXPECT_EQ(Inferred("{\"a\":1}\n{\"a\":\"x\"}\n"),
-            "t.jsonl: field a has values of different kinds; give --schema");
+  for (const std::string other : {"\"x\"", "9007199254740993.0", "1e3,\"b\":[0.5,[]]",
+                                  "18446744073709551616"}) {
+    const std::string text = Inferred("{\"a\":9007199254740993}\n{\"a\":" + other + "}\n");
+    EXPECT_EQ(text, "t.jsonl: field a has values that no one type holds; give --schema");
+  }
+  EXPECT_EQ(Inferred("{\"l\":[],\"m\":[[null]]}\n"),
+            "l: list<item: string>\nm: list<item: list<item: string>>");
+}
+
+TEST_F(JsonReaderTest, NumbersAreTakenAsWritten) {
+  InputOptions options;
+  options.schema = arrow::schema(
+      {arrow::field("a", arrow::decimal128(30, 20)), arrow::field("b", arrow::float64())});
+  const auto read = [&options](const std::string& line) {
+    return ReadAll(TemporaryFile("t.jsonl", line), options);
+  };
+  EXPECT_EQ(read("{\"a\":0.12345678901234567891,\"b\":0.1}\n{\"a\":25e-2,\"b\":1e3}\n"),
+            "0.12345678901234567891,0.1;0.25000000000000000000,1000\n");
+  EXPECT_EQ(read("{\"a\":0.123456789012345678912}\n"),
+            "error t.jsonl: line 1, column a: expected decimal128(30, 20), found "
+            "\"0.123456789012345678912\"");
+  EXPECT_EQ(read("{\"b\":9007199254740993}\n"),
+            "error t.jsonl: line 1, column b: expected double, found \"9007199254740993\"");
+}
+
+TEST_F(JsonReaderTest, MembersOfOneNameAndDeepValuesAreRefused) {
+  EXPECT_EQ(Read("{\"a\":1}\n{\"b\":\"x\",\"a\":1,\"b\":\"x\"}\n"),
+            "error t.jsonl: line 2: member \"b\" occurs twice in one object");
+  EXPECT_EQ(Read("{\"a\":" + std::string(1'000'000, '[')),
+            "error t.jsonl: line 1: nested more than 200 deep");
 }
 
 }  // namespace

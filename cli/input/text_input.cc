@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "format_cell.h"
+#include "process.h"
 
 namespace varve::cli {
 namespace {
@@ -14,8 +15,14 @@ namespace {
 // What a damaged compressed file still gives ends at most this far before the damage.
 constexpr std::size_t kReadBytes = 64 << 10;
 
-std::uint64_t CountLines(const char* from, std::size_t bytes) {
-  return static_cast<std::uint64_t>(std::count(from, from + bytes, '\n'));
+// Line ends are \n, \r\n and \r.
+std::uint64_t CountLines(std::string_view text) {
+  std::uint64_t lines = 0;
+  for (std::size_t at = text.find('\n'); at != text.npos; at = text.find('\n', at + 1)) ++lines;
+  for (std::size_t at = text.find('\r'); at != text.npos; at = text.find('\r', at + 1)) {
+    if (!text.substr(at + 1).starts_with('\n')) ++lines;
+  }
+  return lines;
 }
 
 }  // namespace
@@ -40,6 +47,7 @@ Done TextInput::Read() {
     buffer_.resize(std::max(2 * buffer_.size(), end_ + kReadBytes));
   }
   auto read = file_.plain->Read(static_cast<std::int64_t>(kReadBytes), buffer_.data() + end_);
+  if (!read.ok() && Interrupted()) return InterruptedFailure(file_.name + ": interrupted");
   if (!read.ok() && file_.codec != nullptr) {
     return BadData(file_.name + ": not a whole " + file_.codec->name() + " file: after " +
                    FormatBytes(stored_bytes()) + ": " + read.status().message());
@@ -51,12 +59,12 @@ Done TextInput::Read() {
 }
 
 void TextInput::Consume(std::size_t bytes) {
-  line_ += CountLines(buffer_.data() + begin_, bytes);
+  line_ += CountLines(window().substr(0, bytes));
   begin_ += bytes;
 }
 
 std::uint64_t TextInput::LineAt(std::size_t offset) const {
-  return line_ + CountLines(buffer_.data() + begin_, offset);
+  return line_ + CountLines(window().substr(0, offset));
 }
 
 std::uint64_t TextInput::stored_bytes() const {
