@@ -143,12 +143,14 @@ void AddDelete(CLI::App* app, Session* session) {
       "varve delete flights.varve flights --where \"origin = 'JFK'\" --yes\n"
       "\n"
       "--where finds the rows in one snapshot, then deletes their keys in commits of at most\n"
-      "65,536 rows; it is not one commit. Without --yes nothing is changed.",
+      "65,536 rows; it is not one commit. Without --yes nothing is changed. Binary keys of --keys\n"
+      "are hexadecimal.",
       Run);
   verb->add_option("DB", options->database, "Folder of the database")->required();
   verb->add_option("TABLE", options->table, "Name of the table")->required();
   verb->add_option("--keys", options->keys, "File with the key columns; others are ignored");
-  verb->add_option("--where", options->where, "Rows for which this expression is true");
+  verb->add_option("--where", options->where, "Rows for which this expression is true")
+      ->check(NotEmpty());
   verb->add_option("--input-format", options->input_format, "Format of the file, not by extension");
   verb->add_option("--null", options->nulls, "Text that means null in CSV; repeatable")
       ->allow_extra_args(false);

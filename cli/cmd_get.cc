@@ -55,7 +55,8 @@ void AddGet(CLI::App* app, Session* session) {
                        "  varve get flights.varve flights '[2013,1,1,\"UA\",1545]'\n"
                        "\n"
                        "A KEY is a JSON value; an array when the key has several columns. A\n"
-                       "string key may go without its quotes unless it reads as JSON.",
+                       "string key may go without its quotes unless it reads as JSON. A\n"
+                       "binary key is hexadecimal, as scan prints it: '\"00ff\"'.",
                        Run);
   verb->add_option("DB", options->database, "Folder of the database")->required();
   verb->add_option("TABLE", options->table, "Name of the table")->required();

@@ -23,11 +23,15 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
     }
   });
   CLI_TRY(printed);
-  if (!kind) return std::unexpected(Failure(kind.error()));
-  if (session.json) {
-    CLI_TRY(PrintJson(
-        {{"path", options.path}, {"kind", ToString(*kind)}, {"lines", std::move(lines)}}));
+  if (session.json && (kind || kind.error().kind() == ErrorKind::kCorruption)) {
+    const Json name = kind ? Json(ToString(*kind)) : Json();  // of a damaged file: null
+    const Json damage = kind ? Json() : Json(kind.error().message());
+    CLI_TRY(PrintJson({{"path", options.path},
+                       {"kind", name},
+                       {"lines", std::move(lines)},
+                       {"damage", damage}}));
   }
+  if (!kind) return std::unexpected(Failure(kind.error()));
   if (*kind != FileKind::kUnknown) return kExitDone;
   return std::unexpected(Failure(Error(ErrorKind::kInvalid,
                                        options.path + ": is no log segment, manifest or run of "
@@ -39,7 +43,8 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 
 void AddInspect(CLI::App* app, Session* session) {
   auto [verb, options] = AddVerb<Options>(
-      app, session, "inspect", "Say what a file is and dump it, up to the first damage",
+      app, session, "inspect",
+      "Say what a file is and dump it, up to the first damage (exit 6)",
       "varve inspect flights.varve/manifest/00000000000000000001", Run);
   verb->add_option("PATH", options->path, "A log segment, manifest or Parquet file")->required();
 }

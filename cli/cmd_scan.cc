@@ -25,6 +25,7 @@ struct Options {
   bool reverse = false;
   bool count = false;
   bool explain = false;
+  bool yes = false;
 };
 
 Done CheckUsage(const Session& session, const Options& options) {
@@ -114,7 +115,8 @@ std::string PlanText(const ScanPlan& plan) {
 Outcome<ExitCode> WriteRows(const Session& session, const Options& options, const Table& table,
                             const ScanOptions& scan) {
   CLI_ASSIGN(const bool color, session.UseColor());
-  const OutputOptions output{options.format, options.output, session.json, color};
+  const OutputOptions output{options.format, options.output, session.json, color,
+                             options.yes};
   CLI_TRY(ChooseFormat(output));
   CLI_ASSIGN(auto reader, table.snapshot->Scan(table.name, scan));
   CLI_ASSIGN(auto writer, OpenOutput(output, reader->schema()));
@@ -156,16 +158,25 @@ void AddScan(CLI::App* app, Session* session) {
       Run);
   verb->add_option("DB", options->database, "Folder of the database")->required();
   verb->add_option("TABLE", options->table, "Name of the table")->required();
-  verb->add_option("--columns", options->columns, "Columns to print, in this order: a,b");
-  verb->add_option("--where", options->where, "Rows for which this expression is true");
-  verb->add_option("--limit", options->limit, "At most N rows")->type_name("N");
+  verb->add_option("--columns", options->columns, "Columns to print, in this order: a,b")
+      ->check(NotEmpty());
+  verb->add_option("--where", options->where, "Rows for which this expression is true")
+      ->check(NotEmpty());
+  verb->add_option("--limit", options->limit, "At most N rows")
+      ->type_name("N")
+      ->check(NotEmpty());
   verb->add_flag("--reverse", options->reverse, "From the largest key to the smallest");
   verb->add_option("--at", options->at,
-                   "As of a commit number, a time (2026-11-20T12:00:00Z) or -5m, -2h, -7d")
-      ->type_name("V");
-  verb->add_option("--format", options->format, "table, csv, json, arrow or parquet");
+                   "As of a commit number, a time (2026-11-20T12:00:00Z) or -5m, -2h, -7d; a time "
+                   "to come means now")
+      ->type_name("V")
+      ->check(NotEmpty());
+  verb->add_option("--format", options->format, "table, csv, json, arrow or parquet")
+      ->check(NotEmpty());
   verb->add_option("-o,--output", options->output,
-                   "Write this file, whole or not at all; format by extension (.gz, .zst too)");
+                   "Write this file, whole or not at all; format by extension (.gz, .zst too)")
+      ->check(NotEmpty());
+  verb->add_flag("--yes", options->yes, "Overwrite the file of -o when it exists");
   verb->add_flag("--count", options->count, "Print only how many rows there are");
   verb->add_flag("--explain", options->explain,
                  "Print which files and row groups would be read or skipped, and why");

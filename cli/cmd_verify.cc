@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // varve verify: reads everything the database must trust; exit 6 when something is damaged.
 #include <fmt/format.h>
-#include <unistd.h>
+
+#include <filesystem>
 
 #include "commands.h"
 #include "format_cell.h"
@@ -54,6 +55,9 @@ std::string Text(const Verification& found, bool deep) {
 
 Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_TRY(RefuseRemote(options.database));
+  if (std::error_code ignored; std::filesystem::is_regular_file(options.database, ignored)) {
+    return NotFound("'" + options.database + "' is a file; a database is a folder");
+  }
   Progress progress("verify");
   VerifyOptions verify{.deep = options.deep, .progress = nullptr};
   verify.progress = [&progress](std::uint64_t done, std::uint64_t total) {

@@ -80,6 +80,7 @@ void Report(const Failure& failure, bool json) {
 }
 
 int Main(int argc, char** argv) {
+  OpenStandardFiles();
   HandleSignals();
   Session session;
   std::vector<std::string> arguments = Arguments(argc, argv);

@@ -55,6 +55,12 @@ WallTime WallNow() {
   return {static_cast<std::int64_t>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000};
 }
 
+void OpenStandardFiles() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR);  // takes the lowest free one
+  }
+}
+
 void HandleSignals() {
   std::signal(SIGPIPE, SIG_IGN);
   struct sigaction action {};

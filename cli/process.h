@@ -18,6 +18,10 @@ namespace varve::cli {
 double SteadySeconds();
 WallTime WallNow();
 
+// Opens /dev/null as stdin, stdout and stderr where the caller closed them: a file of the database
+// must not be given their place. Call it first.
+void OpenStandardFiles();
+
 // SIGPIPE becomes an error of the write; the first SIGINT or SIGTERM sets Interrupted(), the second
 // ends the process at once.
 void HandleSignals();

@@ -33,6 +33,12 @@ CLI::App* AddVerbApp(CLI::App* parent, Session* session, const std::string& name
   return app;
 }
 
+CLI::Validator NotEmpty() {
+  return CLI::Validator(
+      [](const std::string& text) { return std::string(text.empty() ? "expected a value" : ""); },
+      "");
+}
+
 Done RefuseRemote(const std::string& path) {
   if (!path.starts_with("s3://")) return {};
   return std::unexpected(Failure(Error(ErrorKind::kInvalid,

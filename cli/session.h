@@ -54,6 +54,9 @@ Verb<Options> AddVerb(CLI::App* parent, Session* session, const std::string& nam
   return verb;
 }
 
+// For options whose empty value would pass for none: --where "" is a mistake, not every row.
+CLI::Validator NotEmpty();
+
 enum class OpenMode { kRead, kWrite, kCreate };
 
 // Errors as Database::Open; a folder that holds something else is "not found". S3 paths are not

@@ -22,7 +22,7 @@ class RoundTripTest
   static void SetUpTestSuite() { ASSERT_TRUE(arrow::compute::Initialize().ok()); }
 
   void Write(const std::string& path, const arrow::RecordBatch& batch) {
-    auto writer = OpenOutput({.path = path}, batch.schema());
+    auto writer = OpenOutput({.path = path, .overwrite = true}, batch.schema());
     ASSERT_TRUE(writer) << writer.error().error.message();
     auto written = (*writer)->Write(batch);
     ASSERT_TRUE(written) << written.error().error.message();
@@ -71,7 +71,7 @@ TEST(ReplacedFileTest, FileAppearsOnlyWhenFinished) {
   const TemporaryFile file("rows.csv", "before");
   const auto schema = arrow::schema({arrow::field("a", arrow::int64())});
   {
-    auto writer = OpenOutput({.path = file.path()}, schema);
+    auto writer = OpenOutput({.path = file.path(), .overwrite = true}, schema);
     ASSERT_TRUE(writer);
   }
   std::string content;

@@ -293,6 +293,13 @@ class VerbsTest(CliTest):
                 self.assertTrue(found["lines"], path)
         self.assertEqual(len(kinds), 3, kinds)
         self.fails(9, "no log segment", "inspect", self.write("note.txt", "hello\n"))
+        self.fails(6, "damaged", "inspect", self.write("cut.parquet", b"PAR1 and no more"))
+        manifest = max(self.db.glob("manifest/*"))
+        damaged = self.write(manifest.name, manifest.read_bytes()[:-20] + b"x")
+        self.fails(6, manifest.name, "inspect", damaged)
+        found = self.run_varve("inspect", damaged, "--json", exit_code=6).document()
+        self.assertTrue(found["lines"])
+        self.assertTrue(found["damage"])
         self.fails(3, "nowhere", "inspect", self.folder / "nowhere")
 
 
@@ -314,6 +321,9 @@ class UsageTest(CliTest):
                           ("scan", self.db, "orders", "--limit", "many"),
                           ("scan", self.db, "orders", "--columns", "wings"),
                           ("scan", self.db, "orders", "--where", "id >"),
+                          ("scan", self.db, "orders", "--where", ""),
+                          ("scan", self.db, "orders", "--columns", ""),
+                          ("scan", self.db, "orders", "-o", ""),
                           ("scan", self.db, "orders", "--where", "wings > 1"),
                           ("scan", self.db, "orders", "--format", "xml"),
                           ("scan", self.db, "orders", "-o", "rows.xls"),
@@ -442,6 +452,9 @@ class BadInputTest(CliTest):
 
     def test_folders_that_hold_no_database(self):
         self.fails(3, "no.varve", "scan", self.folder / "no.varve", "t")
+        note = self.write("note.csv", "a\n1\n")
+        for verb in ("tables", "verify", "stats"):
+            self.fails(3, "note.csv", verb, note)
         other = self.folder / "other"
         other.mkdir()
         self.fails(3, "other", "scan", other, "t")
@@ -452,7 +465,168 @@ class BadInputTest(CliTest):
         self.assertEqual([p.name for p in other.iterdir()], ["photo.jpg"])
 
 
+class ExactValuesTest(CliTest):
+    """What is loaded is what was written, or an error names it."""
+
+    def load(self, name, content, schema, exit_code, message="."):
+        self.run_varve("create", self.db, "t", "--key", "id", "--schema", schema)
+        arguments = ("load", self.db, "t", self.write(name, content))
+        if exit_code == 0:
+            self.ok(*arguments)
+            return self.ok("scan", self.db, "t", "--json").lines()
+        return self.fails(exit_code, message, *arguments)
+
+    def test_json_decimals_keep_every_digit(self):
+        digits = "0.1234567890123456789012345678901"
+        rows = self.load("t.jsonl", '{"id":1,"d":%s}\n{"id":2,"d":12345678901234567890123}\n' %
+                         digits, "id int64, d decimal(38, 31)", 1, "line 2, column d: .*67890123")
+        rows = self.load("t.jsonl", '{"id":1,"d":%s}\n' % digits, "", 0)
+        self.assertEqual(rows, [{"id": 1, "d": digits}])
+
+    def test_decimals_that_do_not_fit_are_refused(self):
+        schema = "id int64, d decimal(38, 2)"
+        for text in ("1" + "0" * 60, "1e-99", "0.001", "1" * 37):
+            with self.subTest(text):
+                self.load("t.jsonl", '{"id":1,"d":%s}\n' % text, schema, 1, "line 1, column d")
+                self.load("t.csv", f"id,d\n1,{text}\n", schema, 1, "line 2, column d")
+
+    def test_integers_that_no_double_holds_are_refused(self):
+        schema = "id int64, d double"
+        for text in ("9007199254740993", "18446744073709551617", "1e999", "-1e999"):
+            with self.subTest(text):
+                self.load("t.jsonl", '{"id":1,"d":%s}\n' % text, schema, 1, "line 1")
+                self.load("t.csv", f"id,d\n1,{text}\n", schema, 1, "line 2, column d")
+        rows = self.load("t.csv", "id,d\n1,9007199254740994\n2,-Infinity\n3,0.1\n", schema, 0)
+        self.assertEqual([r["d"] for r in rows], [9007199254740994, "-Infinity", 0.1])
+
+    def test_numbers_too_large_for_a_narrow_float_are_refused(self):
+        schema = "id int64, f float32"
+        self.load("t.csv", "id,f\n1,1e39\n", schema, 1, "line 2, column f")
+        self.load("t.jsonl", '{"id":1,"f":1e39}\n', schema, 1, "line 1, column f")
+        rows = self.load("t.csv", "id,f\n1,0.1\n2,inf\n", schema, 0)
+        self.assertEqual([r["f"] for r in rows], [0.1, "Infinity"])
+
+    def test_integers_over_64_bits_are_refused(self):
+        self.load("t.jsonl", '{"id":18446744073709551617}\n', "id uint64", 1,
+                  'line 1, column id: expected uint64, found "18446744073709551617"')
+
+    def test_two_members_of_one_name_are_refused(self):
+        self.load("t.jsonl", '{"id":1}\n{"id":2,"id":3}\n', "id int64", 1,
+                  r'line 2: member \\?"id\\?" occurs twice')
+
+    def test_deep_values_are_refused(self):
+        deep = "[" * 100_000
+        self.load("t.jsonl", '{"id":1,"l":%s}\n' % deep, "id int64, l list<int64>", 1,
+                  "line 1: nested more than 200 deep")
+        self.load("t.csv", f"id,l\n1,{deep}\n", "", 1, "line 2, column l: .* 200 deep")
+        closed = "[" * 150 + "]" * 150
+        self.load("t.jsonl", '{"id":%s}\n' % closed, "", 1, "line 1, column id: expected int64")
+
+    def test_lines_may_end_with_carriage_returns_alone(self):
+        rows = self.load("t.csv", 'id,s\r1,a\r2,"b"\r', "id int64, s utf8", 0)
+        self.assertEqual(rows, [{"id": 1, "s": "a"}, {"id": 2, "s": "b"}])
+        self.load("bad.csv", "id,s\r\r1,a\rx,b\r", "", 1, "line 4, column id")
+
+    def test_large_integers_among_doubles_become_text(self):
+        self.write("t.csv", "id,d\n1,0.5\n2,9007199254740993\n")
+        self.ok("load", self.db, "new", "t.csv", "--create", "--key", "d")
+        rows = self.ok("scan", self.db, "new", "--json").lines()
+        self.assertEqual([r["d"] for r in rows], ["0.5", "9007199254740993"])
+
+    def test_columns_without_values_are_text(self):
+        self.write("t.jsonl", '{"id":1,"l":[],"n":null,"m":[null]}\n')
+        pq.write_table(pa.table({"id": [1], "l": pa.array([[None]], pa.list_(pa.null())),
+                                 "n": pa.array([None], pa.null())}), self.folder / "t.parquet")
+        for name in ("t.jsonl", "t.parquet"):
+            self.ok("load", self.db, name.replace(".", "_"), name, "--create", "--key", "id")
+        for table in self.ok("tables", self.db, "--json").document()["tables"]:
+            types = {c["name"]: c["type"] for c in table["columns"]}
+            self.assertEqual(types["n"], "string")
+            self.assertRegex(types["l"], r"list<\w+: string>")
+
+    def test_rows_that_cannot_be_read_leave_no_table(self):
+        file = self.write("t.jsonl", '{"id":1}\n{"id":\n')
+        self.fails(1, "line 2", "load", self.db, "t", file, "--create", "--key", "id")
+        self.assertEqual(self.ok("tables", self.db, "--json").document(), {"tables": []})
+        mixed = self.write("mixed.jsonl", '{"id":1,"l":[1,"a"]}\n')
+        self.fails(1, "field l", "load", self.db, "t", mixed, "--create", "--key", "id")
+
+
+class OutputFileTest(CliTest):
+    def test_an_existing_file_is_overwritten_only_with_yes(self):
+        self.load_orders(3)
+        file = self.write("o.csv", "mine")
+        scan = ("scan", self.db, "orders", "-o", file)
+        self.fails(5, "--yes", *scan)
+        self.assertEqual(file.read_text(), "mine")
+        self.ok(*scan, "--yes")
+        self.assertEqual(file.read_text(), self.orders(3))
+
+    def test_no_place_inside_a_database_is_written(self):
+        self.load_orders(3)
+        self.ok("flush", self.db)
+        run = next(self.db.rglob("*.parquet"))
+        (self.folder / "link").symlink_to(run.parent)
+        for place in (run, self.db / "new.csv", self.db / "data" / "new.csv",
+                      self.folder / "link" / "new.csv"):
+            self.fails(2, "inside a database", "scan", self.db, "orders", "-o", place, "--yes",
+                       "--format", "csv")
+        self.assertTrue(self.ok("verify", self.db, "--deep", "--json").document()["sound"])
+
+    def test_pipes_and_devices_are_not_replaced(self):
+        self.load_orders(3)
+        pipe = self.folder / "pipe.csv"
+        os.mkfifo(pipe)
+        self.fails(2, "pipe.csv: is no regular file", "scan", self.db, "orders", "-o", pipe,
+                   "--yes")
+        self.assertTrue(pipe.is_fifo())
+
+
 class ProcessTest(CliTest):
+    def test_pipes_are_opened_once(self):
+        text = self.orders(20_000).encode()
+        lines = b"".join(b'{"id":%d}\n' % i for i in range(20_000))
+        for name, content in (("a.csv", text), ("a.csv.gz", gzip.compress(text)),
+                              ("a.jsonl", lines)):
+            with self.subTest(name):
+                os.mkfifo(self.folder / name)
+                writer = subprocess.Popen(["bash", "-c", f"cat > {name}"], cwd=self.folder,
+                                          stdin=subprocess.PIPE)
+                process = self.start("load", self.folder / (name + ".varve"), "t", name,
+                                     "--create", "--key", "id", "--json")
+                writer.communicate(content)
+                out, err = process.communicate(timeout=60)
+                self.assertEqual(process.returncode, 0, err)
+                self.assertEqual(json.loads(out)["rows"], 20_000)
+        done = subprocess.run(["bash", "-c", f"{VARVE} load {self.db} t <(printf 'id\\n1\\n') "
+                               "--input-format csv --create --key id"], capture_output=True,
+                              check=False, env=clean_environment())
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_an_interrupt_ends_the_wait_for_a_pipe(self):
+        os.mkfifo(self.folder / "a.csv")
+        process = self.start("load", self.db, "t", "a.csv", "--create", "--key", "id")
+        status = pathlib.Path(f"/proc/{process.pid}/status")
+        caught = 0
+        while not caught & 1 << (signal.SIGINT - 1):
+            caught = int(re.search(r"SigCgt:\s*(\w+)", status.read_text())[1], 16)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=60), 130)
+        self.assertEqual(process.stderr.read(), b"varve: a.csv: interrupted\n")
+
+    def test_closed_standard_files_do_not_reach_the_database(self):
+        file = self.write("orders.csv", self.orders(1000))
+        for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            for arguments in (f"load {self.db} orders {file} --create --key id --commits",
+                              f"flush {self.db}", f"get {self.db} orders 0"):
+                subprocess.run(["bash", "-c", f"{VARVE} {arguments} {closed}"], check=False,
+                               capture_output=True, env=clean_environment())
+        done = subprocess.run(["bash", "-c", f"{VARVE} load {self.db} orders - --input-format csv "
+                               "<&-"], check=False, capture_output=True, env=clean_environment())
+        self.assertIn(b"stdin: is empty", done.stderr)
+        self.assertTrue(self.ok("verify", self.db, "--deep", "--json").document()["sound"])
+        self.assertEqual(len(self.scan()), 1000)
+
     def start(self, *arguments, **more):
         process = subprocess.Popen([VARVE, *(str(a) for a in arguments)], cwd=self.folder,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -34,9 +34,9 @@ class ArrowWriter final : public RowWriter {
   std::shared_ptr<arrow::ipc::RecordBatchWriter> writer_;
 };
 
-// The nearest type that Arrow writes to Parquet and reads back. It cannot read fixed-size lists that
-// have nulls among them, which become lists of any size, nor write dictionaries of view strings,
-// which become their values.
+// The nearest type that Arrow writes to Parquet and reads back. It cannot read fixed-size lists
+// that have nulls among them, which become lists of any size, nor write dictionaries of view
+// strings, which become their values.
 std::shared_ptr<arrow::DataType> ParquetType(const std::shared_ptr<arrow::DataType>& type) {
   const auto field = [&type](int i) {
     return type->field(i)->WithType(ParquetType(type->field(i)->type()));

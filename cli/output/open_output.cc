@@ -3,6 +3,7 @@
 #include <arrow/util/compression.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "output/row_writer.h"
@@ -74,6 +75,38 @@ class FileWriter final : public RowWriter {
   std::shared_ptr<arrow::io::CompressedOutputStream> compressed_;
 };
 
+bool IsInDatabase(const std::filesystem::path& file) {
+  std::error_code ignored;
+  const auto whole = std::filesystem::weakly_canonical(std::filesystem::absolute(file), ignored);
+  for (auto folder = whole.parent_path(); folder != folder.root_path();
+       folder = folder.parent_path()) {
+    if (std::filesystem::is_directory(folder / "manifest", ignored) &&
+        std::filesystem::is_directory(folder / "log", ignored)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Refuses places where a new file would do damage.
+Done CheckPlace(const OutputOptions& options) {
+  const std::string& path = options.path;
+  std::error_code ignored;
+  if (IsInDatabase(path)) {
+    return WrongUsage(path + ": is inside a database, which holds nothing but its own files; name "
+                             "another place");
+  }
+  const auto found = std::filesystem::status(path, ignored);
+  if (!std::filesystem::exists(found)) return {};
+  if (!std::filesystem::is_regular_file(found)) {
+    return WrongUsage(path + ": is no regular file; leave out -o and redirect stdout");
+  }
+  if (options.overwrite) return {};
+  return std::unexpected(Failure(Error(ErrorKind::kConflict,
+                                       path + ": exists already; add --yes to overwrite it",
+                                       ErrorReason::kAlreadyExists)));
+}
+
 Outcome<std::unique_ptr<RowWriter>> MakeWriter(OutputFormat format, ByteStream to,
                                                const std::shared_ptr<arrow::Schema>& schema,
                                                const OutputOptions& options) {
@@ -119,6 +152,7 @@ Outcome<std::unique_ptr<RowWriter>> OpenOutput(const OutputOptions& options,
                                                const std::shared_ptr<arrow::Schema>& schema) {
   CLI_ASSIGN(const OutputFormat format, ChooseFormat(options));
   if (options.path.empty()) return MakeWriter(format, Stdout(), schema, options);
+  CLI_TRY(CheckPlace(options));
   CLI_ASSIGN(auto file, ReplacedFile::Open(options.path));
   auto writer = std::make_unique<FileWriter>(nullptr, file);
   ByteStream to = file;

@@ -24,6 +24,7 @@ struct OutputOptions {
   std::string path;    // of -o; empty: stdout
   bool json = false;   // of --json: JSON lines unless --format says otherwise
   bool color = false;
+  bool overwrite = false;  // of --yes: replace the file when there is one
 };
 
 // For one thread.
@@ -35,7 +36,8 @@ class RowWriter {
   virtual Done Finish() = 0;
 };
 
-// Errors: wrong usage (unknown format, Parquet to a terminal), and those of making the file.
+// Errors: wrong usage (unknown format, Parquet to a terminal, a device, a place inside a database),
+// Conflict when the file exists and may not be replaced, and those of making it.
 Outcome<std::unique_ptr<RowWriter>> OpenOutput(const OutputOptions& options,
                                                const std::shared_ptr<arrow::Schema>& schema);
 

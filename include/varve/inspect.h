@@ -49,7 +49,8 @@ enum class FileKind : std::uint8_t { kUnknown, kLogSegment, kManifest, kRun };
 std::string_view ToString(FileKind kind);
 
 // Says what a file is and calls `line` for each line of a description of its content, up to the
-// first damage, which the last line names.
+// first damage. Damage to a manifest or run is Corruption; where a log segment stops making sense
+// may be a torn tail, and is its last line.
 Result<FileKind> InspectFile(const std::string& path,
                              const std::function<void(std::string_view)>& line,
                              const Components& components = {});

@@ -57,7 +57,7 @@ void DumpRowGroup(const parquet::FileMetaData& metadata, int index, const LineSi
 // Keys of our own that are for machines are shown by their size.
 constexpr std::size_t kMetadataTextMax = 60;
 
-void DumpRun(std::string bytes, const LineSink& line) {
+Status DumpRun(const std::string& path, std::string bytes, const LineSink& line) {
   const auto size = bytes.size();
   try {
     auto buffer = arrow::Buffer::FromString(std::move(bytes));
@@ -77,8 +77,9 @@ void DumpRun(std::string bytes, const LineSink& line) {
     }
     for (int i = 0; i < metadata->num_row_groups(); ++i) DumpRowGroup(*metadata, i, line);
   } catch (const std::exception& error) {  // Parquet throws; nothing of ours may
-    line(fmt::format("damaged: {}", error.what()));
+    return Fail(ErrorKind::kCorruption, fmt::format("{}: damaged: {}", path, error.what()));
   }
+  return {};
 }
 
 void DumpUnknown(std::string_view head, std::uint64_t size, const LineSink& line) {
@@ -120,12 +121,14 @@ Result<FileKind> InspectFile(const std::string& path, const LineSink& line,
       break;
     case FileKind::kManifest: {
       VARVE_ASSIGN(const std::string bytes, ReadWholeFile(files, path));
-      VARVE_TRY(Manifest::Dump(bytes, line));
+      if (const Status dumped = Manifest::Dump(bytes, line); !dumped) {
+        return Fail(dumped.error().kind(), path + ": " + dumped.error().message());
+      }
       break;
     }
     case FileKind::kRun: {
       VARVE_ASSIGN(std::string bytes, ReadWholeFile(files, path));
-      DumpRun(std::move(bytes), line);
+      VARVE_TRY(DumpRun(path, std::move(bytes), line));
       break;
     }
     case FileKind::kUnknown:
