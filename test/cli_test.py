@@ -503,6 +503,9 @@ class ExactValuesTest(CliTest):
         schema = "id int64, f float32"
         self.load("t.csv", "id,f\n1,1e39\n", schema, 1, "line 2, column f")
         self.load("t.jsonl", '{"id":1,"f":1e39}\n', schema, 1, "line 1, column f")
+        for large, code in ((1e39, 1), (float("-inf"), 0)):
+            pq.write_table(pa.table({"id": [1], "f": [large]}), self.folder / "t.parquet")
+            self.run_varve("load", self.db, "t", "t.parquet", exit_code=code)
         rows = self.load("t.csv", "id,f\n1,0.1\n2,inf\n", schema, 0)
         self.assertEqual([r["f"] for r in rows], [0.1, "Infinity"])
 

@@ -46,6 +46,11 @@ bool HasZone(const DataType& type) {
          !arrow::internal::checked_cast<const arrow::TimestampType&>(type).timezone().empty();
 }
 
+bool IsNarrowing(const DataType& from, const DataType& to) {
+  return FamilyOf(from) == Family::kFloat && FamilyOf(to) == Family::kFloat &&
+         from.bit_width() > to.bit_width();
+}
+
 bool CanCast(const std::shared_ptr<DataType>& from, const std::shared_ptr<DataType>& to);
 
 // For nested types of one kind. A list's item has no name that matters.
@@ -54,6 +59,7 @@ bool CanCastFields(const DataType& from, const DataType& to) {
   for (int i = 0; i < from.num_fields(); ++i) {
     if (from.id() == Type::STRUCT && from.field(i)->name() != to.field(i)->name()) return false;
     if (!CanCast(from.field(i)->type(), to.field(i)->type())) return false;
+    if (IsNarrowing(*from.field(i)->type(), *to.field(i)->type())) return false;
   }
   return true;
 }
@@ -65,6 +71,16 @@ bool CanCast(const std::shared_ptr<DataType>& from, const std::shared_ptr<DataTy
   if (a->id() == b->id() && IsNested(*a)) return CanCastFields(*a, *b);
   const Family family = FamilyOf(*a);
   return family != Family::kOther && family == FamilyOf(*b) && HasZone(*a) == HasZone(*b);
+}
+
+// Arrow's cast makes infinities of numbers that a narrower float does not reach.
+arrow::Status CheckReach(const std::shared_ptr<arrow::Array>& wide,
+                         const std::shared_ptr<arrow::Array>& narrow) {
+  ARROW_ASSIGN_OR_RAISE(auto back, arrow::compute::Cast(*narrow, wide->type()));
+  ARROW_ASSIGN_OR_RAISE(auto before, arrow::compute::CallFunction("is_inf", {wide}));
+  ARROW_ASSIGN_OR_RAISE(auto after, arrow::compute::CallFunction("is_inf", {back}));
+  if (before.Equals(after)) return arrow::Status::OK();
+  return arrow::Status::Invalid("a value is too large for ", narrow->type()->ToString());
 }
 
 // The columns of a new table like a file.
@@ -127,8 +143,9 @@ class Conform {
       column = arrow::internal::checked_cast<const arrow::ExtensionArray&>(*column).storage();
     }
     const auto plain = PlainType(to);
-    ARROW_ASSIGN_OR_RAISE(column, arrow::compute::Cast(*column, plain));
-    return RestoreColumn(column, to);
+    ARROW_ASSIGN_OR_RAISE(auto cast, arrow::compute::Cast(*column, plain));
+    if (IsNarrowing(*column->type(), *plain)) ARROW_RETURN_NOT_OK(CheckReach(column, cast));
+    return RestoreColumn(cast, to);
   }
 
   Done RefuseOthers(const arrow::Schema& from) const {

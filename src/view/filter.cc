@@ -100,7 +100,8 @@ Result<FilterEvaluator::Selection> FilterEvaluator::Evaluate(const arrow::Record
   auto evaluated = cp::ExecuteScalarExpression(bound_, frame_);
   if (!evaluated.ok()) {
     return Fail(ErrorKind::kInvalid,
-                "filter: " + bound_.ToString() + " failed: " + evaluated.status().message());
+                "the filter cannot be computed for some row: " + evaluated.status().message() +
+                    ", in " + bound_.ToString());
   }
   if (evaluated->is_scalar()) {
     const auto& value = evaluated->scalar_as<arrow::BooleanScalar>();
