@@ -636,6 +636,8 @@ class ProcessTest(CliTest):
                                    env=clean_environment(), **more)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)  # a test that fails leaves nothing running
         return process
 
     def start_slow_load(self):
