@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arrow IPC and Parquet.
 #include <arrow/array.h>
+#include <arrow/array/array_dict.h>
 #include <arrow/compute/cast.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/type.h>
@@ -36,7 +37,7 @@ class ArrowWriter final : public RowWriter {
 
 // The nearest type that Arrow writes to Parquet and reads back. It cannot read fixed-size lists
 // that have nulls among them, which become lists of any size, nor write dictionaries of view
-// strings, which become their values.
+// strings, whose values become plain strings.
 std::shared_ptr<arrow::DataType> ParquetType(const std::shared_ptr<arrow::DataType>& type) {
   const auto field = [&type](int i) {
     return type->field(i)->WithType(ParquetType(type->field(i)->type()));
@@ -51,9 +52,12 @@ std::shared_ptr<arrow::DataType> ParquetType(const std::shared_ptr<arrow::DataTy
       return arrow::struct_(std::move(fields));
     }
     case arrow::Type::DICTIONARY: {
-      const auto& values =
-          arrow::internal::checked_cast<const arrow::DictionaryType&>(*type).value_type();
-      return arrow::is_binary_view_like(values->id()) ? values : type;
+      const auto& dictionary = arrow::internal::checked_cast<const arrow::DictionaryType&>(*type);
+      const auto values = dictionary.value_type()->id();
+      if (!arrow::is_binary_view_like(values)) return type;
+      return arrow::dictionary(dictionary.index_type(), values == arrow::Type::STRING_VIEW
+                                                            ? arrow::utf8()
+                                                            : arrow::binary());
     }
     default: return type;
   }
@@ -91,7 +95,11 @@ class ParquetWriter final : public RowWriter {
   static arrow::Result<std::shared_ptr<arrow::Array>> Convert(
       const std::shared_ptr<arrow::Array>& column, const std::shared_ptr<arrow::DataType>& type) {
     if (column->type()->Equals(*type)) return column;
-    return arrow::compute::Cast(*column, type);
+    if (type->id() != arrow::Type::DICTIONARY) return arrow::compute::Cast(*column, type);
+    const auto& from = arrow::internal::checked_cast<const arrow::DictionaryArray&>(*column);
+    const auto& to = arrow::internal::checked_cast<const arrow::DictionaryType&>(*type);
+    ARROW_ASSIGN_OR_RAISE(auto values, arrow::compute::Cast(*from.dictionary(), to.value_type()));
+    return arrow::DictionaryArray::FromArrays(type, from.indices(), std::move(values));
   }
 
   const std::shared_ptr<arrow::Schema> schema_;

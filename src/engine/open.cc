@@ -110,7 +110,7 @@ Status Database::Impl::RemoveOrphanRuns() {
   return {};
 }
 
-// On a full disk the sync of the folder, just now, has to do: whoever opens may be here to make room.
+// On a full disk the sync of the folder, just now, has to do: whoever opens may want to make room.
 Status Database::Impl::SettleManifest() {
   const Status settled = manifest_->MakeDurable();
   if (settled || settled.error().reason() != ErrorReason::kNoSpace) return settled;

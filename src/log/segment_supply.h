@@ -44,8 +44,8 @@ class SegmentSupply {
   SegmentSupply(const SupplySettings& settings, const LogTail& tail,
                 std::vector<std::string> unused);
 
-  // The next segment, in sequence. Never waits for a task that did not begin. An error leaves all as
-  // it was, and a later call may succeed, but after kUnknownOutcome none does.
+  // The next segment, in sequence. Never waits for a task that did not begin. An error leaves all
+  // as it was, and a later call may succeed, but after kUnknownOutcome none does.
   Result<OpenSegmentPtr> Take();
   // Makes one if none stands by. An error is Take's to find again and to tell.
   void MakeAhead();
