@@ -13,7 +13,7 @@
 namespace varve::cli {
 namespace {
 
-constexpr std::size_t kInferBytes = 16 << 20;
+constexpr std::size_t kInferBytes = 4 << 20;
 constexpr std::int64_t kInferRows = 16 << 20;
 // A row of more text than this is taken for a quote that was never closed.
 constexpr std::size_t kRowBytesMax = 64 << 20;

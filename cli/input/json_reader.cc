@@ -12,7 +12,7 @@
 namespace varve::cli {
 namespace {
 
-constexpr std::size_t kInferBytes = 16 << 20;
+constexpr std::size_t kInferBytes = 4 << 20;
 constexpr std::size_t kLineBytesMax = 256 << 20;
 
 }  // namespace

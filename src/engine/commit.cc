@@ -97,7 +97,7 @@ Result<CommitInfo> Database::Impl::Commit(const TableView& table, WriteBatch bat
   // memtable holds what the log holds and a recovery would find.
   VARVE_ASSIGN(batch.rows, ViewBatch(part.body, batch.rows->schema()));
   VARVE_TRY(AwaitRoom());
-  VARVE_ASSIGN(const Placed placed, Place(part));
+  VARVE_ASSIGN(const Placed placed, Place(part, options.ack));
   Insert(placed, std::move(batch));
   SealIfLarge();
   auto ack = log_->Wait(placed.ticket, options.ack);
@@ -134,7 +134,7 @@ Status Database::Impl::AwaitRoom() {
   return {};
 }
 
-Result<Database::Impl::Placed> Database::Impl::Place(const CommitPart& part) {
+Result<Database::Impl::Placed> Database::Impl::Place(const CommitPart& part, AckLevel ack) {
   std::lock_guard lock(commit_mutex_);
   VARVE_TRY(CheckOpen());
   const CommitNumber commit{last_commit_.value + 1};
@@ -143,7 +143,7 @@ Result<Database::Impl::Placed> Database::Impl::Place(const CommitPart& part) {
   const std::string_view records[] = {{header.data(), header.size()},
                                       {part.header.data(), part.header.size()},
                                       std::string_view(*part.body)};
-  VARVE_ASSIGN(const LogTicket ticket, log_->Enqueue(records));
+  VARVE_ASSIGN(const LogTicket ticket, log_->Enqueue(records, ack));
   NoteCommit({commit, time});
   ++active_->inserting;
   {

@@ -82,7 +82,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
     std::shared_ptr<Generation> generation;
     std::shared_ptr<Memtable> memtable;
   };
-  Result<Placed> Place(const CommitPart& part);
+  Result<Placed> Place(const CommitPart& part, AckLevel ack);
   void NoteCommit(const RecentCommit& commit);  // requires commit_mutex_
   void Insert(const Placed& placed, WriteBatch batch);
   Status AwaitVisible(CommitNumber commit);

@@ -347,9 +347,9 @@ Result<LogAck> Log::Append(std::initializer_list<std::string_view> records, AckL
   return Append(std::span(records.begin(), records.size()), level);
 }
 
-Result<LogTicket> Log::Enqueue(std::span<const std::string_view> records) {
+Result<LogTicket> Log::Enqueue(std::span<const std::string_view> records, AckLevel to_come) {
   VARVE_TRY(impl_->CheckWritable());
-  return impl_->queue().Enqueue(records, true);
+  return impl_->queue().Enqueue(records, to_come != AckLevel::kDurable);
 }
 
 Result<LogAck> Log::Wait(const LogTicket& ticket, AckLevel level) {

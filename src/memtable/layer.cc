@@ -58,6 +58,32 @@ void MergeRanges(std::vector<Entry>* entries, std::vector<std::size_t> ends) {
   }
 }
 
+std::size_t SharedPrefix(std::string_view a, std::string_view b) {
+  return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+}
+
+// The rows in the order of their keys. Keys of one batch often begin alike (a day, a customer), so
+// what is compared first are the eight bytes behind what all of them share.
+std::vector<std::int64_t> SortedRows(const EncodedKeys& keys) {
+  std::size_t shared = keys[0].size();
+  for (std::int64_t row = 1; row < keys.size() && shared > 0; ++row) {
+    shared = std::min(shared, SharedPrefix(keys[0].substr(0, shared), keys[row]));
+  }
+  std::vector<std::pair<std::uint64_t, std::int64_t>> order;
+  order.reserve(static_cast<std::size_t>(keys.size()));
+  for (std::int64_t row = 0; row < keys.size(); ++row) {
+    order.emplace_back(KeyPrefix(keys[row].substr(shared)), row);
+  }
+  const auto before = [&keys](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first < b.first : keys[a.second] < keys[b.second];
+  };
+  if (!std::ranges::is_sorted(order, before)) std::ranges::sort(order, before);
+  std::vector<std::int64_t> rows;
+  rows.reserve(order.size());
+  for (const auto& [prefix, row] : order) rows.push_back(row);
+  return rows;
+}
+
 bool WorthGathering(const Layer& layer) {
   const std::size_t rows = layer.entries.size();
   const std::size_t sources = layer.sources.size();
@@ -154,13 +180,10 @@ LayerPtr MakeLayer(WriteBatch batch, std::uint64_t commit) {
   source->bytes = SourceBytes(*source);
 
   auto layer = std::make_shared<Layer>();
-  const std::int64_t rows = source->keys.size();
-  layer->entries.reserve(static_cast<std::size_t>(rows));
-  for (std::int64_t row = 0; row < rows; ++row) {
+  const auto rows = SortedRows(source->keys);
+  layer->entries.reserve(rows.size());
+  for (const std::int64_t row : rows) {
     layer->entries.push_back({KeyPrefix(source->keys[row]), source.get(), row});
-  }
-  if (!std::is_sorted(layer->entries.begin(), layer->entries.end(), EntryBefore())) {
-    std::sort(layer->entries.begin(), layer->entries.end(), EntryBefore());
   }
   layer->sources.push_back(std::move(source));
   return layer;
