@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "files/files.h"
 #include "files/object_store.h"
+#include "files/open_files.h"
 
 namespace varve {
 namespace {
@@ -153,28 +154,38 @@ class Folder {
   std::set<std::string> made_;  // guarded by mutex_; folders whose names are durable
 };
 
+Status CheckRange(const std::string& name, const std::string& path, std::uint64_t object_size,
+                  std::uint64_t offset, std::uint64_t size) {
+  if (offset <= object_size && size <= object_size - offset) return {};
+  return std::unexpected(ShortObject(name, path, offset, size, object_size));
+}
+
+Status ReadExactly(File* file, const std::string& name, std::uint64_t offset, std::uint64_t size,
+                   char* into) {
+  VARVE_ASSIGN(const auto read, file->ReadAt(offset, size, into));
+  if (read == size) return {};
+  return std::unexpected(ShortObject(name, file->path(), offset, size, offset + read));
+}
+
+// Has the file open during a read only.
 class FolderReader final : public ObjectReader {
  public:
-  FolderReader(std::string name, std::unique_ptr<File> file, std::uint64_t size)
-      : name_(std::move(name)), file_(std::move(file)), size_(size) {}
+  FolderReader(OpenFiles* files, std::string name, std::string path, std::uint64_t size)
+      : files_(files), name_(std::move(name)), path_(std::move(path)), size_(size) {}
 
   std::uint64_t size() const override { return size_; }
 
   Status ReadAt(std::uint64_t offset, std::uint64_t size, char* into) override {
-    VARVE_TRY(CheckRange(offset, size));
-    VARVE_ASSIGN(const auto read, file_->ReadAt(offset, size, into));
-    if (read == size) return {};
-    return std::unexpected(ShortObject(name_, file_->path(), offset, size, offset + read));
-  }
-
-  Status CheckRange(std::uint64_t offset, std::uint64_t size) const {
-    if (offset <= size_ && size <= size_ - offset) return {};
-    return std::unexpected(ShortObject(name_, file_->path(), offset, size, size_));
+    VARVE_TRY(CheckRange(name_, path_, size_, offset, size));
+    const auto file = files_->Open(path_);
+    if (!file) return std::unexpected(file.error().Within("object " + name_));
+    return ReadExactly(file->get(), name_, offset, size, into);
   }
 
  private:
+  OpenFiles* const files_;
   const std::string name_;
-  const std::unique_ptr<File> file_;
+  const std::string path_;
   const std::uint64_t size_;
 };
 
@@ -231,10 +242,12 @@ class FolderWriter final : public ObjectWriter {
 class FolderStore final : public ObjectStore {
  public:
   FolderStore(Files* files, std::string root, Random* random)
-      : folder_(files, std::move(root), random) {}
+      : folder_(files, std::move(root), random), open_files_(files) {}
 
   Status Put(const std::string& name, std::string_view bytes) override {
-    return PutWhole(name, bytes, Publish::kReplace);
+    auto put = PutWhole(name, bytes, Publish::kReplace);
+    open_files_.Forget(folder_.PathOf(name));
+    return put;
   }
 
   Status PutIfAbsent(const std::string& name, std::string_view bytes) override {
@@ -248,18 +261,22 @@ class FolderStore final : public ObjectStore {
   }
 
   Result<std::string> Get(const std::string& name) override {
-    VARVE_ASSIGN(const auto reader, Open(name));
-    return ReadRange(reader.get(), 0, reader->size());
+    VARVE_ASSIGN(const auto file, Open(name));
+    VARVE_ASSIGN(const auto size, file->Size());
+    return ReadRange(file.get(), name, 0, size);
   }
 
   Result<std::string> GetRange(const std::string& name, std::uint64_t offset,
                                std::uint64_t size) override {
-    VARVE_ASSIGN(const auto reader, Open(name));
-    return ReadRange(reader.get(), offset, size);
+    VARVE_ASSIGN(const auto file, Open(name));
+    VARVE_ASSIGN(const auto object_size, file->Size());
+    VARVE_TRY(CheckRange(name, file->path(), object_size, offset, size));
+    return ReadRange(file.get(), name, offset, size);
   }
 
   Result<std::unique_ptr<ObjectReader>> OpenReader(const std::string& name) override {
-    return Open(name);
+    VARVE_ASSIGN(const auto info, Head(name));
+    return std::make_unique<FolderReader>(&open_files_, name, folder_.PathOf(name), info.size);
   }
 
   Result<ObjectInfo> Head(const std::string& name) override {
@@ -289,6 +306,7 @@ class FolderStore final : public ObjectStore {
     VARVE_TRY(CheckName(name));
     const auto path = folder_.PathOf(name);
     auto removed = folder_.files()->Remove(path);
+    open_files_.Forget(path);
     // Absent is fine, but may be so because of a removal that is not durable yet.
     if (!removed && removed.error().kind() != ErrorKind::kNotFound) return removed;
     auto synced = folder_.files()->SyncDirectory(ParentPath(path));
@@ -303,11 +321,10 @@ class FolderStore final : public ObjectStore {
     return Error(ErrorKind::kNotFound, "object " + name + ": there is a folder of that name only");
   }
 
-  static Result<std::string> ReadRange(FolderReader* reader, std::uint64_t offset,
+  static Result<std::string> ReadRange(File* file, const std::string& name, std::uint64_t offset,
                                        std::uint64_t size) {
-    VARVE_TRY(reader->CheckRange(offset, size));
     std::string bytes(size, '\0');
-    VARVE_TRY(reader->ReadAt(offset, size, bytes.data()));
+    VARVE_TRY(ReadExactly(file, name, offset, size, bytes.data()));
     return bytes;
   }
 
@@ -318,16 +335,15 @@ class FolderStore final : public ObjectStore {
     return folder_.Give(std::move(temporary), name, publish);
   }
 
-  Result<std::unique_ptr<FolderReader>> Open(const std::string& name) {
+  // A file of the caller's own, which is not kept open.
+  Result<std::unique_ptr<File>> Open(const std::string& name) {
     VARVE_TRY(CheckName(name));
-    auto file = folder_.files()->Open(folder_.PathOf(name), OpenMode::kRead);
-    if (!file) {
-      const auto info = folder_.files()->Info(folder_.PathOf(name));
-      if (info && info->is_directory) return std::unexpected(IsFolder(name));
-      return std::unexpected(file.error().Within("object " + name));
-    }
-    VARVE_ASSIGN(const auto size, (*file)->Size());
-    return std::make_unique<FolderReader>(name, *std::move(file), size);
+    const auto path = folder_.PathOf(name);
+    auto file = folder_.files()->Open(path, OpenMode::kRead);
+    if (file) return file;
+    const auto info = folder_.files()->Info(path);
+    if (info && info->is_directory) return std::unexpected(IsFolder(name));
+    return std::unexpected(file.error().Within("object " + name));
   }
 
   // `visit` sees every object below `folder`, which is "" or ends with '/'.
@@ -351,6 +367,7 @@ class FolderStore final : public ObjectStore {
   }
 
   Folder folder_;
+  OpenFiles open_files_;  // of its readers
 };
 
 // Makes every name below `folder` durable.

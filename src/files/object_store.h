@@ -8,7 +8,8 @@
 //
 // Errors: NotFound; Conflict/kAlreadyExists from the if-absent forms; Unavailable with kIo,
 // kNoSpace, kPermission. After any Unavailable of a put the outcome is unknown: read back.
-// Thread safety: any member from any thread; one ObjectWriter belongs to one thread at a time.
+// Thread safety: any member of the store and of a reader from any thread; one ObjectWriter belongs
+// to one thread at a time. Readers and writers are not used after the store is gone.
 #pragma once
 
 #include <cstdint>
@@ -40,12 +41,15 @@ class ObjectWriter {
   virtual Status Finish() = 0;
 };
 
-// An opened object, for many ranged reads.
+// An object found once, for many ranged reads. It reads by name and holds nothing open between its
+// reads: any number may live, and whoever deletes an object waits until nobody will read it (a run:
+// until no manifest and no snapshot names it), as on an object store, which has no descriptors to
+// keep. After a delete reads are NotFound; after a replacing Put they give the new bytes.
 class ObjectReader {
  public:
   virtual ~ObjectReader() = default;
   virtual std::uint64_t size() const = 0;
-  // Gives exactly `size` bytes, or Corruption when the object is shorter.
+  // Gives exactly `size` bytes; Corruption when the object is shorter, NotFound when it is gone.
   virtual Status ReadAt(std::uint64_t offset, std::uint64_t size, char* into) = 0;
 };
 

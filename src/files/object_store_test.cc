@@ -3,6 +3,7 @@
 #include "files/object_store.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <thread>
@@ -110,14 +111,19 @@ TEST_P(StoreContract, AnObjectCutUnderItsReaderIsCorruption) {
   EXPECT_EQ(std::string(into, 4), "1234");
 }
 
-TEST_P(StoreContract, AReaderOutlivesItsObject) {
+TEST_P(StoreContract, AReaderReadsByName) {
   ASSERT_TRUE(store()->Put("o", "old"));
   const auto reader = *store()->OpenReader("o");
-  ASSERT_TRUE(store()->Put("o", "other"));
-  ASSERT_TRUE(store()->Delete("o"));
   char into[3];
   ASSERT_TRUE(reader->ReadAt(0, 3, into));
-  EXPECT_EQ(std::string(into, 3), "old");
+  ASSERT_TRUE(store()->Put("o", "new"));
+  ASSERT_TRUE(reader->ReadAt(0, 3, into));
+  EXPECT_EQ(std::string(into, 3), "new");
+  ASSERT_TRUE(store()->Delete("o"));
+  const auto gone = reader->ReadAt(0, 3, into);
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().kind(), ErrorKind::kNotFound);
+  EXPECT_NE(gone.error().message().find("object o"), std::string::npos);
 }
 
 TEST_P(StoreContract, AWriterPublishesAtFinishAndNotBefore) {
@@ -210,6 +216,48 @@ TEST_P(StoreContract, OfManyWhoPutIfAbsentOneWins) {
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(winners, 20);
   EXPECT_EQ(Leftovers(), 0u);
+}
+
+// A process of few descriptors, while it lives.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(rlim_t count) {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+    const rlimit few{count, before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  }
+  ~FewDescriptors() { EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before_), 0); }
+
+ private:
+  rlimit before_;
+};
+
+TEST_P(StoreContract, ReadersMayBeMoreThanDescriptors) {
+  constexpr int kObjects = 300;
+  const FewDescriptors few(kObjects - 50);
+  std::vector<std::unique_ptr<ObjectReader>> readers;
+  for (int i = 0; i < kObjects; ++i) {
+    const std::string name = "runs/" + std::to_string(i);
+    ASSERT_TRUE(store()->Put(name, name));
+    auto reader = store()->OpenReader(name);
+    ASSERT_TRUE(reader) << reader.error().message();
+    readers.push_back(*std::move(reader));
+  }
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (std::uint64_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      SeededRandom random(t);
+      for (int i = 0; i < 2000; ++i) {
+        const auto n = random.Below(kObjects);
+        const std::string name = "runs/" + std::to_string(n);
+        std::string into(name.size(), ' ');
+        if (!readers[n]->ReadAt(0, into.size(), into.data()) || into != name) ++wrong;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, StoreContract, AllWorlds(), NameOfWorld);

@@ -40,6 +40,15 @@ Status CheckedFile::Check(std::uint64_t block, const char* bytes, std::uint64_t 
                           where_, offset, offset + size, found, block_crc32c_[block]));
 }
 
+// A file that was there when the run was opened, and is none now, is lost data.
+std::unexpected<Error> CheckedFile::ReadError(const Error& error) const {
+  if (error.kind() != ErrorKind::kNotFound) return std::unexpected(error);
+  return Fail(ErrorKind::kCorruption,
+              fmt::format("{}: the file was removed while a snapshot needs it: {}; restore it from "
+                          "a copy",
+                          where_, error.message()));
+}
+
 // The whole blocks that hold [begin, end), which lies in the data region.
 Result<std::shared_ptr<arrow::Buffer>> CheckedFile::ReadData(std::uint64_t begin,
                                                              std::uint64_t end) {
@@ -49,7 +58,7 @@ Result<std::shared_ptr<arrow::Buffer>> CheckedFile::ReadData(std::uint64_t begin
   VARVE_ASSIGN(std::shared_ptr<arrow::Buffer> buffer,
                FromArrow(arrow::AllocateBuffer(static_cast<std::int64_t>(to - from))));
   char* const bytes = reinterpret_cast<char*>(buffer->mutable_data());
-  VARVE_TRY(reader_->ReadAt(from, to - from, bytes));
+  if (auto read = reader_->ReadAt(from, to - from, bytes); !read) return ReadError(read.error());
   for (std::uint64_t at = from; at < to; at += kChecksumBlockBytes) {
     const std::uint64_t size = std::min(kChecksumBlockBytes, to - at);
     VARVE_TRY(Check(at / kChecksumBlockBytes, bytes + (at - from), size));

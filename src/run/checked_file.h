@@ -52,6 +52,7 @@ class CheckedFile final : public arrow::io::RandomAccessFile {
 
  private:
   Result<std::shared_ptr<arrow::Buffer>> ReadData(std::uint64_t begin, std::uint64_t end);
+  std::unexpected<Error> ReadError(const Error& error) const;
   Status Check(std::uint64_t block, const char* bytes, std::uint64_t size) const;
 
   const std::unique_ptr<ObjectReader> reader_;

@@ -84,6 +84,12 @@ TEST_F(DamageTest, AMissingFileIsCorruption) {
   ExpectDamage(ReadAll());
 }
 
+TEST_F(DamageTest, AFileRemovedUnderAnOpenRunIsCorruption) {
+  const auto run = world_.Open(memtable_, meta_);
+  ASSERT_TRUE(world_.store()->Delete(meta_.data.name));
+  ExpectDamage(run->NewCursor({0}, {})->Next());
+}
+
 TEST_F(DamageTest, AManifestThatSaysSomethingElseIsRefused) {
   const RunMeta good = meta_;
   meta_.data.rows += 1;
@@ -100,11 +106,10 @@ TEST_F(DamageTest, VerifyNamesObjectAndOffsetOfDamageThatComesAfterOpen) {
   const auto run = world_.Open(memtable_, meta_);
   EXPECT_EQ(Findings(*run, true), std::vector<std::string>());
   const std::string good = world_.Bytes(meta_.data.name);
-  // The run keeps the replaced file open, so it is opened again for the damage in its row groups.
   std::string bad = good;
   bad[10] ^= 1;
   Replace(meta_.data.name, bad);
-  const auto damaged = Findings(*world_.Open(memtable_, meta_), false);
+  const auto damaged = Findings(*run, false);
   ASSERT_EQ(damaged.size(), 1u);
   EXPECT_EQ(damaged[0].find(meta_.data.name + "@0: "), 0u) << damaged[0];
   bad = good;

@@ -2,7 +2,10 @@
 // Run: an open run. Footers are read and checked once, at Open; cursors and lookups share them.
 //
 // Every byte that is read is checked (RunObject), so damage is Corruption with file and offset.
-// Thread safety: a Run is immutable; use it from any thread. It keeps the store's reader open.
+// Thread safety: a Run is immutable; use it from any thread.
+//
+// A run holds its tail in memory and no file open: each read finds its objects by name. So whoever
+// removes the objects of a run waits until no snapshot holds the Run (files/object_store.h).
 #pragma once
 
 #include <cstdint>
@@ -68,8 +71,5 @@ class Run {
   RunMeta meta_;
   std::unique_ptr<Opened> opened_;
 };
-
-// The reader that a run uses: reads of an object, each checked against the block checksums.
-// (run/checked_file.h makes it an arrow::io::RandomAccessFile.)
 
 }  // namespace varve

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Run::Opened: what a run holds open. Private to the room; run.cc, lookup.cc and verify.cc use it.
+// Run::Opened: what an open run holds. Private to the room; run.cc, lookup.cc and verify.cc use it.
 #pragma once
 
 #include <atomic>
