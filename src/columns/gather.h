@@ -23,8 +23,9 @@ struct RowSlice {
 };
 
 // The rows of the slices, in order, as one batch of `schema`. One slice: no copy. Few long slices:
-// concatenation. Many short ones: indices and take. Works for every Arrow type that a table can
-// have, dictionaries that differ between batches included.
+// concatenation. Many short ones: indices and take. Only rows of the slices are copied, never the
+// rest of their batches, which together may pass what one array can hold. Works for every Arrow
+// type that a table can have, dictionaries that differ between batches included.
 Result<std::shared_ptr<arrow::RecordBatch>> Gather(const std::shared_ptr<arrow::Schema>& schema,
                                                    const std::vector<RowSlice>& slices);
 

@@ -3,6 +3,7 @@
 
 #include <arrow/api.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include "test/support/all_types.h"
 #include "test/support/seed.h"
@@ -79,6 +80,43 @@ TEST(Gather, NoColumnsStillCountRows) {
   const auto empty = arrow::schema(arrow::FieldVector{});
   const auto batch = arrow::RecordBatch::Make(empty, 10, arrow::ArrayVector{});
   EXPECT_EQ((*Gather(empty, {{batch, 0, 3}, {batch, 5, 4}}))->num_rows(), 7);
+}
+
+// Three rows of text: two short ones around one of `bytes` bytes, which are address space only.
+class HugeText {
+ public:
+  explicit HugeText(std::int32_t bytes) : size_(static_cast<std::size_t>(bytes) + 2) {
+    data_ = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    EXPECT_NE(data_, MAP_FAILED);
+    char* const text = static_cast<char*>(data_);
+    text[0] = 'a';
+    text[size_ - 1] = 'c';
+    const std::vector<std::int32_t> offsets = {0, 1, 1 + bytes, 2 + bytes};
+    const auto values = std::make_shared<arrow::Buffer>(static_cast<const std::uint8_t*>(data_),
+                                                        static_cast<std::int64_t>(size_));
+    batch_ = arrow::RecordBatch::Make(
+        arrow::schema({arrow::field("s", arrow::utf8())}), 3,
+        {std::make_shared<arrow::StringArray>(3, arrow::Buffer::FromVector(offsets), values)});
+  }
+  ~HugeText() { ::munmap(data_, size_); }
+  const std::shared_ptr<arrow::RecordBatch>& batch() const { return batch_; }
+
+ private:
+  const std::size_t size_;
+  void* data_;
+  std::shared_ptr<arrow::RecordBatch> batch_;
+};
+
+// A generation may hold more than 2 GiB of one column, while a row group takes little of it.
+TEST(Gather, RowsThatAreNotTakenCostNothing) {
+  const HugeText one(1'200'000'000), two(1'200'000'000);
+  const auto& a = one.batch();
+  const auto& b = two.batch();
+  const auto gathered = Gather(a->schema(), {{a, 0, 1}, {b, 2, 1}, {a, 2, 1}, {b, 0, 1}});
+  ASSERT_TRUE(gathered) << gathered.error().message();
+  const auto& text = static_cast<const arrow::StringArray&>(*(*gathered)->column(0));
+  EXPECT_EQ(text.GetString(0) + text.GetString(1) + text.GetString(2) + text.GetString(3), "acca");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <arrow/buffer.h>
 #include <arrow/compute/api.h>
 #include <arrow/extension_type.h>
+#include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <arrow/util/bit_util.h>
 
@@ -74,6 +75,16 @@ arrow::Result<std::shared_ptr<arrow::Array>> TakeRows(const std::shared_ptr<arro
                         arrow::compute::Take(*arrow::MakeArray(data), indices, options));
   ARROW_ASSIGN_OR_RAISE(data, CastArray(taken->data(), array->type()));
   return arrow::MakeArray(data);
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> TakeRows(const arrow::RecordBatch& batch,
+                                                            const arrow::Int64Array& indices) {
+  arrow::ArrayVector columns;
+  for (const auto& column : batch.columns()) {
+    ARROW_ASSIGN_OR_RAISE(auto taken, TakeRows(column, indices));
+    columns.push_back(std::move(taken));
+  }
+  return arrow::RecordBatch::Make(batch.schema(), indices.length(), std::move(columns));
 }
 
 }  // namespace varve

@@ -13,4 +13,8 @@ namespace varve {
 arrow::Result<std::shared_ptr<arrow::Array>> TakeRows(const std::shared_ptr<arrow::Array>& array,
                                                       const arrow::Int64Array& indices);
 
+// The same of each column of a batch.
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> TakeRows(const arrow::RecordBatch& batch,
+                                                            const arrow::Int64Array& indices);
+
 }  // namespace varve
