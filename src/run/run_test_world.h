@@ -31,7 +31,8 @@ class RunWorld {
     return *std::move(bytes);
   }
 
-  Result<RunMeta> Write(const Memtable& memtable, std::int64_t row_group_rows) {
+  Result<RunMeta> Write(const Memtable& memtable, std::int64_t row_group_rows,
+                        std::uint64_t row_group_bytes_max = kRowGroupBytesMax) {
     const std::string id = std::to_string(++runs_);
     std::vector<int> all;
     for (int i = 0; i < memtable.schema()->schema()->num_fields(); ++i) all.push_back(i);
@@ -40,7 +41,8 @@ class RunWorld {
                     {.id = runs_,
                      .data_name = "data/t/" + id + ".parquet",
                      .deletes_name = "data/t/deletes/" + id + ".parquet",
-                     .row_group_rows = row_group_rows});
+                     .row_group_rows = row_group_rows,
+                     .row_group_bytes_max = row_group_bytes_max});
   }
   std::shared_ptr<const Run> Open(const Memtable& memtable, RunMeta meta) {
     auto run = Run::Open(store_.get(), memtable.schema(), std::move(meta));

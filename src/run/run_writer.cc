@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/result.h"
 #include "columns/gather.h"
+#include "columns/row_bytes.h"
 #include "run/run_file_writer.h"
 
 namespace varve {
@@ -26,19 +27,21 @@ class DataPart {
       : store_(*store), schema_(schema), target_(target) {}
 
   Status Add(const VersionCursor& cursor) {
+    const auto& batch = cursor.batch();
+    const std::uint64_t bytes = BytesOf(batch, cursor.row());
+    const bool full = std::ssize(commits_) == target_.row_group_rows ||
+                      group_bytes_ + bytes > target_.row_group_bytes_max;
+    if (full && !commits_.empty()) VARVE_TRY(EndRowGroup());
+    group_bytes_ += bytes;
     if (commits_.empty()) first_key_ = cursor.key();
     commits_.push_back(cursor.commit());
-    const auto& batch = cursor.batch();
     if (!slices_.empty() && slices_.back().batch == batch &&
         slices_.back().start + slices_.back().length == cursor.row()) {
       ++slices_.back().length;
     } else {
       slices_.push_back({batch, cursor.row(), 1});
     }
-    group_bytes_ += RowBytes(batch);
-    const bool full = std::ssize(commits_) >= target_.row_group_rows ||
-                      group_bytes_ >= static_cast<double>(kRowGroupBytesMax);
-    return full ? EndRowGroup() : Status();
+    return {};
   }
 
   // No object when there was no row.
@@ -48,14 +51,8 @@ class DataPart {
   }
 
  private:
-  // The mean of the batch: so a group whose rows are the largest of their batches may be larger
-  // than kRowGroupBytesMax, though never than all batches that its source holds.
-  double RowBytes(const std::shared_ptr<arrow::RecordBatch>& batch) {
-    const auto [at, fresh] = row_bytes_.try_emplace(batch.get());
-    if (fresh) {
-      at->second = static_cast<double>(BatchBytes(*batch)) / static_cast<double>(batch->num_rows());
-    }
-    return at->second;
+  std::uint64_t BytesOf(const std::shared_ptr<arrow::RecordBatch>& batch, std::int64_t row) {
+    return row_bytes_.try_emplace(batch.get(), batch).first->second(row, row + 1);
   }
 
   Status EndRowGroup() {
@@ -80,8 +77,8 @@ class DataPart {
   std::vector<RowSlice> slices_;
   std::vector<std::uint64_t> commits_;
   std::string first_key_;
-  double group_bytes_ = 0;
-  std::unordered_map<const arrow::RecordBatch*, double> row_bytes_;  // batches kept by slices_
+  std::uint64_t group_bytes_ = 0;
+  std::unordered_map<const arrow::RecordBatch*, RowBytes> row_bytes_;
 };
 
 // The deletes: their keys, decoded into the key columns.

@@ -4,8 +4,8 @@
 // Data and deletes stream into one Parquet object each: zstd, row groups of kRowGroupRows, page
 // checksums, page index, a bloom filter on each key column that can have one, sorting columns where
 // Parquet's order agrees, the table's Arrow schema, and in the footer the encoded first key of each
-// row group and the block checksums. Memory is bounded by a row group, which ends at
-// kRowGroupRows rows or kRowGroupBytesMax bytes, whichever comes first.
+// row group and the block checksums. Memory is bounded by a row group, which has at most
+// kRowGroupRows rows, and at most kRowGroupBytesMax bytes or one row.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 namespace varve {
 
 inline constexpr std::int64_t kRowGroupRows = 65536;
-inline constexpr std::uint64_t kRowGroupBytesMax = 64ull << 20;  // of Arrow data
+inline constexpr std::uint64_t kRowGroupBytesMax = 64ull << 20;  // in memory
 
 struct RunTarget {
   std::uint64_t id = 0;
@@ -29,7 +29,8 @@ struct RunTarget {
   std::uint32_t level = 0;
   std::string data_name;     // object names
   std::string deletes_name;
-  std::int64_t row_group_rows = kRowGroupRows;  // smaller in tests
+  std::int64_t row_group_rows = kRowGroupRows;            // smaller in tests
+  std::uint64_t row_group_bytes_max = kRowGroupBytesMax;  // smaller in tests
 };
 
 // Writes every version of `source` (a fresh cursor over all of the table's columns, in order).

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/gather.h"
+#include "columns/row_bytes.h"
 #include "columns/take_rows.h"
 
 namespace varve {
@@ -45,13 +46,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> Reversed(
   VARVE_TRY(FromArrow(indices.Reserve(batch->num_rows())));
   for (std::int64_t row = batch->num_rows(); row-- > 0;) indices.UnsafeAppend(row);
   VARVE_ASSIGN(const auto order, FromArrow(indices.Finish()));
-  std::vector<std::shared_ptr<arrow::Array>> columns;
-  for (const auto& column : batch->columns()) {
-    VARVE_ASSIGN(auto taken,
-                 FromArrow(TakeRows(column, static_cast<const arrow::Int64Array&>(*order))));
-    columns.push_back(std::move(taken));
-  }
-  return arrow::RecordBatch::Make(batch->schema(), batch->num_rows(), std::move(columns));
+  return FromArrow(TakeRows(*batch, static_cast<const arrow::Int64Array&>(*order)));
 }
 
 }  // namespace
@@ -71,8 +66,10 @@ Status ForwardRows::Refill(std::int64_t rows_wanted) {
   for (const RowSlice& slice : slices) rows += slice.length;
   VARVE_CHECK(rows <= rows_max);
   if (slices.size() > 1 && rows / static_cast<std::int64_t>(slices.size()) < kSliceRowsMin) {
-    VARVE_ASSIGN(auto gathered, Gather(recipe_->read, slices));
-    pending_.push_back(std::move(gathered));
+    for (const auto& part : SplitByBytes(slices, kGatherBytesMax)) {
+      VARVE_ASSIGN(auto gathered, Gather(recipe_->read, part));
+      pending_.push_back(std::move(gathered));
+    }
     return {};
   }
   for (const RowSlice& slice : slices) {
