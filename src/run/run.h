@@ -38,10 +38,13 @@ class Run {
   std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns,
                                            const KeyBounds& bounds) const;
 
-  // The newest version of `key` with commit <= `as_of`. Asks bounds, then the bloom filters, then
-  // reads one row group (two when versions of the key straddle them). `columns` as in NewCursor.
-  Result<std::optional<Memtable::Hit>> Get(std::string_view key, std::uint64_t as_of,
-                                           const std::vector<int>& columns) const;
+  // For each of `keys` (ascending) the newest version with commit <= `as_of`, if there is one. Asks
+  // bounds, then the bloom filters, then reads the row groups that may hold a key (for a key whose
+  // versions straddle two, both). One row group is in memory at a time, and of the values only the
+  // rows found are kept: hits in one row group share a batch. `columns` as in NewCursor.
+  Result<std::vector<std::optional<Memtable::Hit>>> Get(const std::vector<std::string_view>& keys,
+                                                        std::uint64_t as_of,
+                                                        const std::vector<int>& columns) const;
 
   // What a cursor with these arguments would read.
   struct Plan {

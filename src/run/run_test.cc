@@ -20,17 +20,29 @@ using namespace varve::testing;
 
 class RunTest : public ::testing::Test {
  protected:
+  // All keys at once, and each alone.
   void ExpectGets(const varve::Run& run, std::uint64_t as_of, const std::vector<int>& columns) {
-    for (const auto& [key, versions] : model_.versions()) {
-      const auto hit = run.Get(key, as_of, columns);
-      ASSERT_TRUE(hit) << hit.error().message();
-      const auto want = versions.lower_bound(as_of);
-      ASSERT_EQ(hit->has_value(), want != versions.end()) << as_of;
-      if (!*hit) continue;
-      ASSERT_EQ((*hit)->commit, want->first);
-      ASSERT_EQ((*hit)->kind == RowKind::kUpsert, want->second.has_value());
-      if (want->second) ExpectRow(*(*hit)->batch, (*hit)->row, *want->second, columns);
+    std::vector<std::string_view> keys;
+    for (const auto& [key, versions] : model_.versions()) keys.push_back(key);
+    const auto hits = run.Get(keys, as_of, columns);
+    ASSERT_TRUE(hits) << hits.error().message();
+    ASSERT_EQ(hits->size(), keys.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      ExpectHit(keys[i], as_of, columns, (*hits)[i]);
+      const auto alone = run.Get({keys[i]}, as_of, columns);
+      ASSERT_TRUE(alone) << alone.error().message();
+      ASSERT_NO_FATAL_FAILURE(ExpectHit(keys[i], as_of, columns, alone->front()));
     }
+  }
+  void ExpectHit(std::string_view key, std::uint64_t as_of, const std::vector<int>& columns,
+                 const std::optional<Memtable::Hit>& hit) {
+    const auto& versions = model_.versions().at(std::string(key));
+    const auto want = versions.lower_bound(as_of);
+    ASSERT_EQ(hit.has_value(), want != versions.end()) << as_of;
+    if (!hit) return;
+    ASSERT_EQ(hit->commit, want->first);
+    ASSERT_EQ(hit->kind == RowKind::kUpsert, want->second.has_value());
+    if (want->second) ExpectRow(*hit->batch, hit->row, *want->second, columns);
   }
   void Walk(const varve::Run& run, SeededRandom* random, bool seeks) {
     const auto bounds = model_.RandomBounds(random);
@@ -143,8 +155,9 @@ TEST_F(RunTest, AKeyThatIsNotThereIsRejectedByAFilterWithoutReadingRows) {
   model_.Upsert(rows, 1, Into(&memtable_));
   const auto run = world_.Flush(memtable_, 100);
   for (std::int32_t i = 0; i < 200; ++i) {
-    const auto hit = run->Get(ModelKey("name", 2 * i + 1), 1, {0});
-    ASSERT_TRUE(hit && !*hit);
+    const std::string key = ModelKey("name", 2 * i + 1);
+    const auto hits = run->Get({key}, 1, {0});
+    ASSERT_TRUE(hits && !hits->front());
   }
   EXPECT_GE(run->bloom_rejections(), 150u);
   EXPECT_LE(run->row_groups_read(), 50u);
@@ -154,9 +167,19 @@ TEST_F(RunTest, AKeyThatIsNotThereIsRejectedByAFilterWithoutReadingRows) {
 TEST_F(RunTest, BytesThatAreNoKeyAreSimplyNotFound) {
   Ascending(10, 1);
   const auto run = world_.Flush(memtable_, 4);
-  const auto hit = run->Get(ModelKey("a", 3) + "x", 1, {0});
-  ASSERT_TRUE(hit) << hit.error().message();
-  EXPECT_FALSE(*hit);
+  const std::string key = ModelKey("a", 3) + "x";
+  const auto hits = run->Get({key}, 1, {0});
+  ASSERT_TRUE(hits) << hits.error().message();
+  EXPECT_FALSE(hits->front());
+}
+
+TEST_F(RunTest, ALookupDecodesARowGroupOnceForAllItsKeys) {
+  Ascending(100, 1);
+  const auto run = world_.Flush(memtable_, 10);
+  std::vector<std::string> keys;
+  for (std::int32_t i = 20; i < 50; ++i) keys.push_back(ModelKey("a", i));
+  ASSERT_TRUE(run->Get({keys.begin(), keys.end()}, 1, {0, 1, 2, 3}));
+  EXPECT_EQ(run->row_groups_read(), 3u);
 }
 
 TEST_F(RunTest, WritingNothingIsAnErrorAndLeavesNothing) {

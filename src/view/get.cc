@@ -32,52 +32,18 @@ void LookIn(const Memtable& memtable, std::uint64_t as_of, std::vector<Lookup>* 
   }
 }
 
-// How many row groups hold these keys (ascending).
-std::size_t RowGroupsOf(const Run& run, const std::vector<Lookup*>& wanted) {
-  const auto& firsts = run.row_group_keys();
-  std::size_t groups = 0;
-  auto last = firsts.end();
-  for (const Lookup* lookup : wanted) {
-    auto group = std::upper_bound(firsts.begin(), firsts.end(), lookup->key);
-    if (groups == 0 || group != last) ++groups;
-    last = group;
-  }
-  return groups;
-}
-
-// One pass over the run, which decodes each row group once. It cannot ask the bloom filters.
-Status Sweep(const Run& run, std::uint64_t as_of, const std::vector<int>& columns,
-             const std::vector<Lookup*>& wanted) {
-  KeyBounds bounds;
-  bounds.lower = wanted.front()->key;
-  bounds.upper = std::string(wanted.back()->key) + '\0';  // the least key after it
-  auto cursor = run.NewCursor(columns, bounds);
-  for (Lookup* lookup : wanted) {
-    VARVE_TRY(cursor->Seek(lookup->key));
-    while (cursor->valid() && cursor->key() == lookup->key && cursor->commit() > as_of) {
-      VARVE_TRY(cursor->Next());
-    }
-    if (!cursor->valid()) return {};
-    if (cursor->key() != lookup->key) continue;
-    Offer(lookup, {cursor->commit(), cursor->kind(), cursor->batch(), cursor->row()});
-  }
-  return cursor->Next();  // a read that failed below key() or commit() shows at the next move
-}
-
 Status LookIn(const Run& run, std::uint64_t as_of, const std::vector<int>& columns,
               std::vector<Lookup>* lookups) {
-  const RunMeta& meta = run.meta();
-  if (meta.min_commit > as_of) return {};
   std::vector<Lookup*> wanted;
+  std::vector<std::string_view> keys;
   for (Lookup& lookup : *lookups) {
-    const bool in_range = lookup.key >= meta.min_key && lookup.key <= meta.max_key;
-    if (in_range && lookup.best.commit < meta.max_commit) wanted.push_back(&lookup);
+    if (lookup.best.commit >= run.meta().max_commit) continue;
+    wanted.push_back(&lookup);
+    keys.push_back(lookup.key);
   }
-  if (wanted.empty()) return {};
-  if (RowGroupsOf(run, wanted) < wanted.size()) return Sweep(run, as_of, columns, wanted);
-  for (Lookup* lookup : wanted) {
-    VARVE_ASSIGN(auto hit, run.Get(lookup->key, as_of, columns));
-    if (hit) Offer(lookup, *std::move(hit));
+  VARVE_ASSIGN(auto hits, run.Get(keys, as_of, columns));
+  for (std::size_t i = 0; i < hits.size(); ++i) {
+    if (hits[i]) Offer(wanted[i], *std::move(hits[i]));
   }
   return {};
 }
