@@ -112,7 +112,7 @@ Result<Database::Impl::NewRuns> Database::Impl::WriteRuns(const Generation& gene
       VARVE_ASSIGN(const auto meta,
                    FlushMemtable(environment_.store(), *memtable, table->name, table_id,
                                  table->schema_id, next_run_id_++));
-      runs.edits.emplace_back(AddRunEdit{meta});
+      runs.edits.emplace_back(std::in_place_type<AddRunEdit>, meta);
       return Run::Open(environment_.store(), table->schema, *meta);
     };
     auto run = write();
@@ -148,7 +148,7 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
 
   VARVE_ASSIGN(NewRuns runs, WriteRuns(*generation));
   const RecentCommit last = generation->last;
-  runs.edits.emplace_back(AdvanceEdit{.commit = last.commit,
+  runs.edits.push_back(AdvanceEdit{.commit = last.commit,
                                    .commit_time = last.time,
                                    .floor = floor,
                                    .durable = log_->positions().durable});

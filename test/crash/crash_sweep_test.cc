@@ -207,7 +207,7 @@ INSTANTIATE_TEST_SUITE_P(
         NamedScript{"plain", {.create_if_missing = true}, Plain},
         NamedScript{"rough", {.create_if_missing = true}, Rough},
         NamedScript{"busy", {.create_if_missing = true, .memtable_bytes_max = 1 << 20}, Busy}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& policy) { return std::string(policy.param.name); });
 
 }  // namespace
 }  // namespace varve::testing
