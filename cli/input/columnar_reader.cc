@@ -143,6 +143,9 @@ class Conform {
       column = arrow::internal::checked_cast<const arrow::ExtensionArray&>(*column).storage();
     }
     const auto plain = PlainType(to);
+    if (column->type_id() == Type::DICTIONARY) {  // which cannot become views at once
+      ARROW_ASSIGN_OR_RAISE(column, arrow::compute::Cast(*column, PlainType(column->type())));
+    }
     ARROW_ASSIGN_OR_RAISE(auto cast, arrow::compute::Cast(*column, plain));
     if (IsNarrowing(*column->type(), *plain)) ARROW_RETURN_NOT_OK(CheckReach(column, cast));
     return RestoreColumn(cast, to);
