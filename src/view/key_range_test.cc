@@ -157,7 +157,8 @@ void ExpectNothingLost(const std::shared_ptr<arrow::Array>& values,
       const auto bound = Ok(BindFilter(call, *schema->schema()));
       const auto plan = Ok(PlanKeyRange(*schema, {}, &bound));
       const auto mask = cp::ExecuteScalarExpression(bound, *batch->schema(), batch).ValueOrDie();
-      const auto& accepted = static_cast<const arrow::BooleanArray&>(*mask.make_array());
+      const auto array = mask.make_array();
+      const auto& accepted = static_cast<const arrow::BooleanArray&>(*array);
       for (std::int64_t row = 0; row < batch->num_rows(); ++row) {
         const bool lost = accepted.IsValid(row) && accepted.Value(row) &&
                           !plan.bounds.Contains(keys[row]);
