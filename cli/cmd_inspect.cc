@@ -44,7 +44,8 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 void AddInspect(CLI::App* app, Session* session) {
   auto [verb, options] = AddVerb<Options>(
       app, session, "inspect",
-      "Say what a file is and dump it, up to the first damage (exit 6)",
+      "Say what a file is and dump its headers and footers, up to the first damage there (exit "
+      "6); verify reads all of it",
       "varve inspect flights.varve/manifest/00000000000000000001", Run);
   verb->add_option("PATH", options->path, "A log segment, manifest or Parquet file")->required();
 }

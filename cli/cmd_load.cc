@@ -187,7 +187,7 @@ class Load {
       if (reader == nullptr) {
         CLI_ASSIGN(reader, OpenRows(file, input));
       }
-      CLI_TRY(LoadFile(reader.get()));
+      CLI_TRY(LoadFile(file, reader.get()));
       bytes_before_ += InputBytes(file);
     }
     return {};
@@ -196,14 +196,19 @@ class Load {
   void ClearProgress() { progress_.Clear(); }
 
  private:
-  Done LoadFile(RowReader* reader) {
+  Done LoadFile(const std::string& file, RowReader* reader) {
+    std::int64_t first_row = 1;
     ReadAhead rows(reader, plan_.rows_per_commit, pool_.get());
     while (!Interrupted()) {
       Rows batch = rows.Next();
       if (Interrupted()) break;
       if (!batch) return std::unexpected(std::move(batch).error());
       if (*batch == nullptr) return {};
-      CLI_TRY(committer_->Submit(*std::move(batch)));
+      const std::int64_t next_row = first_row + (*batch)->num_rows();
+      CLI_TRY(committer_->Submit(*std::move(batch),
+                                 fmt::format("{}, data rows {} to {}", file == "-" ? "stdin" : file,
+                                             first_row, next_row - 1)));
+      first_row = next_row;
       progress_.Update(bytes_before_ + reader->stored_bytes(), bytes_total_,
                        committer_->loaded().rows);
     }

@@ -24,17 +24,19 @@ Committer::~Committer() {
   for (const auto& task : running_) task.Wait();
 }
 
-Done Committer::Submit(std::shared_ptr<arrow::RecordBatch> batch) {
+Done Committer::Submit(std::shared_ptr<arrow::RecordBatch> batch, std::string where) {
   CLI_TRY(FirstFailure());
   if (pool_ == nullptr) {
-    Commit(batch);
+    Commit(batch, where);
     return FirstFailure();
   }
   if (running_.size() >= static_cast<std::size_t>(2 * options_.threads)) {
     running_.front().Wait();
     running_.pop_front();
   }
-  CLI_ARROW(auto task, pool_->Submit([this, batch = std::move(batch)] { Commit(batch); }));
+  CLI_ARROW(auto task, pool_->Submit([this, batch = std::move(batch), where = std::move(where)] {
+              Commit(batch, where);
+            }));
   running_.push_back(std::move(task));
   return {};
 }
@@ -58,14 +60,15 @@ Done Committer::FirstFailure() const {
   return {};
 }
 
-void Committer::Commit(const std::shared_ptr<arrow::RecordBatch>& batch) {
+void Committer::Commit(const std::shared_ptr<arrow::RecordBatch>& batch,
+                       const std::string& where) {
   if (!FirstFailure()) return;
   auto info = database_->Upsert(options_.table, batch, options_.commit);
   if (info) return Record(*info, static_cast<std::uint64_t>(batch->num_rows()));
   // The arguments were checked when the load began; what is refused now is the data.
   const bool data = info.error().kind() == ErrorKind::kInvalid &&
                     info.error().reason() == ErrorReason::kNone;
-  Failure failure(std::move(info).error());
+  Failure failure(data ? info.error().Within(where) : info.error());
   if (data) failure.exit = kExitOther;
   const std::lock_guard lock(mutex_);
   if (!failure_) failure_ = std::move(failure);

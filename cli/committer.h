@@ -40,7 +40,7 @@ class Committer {
   ~Committer();
 
   // Fails with the first failure of any commit; later batches are not committed then.
-  Done Submit(std::shared_ptr<arrow::RecordBatch> batch);
+  Done Submit(std::shared_ptr<arrow::RecordBatch> batch, std::string where);
   // Waits for all that was submitted.
   Done Finish();
   Loaded loaded() const;
@@ -48,7 +48,7 @@ class Committer {
  private:
   Committer(Database* database, Options options)
       : database_(database), options_(std::move(options)) {}
-  void Commit(const std::shared_ptr<arrow::RecordBatch>& batch);
+  void Commit(const std::shared_ptr<arrow::RecordBatch>& batch, const std::string& where);
   void Record(const CommitInfo& info, std::uint64_t rows);
   Done FirstFailure() const;
 

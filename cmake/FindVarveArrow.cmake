@@ -43,8 +43,9 @@ if(EXISTS "${_config}")
 endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(VarveArrow REQUIRED_VARS VARVE_PYARROW_DIR VarveArrow_VERSION
-  REASON_FAILURE_MESSAGE "no Arrow C++ ${VARVE_ARROW_MIN} or newer: run ./run setup, or set \
-VARVE_PYARROW_DIR to the folder of an installed pyarrow, or Arrow_DIR to a system package")
+  REASON_FAILURE_MESSAGE "no Arrow C++ ${VARVE_ARROW_MIN} or newer: set \
+VARVE_PYARROW_DIR to the folder of an installed pyarrow, or Arrow_DIR to a system package (in a \
+clone of varve, ./run setup installs one)")
 if(NOT VarveArrow_FOUND)
   return()
 endif()

@@ -122,7 +122,9 @@ def show(outcome):
     print(f"{state:8}{outcome.name:32}{outcome.passed:6} passed {outcome.failed:4} failed "
           f"{outcome.seconds:7.1f} s", flush=True)
     if outcome.failed:
-        print("".join(f"    {line}\n" for line in outcome.output.splitlines()), flush=True)
+        told = [line for line in outcome.output.splitlines()
+                if not line.startswith(("[ RUN      ]", "[       OK ]", "[----------]"))]
+        print("".join(f"    {line}\n" for line in told), flush=True)
     for name in outcome.skipped:
         print(f"    skipped {name}", flush=True)
 

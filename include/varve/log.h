@@ -173,8 +173,8 @@ class Log {
 
   // The two halves of Append, for callers who must order units themselves: Enqueue copies the
   // records, fixes their place in the order and returns at once (it blocks only while the queue is
-  // full); Wait returns when the ticket reached `level`. `to_come` is the level that the caller will
-  // wait for; below kDurable the executor makes the unit durable later, whoever waits.
+  // full); Wait returns when the ticket reached `level`. `to_come` is the level that the caller
+  // will wait for; below kDurable the executor makes the unit durable later, whoever waits.
   Result<LogTicket> Enqueue(std::span<const std::string_view> records,
                             AckLevel to_come = AckLevel::kBuffered);
   Result<LogAck> Wait(const LogTicket& ticket, AckLevel level = AckLevel::kDurable);

@@ -39,6 +39,10 @@ FileKind KindOf(std::string_view name, std::string_view head) {
   return FileKind::kUnknown;
 }
 
+std::int64_t FirstPage(const parquet::ColumnChunkMetaData& chunk) {
+  return chunk.has_dictionary_page() ? chunk.dictionary_page_offset() : chunk.data_page_offset();
+}
+
 void DumpRowGroup(const parquet::FileMetaData& metadata, int index, const LineSink& line) {
   const auto group = metadata.RowGroup(index);
   line(fmt::format("row group {}: {} rows, {} bytes compressed, {} bytes plain", index,
@@ -47,7 +51,7 @@ void DumpRowGroup(const parquet::FileMetaData& metadata, int index, const LineSi
     const auto chunk = group->ColumnChunk(c);
     const auto stats = chunk->statistics();
     line(fmt::format("  {}: {} bytes at {}{}", chunk->path_in_schema()->ToDotString(),
-                     chunk->total_compressed_size(), chunk->file_offset(),
+                     chunk->total_compressed_size(), FirstPage(*chunk),
                      stats != nullptr && stats->HasNullCount()
                          ? fmt::format(", {} nulls", stats->null_count())
                          : ""));

@@ -24,7 +24,8 @@ class RandomEdits {
     auto run = state.next_run_id;
     for (const auto& [name, old] : state.tables) {
       for (const auto& one : old->runs) {
-        if (random_.Below(5) == 0) edits.push_back(RemoveRunEdit{old->id, one->id});
+        if (random_.Below(5) != 0) continue;
+        edits.emplace_back(std::in_place_type<RemoveRunEdit>, old->id, one->id);
       }
       for (auto add = random_.Below(3); add > 0; --add) edits.push_back(RandomRun(run++, old->id));
     }
