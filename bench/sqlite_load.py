@@ -7,8 +7,9 @@ same key, one prepared statement, one transaction a batch. Columns have types, s
 into integers by itself, which is faster than doing it in Python.
 
   sqlite_load.py CSV DATABASE KEY ROWS_PER_COMMIT       the whole job, from the file
-  sqlite_load.py --commits ...                          prints the seconds of the commits alone, the
-                                                        rows having been read before
+  sqlite_load.py --commits ...                          the rows are read before the clock starts
+
+Prints the seconds that the load took, as soon as the last commit is durable.
 """
 import csv
 import itertools
@@ -54,7 +55,7 @@ def main():
         database = create(path, header, key)
         start = time.perf_counter()
         load(database, len(header), rows, int(rows_per_commit))
-        print(time.perf_counter() - start)
+        print(time.perf_counter() - start, flush=True)
         database.close()
 
 
