@@ -198,6 +198,21 @@ TEST_F(LogDamageTest, TheNewestSegmentIsMissedHoweverTheOneBeforeItEnded) {
   }
 }
 
+TEST_F(LogDamageTest, AClosedLogIsNeverTornHoweverFullItsSegmentIs) {
+  options_.segment_bytes_max = kSegmentBytesMin;
+  for (int units = 1; units <= 8; ++units) {
+    SCOPED_TRACE(units);
+    for (const auto& name : Names()) ASSERT_TRUE(files_->Remove(JoinPath(kLogDir, name)));
+    Open();
+    for (int i = 0; i < units; ++i) Append("a unit in a block of its own");
+    const auto last = PathOf(log_->stats().segments.back().sequence);
+    Close();
+    const auto whole = Bytes(last);
+    Overwrite(last, kFirstGroupOffset, std::string(whole.size() - kFirstGroupOffset, '\0'));
+    ExpectCorruption(TryOpen());
+  }
+}
+
 TEST_F(LogDamageTest, AFolderWhoseSegmentsAreGoneIsNoLog) {
   Open();
   const auto id = log_->stats().id;

@@ -96,7 +96,9 @@ inline constexpr std::uint64_t kFirstSegmentBytes = 1u << 20;
 inline constexpr std::uint64_t kSegmentBytesMin = 8 * kLogBlock;
 inline constexpr std::uint64_t kSegmentBytesMost = 1ull << 40;
 inline constexpr std::uint64_t kFirstBase = kLogBlock;
-inline constexpr std::uint64_t kSealBytes = 2 * kLogBlock;  // kept at the end of a segment
+// Kept at the end of a segment: for two seals, and a block so that a file that was cut after its
+// seal is always shorter than its capacity, which tells a log that was closed.
+inline constexpr std::uint64_t kSealBytes = 3 * kLogBlock;
 inline constexpr std::uint64_t kLinkOffset = kLogBlock;
 inline constexpr std::uint64_t kFirstGroupOffset = 2 * kLogBlock;
 inline constexpr std::uint32_t kLogFormatVersion = 1;
