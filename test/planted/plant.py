@@ -3,7 +3,7 @@
 """Tests of the tests: plants one bug at a time in a copy of the tree and demands that a test fails.
 
 bugs.json lists them: a file, a text that stands in it exactly once, what it becomes, and the test
-program (with a GoogleTest filter) that has to notice. A bug that no longer fits the source, that
+that has to notice: a GoogleTest program (with a filter) or a script of test/ (with arguments). A bug that no longer fits the source, that
 does not compile, or that nobody notices is a failure. Started by ./run test --long.
 
   test/planted/plant.py [NAME ...]      only these bugs
@@ -61,13 +61,18 @@ def noticed(bug):
         return f"its text stands {sound.count(bug['old'])} times in {bug['file']}, expected once"
     path.write_text(sound.replace(bug["old"], bug["new"]))
     try:
-        built = build(bug["test"])
+        is_script = bug["test"].endswith(".py")
+        built = build("varve_cli" if is_script else bug["test"])
         if built.returncode != 0:
             return "it does not compile:\n" + built.stdout[-2000:]
-        command = [str(program(bug["test"])), f"--gtest_filter={bug.get('filter', '*')}",
-                   "--gtest_fail_fast", "--gtest_brief=1"]
+        if is_script:
+            command = [sys.executable, str(COPY / "test" / bug["test"]), *bug.get("arguments", [])]
+        else:
+            command = [str(program(bug["test"])), f"--gtest_filter={bug.get('filter', '*')}",
+                       "--gtest_fail_fast", "--gtest_brief=1"]
         try:
-            ran = subprocess.run(command, capture_output=True, timeout=TEST_SECONDS_MAX, cwd=COPY)
+            ran = subprocess.run(command, capture_output=True, timeout=TEST_SECONDS_MAX, cwd=COPY,
+                                 env={**os.environ, "VARVE_BUILD_DIR": str(BUILD)})
         except subprocess.TimeoutExpired:
             return None  # a hang is noticed too
         return None if ran.returncode != 0 else f"{bug['test']} passes with it"
