@@ -3,8 +3,9 @@
 """Tests of the tests: plants one bug at a time in a copy of the tree and demands that a test fails.
 
 bugs.json lists them: a file, a text that stands in it exactly once, what it becomes, and the test
-that has to notice: a GoogleTest program (with a filter) or a script of test/ (with arguments). A bug that no longer fits the source, that
-does not compile, or that nobody notices is a failure. Started by ./run test --long.
+that has to notice: a GoogleTest program (with a filter) or a script of test/ (with arguments).
+A bug that no longer fits the source, that does not compile, or that nobody notices is a failure.
+Started by ./run test --long.
 
   test/planted/plant.py [NAME ...]      only these bugs
 """
