@@ -22,5 +22,6 @@ configure_package_config_file(cmake/varveConfig.cmake.in ${PROJECT_BINARY_DIR}/v
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/varveConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/varveConfig.cmake
-  ${PROJECT_BINARY_DIR}/varveConfigVersion.cmake cmake/FindISAL.cmake cmake/FindVarveArrow.cmake
+  ${PROJECT_BINARY_DIR}/varveConfigVersion.cmake cmake/FindISAL.cmake cmake/FindLz4.cmake
+  cmake/FindVarveArrow.cmake cmake/FindZstd.cmake
   DESTINATION ${_config_dir})

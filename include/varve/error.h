@@ -39,6 +39,8 @@ enum class ErrorReason : std::uint8_t {
   kUnsupportedFormat,  // kInvalid: written by a newer version, or a type Parquet cannot hold
   kAlreadyExists,      // kConflict
   kTimedOut,           // kUnavailable: a deadline passed
+  kMissingKey,         // kNotFound: encrypted, and nobody gave the key (or any key) it names
+  kWrongKey,           // kInvalid: encrypted, and the key given under that name is another
 };
 
 class [[nodiscard]] Error {

@@ -18,78 +18,60 @@
 // Thread safety: every member of Log may be called from any thread at any time, except that Close
 // must be the last. LogUnit's views are valid during the callback only.
 //
+// Transactions are units that grow: Begin, AppendTo, then Commit or Abort. Many may be open at once;
+// nothing of one is in the log before its Commit, which appends it whole.
+//
 // Failure: the first failed write or sync poisons the log. Every waiter and every later call gets
 // Unavailable/kUnknownOutcome with the cause; nothing later is acknowledged. Reopening recovers.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "varve/error.h"
+#include "varve/log_options.h"
 #include "varve/types.h"
 
 namespace varve {
 
-class Clock;     // src/base/clock.h
-class Executor;  // src/base/executor.h
-class Files;     // src/files/files.h
-class Random;    // src/base/random.h
+// What a record is. 0 to 239 are the caller's own kinds, the rest is the log's.
+enum class LogKind : std::uint8_t { kData = 0, kUserLast = 239, kCheckpoint = 240, kPageImage };
 
-// Settings. The defaults are the safe ones.
-struct LogOptions {
-  // A segment has this size at most (bytes on disk, header included); a unit that needs more goes
-  // on in the next segment. After each open the first segment has 1 MiB and the next ones double,
-  // so that a small log is small on disk. At least 32 KiB.
-  std::uint64_t segment_bytes_max = 64ull << 20;
-  // Units waiting for the flush that is under way may hold this many bytes; then Append blocks.
-  std::uint64_t queue_bytes_max = 64ull << 20;
-  // Open nothing for writing, change nothing, take no exclusive lock.
-  bool read_only = false;
-  // Without: NotFound where there is no log, also when its files are gone and its folder is left.
-  bool create_if_missing = true;
-  // 32 hex digits: open the log that has this id, and refuse another's files as Corruption. Empty:
-  // whichever is there. See LogStats::id.
-  std::string id;
-};
+// A record: bytes and what they are. Lends the bytes.
+struct LogRecord {
+  std::string_view bytes;
+  LogKind kind = LogKind::kData;
 
-// What stands between the log and the outside. Null members mean the real one.
-struct LogComponents {
-  Files* files = nullptr;
-  Clock* clock = nullptr;
-  Random* random = nullptr;
-  Executor* executor = nullptr;  // runs segment creation ahead of need, and deferred syncs
+  LogRecord() = default;
+  template <typename Bytes>
+    requires std::is_convertible_v<const Bytes&, std::string_view>
+  LogRecord(const Bytes& record, LogKind of = LogKind::kData) : bytes(record), kind(of) {}
 };
-
-// What to do with bytes that do not validate.
-enum class RecoveryMode : std::uint8_t {
-  kStrict,        // a torn tail is cut and reported; anything else is Corruption
-  kTolerateTail,  // as strict, but damage in the last segment's tail is cut too
-  kPointInTime,   // stop before the first bad frame wherever it is; what follows is set aside
-  kSalvage,       // read what validates, skip what does not; read-only
-};
-
-struct RecoveryOptions {
-  RecoveryMode mode = RecoveryMode::kStrict;
-  // Deliver units at or after this position only. Segments wholly before it are not read.
-  Lsn replay_from{};
-  // The caller knows that everything before this position was durable. A log that ends earlier is
-  // damaged, not torn.
-  Lsn known_durable{};
-};
+using LogRecords = std::span<const LogRecord>;
 
 // One recovered unit.
 struct LogUnit {
   Lsn lsn;
-  std::span<const std::string_view> records;
+  Lsn end;  // just after it
+  LogRecords records;
 };
 using LogReplay = std::function<Status(const LogUnit&)>;
+
+// A fence that the caller made durable: whoever replays may start at replay_from.
+struct LogCheckpoint {
+  Lsn lsn;          // of the checkpoint itself
+  Lsn replay_from;
+  std::string note; // the caller's
+};
 
 struct RecoveryReport {
   std::uint64_t segments = 0;
@@ -97,7 +79,9 @@ struct RecoveryReport {
   std::uint64_t records = 0;     // delivered
   std::uint64_t bytes = 0;       // read
   std::uint64_t torn_bytes = 0;  // cut from the tail: written, never acknowledged as durable
+  std::int64_t micros = 0;
   Lsn end;                       // just after the last valid unit
+  std::optional<LogCheckpoint> checkpoint;  // the newest
 };
 
 struct LogAck {
@@ -107,12 +91,19 @@ struct LogAck {
   std::uint64_t group_units = 0;  // units in the flush that carried it
   std::int64_t wait_micros = 0;   // from enqueue to the ack
 };
+using LogCallback = std::function<void(const Result<LogAck>&)>;
 
 // A unit's place in the log, given before it is on the device. Cheap to copy.
 struct LogTicket {
   Lsn lsn;
   Lsn end;
   std::int64_t enqueued_micros = 0;
+};
+
+// An open transaction. Zero is none.
+struct LogTransaction {
+  std::uint64_t value = 0;
+  auto operator<=>(const LogTransaction&) const = default;
 };
 
 // appended >= written >= durable, always.
@@ -132,6 +123,13 @@ struct LogSegmentInfo {
   bool sealed = false;
 };
 
+// Counts of one quantity. bucket[i] counts values below 2^i, the last one all the rest.
+struct LogHistogram {
+  std::uint64_t buckets[32] = {};
+  std::uint64_t count = 0;
+  std::uint64_t sum = 0;
+};
+
 struct LogStats {
   std::string id;  // 32 hex digits, random, fixed when the log was made
   LogPositions positions;
@@ -142,6 +140,32 @@ struct LogStats {
   std::uint64_t groups = 0;   // flushes since open
   std::uint64_t syncs = 0;    // device syncs on the commit path since open
   std::uint64_t bytes_written = 0;
+  LogSyncMethod sync_method = LogSyncMethod::kFdatasync;  // in use
+  LogEncodeMode encode_mode = LogEncodeMode::kParallel;   // in use
+  std::string serial_reason;  // why it is kSerial though it was not asked for; else empty
+  std::uint64_t open_transactions = 0;
+  LogHistogram queue_micros;   // from enqueue until a flush takes the unit's group
+  LogHistogram encode_micros;  // of a unit; sampled
+  LogHistogram flush_micros;   // write and sync of a group
+  LogHistogram ack_micros;     // from enqueue to the ack, of those who waited
+};
+
+// What TruncateBefore removed, or would remove.
+struct LogTruncation {
+  std::uint64_t segments = 0;
+  std::uint64_t bytes = 0;
+  Lsn first;       // oldest position readable afterwards
+  Lsn held_at{};   // the lowest pin, when one held segments back; else 0
+};
+
+// While it lives nothing at or after its position is truncated. Movable; any thread may end it.
+class LogPin {
+ public:
+  LogPin() = default;
+  explicit LogPin(std::shared_ptr<void> held) : held_(std::move(held)) {}
+
+ private:
+  std::shared_ptr<void> held_;
 };
 
 class Log {
@@ -150,8 +174,9 @@ class Log {
   // error from `replay` ends Open with that error. Memory is bounded by the largest unit. A log
   // that was created is durable when Open returns: from then on its absence is a loss.
   // Errors: Unavailable/kLocked (says by whom), Corruption (says file, offset, expected, found; no
-  // byte is changed), Invalid/kUnsupportedFormat, Unavailable/kIo, kNoSpace, kPermission; NotFound
-  // when there is no log and none was to be made (read_only, create_if_missing).
+  // byte is changed), Invalid/kUnsupportedFormat, Invalid/kWrongKey, NotFound/kMissingKey,
+  // Unavailable/kIo, kNoSpace, kPermission; NotFound when there is no log and none was to be made
+  // (read_only, create_if_missing).
   static Result<std::unique_ptr<Log>> Open(const std::string& dir, const LogOptions& options,
                                            const LogReplay& replay,
                                            const RecoveryOptions& recovery = {},
@@ -163,34 +188,65 @@ class Log {
   Log& operator=(const Log&) = delete;
 
   // Appends one unit and waits until it reached `level`.
-  // Errors: Invalid when there is no record, or after Close; Unavailable/kNoSpace when no segment
-  // could be made (the unit is certainly not kept; try again when there is room);
-  // Unavailable/kUnknownOutcome when a write or sync failed.
-  Result<LogAck> Append(std::span<const std::string_view> records,
+  // Errors: Invalid when there is no record, or after Close (kClosed); Unavailable/kTimedOut when
+  // the queue stayed full (queue_wait_ms_max); Unavailable/kNoSpace when no segment could be made.
+  // After these the unit is certainly not kept. Unavailable/kUnknownOutcome when a write or sync
+  // failed.
+  Result<LogAck> Append(LogRecords records, AckLevel level = AckLevel::kDurable);
+  Result<LogAck> Append(std::initializer_list<LogRecord> records,
                         AckLevel level = AckLevel::kDurable);
-  Result<LogAck> Append(std::initializer_list<std::string_view> records,
-                        AckLevel level = AckLevel::kDurable);
+
+  // The same without waiting: `done` is called once, by another thread or by this one, when the
+  // unit reached `level` or never will. It must be quick and must not call the log's blocking
+  // members.
+  void AppendThen(LogRecords records, AckLevel level, LogCallback done);
+  std::future<Result<LogAck>> AppendAsync(LogRecords records,
+                                          AckLevel level = AckLevel::kDurable);
 
   // The two halves of Append, for callers who must order units themselves: Enqueue copies the
   // records, fixes their place in the order and returns at once (it blocks only while the queue is
   // full); Wait returns when the ticket reached `level`. `to_come` is the level that the caller
-  // will wait for; below kDurable the executor makes the unit durable later, whoever waits.
-  Result<LogTicket> Enqueue(std::span<const std::string_view> records,
-                            AckLevel to_come = AckLevel::kBuffered);
+  // will wait for; below kDurable the log makes the unit durable by its sync policy, whoever waits.
+  Result<LogTicket> Enqueue(LogRecords records, AckLevel to_come = AckLevel::kBuffered);
   Result<LogAck> Wait(const LogTicket& ticket, AckLevel level = AckLevel::kDurable);
+
+  // A unit that is put together over time, in memory (at most 2 GiB), beside others. Commit appends
+  // it; Abort forgets it; both end the transaction, and so does Close. A Commit whose unit is
+  // certainly not kept (see Append; an empty one too) leaves the transaction open.
+  // Errors: NotFound when there is no such open transaction; Commit's otherwise as Append's.
+  Result<LogTransaction> Begin();
+  Status AppendTo(LogTransaction transaction, LogRecords records);
+  Result<LogAck> Commit(LogTransaction transaction, AckLevel level = AckLevel::kDurable);
+  Status Abort(LogTransaction transaction);
+
+  // Waits until everything before `position` reached `level`, at most `timeout_ms`.
+  // Errors: Invalid when the position was never given out; Unavailable/kTimedOut; as Append's.
+  Status WaitUntil(Lsn position, AckLevel level = AckLevel::kDurable,
+                   std::optional<std::uint64_t> timeout_ms = {});
 
   // Makes everything appended so far durable.
   Status Sync();
 
+  // Appends a checkpoint, durably: whoever opens with RecoveryOptions::from_checkpoint replays from
+  // `replay_from` on, which must be durable, at most. `note` comes back with it.
+  Result<LogAck> Checkpoint(Lsn replay_from, std::string_view note = {});
+
   LogPositions positions() const;
   LogStats stats() const;
   const RecoveryReport& recovery() const;
+  // The stats in Prometheus' text form, each name begun by `prefix`.
+  std::string PrometheusText(std::string_view prefix = "varve_log_") const;
 
   // Ends the current segment; the next unit starts a new one.
   Status Rotate();
 
-  // Deletes segments that lie wholly before `fence` (which must be durable). Never the active one.
-  Status TruncateBefore(Lsn fence);
+  // Keeps everything at or after `position` until the pin is gone.
+  // Errors: NotFound when the position was truncated already.
+  Result<LogPin> Pin(Lsn position);
+
+  // Removes segments that lie wholly before `fence` (which must be durable) and before every pin.
+  // Never the active one. `dry_run` only tells.
+  Result<LogTruncation> TruncateBefore(Lsn fence, bool dry_run = false);
 
   // Makes everything durable, seals the active segment and gives back its unused space.
   Status Close();

@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include "base/futex.h"
+
 namespace varve {
 namespace {
 
@@ -16,6 +18,10 @@ class RealClock final : public Clock {
  public:
   WallTime Now() override { return {MicrosOf<std::chrono::system_clock>()}; }
   std::int64_t SteadyMicros() override { return MicrosOf<std::chrono::steady_clock>(); }
+  void WaitWord(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
+                std::int64_t micros) override {
+    if (micros > 0) FutexWait(word, seen, micros);
+  }
 };
 
 }  // namespace

@@ -15,6 +15,9 @@ class Clock {
   virtual ~Clock() = default;
   virtual WallTime Now() = 0;
   virtual std::int64_t SteadyMicros() = 0;
+  // Waits on a word as FutexWait does, for `micros` of this clock's time at most.
+  virtual void WaitWord(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
+                        std::int64_t micros) = 0;
 };
 
 // The system's clocks; one for the process.
@@ -27,6 +30,11 @@ class ManualClock final : public Clock {
       : micros_(start_micros), tick_(tick) {}
   WallTime Now() override { return {micros_.fetch_add(tick_)}; }
   std::int64_t SteadyMicros() override { return micros_.fetch_add(tick_); }
+  // Nobody else moves this clock: the time is over at once.
+  void WaitWord(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
+                std::int64_t micros) override {
+    if (word.load(std::memory_order_acquire) == seen) Advance(micros);
+  }
   void Advance(std::int64_t micros) { micros_.fetch_add(micros); }
 
  private:

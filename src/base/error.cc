@@ -28,6 +28,8 @@ std::string_view ToString(ErrorReason reason) {
     case ErrorReason::kUnsupportedFormat: return "UnsupportedFormat";
     case ErrorReason::kAlreadyExists: return "AlreadyExists";
     case ErrorReason::kTimedOut: return "TimedOut";
+    case ErrorReason::kMissingKey: return "MissingKey";
+    case ErrorReason::kWrongKey: return "WrongKey";
   }
   return "None";
 }

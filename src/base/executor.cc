@@ -43,14 +43,45 @@ void ThreadPool::Submit(Task task) {
 
 bool ThreadPool::RunOne() { return PopAndRun(&mutex_, &queue_); }
 
-void ThreadPool::Work() {
+void ThreadPool::SubmitAfter(std::int64_t micros, Task task) {
+  {
+    std::lock_guard lock(mutex_);
+    later_.emplace(std::chrono::steady_clock::now() + std::chrono::microseconds(micros),
+                   std::move(task));
+  }
+  ready_.notify_one();
+}
+
+// The next task that may run; false when there will be none.
+bool ThreadPool::Next(std::unique_lock<std::mutex>* lock, Task* task) {
   while (true) {
-    {
-      std::unique_lock lock(mutex_);
-      ready_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      if (queue_.empty()) return;
+    if (!queue_.empty()) {
+      *task = std::move(queue_.front());
+      queue_.pop_front();
+      return true;
     }
-    PopAndRun(&mutex_, &queue_);
+    if (stopping_) return false;
+    if (later_.empty()) {
+      ready_.wait(*lock);
+    } else if (later_.begin()->first <= std::chrono::steady_clock::now()) {
+      *task = std::move(later_.begin()->second);
+      later_.erase(later_.begin());
+      return true;
+    } else {
+      const auto due = later_.begin()->first;
+      ready_.wait_until(*lock, due);
+    }
+  }
+}
+
+void ThreadPool::Work() {
+  Task task;
+  std::unique_lock lock(mutex_);
+  while (Next(&lock, &task)) {
+    lock.unlock();
+    task();
+    task = nullptr;  // what it holds is let go before the next wait
+    lock.lock();
   }
 }
 
@@ -58,6 +89,13 @@ void ManualExecutor::Submit(Task task) {
   std::lock_guard lock(mutex_);
   queue_.push_back(std::move(task));
 }
+
+void ManualExecutor::SubmitAfter(std::int64_t, Task task) {
+  std::lock_guard lock(mutex_);
+  later_.push_back(std::move(task));
+}
+
+bool ManualExecutor::RunLater() { return PopAndRun(&mutex_, &later_); }
 
 bool ManualExecutor::RunOne() { return PopAndRun(&mutex_, &queue_); }
 

@@ -4,9 +4,12 @@
 // thread (a simulation) makes progress too.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -19,6 +22,8 @@ class Executor {
   using Task = std::function<void()>;
   virtual ~Executor() = default;
   virtual void Submit(Task task) = 0;
+  // Runs the task once `micros` have passed. One that is not due when the executor ends never runs.
+  virtual void SubmitAfter(std::int64_t micros, Task task) = 0;
   // Runs one waiting task in the calling thread; false when none waits.
   virtual bool RunOne() = 0;
 };
@@ -29,13 +34,18 @@ class ThreadPool final : public Executor {
   explicit ThreadPool(int threads);
   ~ThreadPool() override;
   void Submit(Task task) override;
+  void SubmitAfter(std::int64_t micros, Task task) override;
   bool RunOne() override;
 
  private:
+  using Time = std::chrono::steady_clock::time_point;
+
   void Work();
+  bool Next(std::unique_lock<std::mutex>* lock, Task* task);
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Task> queue_;  // guarded by mutex_
+  std::multimap<Time, Task> later_;  // guarded by mutex_
   bool stopping_ = false;   // guarded by mutex_
   std::vector<std::thread> threads_;
 };
@@ -44,6 +54,9 @@ class ThreadPool final : public Executor {
 class ManualExecutor final : public Executor {
  public:
   void Submit(Task task) override;
+  void SubmitAfter(std::int64_t micros, Task task) override;
+  // What was submitted for later, whatever its time: run by RunLater, not by RunOne.
+  bool RunLater();
   bool RunOne() override;
   void RunAll() {
     while (RunOne()) {
@@ -53,6 +66,7 @@ class ManualExecutor final : public Executor {
  private:
   std::mutex mutex_;
   std::deque<Task> queue_;  // guarded by mutex_
+  std::deque<Task> later_;  // guarded by mutex_
 };
 
 }  // namespace varve

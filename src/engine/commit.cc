@@ -140,9 +140,9 @@ Result<Database::Impl::Placed> Database::Impl::Place(const CommitPart& part, Ack
   const CommitNumber commit{last_commit_.value + 1};
   const WallTime time = environment_.clock()->Now();
   const auto header = EncodeCommitHeader({.commit = commit, .time = time, .parts = 1});
-  const std::string_view records[] = {{header.data(), header.size()},
-                                      {part.header.data(), part.header.size()},
-                                      std::string_view(*part.body)};
+  const LogRecord records[] = {std::string_view(header.data(), header.size()),
+                               std::string_view(part.header.data(), part.header.size()),
+                               std::string_view(*part.body)};
   VARVE_ASSIGN(const LogTicket ticket, log_->Enqueue(records, ack));
   NoteCommit({commit, time});
   ++active_->inserting;

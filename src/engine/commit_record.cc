@@ -59,12 +59,12 @@ Result<CommitPart> EncodePart(std::uint32_t table_id, std::uint32_t schema_id,
   return part;
 }
 
-Result<DecodedCommit> DecodeCommit(std::span<const std::string_view> records) {
-  if (records.empty() || records[0].size() != kCommitHeaderBytes) {
+Result<DecodedCommit> DecodeCommit(LogRecords records) {
+  if (records.empty() || records[0].bytes.size() != kCommitHeaderBytes) {
     return Damaged(fmt::format("commit header has {} bytes, expected {}",
-                               records.empty() ? 0 : records[0].size(), kCommitHeaderBytes));
+                               records.empty() ? 0 : records[0].bytes.size(), kCommitHeaderBytes));
   }
-  const char* bytes = records[0].data();
+  const char* bytes = records[0].bytes.data();
   if (const auto format = LoadLittle<std::uint8_t>(bytes); format != kFormat) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("log unit has commit format {}, this version reads {}: open the "
@@ -83,8 +83,8 @@ Result<DecodedCommit> DecodeCommit(std::span<const std::string_view> records) {
                                expected));
   }
   for (std::size_t i = 1; i < records.size(); i += 2) {
-    VARVE_ASSIGN(DecodedPart part, DecodePartHeader(records[i]));
-    part.body = records[i + 1];
+    VARVE_ASSIGN(DecodedPart part, DecodePartHeader(records[i].bytes));
+    part.body = records[i + 1].bytes;
     commit.parts.push_back(part);
   }
   return commit;

@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "columns/write_batch.h"
+#include "varve/log.h"
 #include "varve/error.h"
 #include "varve/types.h"
 
@@ -71,7 +72,7 @@ struct DecodedCommit {
   CommitHeader header;
   std::vector<DecodedPart> parts;
 };
-Result<DecodedCommit> DecodeCommit(std::span<const std::string_view> records);
+Result<DecodedCommit> DecodeCommit(LogRecords records);
 
 // The batch of a decoded part with its keys; `schema` is the table's.
 Result<WriteBatch> DecodePart(const DecodedPart& part, const TableSchema& schema);

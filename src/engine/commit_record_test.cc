@@ -26,8 +26,9 @@ class CommitRecordTest : public ::testing::Test {
     part_ = *EncodePart(4, 1, batch_);
     header_ = EncodeCommitHeader({.commit = {9}, .time = {123456}, .parts = 1});
   }
-  std::vector<std::string_view> Records() const {
-    return {{header_.data(), header_.size()}, {part_.header.data(), part_.header.size()},
+  std::vector<LogRecord> Records() const {
+    return {std::string_view(header_.data(), header_.size()),
+            std::string_view(part_.header.data(), part_.header.size()),
             std::string_view(*part_.body)};
   }
 
@@ -59,7 +60,7 @@ TEST_F(CommitRecordTest, EveryShortOrExtraRecordIsRefused) {
   records.push_back("more");
   EXPECT_EQ(DecodeCommit(records).error().kind(), ErrorKind::kCorruption);
   records = Records();
-  records[0].remove_suffix(1);
+  records[0].bytes.remove_suffix(1);
   EXPECT_EQ(DecodeCommit(records).error().kind(), ErrorKind::kCorruption);
   EXPECT_EQ(DecodeCommit({}).error().kind(), ErrorKind::kCorruption);
 }

@@ -29,7 +29,8 @@ class Environment {
   Executor* executor();  // made at first use: a reader needs no threads
 
   LogComponents ForLog() {
-    return {.files = files_, .clock = clock_, .random = random_, .executor = executor()};
+    return {.files = files_, .clock = clock_, .random = random_,
+            .executor = executor(), .trace = trace_};
   }
 
  private:

@@ -169,7 +169,7 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
   Trace(environment_.trace(), "flush.done", path_,
         {{"commit", last.commit.value}, {"runs", runs.opened.size()}, {"floor", floor.value}});
   // The rows are where they belong: a log that keeps its old segments is only longer than it must.
-  if (const Status truncated = log_->TruncateBefore(floor); !truncated) {
+  if (const auto truncated = log_->TruncateBefore(floor); !truncated) {
     Trace(environment_.trace(), "log.truncate_failed", truncated.error().message());
   }
   return {};

@@ -1,34 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
+// The side of the producers: how a unit gets its place, and how its bytes get there. The side of
+// the leader is in commit_flush.cc.
 #include "log/commit_queue.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
+#include "base/futex.h"
 #include "base/result.h"
 
 namespace varve {
 namespace {
 
-constexpr std::uint32_t kDone = 1;   // bit of Group::word
-constexpr std::uint32_t kNudge = 2;  // added to Group::word
-constexpr std::size_t kGroupsRemembered = 256;
+constexpr std::uint64_t kGatherBytes = 1u << 20;
+constexpr std::uint32_t kEncodesPerSample = 256;
+constexpr std::uint64_t kForEver = std::numeric_limits<std::uint64_t>::max();
 
 Error ClosedError() {
   return Error(ErrorKind::kInvalid, "the log is closed", ErrorReason::kClosed);
+}
+
+LayoutSettings LayoutFor(const LogOptions& options) {
+  LayoutSettings layout;
+  layout.frame_bytes_max = std::min({kGatherBytes, options.queue_bytes_max,
+                                     options.group_bytes_max});
+  if (options.sync_policy == LogSyncPolicy::kBytes) {
+    layout.frame_bytes_max = std::min(layout.frame_bytes_max, options.sync_bytes);
+  }
+  if (options.group_units_max > 0) {
+    layout.frame_units_max = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(options.group_units_max, OpenFrame::kUnitsMost));
+  }
+  return layout;
+}
+
+// Every 256th unit of a thread is timed: reading the clock costs as much as encoding a small one.
+bool SampleThisUnit() {
+  thread_local std::uint32_t count = 0;
+  return ++count % kEncodesPerSample == 0;
+}
+
+// Spread evenly over units, and the same in every run.
+bool IsShadowed(Lsn lsn, std::uint32_t per_mille) {
+  return (lsn.value * 0x9e3779b97f4a7c15ull >> 32) % 1000 < per_mille;
+}
+
+// Calls `use` for each piece with the part of the unit that belongs there.
+template <typename Use>
+void ForEachPiece(const UnitPlace& place, std::string_view unit, const Use& use) {
+  use(place.first, unit.substr(0, place.first.bytes));
+  unit.remove_prefix(std::min<std::uint64_t>(unit.size(), place.first.bytes));
+  for (const auto& piece : place.more) {
+    use(piece, unit.substr(0, piece.bytes));
+    unit.remove_prefix(std::min<std::uint64_t>(unit.size(), piece.bytes));
+  }
+}
+
+void CopyToPieces(std::string_view unit, const UnitPlace& place) {
+  ForEachPiece(place, unit, [](const UnitPiece& piece, std::string_view part) {
+    std::memcpy(piece.to, part.data(), part.size());
+  });
+}
+
+bool EqualsPieces(std::string_view unit, const UnitPlace& place) {
+  bool equal = true;
+  ForEachPiece(place, unit, [&](const UnitPiece& piece, std::string_view part) {
+    equal = equal && part == std::string_view(piece.to, piece.bytes);
+  });
+  return equal;
+}
+
+std::uint64_t BytesOf(const UnitPlace& place) {
+  auto bytes = place.first.bytes;
+  for (const auto& piece : place.more) bytes += piece.bytes;
+  return bytes;
 }
 
 }  // namespace
 
 CommitQueue::CommitQueue(QueueSettings settings, LogWriter* writer, SegmentSupply* supply)
     : settings_(std::move(settings)),
+      encrypt_(settings_.options.keys != nullptr),
       writer_(writer),
       supply_(supply),
-      layout_(writer->written()),
+      mode_(settings_.options.encode_mode),
+      layout_(writer->written(), LayoutFor(settings_.options)),
       gathering_(std::make_shared<Group>()),
-      positions_{writer->written(), writer->written(), writer->durable()} {}
+      positions_{{}, writer->written(), writer->durable()} {}
 
 Status CommitQueue::CheckOpen() const {
   if (poison_) return std::unexpected(*poison_);
@@ -36,78 +99,161 @@ Status CommitQueue::CheckOpen() const {
   return {};
 }
 
-bool CommitQueue::Reached(Lsn end, AckLevel level) const {
-  if (level == AckLevel::kDurable) return positions_.durable >= end;
-  return level == AckLevel::kBuffered || positions_.written >= end;
+CommitQueue::Deadline CommitQueue::QueueDeadline() const {
+  const auto wait_ms = settings_.options.queue_wait_ms_max;
+  if (wait_ms == kForEver) return {};
+  return settings_.clock->SteadyMicros() + static_cast<std::int64_t>(wait_ms) * 1000;
 }
 
-// Whoever waits on the gathering group is told: nobody will ever lead it.
-void CommitQueue::Poison(const Error& cause) {
-  if (poison_) return;
-  gathering_->failed = true;
-  gathering_->word.fetch_or(kDone, std::memory_order_release);
-  gathering_->word.notify_all();
-  poison_ = Error(ErrorKind::kUnavailable,
-                  fmt::format("the log stopped after a failure, and whether later units are kept "
-                              "is unknown; reopen it to learn. Cause: {}",
-                              cause.message()),
-                  ErrorReason::kUnknownOutcome);
-}
-
-Result<LogTicket> CommitQueue::Enqueue(std::span<const std::string_view> records, bool deferred) {
-  if (records.empty()) return Fail(ErrorKind::kInvalid, "a unit needs at least one record");
-  const auto bytes = EncodedUnitBytes(records);
-  if (bytes > kUnitBytesMax) {
-    return Fail(ErrorKind::kInvalid, fmt::format("a unit of {} bytes is larger than the {} that a "
-                                                 "unit may have; append it as several",
-                                                 bytes, kUnitBytesMax));
+Result<LogTicket> CommitQueue::Enqueue(LogRecords records, AckLevel to_come) {
+  const bool sampled = SampleThisUnit();
+  const bool timed = sampled || to_come != AckLevel::kBuffered;
+  const auto now = timed ? settings_.clock->SteadyMicros() : 0;
+  bool opened = false;
+  if (mode() == LogEncodeMode::kSerial) {
+    VARVE_ASSIGN(const auto ticket, EnqueueSerially(records, now, &opened));
+    if (to_come != AckLevel::kDurable) Defer(to_come, opened);
+    return ticket;
   }
-  Lock lock(mutex_);
-  VARVE_TRY(MakeRoom(&lock, bytes));
-  const auto place = layout_.Place(records, bytes);
-  if (gathering_->units == 0) gathering_->begin = place.lsn;
-  positions_.appended = gathering_->end = place.end;
-  gathering_->bytes += bytes;
-  ++gathering_->units;
-  ++units_;
-  records_ += records.size();
-  const bool ask_for_segment = layout_.WantsSegmentAhead();
-  const bool ask_for_sync = deferred && NeedsDeferredSync();
-  lock.unlock();
-  if (ask_for_segment) settings_.ask_for_segment();
-  if (ask_for_sync) settings_.ask_for_sync();
-  return LogTicket{place.lsn, place.end, settings_.clock->SteadyMicros()};
+  VARVE_ASSIGN(const auto unit,
+               UnitEncoder::Make(records, settings_.options.compression, encrypt_));
+  auto place = PlaceInOpen(unit.bytes());
+  if (!place) {
+    Lock lock(mutex_);
+    VARVE_ASSIGN(place, PlaceUnit(&lock, unit.bytes(), &opened));
+  }
+  auto filled = Fill(unit, *place);
+  if (filled && mode() == LogEncodeMode::kShadow &&
+      IsShadowed(place->lsn, settings_.options.shadow_per_mille)) {
+    filled = CheckShadow(records, *place);
+  }
+  if (!filled) {
+    Lock lock(mutex_);
+    fill_failure_ = filled.error();  // before it counts as complete: no leader writes it
+  }
+  Complete(*place, unit.records());
+  VARVE_TRY(std::move(filled));
+  if (sampled) metrics_.encode_micros.Add(settings_.clock->SteadyMicros() - now);
+  if (to_come != AckLevel::kDurable) Defer(to_come, opened);
+  return LogTicket{place->lsn, place->end, now};
 }
 
-// Until the unit has room in the queue and a place in the segments.
-Status CommitQueue::MakeRoom(Lock* lock, std::uint64_t unit_bytes) {
+// The same, by the plainest code, one unit after the other.
+Result<LogTicket> CommitQueue::EnqueueSerially(LogRecords records, std::int64_t now,
+                                               bool* opened) {
+  Lock lock(mutex_);
+  VARVE_ASSIGN(const auto unit,
+               UnitEncoder::Make(records, settings_.options.compression, encrypt_));
+  VARVE_ASSIGN(const auto place, PlaceUnit(&lock, unit.bytes(), opened));
+  const auto bytes =
+      EncodeUnitSerially(records, settings_.options.compression, place.lsn, place.cipher);
+  if (bytes) {
+    VARVE_CHECK(bytes->size() == unit.bytes());
+    CopyToPieces(*bytes, place);
+  } else {
+    fill_failure_ = bytes.error();
+  }
+  Complete(place, unit.records());
+  if (!bytes) return std::unexpected(bytes.error());
+  return LogTicket{place.lsn, place.end, now};
+}
+
+std::optional<UnitPlace> CommitQueue::PlaceInOpen(std::uint64_t unit_bytes) {
+  auto* const frame = open_.load(std::memory_order_acquire);
+  if (frame == nullptr) return {};
+  const auto place = frame->Reserve(unit_bytes);
+  if (!place) return {};
+  return UnitPlace{place->lsn,
+                   {place->lsn.value + unit_bytes},
+                   frame->segment()->cipher.get(),
+                   {frame, place->to, unit_bytes},
+                   {}};
+}
+
+Result<UnitPlace> CommitQueue::PlaceUnit(Lock* lock, std::uint64_t unit_bytes, bool* opened) {
+  VARVE_ASSIGN(auto place, MakeRoom(lock, unit_bytes));
+  if (place) return *std::move(place);
+  *opened = true;
+  if (settings_.options.linger_us > 0 && !layout_.HasFrames()) {
+    gathering_since_ = settings_.clock->SteadyMicros();
+  }
+  auto placed = layout_.Place(unit_bytes);
+  open_.store(layout_.open(), std::memory_order_release);
+  if (settings_.options.linger_us > 0) EndLinger();
+  if (layout_.WantsSegmentAhead()) settings_.ask_for_segment();
+  return placed;
+}
+
+// Until the unit has room in the queue and a place in the segments; gives its place when meanwhile
+// an open frame took it.
+Result<std::optional<UnitPlace>> CommitQueue::MakeRoom(Lock* lock, std::uint64_t unit_bytes) {
   bool nudged = false;
+  Deadline deadline;
+  std::optional<UnitPlace> place;
   Status made;
-  while (made) {
+  while (true) {
     made = CheckOpen();
     if (!made) break;
-    const bool full = gathering_->units > 0 &&
-                      gathering_->bytes + unit_bytes > settings_.queue_bytes_max;
-    if (full && flushing_) {
-      nudged = !WaitOn(lock, GroupPtr(gathering_));
-      if (!nudged) lock->lock();
-    } else if (full) {
-      nudged = false;
-      made = Flush(lock, Flushing::kWrite);
+    place = PlaceInOpen(unit_bytes);
+    if (place) break;
+    layout_.CloseFrame();
+    open_.store(nullptr, std::memory_order_release);
+    const auto& segment = layout_.segment();
+    if (segment && IsOld(*segment)) layout_.EndSegment();
+    const auto wanted = layout_.GatheredBytes() + unit_bytes;
+    if (layout_.HasFrames() && wanted > settings_.options.queue_bytes_max) {
+      if (!deadline) deadline = QueueDeadline();
+      made = WaitForRoom(lock, deadline, &nudged);
     } else if (!layout_.Fits(unit_bytes)) {
-      made = AddSegment(lock);
+      if (!deadline) deadline = QueueDeadline();
+      made = AddSegment(lock, deadline);
     } else {
       break;
     }
+    if (!made) break;
   }
   if (nudged) PassNudgeOn();
-  return made;
+  VARVE_TRY(std::move(made));
+  return place;
 }
 
-Status CommitQueue::AddSegment(Lock* lock) {
+bool CommitQueue::IsOld(const OpenSegment& segment) const {
+  const auto age_ms = static_cast<std::int64_t>(settings_.options.segment_age_ms_max);
+  if (age_ms == 0) return false;
+  return settings_.clock->Now().micros - segment.header.created_micros > age_ms * 1000;
+}
+
+Status CommitQueue::WaitForRoom(Lock* lock, Deadline deadline, bool* nudged) {
+  *nudged = false;
+  if (!leading_) return Flush(lock, Flushing::kWrite);
+  room_wanted_ = true;
+  EndLinger();
+  const auto woken = WaitOn(lock, GroupPtr(gathering_), deadline);
+  if (woken == Woken::kDone) lock->lock();
+  *nudged = woken == Woken::kNudged;
+  if (woken != Woken::kTimedOut) return {};
+  PassNudgeOn();
+  return Fail(ErrorKind::kUnavailable,
+              fmt::format("the log's queue stayed full ({} bytes) for {} ms; the unit was not "
+                          "kept, append it again",
+                          settings_.options.queue_bytes_max, settings_.options.queue_wait_ms_max),
+              ErrorReason::kTimedOut);
+}
+
+// Whoever lingers looks again.
+void CommitQueue::EndLinger() {
+  filled_.fetch_add(1, std::memory_order_release);
+  FutexWakeAll(filled_);
+}
+
+Status CommitQueue::AddSegment(Lock* lock, Deadline deadline) {
   if (growing_) {
     grown_.wait(*lock, [this] { return !growing_; });
     return {};
+  }
+  const auto cap = settings_.options.log_bytes_max;
+  if (cap > 0 && writer_->TotalBytes() + supply_->NextBytes() > cap) {
+    return WaitForTruncation(lock, deadline);
   }
   growing_ = true;
   lock->unlock();
@@ -135,213 +281,112 @@ Status CommitQueue::AddSegment(Lock* lock) {
                                       "again when there is room"));
 }
 
-Result<LogAck> CommitQueue::Wait(const LogTicket& ticket, AckLevel level) {
-  Lock lock(mutex_);
-  if (ticket.end > positions_.appended) {
-    return Fail(ErrorKind::kInvalid, fmt::format("the ticket's end, LSN {}, was never given out",
-                                                 ticket.end.value));
+// The cap never deletes anything: it makes appends wait for whoever truncates.
+Status CommitQueue::WaitForTruncation(Lock* lock, Deadline deadline) {
+  const auto seen = truncations_.load(std::memory_order_acquire);
+  const auto now = deadline ? settings_.clock->SteadyMicros() : 0;
+  if (deadline && now >= *deadline) {
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("the log has reached log_bytes_max ({} bytes) and nothing was "
+                            "truncated for {} ms; the unit was not kept; truncate the log, or "
+                            "raise the limit",
+                            settings_.options.log_bytes_max,
+                            settings_.options.queue_wait_ms_max),
+                ErrorReason::kTimedOut);
   }
-  VARVE_ASSIGN(const auto carrier, WaitFor(&lock, ticket.end, level));
-  LogAck ack{ticket.lsn, ticket.end, ticket.end.value - ticket.lsn.value};
-  bool ask = false;
-  if (carrier && ticket.lsn >= carrier->begin && level == AckLevel::kDurable) {
-    ack.group_units = carrier->units;
+  settings_.alert(fmt::format("the log has reached log_bytes_max ({} bytes): appends wait for a "
+                              "truncation",
+                              settings_.options.log_bytes_max));
+  lock->unlock();
+  if (deadline) {
+    settings_.clock->WaitWord(truncations_, seen, *deadline - now);
   } else {
-    if (!lock.owns_lock()) lock.lock();
-    ack.group_units = UnitsOfGroupAt(ticket.lsn);
-    ask = level != AckLevel::kDurable && NeedsDeferredSync();
-    lock.unlock();
+    FutexWait(truncations_, seen);
   }
-  if (ask) settings_.ask_for_sync();
-  ack.wait_micros = settings_.clock->SteadyMicros() - ticket.enqueued_micros;
-  return ack;
-}
-
-std::uint64_t CommitQueue::UnitsOfGroupAt(Lsn lsn) const {
-  const auto group = std::upper_bound(done_.begin(), done_.end(), lsn,
-                                      [](Lsn at, const auto& done) { return at < done.first; });
-  return group == done_.end() ? 0 : group->second;
-}
-
-Result<CommitQueue::GroupPtr> CommitQueue::WaitFor(Lock* lock, Lsn end, AckLevel level) {
-  const bool durable = level == AckLevel::kDurable;
-  bool nudged = false;
-  while (!Reached(end, level)) {
-    VARVE_TRY(CheckOpen());
-    if (!flushing_) {
-      nudged = false;
-      VARVE_TRY(Flush(lock, durable ? Flushing::kSync : Flushing::kWrite));
-      continue;
-    }
-    const auto group = flushing_->Carries(end, level) ? flushing_ : gathering_;
-    if (durable && group == gathering_) group->sync = true;
-    nudged = !WaitOn(lock, group);
-    if (nudged) continue;
-    if (!group->failed && group->Carries(end, level)) return group;
-    lock->lock();
-  }
-  if (nudged) PassNudgeOn();
-  return GroupPtr();
-}
-
-// Who was told to lead and has no need to: were the nudge lost, the others would sleep on.
-void CommitQueue::PassNudgeOn() {
-  if (flushing_ || gathering_->waiters == 0) return;
-  gathering_->word.fetch_add(kNudge, std::memory_order_release);
-  gathering_->word.notify_one();
-}
-
-bool CommitQueue::WaitOn(Lock* lock, const GroupPtr& group) {
-  ++group->waiters;
-  auto seen = group->word.load(std::memory_order_acquire);
-  lock->unlock();
-  if ((seen & kDone) == 0) {
-    group->word.wait(seen, std::memory_order_acquire);
-    seen = group->word.load(std::memory_order_acquire);
-  }
-  if ((seen & kDone) != 0) return true;
   lock->lock();
-  --group->waiters;
-  return false;
-}
-
-CommitQueue::GroupPtr CommitQueue::Take(Flushing how) {
-  auto group = std::exchange(gathering_, std::make_shared<Group>());
-  group->frames = layout_.TakeFrames();
-  group->sync = group->sync || how != Flushing::kWrite;
-  group->end = std::max(group->end, positions_.written);
-  if (how == Flushing::kSeal) layout_.EndSegment();
-  flushing_ = group;
-  return group;
-}
-
-Status CommitQueue::WriteGroup(Group* group, Flushing how) {
-  VARVE_TRY(writer_->Write(&group->frames));
-  if (how == Flushing::kSeal) return writer_->Seal(false);
-  if (!group->sync) return {};
-  return writer_->Sync();
-}
-
-Status CommitQueue::Flush(Lock* lock, Flushing how) {
-  VARVE_CHECK(!flushing_);
-  const auto group = Take(how);
-  lock->unlock();
-  const auto done = WriteGroup(group.get(), how);
-  lock->lock();
-  Publish(group.get(), done);
-  Finish(lock, group);
-  if (!done) return std::unexpected(*poison_);
   return {};
 }
 
-void CommitQueue::Publish(Group* group, const Status& done) {
-  if (!done) {
-    Poison(done.error());
-    group->failed = true;
-    return;
-  }
-  positions_.written = writer_->written();
-  positions_.durable = writer_->durable();
-  if (group->units == 0) return;
-  done_.emplace_back(group->end, group->units);
-  if (done_.size() > kGroupsRemembered) done_.pop_front();
-  for (auto& frame : group->frames) layout_.Recycle(std::move(frame.bytes));
-  group->frames.clear();
+void CommitQueue::NoteTruncation() {
+  truncations_.fetch_add(1, std::memory_order_release);
+  FutexWakeAll(truncations_);
 }
 
-// Wakes outside the mutex, so that nobody wakes only to wait for it.
-void CommitQueue::Finish(Lock* lock, const GroupPtr& group) {
-  flushing_.reset();
-  const auto next = gathering_;
-  const bool nudge = next->waiters > 0 && !poison_;
-  lock->unlock();
-  group->word.fetch_or(kDone, std::memory_order_release);
-  group->word.notify_all();
-  if (nudge) {
-    next->word.fetch_add(kNudge, std::memory_order_release);
-    next->word.notify_one();
-  }
-  lock->lock();
-}
-
-bool CommitQueue::NeedsDeferredSync() {
-  if (sync_asked_ || positions_.durable >= positions_.appended || poison_ || closed_) return false;
-  sync_asked_ = true;
-  return true;
-}
-
-void CommitQueue::SyncDeferred() {
-  Lock lock(mutex_);
-  sync_asked_ = false;
-  // A failure poisons the log: whoever comes next hears of it.
-  (void)WaitFor(&lock, positions_.appended, AckLevel::kDurable);
-}
-
-Status CommitQueue::Sync() {
-  Lock lock(mutex_);
-  VARVE_TRY(CheckOpen());
-  VARVE_TRY(WaitFor(&lock, positions_.appended, AckLevel::kDurable));
+Status CommitQueue::Fill(const UnitEncoder& unit, const UnitPlace& place) {
+  if (place.more.empty()) return unit.Write(place.lsn, place.cipher, place.first.to);
+  std::string whole(unit.bytes(), '\0');
+  VARVE_TRY(unit.Write(place.lsn, place.cipher, whole.data()));
+  CopyToPieces(whole, place);
   return {};
 }
 
-void CommitQueue::WaitForFlush(Lock* lock) {
-  while (flushing_) {
-    if (WaitOn(lock, GroupPtr(flushing_))) lock->lock();
+// A unit ends in its last frame: the records count there.
+void CommitQueue::Complete(const UnitPlace& place, std::uint32_t records) {
+  place.first.frame->Complete(place.first.bytes, place.more.empty() ? records : 0);
+  for (const auto& piece : place.more) {
+    piece.frame->Complete(piece.bytes, &piece == &place.more.back() ? records : 0);
   }
 }
 
-Status CommitQueue::Rotate() {
-  Lock lock(mutex_);
-  WaitForFlush(&lock);
-  VARVE_TRY(CheckOpen());
-  return Flush(&lock, Flushing::kSeal);
-}
-
-Status CommitQueue::BeginSegment() {
-  VARVE_ASSIGN(auto segment, supply_->Take());
-  VARVE_TRY(writer_->Begin(segment));
-  Lock lock(mutex_);
-  layout_.Enter(std::move(segment));
+Status CommitQueue::CheckShadow(LogRecords records, const UnitPlace& place) {
+  VARVE_ASSIGN(const auto serial,
+               EncodeUnitSerially(records, settings_.options.compression, place.lsn,
+                                  place.cipher));
+  const auto room = BytesOf(place);
+  if (serial.size() == room && EqualsPieces(serial, place)) return {};
+  if (serial.size() != room) {
+    return Fail(ErrorKind::kInternal,
+                fmt::format("the unit at LSN {} has {} bytes by the parallel encoder and {} by "
+                            "the serial one",
+                            place.lsn.value, room, serial.size()));
+  }
+  CopyToPieces(serial, place);
+  FallBack(fmt::format("the unit at LSN {} differed from its serial form; it was mended",
+                       place.lsn.value));
   return {};
 }
 
-Status CommitQueue::Close() {
-  auto rotated = Rotate();
-  Abandon();
-  VARVE_TRY(std::move(rotated));
+void CommitQueue::FallBack(std::string reason) {
   Lock lock(mutex_);
-  supply_->PutBack(layout_.TakeUpcoming());
+  if (mode_.exchange(LogEncodeMode::kSerial) == LogEncodeMode::kSerial) return;
+  serial_reason_ = std::move(reason);
+  const auto alert = serial_reason_;
   lock.unlock();
-  // A seal may promise the next segment though nothing was written to it.
-  return supply_->Trim(writer_->promises_successor() ? 1 : 0);
+  settings_.alert("the log encodes serially from now on: " + alert);
 }
 
-void CommitQueue::Abandon() {
+std::string CommitQueue::serial_reason() const {
   Lock lock(mutex_);
-  closed_ = true;
-  WaitForFlush(&lock);
-  grown_.wait(lock, [this] { return !growing_; });
-  const auto group = gathering_;
-  group->failed = true;
-  lock.unlock();
-  group->word.fetch_or(kDone, std::memory_order_release);
-  group->word.notify_all();
-  supply_->Stop();
+  return serial_reason_;
+}
+
+// Nobody may ever wait for the unit: the sync policy says what becomes of it.
+void CommitQueue::Defer(AckLevel to_come, bool opened) {
+  switch (settings_.options.sync_policy) {
+    case LogSyncPolicy::kEveryGroup:
+      return AskForFlush();
+    case LogSyncPolicy::kInterval:
+      if (!timer_armed_.load(std::memory_order_relaxed) && !timer_armed_.exchange(true)) {
+        settings_.ask_for_sync_in(
+            static_cast<std::int64_t>(settings_.options.sync_interval_ms) * 1000);
+      }
+      [[fallthrough]];
+    case LogSyncPolicy::kBytes:
+    case LogSyncPolicy::kNever:
+      if (opened || to_come == AckLevel::kWritten) AskForFlush();
+  }
+}
+
+void CommitQueue::AskForFlush() {
+  if (flush_asked_.load(std::memory_order_relaxed) || flush_asked_.exchange(true)) return;
+  settings_.ask_for_flush();
 }
 
 LogPositions CommitQueue::positions() const {
-  std::lock_guard lock(mutex_);
-  return positions_;
-}
-
-std::uint64_t CommitQueue::units() const {
-  std::lock_guard lock(mutex_);
-  return units_;
-}
-
-std::uint64_t CommitQueue::records() const {
-  std::lock_guard lock(mutex_);
-  return records_;
+  Lock lock(mutex_);
+  auto positions = positions_;
+  positions.appended = std::max(layout_.UnitEnd(), positions_.written);
+  return positions;
 }
 
 }  // namespace varve

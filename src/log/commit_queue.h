@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Group commit by leader and followers, with no timer.
 //
-// Units gather in a group. Whoever waits while no flush is on its way takes the gathered group,
-// writes it, syncs, and publishes how far the log came; units that arrive meanwhile gather in the
-// next group. When the flush is done everybody who waited for it is woken by one futex word and
-// takes no lock, and one of those who wait for the next group is told to lead it.
+// Units gather in frames, which many threads fill at once (open_frame.h). Whoever waits while no
+// flush is on its way leads one: takes the gathered frames, writes them, syncs, and publishes how
+// far the log came; units that arrive meanwhile gather for the next. When the flush is done
+// everybody who waited for it is woken by one futex word and takes no lock, and one of those who
+// wait for the next one is told to lead it.
 //
 // Who waits on a group that still gathers cannot be satisfied before that group was taken: so the
 // nudge to lead it is never lost.
@@ -17,26 +18,30 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "log/group_layout.h"
+#include "log/log_metrics.h"
 #include "log/log_writer.h"
 #include "log/segment_supply.h"
+#include "log/unit_codec.h"
 #include "varve/log.h"
 
 namespace varve {
 
 struct QueueSettings {
   Clock* clock;
-  std::uint64_t queue_bytes_max;
-  std::function<void()> ask_for_sync;     // runs SyncDeferred later, in some thread
-  std::function<void()> ask_for_segment;  // runs SegmentSupply::MakeAhead later
+  LogOptions options;
+  std::function<void()> ask_for_flush;                     // runs FlushDeferred, in some thread
+  std::function<void(std::int64_t)> ask_for_sync_in;       // runs SyncDeferred in so many micros
+  std::function<void()> ask_for_segment;                   // runs SegmentSupply::MakeAhead
+  std::function<void(std::string)> alert;                  // something an operator should know
 };
 
 // Thread-safe.
@@ -44,9 +49,13 @@ class CommitQueue {
  public:
   CommitQueue(QueueSettings settings, LogWriter* writer, SegmentSupply* supply);
 
-  // `deferred`: nobody may ever wait for the unit, so the executor must flush it.
-  Result<LogTicket> Enqueue(std::span<const std::string_view> records, bool deferred);
+  // `to_come`: the level that somebody will wait for. Below kDurable the sync policy decides when
+  // the unit is synced.
+  Result<LogTicket> Enqueue(LogRecords records, AckLevel to_come);
   Result<LogAck> Wait(const LogTicket& ticket, AckLevel level);
+  // Calls `done` once the ticket's unit is at `level` or never will be.
+  void Then(const LogTicket& ticket, AckLevel level, LogCallback done);
+  Status WaitUntil(Lsn position, AckLevel level, std::optional<std::uint64_t> timeout_ms);
   Status Sync();
   Status Rotate();
   // Starts a segment now, so that its link is durable.
@@ -55,21 +64,26 @@ class CommitQueue {
   Status Close();
   // Refuses everything later, and waits for the flush that is on its way.
   void Abandon();
+  void FlushDeferred();
   void SyncDeferred();
+  // Room may have come: whoever waits for it looks again.
+  void NoteTruncation();
 
   LogPositions positions() const;
-  std::uint64_t units() const;
-  std::uint64_t records() const;
+  const LogMetrics& metrics() const { return metrics_; }
+  LogEncodeMode mode() const { return mode_.load(std::memory_order_relaxed); }
+  std::string serial_reason() const;
 
  private:
   using Lock = std::unique_lock<std::mutex>;
+  using Deadline = std::optional<std::int64_t>;  // of the steady clock
 
   // One flush. Its word: bit 0 is set when it is done; otherwise a change tells one waiter to lead.
   struct Group {
     std::atomic<std::uint32_t> word = 0;
-    std::vector<PendingFrame> frames;  // of the leader, once taken
-    std::uint64_t units = 0;
-    std::uint64_t bytes = 0;
+    std::vector<OpenFrame*> frames;    // of the leader, once taken
+    std::uint64_t units = 0;           // set before done
+    std::int64_t taken_micros = 0;
     Lsn begin;                         // of its first unit
     Lsn end;                           // of its last unit
     bool sync = false;                 // fixed when taken
@@ -82,42 +96,82 @@ class CommitQueue {
   };
   using GroupPtr = std::shared_ptr<Group>;
   enum class Flushing : std::uint8_t { kWrite, kSync, kSeal };
+  enum class Woken : std::uint8_t { kDone, kNudged, kTimedOut };
+  struct Callback {
+    LogTicket ticket;
+    LogCallback done;
+    std::uint64_t group_units = 0;
+  };
+  using Callbacks = std::multimap<Lsn, Callback>;  // by the end of their unit
 
   Status CheckOpen() const;
-  Status MakeRoom(Lock* lock, std::uint64_t unit_bytes);
-  Status AddSegment(Lock* lock);
+  Deadline QueueDeadline() const;
+  Result<LogTicket> EnqueueSerially(LogRecords records, std::int64_t now, bool* opened);
+  Result<UnitPlace> PlaceUnit(Lock* lock, std::uint64_t unit_bytes, bool* opened);
+  Result<std::optional<UnitPlace>> MakeRoom(Lock* lock, std::uint64_t unit_bytes);
+  std::optional<UnitPlace> PlaceInOpen(std::uint64_t unit_bytes);
+  Status WaitForRoom(Lock* lock, Deadline deadline, bool* nudged);
+  bool IsOld(const OpenSegment& segment) const;
+  void EndLinger();
+  Status AddSegment(Lock* lock, Deadline deadline);
+  Status WaitForTruncation(Lock* lock, Deadline deadline);
+  Status Fill(const UnitEncoder& unit, const UnitPlace& place);
+  void Complete(const UnitPlace& place, std::uint32_t records);
+  Status CheckShadow(LogRecords records, const UnitPlace& place);
+  void FallBack(std::string reason);
+  void Defer(AckLevel to_come, bool opened);
+  void AskForFlush();
+
   // Gives the group that was waited for, if one carried it there; then the lock is not held.
-  Result<GroupPtr> WaitFor(Lock* lock, Lsn end, AckLevel level);
-  // Waits until `group` is done (true, lock not held) or a waiter of it should lead (lock held).
-  bool WaitOn(Lock* lock, const GroupPtr& group);
+  Result<GroupPtr> WaitFor(Lock* lock, Lsn end, AckLevel level, Deadline deadline = {});
+  // Waits until `group` is done (lock not held), or a waiter of it should lead or gave up (held).
+  Woken WaitOn(Lock* lock, const GroupPtr& group, Deadline deadline = {});
   void PassNudgeOn();
   Status Flush(Lock* lock, Flushing how);
+  void Linger(Lock* lock);
   Status WriteGroup(Group* group, Flushing how);
   void Publish(Group* group, const Status& done);
   GroupPtr Take(Flushing how);
   void Finish(Lock* lock, const GroupPtr& group);
+  std::vector<Callback> ReadyCallbacks();
+  std::vector<Callback> AllCallbacks();
+  std::vector<Callback> TakeCallbacks(Lsn written, Lsn durable);
+  void Run(std::vector<Callback> callbacks, const Status& outcome);
   void Poison(const Error& cause);
   void WaitForFlush(Lock* lock);
+  void WakeDone(Group* group);
   bool Reached(Lsn end, AckLevel level) const;
   std::uint64_t UnitsOfGroupAt(Lsn lsn) const;
-  bool NeedsDeferredSync();
+  bool NeedsSync() const;
 
   const QueueSettings settings_;
+  const bool encrypt_;
   LogWriter* const writer_;       // of the leader
   SegmentSupply* const supply_;
+  LogMetrics metrics_;
 
-  mutable std::mutex mutex_;      // guards all below
+  alignas(64) std::atomic<OpenFrame*> open_ = nullptr;  // layout_.open()
+  std::atomic<LogEncodeMode> mode_;
+  std::atomic<bool> flush_asked_ = false;   // a flush is with the executor
+  std::atomic<bool> timer_armed_ = false;   // so is a sync, later
+  std::atomic<std::uint32_t> truncations_ = 0;  // a futex word
+  std::atomic<std::uint32_t> filled_ = 0;       // changes when a frame is full; a futex word
+
+  alignas(64) mutable std::mutex mutex_;  // guards all below
   GroupLayout layout_;
   GroupPtr gathering_;
-  GroupPtr flushing_;             // null: no flush is on its way
-  LogPositions positions_;
+  GroupPtr flushing_;             // null: no flush is being written
+  bool leading_ = false;          // somebody leads, or lingers to
+  LogPositions positions_;        // but appended
   std::optional<Error> poison_;
+  std::optional<Error> fill_failure_;
+  std::string serial_reason_;
   bool closed_ = false;
+  bool room_wanted_ = false;      // the queue is full, and somebody waits
   bool growing_ = false;          // somebody is getting a segment
   std::condition_variable grown_;
-  bool sync_asked_ = false;       // a deferred sync is with the executor
-  std::uint64_t units_ = 0;
-  std::uint64_t records_ = 0;
+  std::int64_t gathering_since_ = 0;  // when lingering matters
+  Callbacks callbacks_[3];        // by level
   std::deque<std::pair<Lsn, std::uint64_t>> done_;  // end and units of the last groups written
 };
 

@@ -2,7 +2,6 @@
 #include "log/group_layout.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -10,14 +9,13 @@
 namespace varve {
 namespace {
 
-constexpr std::uint64_t kSpareBytesMax = 4u << 20;
-
 // Bytes of payload that fit into `room` bytes of frames.
 std::uint64_t FragmentRoom(std::uint64_t room) {
   const auto rest = room % kFrameBytesMax;
   return room / kFrameBytesMax * kFramePayloadMax + (rest == 0 ? 0 : rest - kFrameHeaderBytes);
 }
 
+// Payload of one frame in `room` bytes.
 std::uint64_t FrameRoom(std::uint64_t room) {
   return room == 0 ? 0 : std::min(room, kFrameBytesMax) - kFrameHeaderBytes;
 }
@@ -32,17 +30,11 @@ std::uint64_t RoomFrom(const OpenSegment& segment, std::uint64_t offset) {
 
 std::uint64_t GroupLayout::SegmentRoom() const {
   if (!segment_) return 0;
-  const auto open = frame_open_ ? RoundUp(frames_.back().bytes.size(), kLogBlock) : 0;
-  return RoomFrom(*segment_, offset_ + open);
-}
-
-std::uint64_t GroupLayout::OpenFrameRoom() const {
-  if (!frame_open_) return 0;
-  return std::min(RoomFrom(*segment_, offset_), kFrameBytesMax) - frames_.back().bytes.size();
+  return RoomFrom(*segment_, offset_ + (open_ == nullptr ? 0 : open_->FileBytes()));
 }
 
 bool GroupLayout::Fits(std::uint64_t unit_bytes) const {
-  if (OpenFrameRoom() >= unit_bytes || FrameRoom(SegmentRoom()) >= unit_bytes) return true;
+  if (FrameRoom(SegmentRoom()) >= unit_bytes) return true;
   // A unit that fits one frame is not split unless even an empty segment is too small for it.
   if (unit_bytes <= kFramePayloadMax) {
     if (upcoming_.empty()) return false;
@@ -53,80 +45,82 @@ bool GroupLayout::Fits(std::uint64_t unit_bytes) const {
   return room >= unit_bytes;
 }
 
-UnitPlace GroupLayout::Place(std::span<const std::string_view> records, std::uint64_t unit_bytes) {
+UnitPlace GroupLayout::Place(std::uint64_t unit_bytes) {
+  CloseFrame();
   VARVE_CHECK(Fits(unit_bytes));
-  if (OpenFrameRoom() >= unit_bytes) return PlaceInFrame(records, unit_bytes);
-  EndFrame();
-  if (FrameRoom(SegmentRoom()) >= unit_bytes) return PlaceInFrame(records, unit_bytes);
+  if (FrameRoom(SegmentRoom()) >= unit_bytes) return PlaceInFrame(unit_bytes);
   const auto fresh =
       upcoming_.empty() ? 0 : FrameRoom(RoomFrom(*upcoming_.front(), kFirstGroupOffset));
-  if (fresh < unit_bytes) return PlaceFragments(records, unit_bytes);
+  if (fresh < unit_bytes) return PlaceFragments(unit_bytes);
   EnterNext();
-  return PlaceInFrame(records, unit_bytes);
+  return PlaceInFrame(unit_bytes);
 }
 
-UnitPlace GroupLayout::PlaceInFrame(std::span<const std::string_view> records,
-                                    std::uint64_t unit_bytes) {
-  if (!frame_open_) {
-    StartFrame();
-    frame_open_ = true;
-  }
-  auto& frame = frames_.back();
-  const Lsn lsn{segment_->header.LsnAt(offset_).value + frame.bytes.size()};
-  UnitEncoder(records, unit_bytes).Append(unit_bytes, &frame.bytes);
-  ++frame.units;
-  frame.records += static_cast<std::uint32_t>(records.size());
-  unit_end_ = {lsn.value + unit_bytes};
-  frame.unit_end = unit_end_;
-  return {lsn, unit_end_};
+UnitPlace GroupLayout::PlaceInFrame(std::uint64_t unit_bytes) {
+  const auto payload =
+      std::min(FrameRoom(SegmentRoom()), std::max(unit_bytes, settings_.frame_bytes_max));
+  open_ = StartFrame(payload, settings_.frame_units_max);
+  const auto place = open_->Reserve(unit_bytes);
+  VARVE_CHECK(place.has_value());
+  return {place->lsn,
+          {place->lsn.value + unit_bytes},
+          segment_->cipher.get(),
+          {open_, place->to, unit_bytes},
+          {}};
 }
 
-UnitPlace GroupLayout::PlaceFragments(std::span<const std::string_view> records,
-                                      std::uint64_t unit_bytes) {
-  UnitEncoder unit(records, unit_bytes);
-  UnitPlace place;
-  while (unit.left() > 0) {
+UnitPlace GroupLayout::PlaceFragments(std::uint64_t unit_bytes) {
+  UnitPlace unit{};
+  auto left = unit_bytes;
+  while (left > 0) {
     if (SegmentRoom() == 0) EnterNext();
-    const bool first = unit.left() == unit_bytes;
-    const auto room = FrameRoom(SegmentRoom());
-    auto* frame = StartFrame();
-    const Lsn lsn{segment_->header.LsnAt(offset_).value + kFrameHeaderBytes};
-    if (first) place.lsn = lsn;
-    const auto part = std::min(room, unit.left());
-    frame->bytes.reserve(RoundUp(kFrameHeaderBytes + part, kLogBlock));
-    unit.Append(part, &frame->bytes);
-    const bool last = unit.left() == 0;
-    frame->flags = static_cast<std::uint16_t>((first ? 0 : kContinues) | (last ? 0 : kContinued));
-    if (last) {
-      place.end = unit_end_ = {lsn.value + part};
-      frame->units = 1;
-      frame->records = static_cast<std::uint32_t>(records.size());
+    const auto part = std::min(FrameRoom(SegmentRoom()), left);
+    auto* const frame = StartFrame(part, 1);
+    const auto place = frame->TakeWhole(part);
+    const bool first = left == unit_bytes;
+    left -= part;
+    frame->flags =
+        static_cast<std::uint16_t>((first ? 0 : kContinues) | (left == 0 ? 0 : kContinued));
+    if (first) {
+      unit.lsn = place.lsn;
+      unit.cipher = segment_->cipher.get();
+      unit.first = {frame, place.to, part};
+    } else {
+      unit.more.push_back({frame, place.to, part});
     }
-    frame->unit_end = unit_end_;
-    frame->open_unit = last ? Lsn{} : place.lsn;
-    frame_open_ = true;
-    EndFrame();
+    frame->open_unit = left == 0 ? Lsn{} : unit.lsn;
+    offset_ += frame->FileBytes();
+    closed_.push_back(frame);
+    unit.end = {place.lsn.value + part};
   }
-  return place;
+  unit_end_ = unit.end;
+  return unit;
 }
 
-PendingFrame* GroupLayout::StartFrame() {
-  auto& frame = frames_.emplace_back();
-  frame.segment = segment_;
-  frame.offset = offset_;
-  frame.bytes = std::exchange(spare_, {});
-  frame.bytes.assign(kFrameHeaderBytes, '\0');
-  return &frame;
+OpenFrame* GroupLayout::StartFrame(std::uint64_t payload_max, std::uint32_t units_max) {
+  if (spare_.empty()) {
+    all_.push_back(std::make_unique<OpenFrame>());
+    spare_.push_back(all_.back().get());
+  }
+  auto* const frame = spare_.back();
+  spare_.pop_back();
+  frame->Begin(segment_, offset_, payload_max, units_max);
+  frame->unit_end_before = unit_end_;
+  return frame;
 }
 
-void GroupLayout::EndFrame() {
-  if (!frame_open_) return;
-  offset_ += RoundUp(frames_.back().bytes.size(), kLogBlock);
-  frame_open_ = false;
+void GroupLayout::CloseFrame() {
+  if (open_ == nullptr) return;
+  open_->Close();
+  offset_ += open_->FileBytes();
+  unit_end_ = open_->UnitEnd();
+  closed_.push_back(std::exchange(open_, nullptr));
 }
+
+Lsn GroupLayout::UnitEnd() const { return open_ == nullptr ? unit_end_ : open_->UnitEnd(); }
 
 void GroupLayout::EnterNext() {
-  VARVE_CHECK(!upcoming_.empty() && !frame_open_);
+  VARVE_CHECK(!upcoming_.empty() && open_ == nullptr);
   Enter(std::move(upcoming_.front()));
   upcoming_.pop_front();
 }
@@ -138,13 +132,43 @@ void GroupLayout::Enter(OpenSegmentPtr segment) {
 }
 
 void GroupLayout::EndSegment() {
-  EndFrame();
+  CloseFrame();
   segment_.reset();
 }
 
-std::vector<PendingFrame> GroupLayout::TakeFrames() {
-  EndFrame();
-  return std::exchange(frames_, {});
+std::vector<OpenFrame*> GroupLayout::TakeFrames(std::uint64_t bytes_max, std::uint64_t units_max) {
+  std::vector<OpenFrame*> taken;
+  std::uint64_t bytes = 0;
+  std::uint64_t units = 0;
+  CloseFrame();
+  while (!closed_.empty()) {
+    bytes += closed_.front()->FileBytes();
+    units += closed_.front()->units();
+    const bool full = bytes > bytes_max || (units_max > 0 && units > units_max);
+    if (!taken.empty() && full) break;
+    taken.push_back(closed_.front());
+    closed_.pop_front();
+  }
+  return taken;
+}
+
+std::uint64_t GroupLayout::GatheredBytes() const {
+  std::uint64_t bytes = open_ == nullptr ? 0 : open_->FileBytes();
+  for (const auto* frame : closed_) bytes += frame->FileBytes();
+  return bytes;
+}
+
+std::uint64_t GroupLayout::GatheredUnits() const {
+  std::uint64_t units = open_ == nullptr ? 0 : open_->units();
+  for (const auto* frame : closed_) units += frame->units();
+  return units;
+}
+
+void GroupLayout::Recycle(const std::vector<OpenFrame*>& frames) {
+  for (auto* frame : frames) {
+    frame->Release();
+    spare_.push_back(frame);
+  }
 }
 
 bool GroupLayout::WantsSegmentAhead() {
@@ -152,12 +176,6 @@ bool GroupLayout::WantsSegmentAhead() {
   if (offset_ < segment_->header.capacity / 2) return false;
   asked_ahead_ = true;
   return true;
-}
-
-void GroupLayout::Recycle(std::string bytes) {
-  if (bytes.capacity() > spare_.capacity() && bytes.capacity() <= kSpareBytesMax) {
-    spare_ = std::move(bytes);
-  }
 }
 
 }  // namespace varve

@@ -1,73 +1,100 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where units go: fixes the place of every unit in a frame, and of every frame in a segment, before
-// anything is written. Only arithmetic and one copy of the records; no I/O.
+// Where units go: fixes the place of every frame in a segment, before anything is written. Only
+// arithmetic, no I/O, no copy of records. Small units are placed by OpenFrame::Reserve without it;
+// it opens the frame in which they do, and places what no open frame takes.
 #pragma once
 
 #include <cstdint>
 #include <deque>
-#include <span>
-#include <string>
-#include <string_view>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "log/log_format.h"
-#include "log/log_writer.h"
+#include "log/open_frame.h"
 #include "log/segment_supply.h"
 
 namespace varve {
 
-// A unit's place.
+// One piece of a unit's place: `bytes` at `to`, to be filled and then completed in `frame`.
+struct UnitPiece {
+  OpenFrame* frame;
+  char* to;
+  std::uint64_t bytes;
+};
+
+// Valid until the unit is completed.
 struct UnitPlace {
   Lsn lsn;
   Lsn end;
+  const SegmentCipher* cipher;  // of the segment in which it begins
+  UnitPiece first;
+  std::vector<UnitPiece> more;  // when it spans frames
+};
+
+struct LayoutSettings {
+  std::uint64_t frame_bytes_max = 1u << 20;  // of payload; larger units get a frame of their own
+  std::uint32_t frame_units_max = OpenFrame::kUnitsMost;
 };
 
 // Not thread-safe: the commit queue's mutex guards it.
 class GroupLayout {
  public:
   // `unit_end`: end of the last unit there is.
-  explicit GroupLayout(Lsn unit_end) : unit_end_(unit_end) {}
+  GroupLayout(Lsn unit_end, const LayoutSettings& settings)
+      : settings_(settings), unit_end_(unit_end) {}
 
-  // Whether a unit of this size has a place in the segments known so far. When not, AddSegment.
+  // Whether a unit of this size has a place behind the open frame, in the segments known so far.
+  // When not, AddSegment.
   bool Fits(std::uint64_t unit_bytes) const;
   void AddSegment(OpenSegmentPtr segment) { upcoming_.push_back(std::move(segment)); }
   // Segments added and not entered; they are no longer known afterwards.
   std::deque<OpenSegmentPtr> TakeUpcoming() { return std::exchange(upcoming_, {}); }
 
-  // Copies a unit to its place, behind the frames of the flush that is being gathered.
-  // Requires Fits(unit_bytes).
-  UnitPlace Place(std::span<const std::string_view> records, std::uint64_t unit_bytes);
+  // Closes the open frame and places a unit behind it. Requires Fits(unit_bytes). Afterwards the
+  // frame that open() gives takes more units, if there is one.
+  UnitPlace Place(std::uint64_t unit_bytes);
+  OpenFrame* open() const { return open_; }
+  void CloseFrame();
 
-  // The frames since the last call; the next unit starts a new one.
-  std::vector<PendingFrame> TakeFrames();
+  // The oldest frames, closed, as many as `bytes_max` and `units_max` (0: no limit) allow, one at
+  // least if there is one.
+  std::vector<OpenFrame*> TakeFrames(std::uint64_t bytes_max, std::uint64_t units_max);
+  bool HasFrames() const { return open_ != nullptr || !closed_.empty(); }
+  // Memory of the frames that were not taken.
+  std::uint64_t GatheredBytes() const;
+  std::uint64_t GatheredUnits() const;
+  // Frames that were written, for use again.
+  void Recycle(const std::vector<OpenFrame*>& frames);
+
   // The next unit starts a new segment.
   void EndSegment();
   // Goes on in a segment whose link is written already.
   void Enter(OpenSegmentPtr segment);
+  const OpenSegmentPtr& segment() const { return segment_; }
 
+  // End of the last unit that has a place.
+  Lsn UnitEnd() const;
   // True once for each segment, when it is half full and no other one is known.
   bool WantsSegmentAhead();
-  // Gives the memory of a written frame back, for reuse.
-  void Recycle(std::string bytes);
 
  private:
-  std::uint64_t SegmentRoom() const;    // for frames, behind the open one
-  std::uint64_t OpenFrameRoom() const;  // for payload
-  void EndFrame();
-  PendingFrame* StartFrame();
-  UnitPlace PlaceInFrame(std::span<const std::string_view> records, std::uint64_t unit_bytes);
-  UnitPlace PlaceFragments(std::span<const std::string_view> records, std::uint64_t unit_bytes);
+  std::uint64_t SegmentRoom() const;  // for frames, behind the open one
+  OpenFrame* StartFrame(std::uint64_t payload_max, std::uint32_t units_max);
+  UnitPlace PlaceInFrame(std::uint64_t unit_bytes);
+  UnitPlace PlaceFragments(std::uint64_t unit_bytes);
   void EnterNext();
 
-  OpenSegmentPtr segment_;              // null: the next unit starts a new one
-  std::uint64_t offset_ = 0;            // in segment_, where the open frame, or the next, starts
-  bool frame_open_ = false;             // frames_.back() takes more units
+  const LayoutSettings settings_;
+  OpenSegmentPtr segment_;        // null: the next unit starts a new one
+  std::uint64_t offset_ = 0;      // in segment_, behind the last closed frame
+  OpenFrame* open_ = nullptr;     // takes units
+  Lsn unit_end_;                  // of the last unit before the open frame
   bool asked_ahead_ = false;
-  Lsn unit_end_;
+  std::deque<OpenFrame*> closed_;
   std::deque<OpenSegmentPtr> upcoming_;
-  std::vector<PendingFrame> frames_;
-  std::string spare_;
+  std::vector<OpenFrame*> spare_;
+  std::vector<std::unique_ptr<OpenFrame>> all_;  // none is freed before: see OpenFrame
 };
 
 }  // namespace varve

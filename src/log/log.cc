@@ -16,12 +16,15 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "base/trace.h"
 #include "files/files.h"
+#include "log/checkpoint_file.h"
 #include "log/commit_queue.h"
 #include "log/log_recovery.h"
 #include "log/log_writer.h"
 #include "log/segment_file.h"
 #include "log/segment_supply.h"
+#include "log/transactions.h"
 
 namespace varve {
 namespace {
@@ -76,6 +79,12 @@ Status CheckOptions(const LogOptions& options, const RecoveryOptions& recovery) 
     return Fail(ErrorKind::kInvalid,
                 "salvage reads past damage, and writing behind damage would lose it: set "
                 "read_only");
+  }
+  if (options.log_bytes_max != 0 && options.log_bytes_max < 3 * bytes) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("log_bytes_max: expected 0 or at least three segments of {} bytes, "
+                            "found {}; with fewer nothing could be truncated",
+                            bytes, options.log_bytes_max));
   }
   LogId id;
   if (!options.id.empty() && !ParseId(options.id, &id)) {
@@ -184,14 +193,21 @@ class Log::Impl {
   LogStats Stats() const;
   Status Close();
 
+  Result<LogAck> Append(LogRecords records, AckLevel level);
   CommitQueue& queue() { return *core_->queue; }
+  Transactions& transactions() { return transactions_; }
+  CheckpointFile& checkpoints() { return *checkpoints_; }
   LogWriter& writer() { return core_->writer; }
   const RecoveryReport& report() const { return report_; }
   LogPositions Positions() const;
   bool closed() const { return closed_; }
+  std::unexpected<Error> ClosedFailure() const {
+    return Fail(ErrorKind::kInvalid, "the log is closed", ErrorReason::kClosed);
+  }
 
  private:
   Status OpenLock();
+  Result<RecoveredLog> Recover(const LogReplay& replay, RecoveryOptions recovery);
   void StartCore(RecoveredLog recovered);
   void Submit(void (*run)(LogCore*));
   bool Forked() const { return ::getpid() != owner_; }
@@ -204,6 +220,8 @@ class Log::Impl {
   RecoveryReport report_;
   std::string id_;
   std::vector<UsedSegment> read_only_segments_;
+  Transactions transactions_;
+  std::unique_ptr<CheckpointFile> checkpoints_;  // null when read-only
   std::atomic<bool> closed_ = false;
   std::shared_ptr<LogCore> core_;                // null when read-only
   std::unique_ptr<ThreadPool> own_executor_;     // when none was given; joined before core_ goes
@@ -222,11 +240,36 @@ Status Log::Impl::OpenLock() {
   return {};
 }
 
+// Reads the log back, noting the newest checkpoint on the way.
+Result<RecoveredLog> Log::Impl::Recover(const LogReplay& replay, RecoveryOptions recovery) {
+  const auto began = components_.clock->SteadyMicros();
+  if (recovery.from_checkpoint) {
+    VARVE_ASSIGN(const auto slot, ReadCheckpoint(components_.files, dir_, nullptr));
+    if (slot) {
+      recovery.replay_from = std::max(recovery.replay_from, slot->replay_from);
+      recovery.known_durable = std::max(recovery.known_durable, slot->durable);
+    }
+  }
+  std::optional<LogCheckpoint> newest;
+  const LogReplay note_checkpoints = [&](const LogUnit& unit) {
+    for (const auto& record : unit.records) {
+      if (record.kind != LogKind::kCheckpoint) continue;
+      if (auto checkpoint = DecodeCheckpoint(unit.lsn, record)) newest = std::move(checkpoint);
+    }
+    return replay ? replay(unit) : Status();
+  };
+  VARVE_ASSIGN(auto recovered,
+               RecoverLog(components_.files, dir_, recovery, ResponseOf(recovery.mode),
+                          note_checkpoints, options_.keys));
+  recovered.report.checkpoint = std::move(newest);
+  recovered.report.micros = components_.clock->SteadyMicros() - began;
+  return recovered;
+}
+
 Status Log::Impl::Open(const LogReplay& replay, const RecoveryOptions& recovery) {
   VARVE_TRY(CheckOptions(options_, recovery));
   VARVE_TRY(OpenLock());
-  VARVE_ASSIGN(auto recovered,
-               RecoverLog(components_.files, dir_, recovery, ResponseOf(recovery.mode), replay));
+  VARVE_ASSIGN(auto recovered, Recover(replay, recovery));
   VARVE_TRY(CheckIdentity(dir_, options_, recovered.tail));
   report_ = recovered.report;
   if (options_.read_only) {
@@ -252,13 +295,21 @@ void Log::Impl::StartCore(RecoveredLog recovered) {
   const auto segment_bytes = options_.segment_bytes_max / kLogBlock * kLogBlock;
   recovered.tail.log_id = IdFor(options_, recovered.tail, components_.random);
   id_ = IdText(*recovered.tail.log_id);
+  checkpoints_ = std::make_unique<CheckpointFile>(components_.files, dir_,
+                                                  *recovered.tail.log_id);
   core_ = std::make_shared<LogCore>(
-      SupplySettings{components_.files, components_.clock, components_.random, dir_, segment_bytes},
+      SupplySettings{components_.files, components_.clock, components_.random, dir_, segment_bytes,
+                     options_.keys},
       std::move(recovered));
   QueueSettings settings{
-      components_.clock, options_.queue_bytes_max,
-      [this] { Submit([](LogCore* core) { core->queue->SyncDeferred(); }); },
-      [this] { Submit([](LogCore* core) { core->supply.MakeAhead(); }); }};
+      components_.clock, options_,
+      [this] { Submit([](LogCore* core) { core->queue->FlushDeferred(); }); },
+      [this](std::int64_t micros) {
+        components_.executor->SubmitAfter(micros,
+                                          [core = core_] { core->queue->SyncDeferred(); });
+      },
+      [this] { Submit([](LogCore* core) { core->supply.MakeAhead(); }); },
+      [trace = components_.trace](const std::string& text) { Trace(trace, "log.alert", text); }};
   core_->queue = std::make_unique<CommitQueue>(std::move(settings), &core_->writer, &core_->supply);
 }
 
@@ -294,19 +345,26 @@ LogStats Log::Impl::Stats() const {
   for (const auto& segment : segments) stats.segments.push_back(segment.info);
   if (!segments.empty()) stats.first = segments.front().info.base;
   if (!core_) return stats;
-  stats.units = core_->queue->units();
-  stats.records = core_->queue->records();
+  stats.units = core_->writer.units();
+  stats.records = core_->writer.records();
   stats.groups = core_->writer.groups();
   stats.syncs = core_->writer.syncs();
   stats.bytes_written = core_->writer.bytes_written();
+  stats.encode_mode = core_->queue->mode();
+  stats.serial_reason = core_->queue->serial_reason();
+  stats.open_transactions = transactions_.count();
+  const auto& metrics = core_->queue->metrics();
+  stats.queue_micros = metrics.queue_micros.Read();
+  stats.encode_micros = metrics.encode_micros.Read();
+  stats.flush_micros = metrics.flush_micros.Read();
+  stats.ack_micros = metrics.ack_micros.Read();
   return stats;
 }
 
 Status Log::Impl::Close() {
   if (Forked()) return CheckWritable();
-  if (closed_.exchange(true)) {
-    return Fail(ErrorKind::kInvalid, "the log is closed", ErrorReason::kClosed);
-  }
+  if (closed_.exchange(true)) return ClosedFailure();
+  transactions_.ForgetAll();
   Status closed;
   if (core_) closed = core_->queue->Close();
   lock_.reset();
@@ -331,30 +389,88 @@ Log::~Log() = default;
 Result<std::unique_ptr<Log>> Log::Open(const std::string& dir, const LogOptions& options,
                                        const LogReplay& replay, const RecoveryOptions& recovery,
                                        const LogComponents& components) {
-  auto impl = std::make_unique<Impl>(dir, options, components);
-  VARVE_TRY(impl->Open(replay, recovery));
-  return std::unique_ptr<Log>(new Log(std::move(impl)));
+  try {
+    auto impl = std::make_unique<Impl>(dir, options, components);
+    VARVE_TRY(impl->Open(replay, recovery));
+    return std::unique_ptr<Log>(new Log(std::move(impl)));
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("opening the log in {}: out of memory; nothing was cut", dir));
+  }
 }
 
-Result<LogAck> Log::Append(std::span<const std::string_view> records, AckLevel level) {
+Result<LogAck> Log::Impl::Append(LogRecords records, AckLevel level) {
+  VARVE_TRY(CheckWritable());
+  VARVE_ASSIGN(const auto ticket, queue().Enqueue(records, level));
+  return queue().Wait(ticket, level);
+}
+
+Result<LogAck> Log::Append(LogRecords records, AckLevel level) {
+  return impl_->Append(records, level);
+}
+
+Result<LogAck> Log::Append(std::initializer_list<LogRecord> records, AckLevel level) {
+  return impl_->Append(LogRecords(records.begin(), records.size()), level);
+}
+
+void Log::AppendThen(LogRecords records, AckLevel level, LogCallback done) {
+  const auto writable = impl_->CheckWritable();
+  if (!writable) return done(std::unexpected(writable.error()));
+  const auto ticket = impl_->queue().Enqueue(records, level);
+  if (!ticket) return done(std::unexpected(ticket.error()));
+  impl_->queue().Then(*ticket, level, std::move(done));
+}
+
+std::future<Result<LogAck>> Log::AppendAsync(LogRecords records, AckLevel level) {
+  const auto promise = std::make_shared<std::promise<Result<LogAck>>>();
+  auto future = promise->get_future();
+  AppendThen(records, level, [promise](const Result<LogAck>& ack) { promise->set_value(ack); });
+  return future;
+}
+
+Result<LogTicket> Log::Enqueue(LogRecords records, AckLevel to_come) {
   VARVE_TRY(impl_->CheckWritable());
-  const bool deferred = level == AckLevel::kBuffered;
-  VARVE_ASSIGN(const auto ticket, impl_->queue().Enqueue(records, deferred));
-  return impl_->queue().Wait(ticket, level);
-}
-
-Result<LogAck> Log::Append(std::initializer_list<std::string_view> records, AckLevel level) {
-  return Append(std::span(records.begin(), records.size()), level);
-}
-
-Result<LogTicket> Log::Enqueue(std::span<const std::string_view> records, AckLevel to_come) {
-  VARVE_TRY(impl_->CheckWritable());
-  return impl_->queue().Enqueue(records, to_come != AckLevel::kDurable);
+  return impl_->queue().Enqueue(records, to_come);
 }
 
 Result<LogAck> Log::Wait(const LogTicket& ticket, AckLevel level) {
   VARVE_TRY(impl_->CheckWritable());
   return impl_->queue().Wait(ticket, level);
+}
+
+Result<LogTransaction> Log::Begin() {
+  VARVE_TRY(impl_->CheckWritable());
+  if (impl_->closed()) return impl_->ClosedFailure();
+  return impl_->transactions().Begin();
+}
+
+Status Log::AppendTo(LogTransaction transaction, LogRecords records) {
+  VARVE_TRY(impl_->CheckWritable());
+  return impl_->transactions().Add(transaction, records);
+}
+
+Result<LogAck> Log::Commit(LogTransaction transaction, AckLevel level) {
+  VARVE_TRY(impl_->CheckWritable());
+  VARVE_ASSIGN(auto open, impl_->transactions().Take(transaction));
+  std::vector<LogRecord> records;
+  records.reserve(open.records.size());
+  for (const auto& record : open.records) records.emplace_back(record.bytes, record.kind);
+  const auto ticket = impl_->queue().Enqueue(records, level);
+  if (!ticket) {
+    impl_->transactions().PutBack(transaction, std::move(open));
+    return std::unexpected(ticket.error());
+  }
+  return impl_->queue().Wait(*ticket, level);
+}
+
+Status Log::Abort(LogTransaction transaction) {
+  VARVE_TRY(impl_->CheckWritable());
+  return impl_->transactions().Forget(transaction);
+}
+
+Status Log::WaitUntil(Lsn position, AckLevel level, std::optional<std::uint64_t> timeout_ms) {
+  VARVE_TRY(impl_->CheckWritable());
+  return impl_->queue().WaitUntil(position, level, timeout_ms);
 }
 
 Status Log::Sync() {
@@ -371,16 +487,38 @@ Status Log::Rotate() {
   return impl_->queue().Rotate();
 }
 
-Status Log::TruncateBefore(Lsn fence) {
+Result<LogAck> Log::Checkpoint(Lsn replay_from, std::string_view note) {
   VARVE_TRY(impl_->CheckWritable());
+  const auto durable = impl_->Positions().durable;
+  if (replay_from > durable) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("a checkpoint cannot say to replay from LSN {}: only LSN {} is durable",
+                            replay_from.value, durable.value));
+  }
+  const auto record = EncodeCheckpoint(replay_from, note);
+  const LogRecord records[] = {{record, LogKind::kCheckpoint}};
+  VARVE_ASSIGN(const auto ack, impl_->Append(records, AckLevel::kDurable));
+  VARVE_TRY(impl_->checkpoints().Write(ack.end, replay_from));
+  return ack;
+}
+
+Result<LogPin> Log::Pin(Lsn position) {
+  VARVE_TRY(impl_->CheckWritable());
+  return impl_->writer().Pin(position);
+}
+
+Result<LogTruncation> Log::TruncateBefore(Lsn fence, bool dry_run) {
+  VARVE_TRY(impl_->CheckWritable());
+  if (impl_->closed()) return impl_->ClosedFailure();
   const auto durable = impl_->Positions().durable;
   if (fence > durable) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("cannot truncate before LSN {}: only LSN {} is durable", fence.value,
                             durable.value));
   }
-  if (impl_->closed()) return impl_->queue().Sync();
-  return impl_->writer().Truncate(fence);
+  auto truncated = impl_->writer().Truncate(fence, dry_run);
+  if (!dry_run) impl_->queue().NoteTruncation();
+  return truncated;
 }
 
 Status Log::Close() { return impl_->Close(); }

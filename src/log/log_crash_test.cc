@@ -82,7 +82,9 @@ class Life {
     log_.reset();
     std::vector<SeenUnit> seen;
     const auto replay = [&seen](const LogUnit& unit) {
-      seen.push_back({unit.lsn, {unit.records.begin(), unit.records.end()}});
+      std::vector<std::string> records;
+      for (const auto& record : unit.records) records.emplace_back(record.bytes);
+      seen.push_back({unit.lsn, std::move(records)});
       return Status();
     };
     auto log = Log::Open("wal", {.segment_bytes_max = 64 << 10}, replay, {},
@@ -97,8 +99,7 @@ class Life {
     return true;
   }
   std::optional<LogTicket> Enqueue(std::vector<std::string> records) {
-    const std::vector<std::string_view> views(records.begin(), records.end());
-    const auto ticket = log_->Enqueue(views);
+    const auto ticket = log_->Enqueue(testing::RecordsOf(records));
     if (!ticket) {
       error_ = ticket.error();
       return {};
@@ -130,7 +131,8 @@ class Life {
   // Keeps the last `units` at least.
   bool TruncateAllBut(std::size_t units) {
     oracle_.fence = std::max(oracle_.fence, oracle_.order[oracle_.order.size() - units].unit.lsn);
-    return Did(log_->TruncateBefore(oracle_.fence));
+    const auto truncated = log_->TruncateBefore(oracle_.fence);
+    return Did(truncated ? Status() : std::unexpected(truncated.error()));
   }
   bool Close() {
     const bool closed = Did(log_->Close());

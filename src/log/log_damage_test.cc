@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "log/log_fixture.h"
 #include "log/log_format.h"
 
@@ -295,8 +296,10 @@ TEST_F(LogDamageTest, AForgedFrameIsFoundByTheChain) {
                                    std::string_view(bytes).substr(kFirstGroup, kLogBlock));
   auto frame = bytes.substr(kFirstGroup, kFrameHeaderBytes + header.payload_bytes);
   frame.back() = '!';
-  FinishFrame(segment, header, &frame);
-  Overwrite(path, kFirstGroup, frame);
+  // The unit's own checksum agrees too: only the chain can tell.
+  StoreLittle(frame.data() + kFrameHeaderBytes,
+              Crc32c(std::string_view(frame).substr(kFrameHeaderBytes + 4)));
+  Overwrite(path, kFirstGroup, testing::FinishedFrame(segment, header, frame));
   ExpectCorruption(TryOpen(), "chain");
 }
 
@@ -361,8 +364,7 @@ TEST_F(LogDamageTest, L3_ANewerVersionIsNeitherATornTailNorDamage) {
                                           std::string_view(bytes).substr(kSecondGroup));
   auto frame = bytes.substr(kSecondGroup, kFrameHeaderBytes + header.payload_bytes);
   header.kind = static_cast<FrameKind>(9);
-  FinishFrame(segment, header, &frame);
-  Overwrite(path, kSecondGroup, frame);
+  Overwrite(path, kSecondGroup, testing::FinishedFrame(segment, header, frame));
   EXPECT_EQ(TryOpen().error().reason(), ErrorReason::kUnsupportedFormat);
   auto newer = segment;
   newer.version = 2;

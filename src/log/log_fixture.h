@@ -10,11 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
 #include "files/files.h"
 #include "files/simulated_disk.h"
+#include "log/log_format.h"
 #include "test/support/seed.h"
 #include "varve/log.h"
 
@@ -33,12 +35,25 @@ inline void PrintTo(const SeenUnit& unit, std::ostream* out) {
 
 inline constexpr char kLogDir[] = "wal";
 
+// `frame` is room for a header, then the payload: a whole valid frame with this header.
+inline std::string FinishedFrame(const SegmentHeader& segment, const FrameHeader& header,
+                                 std::string frame) {
+  const auto bytes = frame.size();
+  frame.resize(RoundUp(bytes, kLogBlock));
+  FinishFrame(segment, header, frame.data(), bytes);
+  return frame;
+}
+
+inline std::vector<LogRecord> RecordsOf(const std::vector<std::string>& bytes) {
+  return {bytes.begin(), bytes.end()};
+}
+
 class LogTest : public ::testing::Test {
  protected:
   LogTest() : owned_files_(NewMemoryFiles()), files_(owned_files_.get()), random_(TestSeed()) {}
   ~LogTest() override { log_.reset(); }
 
-  LogComponents World() { return {files_, &clock_, &random_, &executor_}; }
+  LogComponents World() { return {files_, &clock_, &random_, &executor_, nullptr}; }
 
   // What opening gives; the units are in replayed_.
   Status TryOpen(const RecoveryOptions& recovery = {}) {
@@ -56,15 +71,14 @@ class LogTest : public ::testing::Test {
   LogReplay Remember() {
     return [this](const LogUnit& unit) {
       SeenUnit seen{unit.lsn, {}};
-      for (const auto record : unit.records) seen.records.emplace_back(record);
+      for (const auto& record : unit.records) seen.records.emplace_back(record.bytes);
       replayed_.push_back(std::move(seen));
       return Status();
     };
   }
 
   LogAck Append(const std::vector<std::string>& records, AckLevel level = AckLevel::kDurable) {
-    const std::vector<std::string_view> views(records.begin(), records.end());
-    auto ack = log_->Append(views, level);
+    auto ack = log_->Append(RecordsOf(records), level);
     if (!ack) {
       ADD_FAILURE() << ack.error().message();
       return {};

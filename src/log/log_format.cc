@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/result.h"
+#include "log/unit_codec.h"
 
 namespace varve {
 namespace {
@@ -37,7 +38,8 @@ Status CheckSegmentFields(const SegmentHeader& header) {
   const bool sound = header.sequence > 0 && header.base >= kFirstBase &&
                      header.base % kLogBlock == 0 && header.capacity % kLogBlock == 0 &&
                      header.capacity >= kSegmentBytesMin && header.capacity <= kSegmentBytesMost &&
-                     header.base < UINT64_MAX - kSegmentBytesMost;
+                     header.base < UINT64_MAX - kSegmentBytesMost &&
+                     header.key_id_bytes <= sizeof header.key_id;
   if (sound) return {};
   return Bad(fmt::format("segment header: sequence {}, base {} and capacity {} cannot be",
                          header.sequence, header.base, header.capacity));
@@ -84,6 +86,8 @@ Result<SegmentHeader> DecodeSegmentHeader(std::string_view block) {
   SegmentHeader header;
   std::memcpy(&header, block.data(), sizeof header);
   if (header.version != kLogFormatVersion) return Newer("log format", header.version);
+  if (header.cipher > kCipherLast) return Newer("cipher", header.cipher);
+  if ((header.flags & ~kRecycledFile) != 0) return Newer("segment flags", header.flags);
   VARVE_TRY(CheckSegmentFields(header));
   return header;
 }
@@ -96,17 +100,61 @@ std::uint32_t FrameSeed(const SegmentHeader& segment, std::uint64_t lsn) {
   return Crc32c({identity, sizeof identity});
 }
 
-std::uint32_t FinishFrame(const SegmentHeader& segment, FrameHeader header, std::string* frame) {
-  VARVE_CHECK(frame->size() >= kFrameHeaderBytes && frame->size() <= kFrameBytesMax);
+namespace {
+
+bool HoldsWholeUnits(const FrameHeader& header) {
+  return header.kind == FrameKind::kGroup && (header.flags & (kContinues | kContinued)) == 0;
+}
+
+// Of frames that FinishFrame makes: what it trusts was just encoded.
+std::uint32_t CrcOfUnits(std::string_view payload, std::uint32_t seed) {
+  std::uint32_t crcs[256];
+  std::size_t count = 0;
+  while (!payload.empty()) {
+    crcs[count++] = LoadLittle<std::uint32_t>(payload.data());
+    payload.remove_prefix(LoadLittle<std::uint32_t>(payload.data() + 4));
+    if (count == std::size(crcs) || payload.empty()) {
+      seed = Crc32c({reinterpret_cast<const char*>(crcs), count * sizeof crcs[0]}, seed);
+      count = 0;
+    }
+  }
+  return seed;
+}
+
+// The payload CRC of units whose own CRCs agree; says what does not.
+Result<std::uint32_t> CheckUnits(std::string_view payload, std::uint32_t seed) {
+  for (auto rest = payload; !rest.empty();) {
+    const auto header = DecodeUnitHeader(rest);
+    const auto at = payload.size() - rest.size();
+    if (!header || header->size > rest.size()) {
+      return Bad(fmt::format("frame payload: no unit can begin at its byte {}, with {} left", at,
+                             rest.size()));
+    }
+    if (!UnitIsSound(*header, rest.substr(0, header->size))) {
+      return Bad(fmt::format("frame payload: the checksum of the unit at its byte {} does not "
+                             "agree",
+                             at));
+    }
+    rest.remove_prefix(header->size);
+  }
+  return CrcOfUnits(payload, seed);
+}
+
+}  // namespace
+
+FrameHeader FinishFrame(const SegmentHeader& segment, FrameHeader header, char* frame,
+                        std::uint64_t bytes) {
+  VARVE_CHECK(bytes >= kFrameHeaderBytes && bytes <= kFrameBytesMax);
   VARVE_CHECK(header.lsn % kLogBlock == 0);
-  header.payload_bytes = static_cast<std::uint32_t>(frame->size() - kFrameHeaderBytes);
-  frame->resize(header.FrameBytes(), '\0');
+  header.payload_bytes = static_cast<std::uint32_t>(bytes - kFrameHeaderBytes);
+  std::memset(frame + bytes, 0, header.FrameBytes() - bytes);
   const auto seed = FrameSeed(segment, header.lsn);
-  header.payload_crc = Crc32c(std::string_view(*frame).substr(kFrameHeaderBytes), seed);
-  std::memcpy(frame->data(), &header, sizeof header);
-  header.crc = Crc32c(std::string_view(*frame).substr(0, kFrameCrcOffset), seed);
-  StoreLittle(frame->data() + kFrameCrcOffset, header.crc);
-  return header.crc;
+  const std::string_view payload(frame + kFrameHeaderBytes, header.payload_bytes);
+  header.payload_crc = HoldsWholeUnits(header) ? CrcOfUnits(payload, seed) : Crc32c(payload, seed);
+  std::memcpy(frame, &header, sizeof header);
+  header.crc = Crc32c({frame, kFrameCrcOffset}, seed);
+  StoreLittle(frame + kFrameCrcOffset, header.crc);
+  return header;
 }
 
 Result<FrameHeader> DecodeFrameHeader(const SegmentHeader& segment, Lsn lsn,
@@ -143,84 +191,23 @@ Result<FrameHeader> DecodeFrameHeader(const SegmentHeader& segment, Lsn lsn,
 
 Status CheckPayload(const SegmentHeader& segment, const FrameHeader& header,
                     std::string_view padded) {
-  const auto computed = Crc32c(padded, FrameSeed(segment, header.lsn));
-  if (computed == header.payload_crc) return {};
-  return Bad(fmt::format("frame payload: expected checksum {:08x}, found {:08x}",
-                         header.payload_crc, computed));
-}
-
-std::uint64_t EncodedUnitBytes(std::span<const std::string_view> records) {
-  std::uint64_t bytes = kUnitHeaderBytes + kRecordHeaderBytes * records.size();
-  for (const auto record : records) bytes += record.size();
-  return bytes;
-}
-
-UnitEncoder::UnitEncoder(std::span<const std::string_view> records, std::uint64_t bytes)
-    : records_(records), left_(bytes), header_is_next_(true) {
-  VARVE_CHECK(!records.empty() && bytes <= kUnitBytesMax);
-  StoreLittle(small_, static_cast<std::uint32_t>(bytes));
-  StoreLittle(small_ + 4, static_cast<std::uint32_t>(records.size()));
-  piece_ = {small_, kUnitHeaderBytes};
-}
-
-std::string_view UnitEncoder::NextPiece() {
-  const auto record = records_[next_record_];
-  if (header_is_next_) {
-    StoreLittle(small_, static_cast<std::uint32_t>(record.size()));
-    header_is_next_ = false;
-    return {small_, kRecordHeaderBytes};
+  const auto payload = padded.substr(0, header.payload_bytes);
+  const auto padding = padded.substr(payload.size());
+  const auto seed = FrameSeed(segment, header.lsn);
+  auto computed = Crc32c({}, seed);
+  if (HoldsWholeUnits(header)) {
+    VARVE_ASSIGN(computed, CheckUnits(payload, seed));
+  } else {
+    computed = Crc32c(payload, seed);
   }
-  header_is_next_ = true;
-  ++next_record_;
-  return record;
-}
-
-void UnitEncoder::Append(std::uint64_t room, std::string* to) {
-  auto want = std::min(room, left_);
-  left_ -= want;
-  while (want > 0) {
-    if (piece_.empty()) {
-      piece_ = NextPiece();
-      continue;
-    }
-    const auto part = piece_.substr(0, want);
-    to->append(part);
-    piece_.remove_prefix(part.size());
-    want -= part.size();
+  if (computed != header.payload_crc) {
+    return Bad(fmt::format("frame payload: expected checksum {:08x}, found {:08x}",
+                           header.payload_crc, computed));
   }
-}
-
-Result<std::uint64_t> UnitBytesAt(std::string_view bytes) {
-  const std::uint64_t size =
-      bytes.size() < kUnitHeaderBytes ? 0 : LoadLittle<std::uint32_t>(bytes.data());
-  if (size >= kUnitHeaderBytes + kRecordHeaderBytes && size <= kUnitBytesMax) return size;
-  return Bad(fmt::format("unit: a size of {} cannot be, with {} bytes left in the frame", size,
-                         bytes.size()));
-}
-
-Status DecodeUnit(std::string_view unit, std::vector<std::string_view>* records) {
-  VARVE_ASSIGN(const auto size, UnitBytesAt(unit));
-  if (size != unit.size()) {
-    return Bad(fmt::format("unit: expected {} bytes, found {}", size, unit.size()));
-  }
-  const auto count = LoadLittle<std::uint32_t>(unit.data() + 4);
-  unit.remove_prefix(kUnitHeaderBytes);
-  if (count == 0 || count > unit.size() / kRecordHeaderBytes) {
-    return Bad(fmt::format("unit: {} records cannot be in {} bytes", count, unit.size()));
-  }
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (unit.size() < kRecordHeaderBytes) return Bad("unit: ends inside the size of a record");
-    const auto bytes = LoadLittle<std::uint32_t>(unit.data());
-    unit.remove_prefix(kRecordHeaderBytes);
-    if (bytes > unit.size()) {
-      return Bad(fmt::format("unit: record {} of {} bytes, with {} bytes left", i, bytes,
-                             unit.size()));
-    }
-    records->push_back(unit.substr(0, bytes));
-    unit.remove_prefix(bytes);
-  }
-  if (!unit.empty()) return Bad(fmt::format("unit: {} bytes after its last record", unit.size()));
-  return {};
+  const auto stray = padding.find_first_not_of('\0');
+  if (stray == std::string_view::npos) return {};
+  return Bad(fmt::format("frame padding: expected zeros, found {:02x} at its byte {}",
+                         static_cast<unsigned char>(padding[stray]), stray));
 }
 
 }  // namespace varve

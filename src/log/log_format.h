@@ -11,7 +11,8 @@
 //   | header | link | group | group | ... | seal | zeros up to the capacity, or end of file |
 //
 // The file is written full of zeros and synced, under its temporary name, before it gets its name;
-// so its size is its capacity, or (cut after sealing) the end of the seal with kSuccessor, or one
+// or it is a file that was a segment before, with a new header: what its frames say means nothing
+// in the new generation. So its size is its capacity, or (cut after sealing) the end of the seal with kSuccessor, or one
 // block behind the end of one without. The header block
 // is never written again. All numbers are little-endian.
 //
@@ -19,10 +20,13 @@
 //    0  8  magic "VARVELOG"                   48  8  base: LSN of the block at offset 4096
 //    8  4  format version, 1                  56  8  capacity: bytes of the file, header included
 //   12  4  block size, 4096                   64  8  creation time, microseconds since 1970
-//   16 16  log id: random, same in each       72    zeros; room for a key id and a wrapped key
-//          segment of a log                 4092  4  CRC-32C of bytes 0..4092
-//   32  8  sequence
-//   40  8  generation: random, its own
+//   16 16  log id: random, same in each       72  1  cipher: 0 none, 1 AES-256-GCM
+//          segment of a log                   73  1  bytes of the key id
+//   32  8  sequence                           74  2  flags: 1 the file was used before
+//   40  8  generation: random, its own        76  4  zeros
+//                                             80 64  id of the key that wraps the data key
+//                                            144 64  the data key, wrapped (segment_cipher.h)
+//                                           4092  4  CRC-32C of bytes 0..4092
 //
 // LSN of file offset o = base + (o - 4096). The base of a segment is not below the LSN that follows
 // the whole capacity of every segment there was before it. A position is given out only when its
@@ -43,19 +47,21 @@
 //
 // Payload and zeros up to the next multiple of 4096 follow. Both CRCs start from a seed, the
 // CRC-32C of log id, generation and LSN: the same bytes do not validate in another log, another
-// life of the file, or another place.
+// life of the file, or another place. The payload CRC of a group of whole units is taken over the
+// CRCs at the front of its units, in order, so that whoever appends a unit computes its checksum;
+// that of every other frame over its payload.
 //
 // A frame is valid exactly when: magic and header CRC agree; version, kind and flags are known
 // (else the log is of a newer version, which is no damage); its LSN is that of its place; payload
-// and padding lie inside the capacity and the file; the payload CRC agrees; the chain is the header
-// CRC of the valid frame before it (for a link: the chain its payload names); and its epoch is that
-// of the frame before or one more.
+// and padding lie inside the capacity and the file; the units of a group fill its payload and their
+// CRCs agree; the payload CRC agrees; the padding is zero; the chain is the header CRC of the valid
+// frame before it (for a link: the chain its payload names); and its epoch is that of the frame
+// before or one more.
 //
-// A group's payload is units one after the other:
-//   4 bytes: size of the unit, these included; 4 bytes: records; each record: 4 bytes size, bytes.
-// The LSN of a unit is that of its first byte. A unit that no single frame can hold is alone in
-// frames of its own, the first with kContinued, the last with kContinues, those between with both;
-// they may lie in several segments. It exists when its last frame is valid.
+// A group's payload is units one after the other (unit_codec.h). The LSN of a unit is that of its
+// first byte. A unit that no single frame can hold is alone in frames of its own, the first with
+// kContinued, the last with kContinues, those between with both; they may lie in several segments.
+// It exists when its last frame is valid, and its own CRC then covers it whole.
 //
 // A link is the first frame of each segment. It is written with the first group, by one sync, and
 // says where the segment before ended: bytes there beyond that end mean nothing any more.
@@ -74,11 +80,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "varve/error.h"
 #include "varve/types.h"
@@ -89,9 +92,6 @@ inline constexpr std::uint64_t kLogBlock = 4096;
 inline constexpr std::uint64_t kFrameBytesMax = 16u << 20;  // header, payload and padding
 inline constexpr std::uint64_t kFrameHeaderBytes = 64;
 inline constexpr std::uint64_t kFramePayloadMax = kFrameBytesMax - kFrameHeaderBytes;
-inline constexpr std::uint64_t kUnitHeaderBytes = 8;
-inline constexpr std::uint64_t kRecordHeaderBytes = 4;
-inline constexpr std::uint64_t kUnitBytesMax = 0x7fff'ffff;  // for the writer and the reader
 inline constexpr std::uint64_t kFirstSegmentBytes = 1u << 20;
 inline constexpr std::uint64_t kSegmentBytesMin = 8 * kLogBlock;
 inline constexpr std::uint64_t kSegmentBytesMost = 1ull << 40;
@@ -115,14 +115,23 @@ struct SegmentHeader {
   std::uint64_t base = 0;
   std::uint64_t capacity = 0;
   std::int64_t created_micros = 0;
+  std::uint8_t cipher = 0;
+  std::uint8_t key_id_bytes = 0;
+  std::uint16_t flags = 0;
+  std::uint32_t reserved = 0;
+  char key_id[64] = {};
+  char wrapped_key[64] = {};
 
   Lsn LsnAt(std::uint64_t offset) const { return {base + (offset - kLogBlock)}; }
   std::uint64_t OffsetOf(Lsn lsn) const { return lsn.value - base + kLogBlock; }
   // No position of this segment is at or above it.
   std::uint64_t EndOfRange() const { return base + (capacity - kLogBlock); }
 };
-static_assert(sizeof(SegmentHeader) == 72 && offsetof(SegmentHeader, log_id) == 16 &&
-              offsetof(SegmentHeader, base) == 48);
+static_assert(sizeof(SegmentHeader) == 208 && offsetof(SegmentHeader, log_id) == 16 &&
+              offsetof(SegmentHeader, base) == 48 && offsetof(SegmentHeader, cipher) == 72 &&
+              offsetof(SegmentHeader, wrapped_key) == 144);
+inline constexpr std::uint16_t kRecycledFile = 1;  // SegmentHeader::flags
+inline constexpr std::uint8_t kCipherLast = 1;     // the last one known
 
 enum class FrameKind : std::uint8_t { kGroup = 1, kLink = 2, kSeal = 3 };
 inline constexpr std::uint16_t kContinues = 1;   // group: begins inside a unit
@@ -179,9 +188,11 @@ Result<SegmentHeader> DecodeSegmentHeader(std::string_view block);
 // Where both CRCs of the frame at `lsn` start.
 std::uint32_t FrameSeed(const SegmentHeader& segment, std::uint64_t lsn);
 
-// `frame` is 64 bytes of room and the payload. Pads it, fills in sizes and CRCs, writes the header
-// into the room, and gives the header CRC (the chain of the next frame).
-std::uint32_t FinishFrame(const SegmentHeader& segment, FrameHeader header, std::string* frame);
+// `frame` is 64 bytes of room and the payload, `bytes` together, and has memory for the padding.
+// Pads it, fills in sizes and CRCs, writes the header into the room, and gives it; its crc is the
+// chain of the next frame.
+FrameHeader FinishFrame(const SegmentHeader& segment, FrameHeader header, char* frame,
+                        std::uint64_t bytes);
 
 // Checks everything about a frame that its first 64 bytes tell. Errors as DecodeSegmentHeader.
 Result<FrameHeader> DecodeFrameHeader(const SegmentHeader& segment, Lsn lsn,
@@ -189,36 +200,5 @@ Result<FrameHeader> DecodeFrameHeader(const SegmentHeader& segment, Lsn lsn,
 // `padded` is payload and padding of a frame whose header is valid.
 Status CheckPayload(const SegmentHeader& segment, const FrameHeader& header,
                     std::string_view padded);
-
-// A unit as bytes.
-std::uint64_t EncodedUnitBytes(std::span<const std::string_view> records);
-
-// Hands the encoding of a unit out in pieces of any size, so that it is copied once, to where it
-// belongs.
-class UnitEncoder {
- public:
-  // `bytes` is EncodedUnitBytes(records), at most kUnitBytesMax.
-  UnitEncoder(std::span<const std::string_view> records, std::uint64_t bytes);
-  // Appends the next min(room, left()) bytes to `to`.
-  void Append(std::uint64_t room, std::string* to);
-  std::uint64_t left() const { return left_; }
-  UnitEncoder(const UnitEncoder&) = delete;  // piece_ may point into small_
-  UnitEncoder& operator=(const UnitEncoder&) = delete;
-
- private:
-  std::string_view NextPiece();
-
-  std::span<const std::string_view> records_;
-  std::uint64_t left_;
-  std::size_t next_record_ = 0;
-  bool header_is_next_ = false;  // of next_record_; its bytes come otherwise
-  std::string_view piece_;       // what is left of the piece being handed out
-  char small_[kUnitHeaderBytes];
-};
-
-// Size that the unit beginning at `bytes` says it has; Corruption when it cannot be.
-Result<std::uint64_t> UnitBytesAt(std::string_view bytes);
-// Takes apart one whole unit, appending to `records`, which borrow from `unit`.
-Status DecodeUnit(std::string_view unit, std::vector<std::string_view>* records);
 
 }  // namespace varve

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "base/bytes.h"
+#include "log/log_fixture.h"
 #include "log/segment_file.h"
+#include "log/unit_codec.h"
 
 namespace varve {
 namespace {
@@ -23,7 +25,13 @@ SegmentHeader Segment() {
   return segment;
 }
 
-std::string Frame(std::string_view payload, std::uint64_t lsn = (1 << 20) + 4096) {
+std::string Unit(std::string_view record) {
+  const LogRecord records[] = {record};
+  return *EncodeUnitSerially(records, LogCompression::kNone, {}, nullptr);
+}
+
+// A group of one unit.
+std::string Frame(std::string_view record, std::uint64_t lsn = (1 << 20) + 4096) {
   FrameHeader header;
   header.lsn = lsn;
   header.durable = 77;
@@ -31,9 +39,8 @@ std::string Frame(std::string_view payload, std::uint64_t lsn = (1 << 20) + 4096
   header.units = header.records = 1;
   header.chain = 0xabcdef01;
   std::string frame(kFrameHeaderBytes, '\0');
-  frame += payload;
-  FinishFrame(Segment(), header, &frame);
-  return frame;
+  frame += Unit(record);
+  return testing::FinishedFrame(Segment(), header, std::move(frame));
 }
 
 // A change of these bytes is a new format version.
@@ -48,7 +55,7 @@ TEST(LogFormat, TheBytesOfAHeaderAndAFrameArePinned) {
   EXPECT_EQ(frame.size(), kLogBlock);
   EXPECT_EQ(ToHex(std::string_view(frame).substr(0, 48)),
             "5646524d0101000000101000000000004d000000000000000500000000000000"
-            "0700000001000000" "0100000001efcdab");
+            "1c00000001000000" "0100000001efcdab");
 }
 
 TEST(LogFormat, R6_ZerosNeverValidate) {
@@ -90,38 +97,6 @@ TEST(LogFormat, ThePayloadChecksumCoversThePadding) {
   EXPECT_TRUE(CheckPayload(Segment(), header, padded()));
   frame.back() = 1;
   EXPECT_FALSE(CheckPayload(Segment(), header, padded()));
-}
-
-TEST(LogFormat, AUnitIsTheSameBytesHoweverItIsCutIntoPieces) {
-  const std::vector<std::string_view> records = {"one", "", "a longer record", "x"};
-  const auto bytes = EncodedUnitBytes(records);
-  std::string whole;
-  UnitEncoder(records, bytes).Append(bytes, &whole);
-  ASSERT_EQ(whole.size(), bytes);
-  for (std::uint64_t piece = 1; piece <= bytes; ++piece) {
-    std::string pieces;
-    UnitEncoder unit(records, bytes);
-    while (unit.left() > 0) unit.Append(piece, &pieces);
-    EXPECT_EQ(pieces, whole) << piece;
-  }
-  std::vector<std::string_view> decoded;
-  ASSERT_TRUE(DecodeUnit(whole, &decoded));
-  EXPECT_EQ(decoded, records);
-}
-
-TEST(LogFormat, NoUnitOfWrongSizesIsDecoded) {
-  const std::vector<std::string_view> records = {"one", "two"};
-  const auto bytes = EncodedUnitBytes(records);
-  std::string unit;
-  UnitEncoder(records, bytes).Append(bytes, &unit);
-  for (const std::size_t at : {0, 4, 8, 15}) {
-    for (const int change : {1, 2, 0x7f, 0xff}) {
-      auto wrong = unit;
-      wrong[at] = static_cast<char>(wrong[at] ^ change);
-      std::vector<std::string_view> decoded;
-      EXPECT_FALSE(DecodeUnit(wrong, &decoded)) << at << " " << change;
-    }
-  }
 }
 
 TEST(LogFormat, L14_NamesAreExact) {

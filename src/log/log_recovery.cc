@@ -19,8 +19,13 @@ namespace {
 class LogRecovery {
  public:
   LogRecovery(Files* files, const std::string& dir, const RecoveryOptions& options,
-              OnDamage on_damage, const LogReplay& replay)
-      : files_(files), dir_(dir), options_(options), on_damage_(on_damage), replay_(replay) {}
+              OnDamage on_damage, const LogReplay& replay, LogKeyProvider* keys)
+      : files_(files),
+        dir_(dir),
+        options_(options),
+        on_damage_(on_damage),
+        replay_(replay),
+        keys_(keys) {}
 
   Result<RecoveredLog> Run();
 
@@ -59,6 +64,7 @@ class LogRecovery {
   const RecoveryOptions& options_;
   const OnDamage on_damage_;
   const LogReplay& replay_;
+  LogKeyProvider* const keys_;
   RecoveredLog out_;
   std::vector<SegmentOnDisk> found_;
   std::size_t used_ = 0;  // found_[0, used_) are used
@@ -188,6 +194,11 @@ Status LogRecovery::LookIntoUnused() {
 Status LogRecovery::ReadSegment(std::size_t index) {
   const auto& segment = found_[index];
   VARVE_ASSIGN(auto file, files_->Open(JoinPath(dir_, segment.name), OpenMode::kRead));
+  if (keys_ != nullptr || replay_) {
+    auto cipher = OpenSegmentCipher(keys_, *segment.header);
+    if (!cipher) return std::unexpected(cipher.error().Within(JoinPath(dir_, segment.name)));
+    stream_->SetCipher(*std::move(cipher));
+  }
   SegmentReader reader(file.get(), *segment.header, segment.file_bytes);
   Cursor at{index, &reader, {}, {}};
   if (segment.link) at.chain = segment.link->payload.chain;
@@ -385,8 +396,8 @@ void LogRecovery::Finish() {
 
 Result<RecoveredLog> RecoverLog(Files* files, const std::string& dir,
                                 const RecoveryOptions& options, OnDamage on_damage,
-                                const LogReplay& replay) {
-  return LogRecovery(files, dir, options, on_damage, replay).Run();
+                                const LogReplay& replay, LogKeyProvider* keys) {
+  return LogRecovery(files, dir, options, on_damage, replay, keys).Run();
 }
 
 }  // namespace varve

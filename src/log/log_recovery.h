@@ -80,9 +80,10 @@ enum class OnDamage : std::uint8_t {
   kSkip,     // goes on after it; each is listed
 };
 
-// Changes nothing. NotFound when there is no such folder.
+// Changes nothing. NotFound when there is no such folder. `keys` may be null: without keys and
+// without `replay`, encrypted units are checked and counted.
 Result<RecoveredLog> RecoverLog(Files* files, const std::string& dir,
                                 const RecoveryOptions& options, OnDamage on_damage,
-                                const LogReplay& replay);
+                                const LogReplay& replay, LogKeyProvider* keys);
 
 }  // namespace varve

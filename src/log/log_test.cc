@@ -115,7 +115,7 @@ TEST_F(LogTest, AUnitLargerThanAFrameComesBackWhole) {
 TEST_F(LogTest, EmptyRecordsAreLegalAndUnitsWithoutRecordsAreNot) {
   Open();
   Append({"", "", ""});
-  const auto ack = log_->Append(std::span<const std::string_view>());
+  const auto ack = log_->Append(LogRecords());
   ASSERT_FALSE(ack);
   EXPECT_EQ(ack.error().kind(), ErrorKind::kInvalid);
   Close();
@@ -139,7 +139,7 @@ TEST_F(LogTest, R6_AnEmptyRecordHidesNothingBehindIt) {
 TEST_F(LogTest, R7_AUnitLargerThanTheLimitIsRefusedByTheWriter) {
   Open();
   const std::string record(1u << 20, 'x');
-  const std::vector<std::string_view> records(2048, record);
+  const std::vector<LogRecord> records(2048, LogRecord(record));
   const auto ack = log_->Append(records);
   ASSERT_FALSE(ack);
   EXPECT_EQ(ack.error().kind(), ErrorKind::kInvalid);
@@ -149,7 +149,7 @@ TEST_F(LogTest, R7_AUnitLargerThanTheLimitIsRefusedByTheWriter) {
 TEST_F(LogTest, EnqueueGivesTheOrderAndOneFlushCarriesAll) {
   Open();
   const auto syncs = log_->stats().syncs;
-  const std::string_view a[] = {"a"}, b[] = {"b"}, c[] = {"c"};
+  const LogRecord a[] = {"a"}, b[] = {"b"}, c[] = {"c"};
   const auto first = *log_->Enqueue(a), second = *log_->Enqueue(b), third = *log_->Enqueue(c);
   EXPECT_LT(first.lsn, second.lsn);
   EXPECT_EQ(log_->positions().durable, Lsn{});

@@ -30,7 +30,7 @@ class LogThreadsTest : public ::testing::Test {
     log_.reset();
     replayed_.clear();
     auto log = Log::Open(dir_ + "/wal", options, [this](const LogUnit& unit) {
-      replayed_[unit.lsn.value] = std::string(unit.records[0]);
+      replayed_[unit.lsn.value] = std::string(unit.records[0].bytes);
       return Status();
     });
     ASSERT_TRUE(log) << log.error().message();
@@ -108,7 +108,7 @@ TEST_F(LogThreadsTest, TicketsOfOneThreadAreWaitedForInAnother) {
   std::vector<LogTicket> tickets;
   for (int i = 0; i < 100; ++i) {
     const std::string record = "ticket " + std::to_string(i);
-    const std::string_view records[] = {record};
+    const LogRecord records[] = {record};
     tickets.push_back(*log_->Enqueue(records));
   }
   Run(4, [&](int thread) {

@@ -67,7 +67,7 @@ std::string DescribeFrame(const LogFrame& frame) {
 
 Result<LogVerification> VerifyLog(const std::string& dir, const LogComponents& components) {
   auto* files = components.files != nullptr ? components.files : PosixFiles();
-  VARVE_ASSIGN(auto recovered, RecoverLog(files, dir, {}, OnDamage::kSkip, {}));
+  VARVE_ASSIGN(auto recovered, RecoverLog(files, dir, {}, OnDamage::kSkip, {}, nullptr));
   return LogVerification{recovered.report, std::move(recovered.damages)};
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "log/log_writer.h"
 
+#include <fmt/format.h>
+
+#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -10,11 +13,12 @@
 namespace varve {
 namespace {
 
+// A frame of one block: room for its header, then the payload.
 template <typename T>
-std::string RoomAnd(const T& payload) {
-  std::string bytes(kFrameHeaderBytes, '\0');
-  bytes.append(reinterpret_cast<const char*>(&payload), sizeof payload);
-  return bytes;
+FrameMemory RoomAnd(const T& payload) {
+  FrameMemory frame(kLogBlock);
+  std::memcpy(frame.data() + kFrameHeaderBytes, &payload, sizeof payload);
+  return frame;
 }
 
 }  // namespace
@@ -29,18 +33,20 @@ LogWriter::LogWriter(Files* files, std::string dir, const LogTail& tail,
       segments_(std::move(segments)),
       last_is_durable_(true) {}
 
-Status LogWriter::WriteFrame(FrameHeader header, std::uint64_t offset, std::string* bytes) {
+Status LogWriter::WriteFrame(FrameHeader header, std::uint64_t offset, char* frame,
+                             std::uint64_t payload_bytes) {
   const auto lsn = current_->header.LsnAt(offset);
   VARVE_CHECK(offset == kLinkOffset || lsn == tail_.end);
   header.lsn = lsn.value;
   header.durable = durable_.value;
   header.epoch = tail_.epoch;
   header.chain = tail_.chain;
-  tail_.chain = FinishFrame(current_->header, header, bytes);
-  tail_.end = {lsn.value + bytes->size()};
+  header = FinishFrame(current_->header, header, frame, kFrameHeaderBytes + payload_bytes);
+  tail_.chain = header.crc;
+  tail_.end = {lsn.value + header.FrameBytes()};
   VARVE_CHECK(tail_.end.value <= current_->header.EndOfRange());
-  VARVE_TRY(current_->file->WriteAt(offset, *bytes));
-  bytes_written_ += bytes->size();
+  VARVE_TRY(current_->file->WriteAt(offset, {frame, header.FrameBytes()}));
+  bytes_written_ += header.FrameBytes();
   ++tail_.counts.frames;
   return {};
 }
@@ -82,28 +88,36 @@ Status LogWriter::Enter(const OpenSegmentPtr& segment) {
     segments_.push_back(used);
     last_is_durable_ = false;
   }
-  auto bytes = RoomAnd(used.link);
-  return WriteFrame(header, kLinkOffset, &bytes);
+  const auto frame = RoomAnd(used.link);
+  return WriteFrame(header, kLinkOffset, frame.data(), sizeof used.link);
 }
 
-Status LogWriter::Write(std::vector<PendingFrame>* frames) {
-  if (frames->empty()) return {};
-  ++groups_;
-  ++tail_.epoch;
-  for (auto& frame : *frames) {
-    if (frame.segment != current_) VARVE_TRY(Enter(frame.segment));
-    FrameHeader header;
-    header.flags = frame.flags;
-    header.units = frame.units;
-    header.records = frame.records;
-    VARVE_TRY(WriteFrame(header, frame.offset, &frame.bytes));
-    tail_.counts.units += frame.units;
-    tail_.counts.records += frame.records;
-    tail_.unit_end = frame.unit_end;
-    tail_.open_unit = frame.open_unit;
-  }
-  NoteEnd();
+Status LogWriter::WriteGroup(const OpenFrame& frame) {
+  if (frame.segment() != current_) VARVE_TRY(Enter(frame.segment()));
+  const bool ends_units = (frame.flags & kContinued) == 0;
+  FrameHeader header;
+  header.flags = frame.flags;
+  header.units = ends_units ? frame.units() : 0;
+  header.records = static_cast<std::uint32_t>(frame.AwaitComplete());
+  VARVE_TRY(WriteFrame(header, frame.offset(), frame.data(), frame.payload_bytes()));
+  tail_.counts.units += header.units;
+  tail_.counts.records += header.records;
+  units_ += header.units;
+  records_ += header.records;
+  tail_.unit_end = frame.UnitEnd();
+  tail_.open_unit = frame.open_unit;
   return {};
+}
+
+Status LogWriter::Write(const std::vector<OpenFrame*>& frames, bool sync) {
+  if (!frames.empty()) {
+    ++groups_;
+    ++tail_.epoch;
+    for (const auto* frame : frames) VARVE_TRY(WriteGroup(*frame));
+    NoteEnd();
+  }
+  // Without a current segment: sealed, or nothing was written since open; all is durable.
+  return sync && current_ ? SyncFile() : Status();
 }
 
 void LogWriter::NoteEnd() {
@@ -120,20 +134,15 @@ Status LogWriter::SyncFile() {
   return {};
 }
 
-Status LogWriter::Sync() {
-  if (!current_) return {};  // sealed, or nothing was written since open: all is durable
-  return SyncFile();
-}
-
 Status LogWriter::Seal(bool successor) {
   if (!current_) return {};
   tail_.counts.unit_end = tail_.unit_end.value;
   FrameHeader header;
   header.kind = FrameKind::kSeal;
   header.flags = successor ? kSuccessor : 0;
-  auto bytes = RoomAnd(tail_.counts);
+  const auto frame = RoomAnd(tail_.counts);
   const auto offset = current_->header.OffsetOf(tail_.end);
-  VARVE_TRY(WriteFrame(header, offset, &bytes));
+  VARVE_TRY(WriteFrame(header, offset, frame.data(), sizeof tail_.counts));
   VARVE_TRY(SyncFile());
   // After the sync: a file may be shorter than its capacity only if its seal is on the device.
   const auto file_bytes = current_->header.OffsetOf(tail_.end) + (successor ? 0 : kLogBlock);
@@ -158,29 +167,78 @@ std::vector<UsedSegment> LogWriter::Segments() const {
   return segments_;
 }
 
-Status LogWriter::Truncate(Lsn fence) {
+std::uint64_t LogWriter::TotalBytes() const {
+  std::lock_guard lock(mutex_);
+  std::uint64_t bytes = 0;
+  for (const auto& segment : segments_) bytes += segment.info.file_bytes;
+  return bytes;
+}
+
+std::size_t LogWriter::Removable(Lsn fence) const {
+  std::size_t count = 0;
+  while (true) {
+    const auto left = segments_.size() - count;
+    const bool next_is_durable = left > 2 || (left == 2 && last_is_durable_);
+    if (!next_is_durable || !segments_[count + 1].Covers(fence)) return count;
+    ++count;
+  }
+}
+
+Result<LogPin> LogWriter::Pin(Lsn position) {
+  std::lock_guard no_truncation(truncating_);
+  {
+    std::lock_guard lock(mutex_);
+    if (!segments_.empty() && !segments_.front().Covers(position)) {
+      return Fail(ErrorKind::kNotFound,
+                  fmt::format("LSN {} was truncated: the log begins at LSN {}", position.value,
+                              segments_.front().info.base.value));
+    }
+  }
+  std::lock_guard lock(pins_->mutex);
+  const auto pinned = pins_->positions.insert(position);
+  return LogPin(std::shared_ptr<void>(nullptr, [pins = pins_, pinned](void*) {
+    std::lock_guard unpin(pins->mutex);
+    pins->positions.erase(pinned);
+  }));
+}
+
+Result<LogTruncation> LogWriter::Truncate(Lsn fence, bool dry_run) {
   std::lock_guard one_at_a_time(truncating_);
   if (truncate_failure_) return std::unexpected(*truncate_failure_);
-  while (true) {
-    std::string name;
-    {
-      std::lock_guard lock(mutex_);
-      const bool next_is_durable =
-          segments_.size() > 2 || (segments_.size() == 2 && last_is_durable_);
-      if (!next_is_durable || !segments_[1].Covers(fence)) return {};
-      name = segments_[0].info.name;
+  LogTruncation done;
+  {
+    std::lock_guard lock(pins_->mutex);
+    if (!pins_->positions.empty() && *pins_->positions.begin() < fence) {
+      fence = done.held_at = *pins_->positions.begin();
     }
-    // One removal a sync, and none after a sync that failed: a later segment must not be gone on
-    // the device while an earlier one is there. See SegmentSupply::RemoveUnused.
-    auto removed = files_->Remove(JoinPath(dir_, name));
-    if (removed) removed = files_->SyncDirectory(dir_);
-    if (!removed) {
-      truncate_failure_ = removed.error().Within("truncating the log; reopen it to truncate more");
-      return std::unexpected(*truncate_failure_);
-    }
-    std::lock_guard lock(mutex_);
-    segments_.erase(segments_.begin());
   }
+  std::vector<LogSegmentInfo> doomed;
+  {
+    std::lock_guard lock(mutex_);
+    const auto count = Removable(fence);
+    for (std::size_t i = 0; i < count; ++i) doomed.push_back(segments_[i].info);
+    if (count < segments_.size()) done.first = segments_[count].info.base;
+  }
+  for (const auto& segment : doomed) {
+    ++done.segments;
+    done.bytes += segment.file_bytes;
+    if (!dry_run) VARVE_TRY(RemoveFirst(segment.name));
+  }
+  return done;
+}
+
+Status LogWriter::RemoveFirst(const std::string& name) {
+  // One removal a sync, and none after a sync that failed: a later segment must not be gone on the
+  // device while an earlier one is there. See SegmentSupply::RemoveUnused.
+  auto removed = files_->Remove(JoinPath(dir_, name));
+  if (removed) removed = files_->SyncDirectory(dir_);
+  if (!removed) {
+    truncate_failure_ = removed.error().Within("truncating the log; reopen it to truncate more");
+    return std::unexpected(*truncate_failure_);
+  }
+  std::lock_guard lock(mutex_);
+  segments_.erase(segments_.begin());
+  return {};
 }
 
 }  // namespace varve

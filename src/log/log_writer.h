@@ -9,37 +9,27 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "files/files.h"
 #include "log/log_recovery.h"
+#include "log/open_frame.h"
 #include "log/segment_supply.h"
 
 namespace varve {
-
-// A frame whose place is fixed and whose header is still room.
-struct PendingFrame {
-  OpenSegmentPtr segment;
-  std::uint64_t offset = 0;
-  std::uint16_t flags = 0;
-  std::uint32_t units = 0;    // that end in it
-  std::uint32_t records = 0;  // of those units
-  Lsn unit_end;               // of the last whole unit up to and with this frame
-  Lsn open_unit;              // that goes on behind it; 0: none
-  std::string bytes;          // kFrameHeaderBytes of room, then the payload
-};
 
 // One caller at a time, except for Segments and Truncate and the counters.
 class LogWriter {
  public:
   LogWriter(Files* files, std::string dir, const LogTail& tail, std::vector<UsedSegment> segments);
 
-  // Writes the frames of one flush, in order. After any error the writer must not be used again.
-  Status Write(std::vector<PendingFrame>* frames);
-  // Makes everything written durable.
-  Status Sync();
+  // Writes the frames of one flush, closed and complete, in order; with `sync` everything written
+  // so far is durable afterwards. After any error the writer must not be used again.
+  Status Write(const std::vector<OpenFrame*>& frames, bool sync);
   // Ends the current segment, if there is one: seal, sync, and its unused space given back but for
   // the block of a second seal, which says, when the log goes on, that it did.
   Status Seal(bool successor);
@@ -53,17 +43,25 @@ class LogWriter {
 
   // Any thread.
   std::vector<UsedSegment> Segments() const;
-  // Removes the oldest segments, as long as nothing at or after `fence` lies in them, and never one
-  // whose successor is not durable.
-  Status Truncate(Lsn fence);
+  // Removes the oldest segments, as long as nothing at or after `fence` or a pin lies in them, and
+  // never one whose successor is not durable.
+  Result<LogTruncation> Truncate(Lsn fence, bool dry_run);
+  // NotFound when the position was truncated.
+  Result<LogPin> Pin(Lsn position);
   std::uint64_t groups() const { return groups_; }
   std::uint64_t syncs() const { return syncs_; }
+  std::uint64_t units() const { return units_; }
+  std::uint64_t records() const { return records_; }
+  // Of all segment files that this writer knows.
+  std::uint64_t TotalBytes() const;
   std::uint64_t bytes_written() const { return bytes_written_; }
 
  private:
   Status Enter(const OpenSegmentPtr& segment);
   Status ReopenLast();
-  Status WriteFrame(FrameHeader header, std::uint64_t offset, std::string* bytes);
+  Status WriteFrame(FrameHeader header, std::uint64_t offset, char* frame,
+                    std::uint64_t payload_bytes);
+  Status WriteGroup(const OpenFrame& frame);
   Status SyncFile();
   void NoteEnd();
 
@@ -76,13 +74,25 @@ class LogWriter {
   bool open_is_cut_;             // the open unit of tail_ was cut by a crash
   Lsn durable_;
 
+  // How many segments the fence allows to remove. Requires mutex_.
+  std::size_t Removable(Lsn fence) const;
+  Status RemoveFirst(const std::string& name);
+
+  // Shared with the pins, which may outlive the writer.
+  struct Pins {
+    std::mutex mutex;
+    std::multiset<Lsn> positions;  // guarded by mutex
+  };
+  const std::shared_ptr<Pins> pins_ = std::make_shared<Pins>();
   mutable std::mutex mutex_;
-  std::mutex truncating_;
+  std::mutex truncating_;  // a pin is taken under it too
   std::optional<Error> truncate_failure_;  // guarded by truncating_
   std::vector<UsedSegment> segments_;    // guarded by mutex_; the last one is the current one
   bool last_is_durable_ = false;         // guarded by mutex_; its link was synced
   std::atomic<std::uint64_t> groups_ = 0;
   std::atomic<std::uint64_t> syncs_ = 0;
+  std::atomic<std::uint64_t> units_ = 0;
+  std::atomic<std::uint64_t> records_ = 0;
   std::atomic<std::uint64_t> bytes_written_ = 0;
 };
 

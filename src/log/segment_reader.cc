@@ -100,8 +100,9 @@ Result<LogBeyond> SegmentReader::LookBeyond() {
     VARVE_ASSIGN(const auto block, Fetch(at, kLogBlock));
     const auto nonzero = CountNonzero(block);
     if (nonzero == 0) continue;
-    beyond.nonzero_bytes += nonzero;
     const auto header = DecodeFrameHeader(header_, header_.LsnAt(at), block);
+    // In a file that was used before, the rest is what it held then.
+    if (header || (header_.flags & kRecycledFile) == 0) beyond.nonzero_bytes += nonzero;
     if (header && header->durable > beyond.durable) {
       beyond.durable = header->durable;
       beyond.durable_offset = at;

@@ -23,7 +23,7 @@ SegmentSupply::SegmentSupply(const SupplySettings& settings, const LogTail& tail
   std::sort(unused_.begin(), unused_.end());  // removed from the back: highest first
 }
 
-SegmentHeader SegmentSupply::NextHeader() {
+SegmentHeader SegmentSupply::NextHeader() const {
   SegmentHeader header;
   header.log_id = log_id_;
   header.sequence = next_sequence_;
@@ -49,12 +49,17 @@ Status SegmentSupply::RemoveUnused() {
 
 Result<OpenSegmentPtr> SegmentSupply::Make() {
   if (!made_) {
-    const auto header = NextHeader();
+    auto header = NextHeader();
+    std::shared_ptr<const SegmentCipher> cipher;
+    if (settings_.keys != nullptr) {
+      VARVE_ASSIGN(cipher, MakeSegmentCipher(settings_.keys, &header));
+    }
     VARVE_ASSIGN(auto file, CreateSegment(settings_.files, settings_.dir, header));
-    made_ = std::make_shared<OpenSegment>(header, SegmentName(header.sequence), std::move(file));
+    made_ = std::make_shared<OpenSegment>(header, SegmentName(header.sequence), std::move(file),
+                                          std::move(cipher));
     ++next_sequence_;
     next_base_ = header.EndOfRange();
-    next_capacity_ = std::min(2 * next_capacity_, settings_.segment_bytes_max);
+    next_capacity_ = std::min(2 * next_capacity_.load(), settings_.segment_bytes_max);
   }
   // A removal that may or may not hold is no ground to go on from.
   if (auto removed = RemoveUnused(); !removed) {

@@ -3,6 +3,7 @@
 // commit pays for one; at the moment of need when the task did not come in time.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -17,6 +18,7 @@
 #include "files/files.h"
 #include "log/log_format.h"
 #include "log/log_recovery.h"
+#include "log/segment_cipher.h"
 
 namespace varve {
 
@@ -25,6 +27,7 @@ struct OpenSegment {
   SegmentHeader header;
   std::string name;
   std::unique_ptr<File> file;
+  std::shared_ptr<const SegmentCipher> cipher;  // null: not encrypted
 };
 using OpenSegmentPtr = std::shared_ptr<OpenSegment>;
 
@@ -34,6 +37,7 @@ struct SupplySettings {
   Random* random;
   std::string dir;
   std::uint64_t segment_bytes_max;
+  LogKeyProvider* keys;  // null: not encrypted
 };
 
 // Thread-safe. Every segment it gives is durable, header and name.
@@ -53,12 +57,14 @@ class SegmentSupply {
   void PutBack(std::deque<OpenSegmentPtr> segments);
   // Removes all that stand by but the first `keep`, the last first.
   Status Trim(std::size_t keep);
+  // Size of the segment that Take would make.
+  std::uint64_t NextBytes() const { return next_capacity_.load(std::memory_order_relaxed); }
   // Waits for what is being made; MakeAhead does nothing from now on.
   void Stop();
 
  private:
   Result<OpenSegmentPtr> Make();
-  SegmentHeader NextHeader();
+  SegmentHeader NextHeader() const;
   Status RemoveUnused();
 
   const SupplySettings settings_;
@@ -67,7 +73,7 @@ class SegmentSupply {
   // Of the one who is making a segment.
   std::uint64_t next_sequence_;
   std::uint64_t next_base_;
-  std::uint64_t next_capacity_;
+  std::atomic<std::uint64_t> next_capacity_;  // read by others too
   std::vector<std::string> unused_;
   OpenSegmentPtr made_;  // made, but what it replaces is not yet removed
 

@@ -37,6 +37,7 @@ std::string UnitStream::TakeLink(std::uint16_t flags, const LinkPayload& link) {
 
 void UnitStream::DropOpen() {
   open_unit_ = {};
+  open_cipher_.reset();
   assembled_ = std::string();  // gives a large unit's memory back
   skip_ = Skip::kNo;
 }
@@ -47,81 +48,103 @@ void UnitStream::Resync() {
 }
 
 Result<std::string> UnitStream::TakeGroup(const LogFrame& frame) {
-  records_.clear();
+  decoder_.Clear();
   units_.clear();
+  records_ = 0;
   const bool fragment = (frame.header.flags & (kContinues | kContinued)) != 0;
-  auto defect = fragment ? DecodeFragment(frame) : DecodeWhole(frame);
+  VARVE_ASSIGN(auto defect, fragment ? DecodeFragment(frame) : DecodeWhole(frame));
   if (!defect.empty()) return defect;
   const bool skipped = fragment && skip_ != Skip::kNo;
-  if (!skipped && (units_.size() != frame.header.units ||
-                     records_.size() != frame.header.records)) {
+  if (!skipped && (units_.size() != frame.header.units || records_ != frame.header.records)) {
     return fmt::format("group: expected {} units and {} records, found {} and {}",
-                       frame.header.units, frame.header.records, units_.size(), records_.size());
+                       frame.header.units, frame.header.records, units_.size(), records_);
   }
   VARVE_TRY(Deliver());
   if ((frame.header.flags & kContinued) == 0) DropOpen();
   return std::string();
 }
 
-std::string UnitStream::DecodeInto(std::string_view unit, Lsn lsn) {
-  if (auto decoded = DecodeUnit(unit, &records_); !decoded) {
-    return fmt::format("at LSN {}: {}", lsn.value, decoded.error().message());
+Result<std::string> UnitStream::DecodeInto(std::string_view unit, Lsn lsn,
+                                           const SegmentCipher* cipher) {
+  VARVE_ASSIGN(const auto header, DecodeUnitHeader(unit));
+  const Lsn end{lsn.value + unit.size()};
+  const bool locked = (header.flags & kUnitEncrypted) != 0 && cipher == nullptr;
+  if (locked && !replay_) {
+    units_.push_back({lsn, end, header.records});
+    records_ += header.records;
+    return std::string();
   }
-  units_.push_back({lsn, records_.size()});
-  return {};
+  const auto decoded = decoder_.Decode(unit, lsn, cipher);
+  if (decoded) {
+    units_.push_back({lsn, end, header.records});
+    records_ += header.records;
+    return std::string();
+  }
+  const auto error = decoded.error().Within(fmt::format("at LSN {}", lsn.value));
+  if (error.kind() != ErrorKind::kCorruption) return std::unexpected(error);
+  return error.message();
 }
 
-std::string UnitStream::DecodeWhole(const LogFrame& frame) {
+Result<std::string> UnitStream::DecodeWhole(const LogFrame& frame) {
   if (open_unit_.value != 0 || skip_ == Skip::kMust) {
     return "group: expected the unit of the frame before to go on, found a new one";
   }
   auto rest = frame.payload;
   Lsn lsn{frame.header.lsn + kFrameHeaderBytes};
   while (!rest.empty()) {
-    const auto size = UnitBytesAt(rest);
-    if (!size) return size.error().message();
-    if (auto defect = DecodeInto(rest.substr(0, *size), lsn); !defect.empty()) return defect;
-    rest.remove_prefix(*size);
-    lsn.value += *size;
+    // The frame is valid, so its units fill it.
+    VARVE_ASSIGN(const auto header, DecodeUnitHeader(rest));
+    VARVE_ASSIGN(auto defect, DecodeInto(rest.substr(0, header.size), lsn, cipher_.get()));
+    if (!defect.empty()) return defect;
+    rest.remove_prefix(header.size);
+    lsn.value += header.size;
   }
   unit_end_ = lsn;
-  return {};
+  return std::string();
 }
 
-std::string UnitStream::DecodeFragment(const LogFrame& frame) {
+Result<std::string> UnitStream::DecodeFragment(const LogFrame& frame) {
   const bool first = (frame.header.flags & kContinues) == 0;
   const bool last = (frame.header.flags & kContinued) == 0;
   const Lsn end{frame.header.lsn + kFrameHeaderBytes + frame.payload.size()};
   if (skip_ != Skip::kNo && !first) {
     if (last) unit_end_ = end;
-    return {};
+    return std::string();
   }
   if (first != (open_unit_.value == 0 && skip_ != Skip::kMust)) {
     return first ? "group: expected the unit of the frame before to go on, found a new one"
                  : "group: expected a new unit, found the middle of one";
   }
   if (first) {
-    const auto size = UnitBytesAt(frame.payload);
-    if (!size) return size.error().message();
+    const auto header = DecodeUnitHeader(frame.payload);
+    if (!header) return header.error().message();
     skip_ = Skip::kNo;
     open_unit_ = {frame.header.lsn + kFrameHeaderBytes};
-    assembled_.reserve(std::min(*size, log_bytes_));
+    open_cipher_ = cipher_;
+    assembled_.reserve(std::min<std::uint64_t>(header->size, log_bytes_));
   }
   assembled_.append(frame.payload);
-  if (!last) return {};
+  if (!last) return std::string();
   unit_end_ = end;
-  return DecodeInto(assembled_, open_unit_);
+  const auto header = DecodeUnitHeader(assembled_);
+  if (!header) return header.error().message();
+  if (!UnitIsSound(*header, assembled_)) {
+    return fmt::format("at LSN {}: expected a unit of {} bytes with checksum {:08x}, found {} "
+                       "bytes that do not agree",
+                       open_unit_.value, header->size, header->crc, assembled_.size());
+  }
+  return DecodeInto(assembled_, open_unit_, open_cipher_.get());
 }
 
 Status UnitStream::Deliver() {
-  std::size_t begin = 0;
-  for (const auto& [lsn, end] : units_) {
-    const std::span<const std::string_view> records(records_.data() + begin, end - begin);
-    begin = end;
-    if (lsn < from_) continue;
-    ++report_->units;
-    report_->records += records.size();
-    if (replay_) VARVE_TRY(replay_({lsn, records}));
+  auto records = decoder_.records();
+  for (const auto& [lsn, end, count] : units_) {
+    if (lsn >= from_) {
+      ++report_->units;
+      report_->records += count;
+      if (replay_) VARVE_TRY(replay_({lsn, end, records.first(count)}));
+    }
+    if (!records.empty()) records = records.subspan(count);
   }
   return {};
 }

@@ -3,12 +3,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "log/log_format.h"
+#include "log/segment_cipher.h"
 #include "log/segment_reader.h"
+#include "log/unit_codec.h"
 #include "varve/log.h"
 
 namespace varve {
@@ -18,6 +22,10 @@ class UnitStream {
   // Delivers units at or after `from` and counts them in `report`. No unit is larger than
   // `log_bytes`, the size of all segments.
   UnitStream(const LogReplay& replay, Lsn from, std::uint64_t log_bytes, RecoveryReport* report);
+
+  // Of the segment whose frames come next. Null: it is not encrypted, or nobody has the key; then
+  // its units are counted and not delivered, which is an error when somebody wants them.
+  void SetCipher(std::shared_ptr<const SegmentCipher> cipher) { cipher_ = std::move(cipher); }
 
   // The link of the segment where reading begins, or of the next segment.
   std::string TakeFirstLink(const SegmentHeader& segment, std::uint16_t flags,
@@ -38,15 +46,16 @@ class UnitStream {
  private:
   struct Place {
     Lsn lsn;
-    std::size_t records_end;  // in records_
+    Lsn end;
+    std::uint32_t records;
   };
   // Whether the next frame may go on with a unit whose beginning was not read.
   enum class Skip : std::uint8_t { kNo, kMust, kMay };
 
   void DropOpen();
-  std::string DecodeWhole(const LogFrame& frame);
-  std::string DecodeFragment(const LogFrame& frame);
-  std::string DecodeInto(std::string_view unit, Lsn lsn);
+  Result<std::string> DecodeWhole(const LogFrame& frame);
+  Result<std::string> DecodeFragment(const LogFrame& frame);
+  Result<std::string> DecodeInto(std::string_view unit, Lsn lsn, const SegmentCipher* cipher);
   Status Deliver();
 
   const LogReplay& replay_;
@@ -56,9 +65,12 @@ class UnitStream {
   Lsn unit_end_;
   Lsn open_unit_;
   std::string assembled_;    // of the open unit
+  std::shared_ptr<const SegmentCipher> cipher_;
+  std::shared_ptr<const SegmentCipher> open_cipher_;  // of the open unit
   Skip skip_ = Skip::kNo;
-  std::vector<std::string_view> records_;
+  UnitDecoder decoder_;
   std::vector<Place> units_;
+  std::uint64_t records_ = 0;  // of units_
 };
 
 }  // namespace varve

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting on a word (futex(2)), with a deadline, which std::atomic::wait has not. Of one process.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+namespace varve {
+
+// Returns when the word is not `seen`, when it was woken, when `micros` have passed (none: never),
+// or for no reason at all: the caller looks again.
+void FutexWait(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
+               std::optional<std::int64_t> micros = {});
+void FutexWakeOne(const std::atomic<std::uint32_t>& word);
+void FutexWakeAll(const std::atomic<std::uint32_t>& word);
+
+}  // namespace varve

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "log/checkpoint_file.h"
+
+#include <cstring>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/result.h"
+
+namespace varve {
+namespace {
+
+constexpr std::string_view kMagic = "VARVECKP";
+constexpr std::size_t kIdOffset = 8;
+constexpr std::size_t kNumberOffset = 24;
+constexpr std::size_t kDurableOffset = 32;
+constexpr std::size_t kReplayOffset = 40;
+constexpr std::size_t kCrcOffset = 48;
+constexpr std::size_t kSlotUsed = 52;
+constexpr std::uint64_t kSlots = 2;
+
+std::string EncodeSlot(const LogId& id, const CheckpointSlot& slot) {
+  std::string bytes(kLogBlock, '\0');
+  std::memcpy(bytes.data(), kMagic.data(), kMagic.size());
+  std::memcpy(bytes.data() + kIdOffset, id.data(), id.size());
+  StoreLittle(bytes.data() + kNumberOffset, slot.number);
+  StoreLittle(bytes.data() + kDurableOffset, slot.durable.value);
+  StoreLittle(bytes.data() + kReplayOffset, slot.replay_from.value);
+  StoreLittle(bytes.data() + kCrcOffset, Crc32c(std::string_view(bytes).substr(0, kCrcOffset)));
+  return bytes;
+}
+
+std::optional<CheckpointSlot> DecodeSlot(std::string_view bytes, const LogId* id) {
+  if (bytes.size() < kSlotUsed || !bytes.starts_with(kMagic)) return {};
+  if (LoadLittle<std::uint32_t>(bytes.data() + kCrcOffset) !=
+      Crc32c(bytes.substr(0, kCrcOffset))) {
+    return {};
+  }
+  if (id != nullptr && std::memcmp(bytes.data() + kIdOffset, id->data(), id->size()) != 0) {
+    return {};
+  }
+  return CheckpointSlot{LoadLittle<std::uint64_t>(bytes.data() + kNumberOffset),
+                        {LoadLittle<std::uint64_t>(bytes.data() + kDurableOffset)},
+                        {LoadLittle<std::uint64_t>(bytes.data() + kReplayOffset)}};
+}
+
+}  // namespace
+
+std::string EncodeCheckpoint(Lsn replay_from, std::string_view note) {
+  std::string record;
+  AppendLittle(&record, replay_from.value);
+  record += note;
+  return record;
+}
+
+std::optional<LogCheckpoint> DecodeCheckpoint(Lsn lsn, const LogRecord& record) {
+  if (record.bytes.size() < sizeof(std::uint64_t)) return {};
+  return LogCheckpoint{lsn,
+                       {LoadLittle<std::uint64_t>(record.bytes.data())},
+                       std::string(record.bytes.substr(sizeof(std::uint64_t)))};
+}
+
+Result<std::optional<CheckpointSlot>> ReadCheckpoint(Files* files, const std::string& dir,
+                                                     const LogId* id) {
+  std::optional<CheckpointSlot> newest;
+  auto bytes = ReadWholeFile(files, JoinPath(dir, kCheckpointName));
+  if (!bytes && bytes.error().kind() == ErrorKind::kNotFound) return newest;
+  if (!bytes) return std::unexpected(std::move(bytes).error());
+  for (std::uint64_t i = 0; i < kSlots && bytes->size() >= i * kLogBlock; ++i) {
+    const auto slot = DecodeSlot(std::string_view(*bytes).substr(i * kLogBlock), id);
+    if (slot && (!newest || slot->number > newest->number)) newest = slot;
+  }
+  return newest;
+}
+
+Status CheckpointFile::Open() {
+  const auto path = JoinPath(dir_, kCheckpointName);
+  VARVE_ASSIGN(const auto newest, ReadCheckpoint(files_, dir_, &id_));
+  auto file = files_->Open(path, OpenMode::kReadWrite);
+  if (!file && file.error().kind() == ErrorKind::kNotFound) {
+    file = files_->Open(path, OpenMode::kCreate);
+  }
+  if (!file) return std::unexpected(std::move(file).error());
+  number_ = newest ? newest->number : 0;
+  file_ = *std::move(file);
+  return {};
+}
+
+Status CheckpointFile::Write(Lsn durable, Lsn replay_from) {
+  std::lock_guard lock(mutex_);
+  if (failure_) return std::unexpected(*failure_);
+  if (!file_) VARVE_TRY(Open());
+  const CheckpointSlot slot{number_ + 1, durable, replay_from};
+  auto written = file_->WriteAt(slot.number % kSlots * kLogBlock, EncodeSlot(id_, slot));
+  if (written) written = file_->Sync();
+  if (written && number_ == 0) written = files_->SyncDirectory(dir_);
+  if (!written) {
+    failure_ = written.error().Within("writing the checkpoint; reopen the log to write another");
+    return std::unexpected(*failure_);
+  }
+  number_ = slot.number;
+  return {};
+}
+
+}  // namespace varve

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// LogStats in Prometheus' text form:
+// https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+#include <fmt/format.h>
+
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include "log/log_metrics.h"
+#include "varve/log.h"
+
+namespace varve {
+namespace {
+
+class PrometheusWriter {
+ public:
+  explicit PrometheusWriter(std::string_view prefix) : prefix_(prefix) {}
+
+  void Counter(std::string_view name, std::string_view help, std::uint64_t value) {
+    One(name, help, "counter", value);
+  }
+  void Gauge(std::string_view name, std::string_view help, std::uint64_t value) {
+    One(name, help, "gauge", value);
+  }
+  // Bucket i of a LogHistogram counts the values of i significant bits: below 2^i.
+  void Histogram(std::string_view name, std::string_view help, const LogHistogram& histogram) {
+    Head(name, help, "histogram");
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i + 1 < std::size(histogram.buckets); ++i) {
+      below += histogram.buckets[i];
+      fmt::format_to(std::back_inserter(text_), "{}{}_bucket{{le=\"{}\"}} {}\n", prefix_, name,
+                     (1ull << i) - 1, below);
+    }
+    fmt::format_to(std::back_inserter(text_),
+                   "{0}{1}_bucket{{le=\"+Inf\"}} {2}\n{0}{1}_sum {3}\n{0}{1}_count {2}\n", prefix_,
+                   name, histogram.count, histogram.sum);
+  }
+  std::string Take() { return std::move(text_); }
+
+ private:
+  void Head(std::string_view name, std::string_view help, std::string_view type) {
+    fmt::format_to(std::back_inserter(text_), "# HELP {0}{1} {2}\n# TYPE {0}{1} {3}\n", prefix_,
+                   name, help, type);
+  }
+  void One(std::string_view name, std::string_view help, std::string_view type,
+           std::uint64_t value) {
+    Head(name, help, type);
+    fmt::format_to(std::back_inserter(text_), "{}{} {}\n", prefix_, name, value);
+  }
+
+  const std::string_view prefix_;
+  std::string text_;
+};
+
+}  // namespace
+
+std::string Log::PrometheusText(std::string_view prefix) const {
+  const auto now = stats();
+  std::uint64_t file_bytes = 0;
+  for (const auto& segment : now.segments) file_bytes += segment.file_bytes;
+  PrometheusWriter out(prefix);
+  out.Counter("units_total", "Units written since the log was opened.", now.units);
+  out.Counter("records_total", "Records written since the log was opened.", now.records);
+  out.Counter("groups_total", "Flushes since the log was opened.", now.groups);
+  out.Counter("syncs_total", "Device syncs of the commit path since the log was opened.",
+              now.syncs);
+  out.Counter("written_bytes_total", "Bytes written to segments since the log was opened.",
+              now.bytes_written);
+  out.Gauge("appended_lsn", "Position behind the last unit appended.",
+            now.positions.appended.value);
+  out.Gauge("written_lsn", "Position up to which units were written.",
+            now.positions.written.value);
+  out.Gauge("durable_lsn", "Position up to which units are durable.",
+            now.positions.durable.value);
+  out.Gauge("first_lsn", "Oldest position that can be read.", now.first.value);
+  out.Gauge("segments", "Segment files.", now.segments.size());
+  out.Gauge("segment_bytes", "Bytes of the segment files.", file_bytes);
+  out.Gauge("open_transactions", "Transactions begun and not ended.", now.open_transactions);
+  out.Gauge("serial_fallback", "1 when a mismatch made the log encode serially.",
+            now.serial_reason.empty() ? 0 : 1);
+  out.Histogram("queue_microseconds", "From enqueue until a flush takes the unit.",
+                now.queue_micros);
+  out.Histogram("encode_microseconds", "Encoding of a unit, sampled.", now.encode_micros);
+  out.Histogram("flush_microseconds", "Write and sync of a group.", now.flush_micros);
+  out.Histogram("ack_microseconds", "From enqueue to the acknowledgement.", now.ack_micros);
+  return out.Take();
+}
+
+}  // namespace varve

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "log/unit_codec.h"
+
+#include <fmt/format.h>
+#include <lz4.h>
+#include <zstd.h>
+
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/result.h"
+#include "log/segment_cipher.h"
+
+namespace varve {
+namespace {
+
+constexpr std::uint64_t kCompressBytesMin = 64;
+constexpr std::uint64_t kLz4BytesMax = LZ4_MAX_INPUT_SIZE;
+constexpr int kZstdLevel = 1;
+constexpr std::uint64_t kPlainSizeBytes = 4;  // before a compressed body
+constexpr std::uint64_t kCrcBytes = 4;
+
+template <auto kFree>
+struct FreeWith {
+  template <typename T>
+  void operator()(T* value) const {
+    kFree(value);
+  }
+};
+using Compressor = std::unique_ptr<ZSTD_CCtx, FreeWith<ZSTD_freeCCtx>>;
+using Decompressor = std::unique_ptr<ZSTD_DCtx, FreeWith<ZSTD_freeDCtx>>;
+
+std::unexpected<Error> Bad(std::string message) {
+  return Fail(ErrorKind::kCorruption, std::move(message));
+}
+
+std::uint64_t PlainBodyBytes(LogRecords records) {
+  std::uint64_t bytes = kRecordHeaderBytes * records.size();
+  for (const auto& record : records) bytes += record.bytes.size();
+  return bytes;
+}
+
+void WriteRecords(LogRecords records, char* to) {
+  for (const auto& record : records) {
+    StoreLittle(to, static_cast<std::uint32_t>(record.bytes.size()));
+    to[4] = static_cast<char>(record.kind);
+    to += kRecordHeaderBytes;
+    if (record.bytes.empty()) continue;  // memcpy wants a pointer even for nothing
+    std::memcpy(to, record.bytes.data(), record.bytes.size());
+    to += record.bytes.size();
+  }
+}
+
+// Bytes written; 0 when it did not get below `room`, or could not be done.
+std::uint64_t CompressInto(LogCompression codec, std::string_view plain, char* to,
+                           std::uint64_t room) {
+  if (codec == LogCompression::kLz4) {
+    if (plain.size() > kLz4BytesMax) return 0;
+    const auto done = LZ4_compress_default(plain.data(), to, static_cast<int>(plain.size()),
+                                           static_cast<int>(room));
+    return done > 0 ? static_cast<std::uint64_t>(done) : 0;
+  }
+  thread_local const Compressor context(ZSTD_createCCtx());
+  if (!context) return 0;
+  const auto done =
+      ZSTD_compressCCtx(context.get(), to, room, plain.data(), plain.size(), kZstdLevel);
+  return ZSTD_isError(done) != 0 ? 0 : done;
+}
+
+// The compressed body with its size in front; empty when that is not smaller.
+std::string CompressedBody(LogCompression codec, std::string_view plain) {
+  std::string body;
+  if (codec == LogCompression::kNone || plain.size() < kCompressBytesMin) return body;
+  body.resize(plain.size() - 1);
+  const auto done = CompressInto(codec, plain, body.data() + kPlainSizeBytes,
+                                 body.size() - kPlainSizeBytes);
+  body.resize(done == 0 ? 0 : kPlainSizeBytes + done);
+  if (done > 0) StoreLittle(body.data(), static_cast<std::uint32_t>(plain.size()));
+  return body;
+}
+
+std::string_view AuthenticatedPart(const char* unit) {
+  return {unit + kCrcBytes, kUnitHeaderBytes - kCrcBytes};
+}
+
+}  // namespace
+
+std::uint64_t PlainUnitBytes(LogRecords records) {
+  return kUnitHeaderBytes + PlainBodyBytes(records);
+}
+
+UnitEncoder::UnitEncoder(LogRecords records, std::uint64_t plain_bytes, bool encrypt)
+    : records_(records),
+      plain_bytes_(plain_bytes),
+      bytes_(kUnitHeaderBytes + plain_bytes + (encrypt ? kCipherTagBytes : 0)),
+      encrypt_(encrypt) {}
+
+Result<UnitEncoder> UnitEncoder::Make(LogRecords records, LogCompression compression,
+                                      bool encrypt) {
+  if (records.empty()) return Fail(ErrorKind::kInvalid, "a unit needs at least one record");
+  UnitEncoder unit(records, PlainBodyBytes(records), encrypt);
+  if (unit.bytes_ > kUnitBytesMax) {
+    return Fail(ErrorKind::kInvalid, fmt::format("a unit of {} bytes is larger than the {} that a "
+                                                 "unit may have; append it as several",
+                                                 unit.bytes_, kUnitBytesMax));
+  }
+  if (compression != LogCompression::kNone) unit.Compress(compression);
+  return unit;
+}
+
+void UnitEncoder::Compress(LogCompression compression) {
+  if (plain_bytes_ < kCompressBytesMin) return;
+  const auto plain = std::make_unique_for_overwrite<char[]>(plain_bytes_);
+  WriteRecords(records_, plain.get());
+  compressed_ = CompressedBody(compression, {plain.get(), plain_bytes_});
+  if (compressed_.empty()) return;
+  codec_ = compression;
+  bytes_ -= plain_bytes_ - compressed_.size();
+}
+
+void UnitEncoder::WriteBody(char* to) const {
+  if (codec_ == LogCompression::kNone) return WriteRecords(records_, to);
+  std::memcpy(to, compressed_.data(), compressed_.size());
+}
+
+Status UnitEncoder::Write(Lsn lsn, const SegmentCipher* cipher, char* to) const {
+  VARVE_CHECK(encrypt_ == (cipher != nullptr));
+  UnitHeader header;
+  header.size = static_cast<std::uint32_t>(bytes_);
+  header.records = records();
+  header.codec = static_cast<std::uint8_t>(codec_);
+  header.flags = encrypt_ ? kUnitEncrypted : 0;
+  std::memcpy(to, &header, sizeof header);
+  char* const body = to + kUnitHeaderBytes;
+  WriteBody(body);
+  if (encrypt_) {
+    const std::string_view plain(body, bytes_ - kUnitHeaderBytes - kCipherTagBytes);
+    auto sealed = cipher->Encrypt(lsn, AuthenticatedPart(to), plain, body);
+    if (!sealed) {
+      std::memset(to, 0, bytes_);  // no plain text may reach the disk
+      return sealed;
+    }
+  }
+  StoreLittle(to, Crc32c({to + kCrcBytes, bytes_ - kCrcBytes}));
+  return {};
+}
+
+Result<std::string> EncodeUnitSerially(LogRecords records, LogCompression compression, Lsn lsn,
+                                       const SegmentCipher* cipher) {
+  std::string plain;
+  for (const auto& record : records) {
+    AppendLittle(&plain, static_cast<std::uint32_t>(record.bytes.size()));
+    plain += static_cast<char>(record.kind);
+    plain += record.bytes;
+  }
+  auto body = CompressedBody(compression, plain);
+  const auto codec = body.empty() ? LogCompression::kNone : compression;
+  if (body.empty()) body = std::move(plain);
+  std::string unit(kCrcBytes, '\0');
+  const auto tag = cipher == nullptr ? 0 : kCipherTagBytes;
+  AppendLittle(&unit, static_cast<std::uint32_t>(kUnitHeaderBytes + body.size() + tag));
+  AppendLittle(&unit, static_cast<std::uint32_t>(records.size()));
+  unit += static_cast<char>(codec);
+  unit += static_cast<char>(cipher == nullptr ? 0 : kUnitEncrypted);
+  unit.append(2, '\0');
+  if (cipher == nullptr) {
+    unit += body;
+  } else {
+    std::string sealed(body.size() + kCipherTagBytes, '\0');
+    VARVE_TRY(cipher->Encrypt(lsn, AuthenticatedPart(unit.data()), body, sealed.data()));
+    unit += sealed;
+  }
+  StoreLittle(unit.data(), Crc32c(std::string_view(unit).substr(kCrcBytes)));
+  return unit;
+}
+
+Result<UnitHeader> DecodeUnitHeader(std::string_view bytes) {
+  UnitHeader header;
+  if (bytes.size() < sizeof header) {
+    return Bad(fmt::format("unit: expected a header of {} bytes, found {} bytes", sizeof header,
+                           bytes.size()));
+  }
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.size <= kUnitHeaderBytes || header.size > kUnitBytesMax || header.records == 0) {
+    return Bad(fmt::format("unit: a size of {} with {} records cannot be", header.size,
+                           header.records));
+  }
+  return header;
+}
+
+bool UnitIsSound(const UnitHeader& header, std::string_view unit) {
+  return header.size == unit.size() && header.crc == Crc32c(unit.substr(kCrcBytes));
+}
+
+void UnitDecoder::Clear() {
+  records_.clear();
+  kept_.clear();
+}
+
+Status UnitDecoder::Decode(std::string_view unit, Lsn lsn, const SegmentCipher* cipher) {
+  VARVE_ASSIGN(const auto header, DecodeUnitHeader(unit));
+  if (header.size != unit.size()) {
+    return Bad(fmt::format("unit: expected {} bytes, found {}", header.size, unit.size()));
+  }
+  if (header.codec > static_cast<std::uint8_t>(LogCompression::kZstd) ||
+      (header.flags & ~kUnitEncrypted) != 0 || header.reserved != 0) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("unit: codec {} and flags {} are not known to this version of varve; "
+                            "open the log with the version that wrote it",
+                            header.codec, header.flags),
+                ErrorReason::kUnsupportedFormat);
+  }
+  auto body = unit.substr(kUnitHeaderBytes);
+  if (header.flags != 0) {
+    VARVE_ASSIGN(body, Decrypt(header, unit, lsn, cipher));
+  }
+  if (header.codec != 0) {
+    VARVE_ASSIGN(body, Decompress(header.codec, body));
+  }
+  return TakeRecords(body, header.records);
+}
+
+Result<std::string_view> UnitDecoder::Decrypt(const UnitHeader& header, std::string_view unit,
+                                              Lsn lsn, const SegmentCipher* cipher) {
+  if (cipher == nullptr) {
+    return Fail(ErrorKind::kNotFound,
+                fmt::format("the unit at LSN {} is encrypted, and its segment names no key",
+                            lsn.value),
+                ErrorReason::kMissingKey);
+  }
+  if (header.size < kUnitHeaderBytes + kCipherTagBytes) {
+    return Bad(fmt::format("unit: {} bytes are too few for an encrypted one", header.size));
+  }
+  const auto sealed = unit.substr(kUnitHeaderBytes);
+  auto& plain = kept_.emplace_back(sealed.size() - kCipherTagBytes, '\0');
+  VARVE_TRY(cipher->Decrypt(lsn, AuthenticatedPart(unit.data()), sealed, plain.data()));
+  return std::string_view(plain);
+}
+
+Result<std::string_view> UnitDecoder::Decompress(std::uint8_t codec, std::string_view body) {
+  const std::uint64_t bytes =
+      body.size() < kPlainSizeBytes ? 0 : LoadLittle<std::uint32_t>(body.data());
+  if (bytes == 0 || bytes > kUnitBytesMax) {
+    return Bad(fmt::format("unit: a plain size of {} cannot be", bytes));
+  }
+  body.remove_prefix(kPlainSizeBytes);
+  auto& plain = kept_.emplace_back(bytes, '\0');
+  std::uint64_t done = 0;
+  if (codec == static_cast<std::uint8_t>(LogCompression::kLz4)) {
+    const auto made = LZ4_decompress_safe(body.data(), plain.data(), static_cast<int>(body.size()),
+                                          static_cast<int>(bytes));
+    done = made < 0 ? 0 : static_cast<std::uint64_t>(made);
+  } else {
+    thread_local const Decompressor context(ZSTD_createDCtx());
+    const auto made =
+        ZSTD_decompressDCtx(context.get(), plain.data(), bytes, body.data(), body.size());
+    done = ZSTD_isError(made) != 0 ? 0 : made;
+  }
+  if (done == bytes) return std::string_view(plain);
+  return Bad(fmt::format("unit: expected {} bytes after decompression, found {}", bytes, done));
+}
+
+Status UnitDecoder::TakeRecords(std::string_view body, std::uint32_t count) {
+  if (count > body.size() / kRecordHeaderBytes) {
+    return Bad(fmt::format("unit: {} records cannot be in {} bytes", count, body.size()));
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (body.size() < kRecordHeaderBytes) return Bad("unit: ends inside the size of a record");
+    const auto bytes = LoadLittle<std::uint32_t>(body.data());
+    const auto kind = static_cast<LogKind>(body[4]);
+    body.remove_prefix(kRecordHeaderBytes);
+    if (bytes > body.size()) {
+      return Bad(fmt::format("unit: record {} of {} bytes, with {} bytes left", i, bytes,
+                             body.size()));
+    }
+    records_.emplace_back(body.substr(0, bytes), kind);
+    body.remove_prefix(bytes);
+  }
+  if (!body.empty()) return Bad(fmt::format("unit: {} bytes after its last record", body.size()));
+  return {};
+}
+
+}  // namespace varve

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// A unit as bytes: the only thing in the log that producers compute themselves.
+//
+// A stored unit:
+//    0  4  CRC-32C of all that follows
+//    4  4  size of the unit, these included: at least 21, at most 2^31 - 1
+//    8  4  records, at least 1
+//   12  1  codec: 0 plain, 1 LZ4 block, 2 Zstandard frame
+//   13  1  flags: 1 encrypted
+//   14  2  zeros
+//   16     body
+// The plain body is the records one after the other: 4 bytes size, 1 byte kind, the bytes.
+// A compressed body is 4 bytes size of the plain body, then the compressed one.
+// An encrypted body is the AES-256-GCM ciphertext of one of those, then its tag of 16 bytes; see
+// segment_cipher.h. The checksum is of the ciphertext, so that whoever has no key can still tell a
+// torn or damaged unit.
+//
+// The CRC carries no position: frames bind units to their place (log_format.h).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "varve/error.h"
+#include "varve/log.h"
+#include "varve/types.h"
+
+namespace varve {
+
+class SegmentCipher;
+
+inline constexpr std::uint64_t kUnitHeaderBytes = 16;
+inline constexpr std::uint64_t kRecordHeaderBytes = 5;
+inline constexpr std::uint64_t kUnitBytesMax = 0x7fff'ffff;  // for the writer and the reader
+
+// Size of the plain stored form.
+std::uint64_t PlainUnitBytes(LogRecords records);
+
+// One unit on its way into the log. Compresses when it is made, so that its size is known before it
+// has a place; Write puts it there. Lends the records.
+class UnitEncoder {
+ public:
+  // Invalid when there is no record, or more than a unit may hold.
+  static Result<UnitEncoder> Make(LogRecords records, LogCompression compression, bool encrypt);
+
+  std::uint64_t bytes() const { return bytes_; }
+  std::uint32_t records() const { return static_cast<std::uint32_t>(records_.size()); }
+  // Puts the unit, whose LSN is `lsn`, into the bytes() bytes at `to`. `cipher` is that of the
+  // segment in which the unit begins; null when it is not encrypted.
+  Status Write(Lsn lsn, const SegmentCipher* cipher, char* to) const;
+
+ private:
+  UnitEncoder(LogRecords records, std::uint64_t plain_bytes, bool encrypt);
+  void Compress(LogCompression compression);
+  void WriteBody(char* to) const;
+
+  LogRecords records_;
+  std::uint64_t plain_bytes_;  // of the body
+  std::uint64_t bytes_;        // of the stored unit
+  bool encrypt_;
+  LogCompression codec_ = LogCompression::kNone;
+  std::string compressed_;     // the body, when codec_ is not kNone
+};
+
+// The same bytes, made in the plainest way: the oracle that the shadow mode and the tests compare
+// with, and the encoder of the serial mode.
+Result<std::string> EncodeUnitSerially(LogRecords records, LogCompression compression, Lsn lsn,
+                                       const SegmentCipher* cipher);
+
+// The header of a stored unit.
+struct UnitHeader {
+  std::uint32_t crc = 0;
+  std::uint32_t size = 0;
+  std::uint32_t records = 0;
+  std::uint8_t codec = 0;
+  std::uint8_t flags = 0;
+  std::uint16_t reserved = 0;
+};
+static_assert(sizeof(UnitHeader) == kUnitHeaderBytes);
+inline constexpr std::uint8_t kUnitEncrypted = 1;
+
+// The header at the front of `bytes`. Corruption when it cannot be one; Invalid/kUnsupportedFormat
+// for a codec or flag of a later version (its checksum is not looked at here).
+Result<UnitHeader> DecodeUnitHeader(std::string_view bytes);
+// Whether the checksum of a whole unit agrees.
+bool UnitIsSound(const UnitHeader& header, std::string_view unit);
+
+// Takes apart whole units whose checksum agrees. Keeps the memory of what it decompressed and
+// decrypted: the records are valid until the next Clear.
+class UnitDecoder {
+ public:
+  // Appends the unit's records. Errors: Corruption; NotFound/kMissingKey when it is encrypted and
+  // `cipher` is null.
+  Status Decode(std::string_view unit, Lsn lsn, const SegmentCipher* cipher);
+  std::span<const LogRecord> records() const { return records_; }
+  void Clear();
+
+ private:
+  Result<std::string_view> Decrypt(const UnitHeader& header, std::string_view unit, Lsn lsn,
+                                   const SegmentCipher* cipher);
+  Result<std::string_view> Decompress(std::uint8_t codec, std::string_view body);
+  Status TakeRecords(std::string_view body, std::uint32_t count);
+
+  std::vector<LogRecord> records_;
+  std::deque<std::string> kept_;  // plain bodies that the records borrow from
+};
+
+}  // namespace varve
