@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdint>
 
+#include "base/aligned_buffer.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/crc32c.h"
@@ -38,6 +40,66 @@ TEST(Bytes, HexGoesThereAndBack) {
   EXPECT_EQ(back, bytes);
   EXPECT_FALSE(FromHex("abc", &back));
   EXPECT_FALSE(FromHex("zz", &back));
+}
+
+bool IsAligned(const AlignedBuffer& buffer) {
+  return reinterpret_cast<std::uintptr_t>(buffer.data()) % AlignedBuffer::kAlignment == 0;
+}
+
+TEST(AlignedBuffer, IsAStringThatStandsAtABlock) {
+  AlignedBuffer buffer;
+  std::string model;
+  for (int i = 0; i < 3'000; ++i) {
+    const std::string piece(i % 37, static_cast<char>('a' + i % 26));
+    buffer.Append(piece);
+    buffer.AppendZeros(i % 3);
+    model += piece + std::string(i % 3, '\0');
+    ASSERT_TRUE(IsAligned(buffer)) << i;
+    ASSERT_LE(buffer.size(), buffer.capacity());
+    ASSERT_EQ(buffer.capacity() % AlignedBuffer::kAlignment, 0u);
+  }
+  EXPECT_TRUE(buffer.view() == model);
+}
+
+TEST(AlignedBuffer, GrowsByDoublingAndKeepsItsStorage) {
+  AlignedBuffer buffer;
+  int growths = 0;
+  for (std::size_t i = 0; i < (4u << 20); i += 1000) {
+    const auto before = buffer.capacity();
+    buffer.Extend(1000);
+    growths += buffer.capacity() != before;
+  }
+  EXPECT_LE(growths, 12);
+  const char* const storage = buffer.data();
+  buffer.Clear();
+  EXPECT_TRUE(buffer.empty());
+  buffer.Resize(4u << 20);
+  EXPECT_EQ(buffer.data(), storage);
+}
+
+TEST(AlignedBuffer, ExtendGivesTheNewBytesToFill) {
+  AlignedBuffer buffer;
+  buffer.Append("head");
+  std::memcpy(buffer.Extend(4), "tail", 4);
+  EXPECT_EQ(buffer.view(), "headtail");
+  buffer.Resize(6);
+  EXPECT_EQ(buffer.view(), "headta");
+  buffer.Reserve(1u << 20);
+  EXPECT_EQ(buffer.view(), "headta");
+}
+
+TEST(AlignedBuffer, MovesWithoutCopyingAndLeavesAnEmptyOne) {
+  AlignedBuffer first;
+  first.Append("bytes");
+  const char* const storage = first.data();
+  AlignedBuffer second = std::move(first);
+  EXPECT_EQ(second.data(), storage);
+  EXPECT_EQ(first.capacity(), 0u);
+  first.Append("new life");
+  first = std::move(second);
+  EXPECT_EQ(first.view(), "bytes");
+  EXPECT_EQ(first.data(), storage);
+  EXPECT_TRUE(second.empty());
 }
 
 TEST(SeededRandom, RepeatsFromItsSeedAndOnlyFromIt) {

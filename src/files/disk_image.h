@@ -65,6 +65,11 @@ class DiskImage {
   // A sync that fails: pending writes, chosen by `random`, will never reach the disk, whatever is
   // synced later, as when a kernel marks failed pages clean.
   void FailSyncFile(NodeId node, Random* random);
+  // [offset, offset + size), which was just written, becomes durable, with the size that reaches
+  // it and earlier truncations, and nothing else; but a sector always goes as a whole.
+  void SyncRange(NodeId node, std::uint64_t offset, std::uint64_t size, const SparseBytes& now);
+  // As FailSyncFile, for each block of 4096 bytes of that range by itself.
+  void FailSyncRange(NodeId node, std::uint64_t offset, std::uint64_t size, Random* random);
   void ChangeEntries(EntryChanges changes);
   // `tree` tells which files are still in use without a name.
   void SyncFolder(NodeId folder, const MemoryTree& tree);

@@ -5,8 +5,9 @@
 // (memory that remembers what was synced, and whose Crash keeps any subset of the rest).
 //
 // Durability rules, the same for all three (docs/assumptions.md): a file's bytes and size survive a
-// power cut after Sync returned; a name (create, rename, link, remove) survives after SyncDir of
-// the folder that holds it returned. Nothing else is promised.
+// power cut after Sync returned; what WriteDurably wrote, after that returned; a name (create,
+// rename, link, remove) after SyncDirectory of the folder that holds it returned. Nothing else is
+// promised.
 //
 // Errors: an I/O failure is Unavailable with kIo, kNoSpace or kPermission; the message names the
 // path and the system's reason. A missing path is NotFound. Damage is never reported here.
@@ -24,6 +25,26 @@
 
 namespace varve {
 
+// How a file makes its writes durable. What is fastest depends on the device and the file system;
+// what is promised depends on the method alone, and is the same for all three implementations.
+enum class SyncMethod : std::uint8_t {
+  kFdatasync,    // pwrite, fdatasync: the whole file, bytes and size
+  kFsync,        // pwrite, fsync: the same, and times; Sync is fsync too
+  kDsync,        // pwritev2 with RWF_DSYNC: this write, and the size that reaches it
+  kDirectDsync,  // the same past the page cache (O_DIRECT), in blocks of kDirectBlock
+};
+inline constexpr SyncMethod kAllSyncMethods[] = {SyncMethod::kFdatasync, SyncMethod::kFsync,
+                                                 SyncMethod::kDsync, SyncMethod::kDirectDsync};
+std::string_view ToString(SyncMethod method);  // "fdatasync", "fsync", "dsync", "direct-dsync"
+
+// Whether WriteDurably makes the earlier writes of its file durable too.
+inline constexpr bool SyncsWholeFile(SyncMethod method) {
+  return method == SyncMethod::kFdatasync || method == SyncMethod::kFsync;
+}
+
+// Offset, size and address of a write that goes past the page cache are multiples of this.
+inline constexpr std::uint64_t kDirectBlock = 4096;
+
 class File {
  public:
   virtual ~File() = default;
@@ -34,6 +55,18 @@ class File {
   // Makes bytes and size durable (fdatasync). After a failure nothing may be assumed of any write
   // since the last success, and calling it again proves nothing: the caller must poison itself.
   virtual Status Sync() = 0;
+  // WriteAt, and `bytes`, with the size that reaches them, are durable when it returns. Under
+  // kFdatasync and kFsync so is everything written before, as by Sync. Under kDsync and
+  // kDirectDsync nothing else is, but for earlier truncations: what WriteAt wrote before waits for
+  // a Sync. After a failure all is as after a failed WriteAt and a failed Sync.
+  // Under kDirectDsync a write that is not of whole blocks is allowed, and slower; and no two
+  // writes may touch one block at the same time.
+  virtual Status WriteDurably(std::uint64_t offset, std::string_view bytes);
+  // From now on writes become durable by `method`; a file starts with kFdatasync. Call it before
+  // other threads have the file. Unavailable/kIo when the system or this file does not offer the
+  // method, or no other descriptor is to be had: then the method stays as it was. It tries the
+  // method on the file's first block, so that the first write does not have to find out.
+  virtual Status UseSyncMethod(SyncMethod method);
   virtual Result<std::uint64_t> Size() = 0;
   virtual Status Truncate(std::uint64_t size) = 0;
   virtual const std::string& path() const = 0;
@@ -44,6 +77,7 @@ struct FileInfo {
   std::uint64_t size = 0;
   WallTime modified;
   bool is_directory = false;
+  std::uint64_t device = 0;  // of the file system (st_dev), for this boot; 0: of memory
 };
 
 // Held while it lives.

@@ -47,6 +47,7 @@ class MemoryFile final : public File {
   }
 
   Status Sync() override { return {}; }
+  Status UseSyncMethod(SyncMethod) override { return {}; }  // all the same here
 
   Result<std::uint64_t> Size() override {
     const std::lock_guard guard(shared_->mutex);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real disk. Every call is retried when a signal interrupts it, and a short read or write goes
-// on where it stopped. Modes are set by fchmod and chmod: the umask must not open a database to
+// The real disk: names and folders; posix_file.cc has what is in a file. Every call is retried when
+// a signal interrupts it. Modes are set by fchmod and chmod: the umask must not open a database to
 // others, nor close it to its owner.
 #include <dirent.h>
 #include <fcntl.h>
@@ -17,12 +17,12 @@
 #include "files/file_errors.h"
 #include "files/files.h"
 #include "files/posix_call.h"
+#include "files/posix_file.h"
 #include "files/posix_lock.h"
 
 namespace varve {
 namespace {
 
-constexpr mode_t kFileMode = 0600;
 constexpr mode_t kFolderMode = 0700;
 
 WallTime ModifiedOf(const struct stat& facts) {
@@ -34,82 +34,8 @@ FileInfo InfoOf(std::string name, const struct stat& facts) {
   return {.name = std::move(name),
           .size = S_ISDIR(facts.st_mode) ? 0 : static_cast<std::uint64_t>(facts.st_size),
           .modified = ModifiedOf(facts),
-          .is_directory = S_ISDIR(facts.st_mode)};
-}
-
-class PosixFile final : public File {
- public:
-  PosixFile(Descriptor descriptor, std::string path)
-      : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
-
-  Result<std::uint64_t> ReadAt(std::uint64_t offset, std::uint64_t size, char* into) override {
-    std::uint64_t done = 0;
-    while (done < size) {
-      const auto got = Retry([&] {
-        return ::pread(descriptor_.get(), into + done, size - done,
-                       static_cast<off_t>(offset + done));
-      });
-      if (got < 0) return FailWith("read", path_, errno);
-      if (got == 0) break;
-      done += static_cast<std::uint64_t>(got);
-    }
-    return done;
-  }
-
-  Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
-    while (!bytes.empty()) {
-      const auto put = Retry([&] {
-        return ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-      });
-      if (put < 0) return FailWith("write", path_, errno);
-      if (put == 0) return FailWith("write", path_, EIO);
-      offset += static_cast<std::uint64_t>(put);
-      bytes.remove_prefix(static_cast<std::size_t>(put));
-    }
-    return {};
-  }
-
-  Status Sync() override {
-    if (Retry([&] { return ::fdatasync(descriptor_.get()); }) != 0) {
-      return FailWith("sync", path_, errno);
-    }
-    return {};
-  }
-
-  Result<std::uint64_t> Size() override {
-    struct stat facts;
-    if (::fstat(descriptor_.get(), &facts) != 0) return FailWith("size of", path_, errno);
-    return static_cast<std::uint64_t>(facts.st_size);
-  }
-
-  Status Truncate(std::uint64_t size) override {
-    if (Retry([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) != 0) {
-      return FailWith("truncate", path_, errno);
-    }
-    return {};
-  }
-
-  const std::string& path() const override { return path_; }
-
- private:
-  const Descriptor descriptor_;
-  const std::string path_;
-};
-
-// Opens a file and makes sure that it is no folder: read(2) would only say so later.
-Result<std::unique_ptr<File>> OpenFile(const std::string& path, OpenMode mode) {
-  int flags = O_CLOEXEC | (mode == OpenMode::kRead ? O_RDONLY : O_RDWR);
-  if (mode == OpenMode::kCreate) flags |= O_CREAT | O_EXCL;
-  const std::string_view operation = mode == OpenMode::kCreate ? "create" : "open";
-  Descriptor descriptor(Retry([&] { return ::open(path.c_str(), flags, kFileMode); }));
-  if (!descriptor) return FailWith(operation, path, errno);
-  if (mode == OpenMode::kCreate && ::fchmod(descriptor.get(), kFileMode) != 0) {
-    return FailWith("set the mode of", path, errno);
-  }
-  struct stat facts;
-  if (::fstat(descriptor.get(), &facts) != 0) return FailWith(operation, path, errno);
-  if (S_ISDIR(facts.st_mode)) return FailWith(operation, path, EISDIR);
-  return std::make_unique<PosixFile>(std::move(descriptor), path);
+          .is_directory = S_ISDIR(facts.st_mode),
+          .device = facts.st_dev};
 }
 
 Result<bool> FolderExists(const std::string& path) {
@@ -134,7 +60,7 @@ Status MakeFolder(const std::string& path) {
 class FilesOfPosix final : public Files {
  public:
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
-    return OpenFile(path, mode);
+    return OpenPosixFile(path, mode);
   }
 
   Result<FileInfo> Info(const std::string& path) override {

@@ -9,7 +9,9 @@
 
 #include <csignal>
 #include <functional>
+#include <string>
 
+#include "base/aligned_buffer.h"
 #include "files/files_test_worlds.h"
 
 namespace varve {
@@ -26,6 +28,18 @@ class PosixFilesTest : public ::testing::Test {
   }
   bool CanLock(LockMode mode = LockMode::kExclusive) {
     return files()->Lock(At("LOCK"), mode).has_value();
+  }
+  // Open in this process, with O_DIRECT, and not for other programs.
+  int DirectDescriptorsOf(const std::string& name) {
+    int found = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;
+      if (std::filesystem::read_symlink(entry.path(), gone) != At(name)) continue;
+      const int descriptor = std::stoi(entry.path().filename());
+      EXPECT_TRUE(::fcntl(descriptor, F_GETFD) & FD_CLOEXEC);
+      found += (::fcntl(descriptor, F_GETFL) & O_DIRECT) != 0;
+    }
+    return found;
   }
   // The exit code of `body`, run in a child.
   static int InChild(const std::function<int()>& body) {
@@ -174,6 +188,59 @@ TEST_F(PosixFilesTest, ADiskThatIsFullIsNoSpace) {
               if (put.error().reason() != ErrorReason::kNoSpace) return 3;
               return *(*file)->Size() == 10'000 ? 0 : 4;
             }), 0);
+}
+
+TEST_F(PosixFilesTest, ADiskThatIsFullIsNoSpaceForDurableWritesToo) {
+  AlignedBuffer blocks;
+  blocks.AppendZeros(5 * kDirectBlock);
+  for (const auto method : kAllSyncMethods) {
+    EXPECT_EQ(InChild([&] {
+                ::signal(SIGXFSZ, SIG_IGN);
+                const rlimit limit{10'000, 10'000};
+                if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
+                const auto name = At(std::string(ToString(method)));
+                const auto file = files()->Open(name, OpenMode::kCreate);
+                if (!(*file)->UseSyncMethod(method)) return 0;
+                const auto put = (*file)->WriteDurably(0, blocks.view());
+                if (put) return 2;
+                if (put.error().reason() != ErrorReason::kNoSpace) return 3;
+                return *(*file)->Size() == 10'000 ? 0 : 4;
+              }), 0) << ToString(method);
+  }
+}
+
+TEST_F(PosixFilesTest, DirectWritesHaveADescriptorForAsLongAsTheyAreTheMethod) {
+  const auto file = *files()->Open(At("f"), OpenMode::kCreate);
+  EXPECT_EQ(DirectDescriptorsOf("f"), 0);
+  const auto used = file->UseSyncMethod(SyncMethod::kDirectDsync);
+  if (!used) GTEST_SKIP() << used.error().message();
+  EXPECT_EQ(DirectDescriptorsOf("f"), 1);
+  ASSERT_TRUE(file->UseSyncMethod(SyncMethod::kDirectDsync));
+  EXPECT_EQ(DirectDescriptorsOf("f"), 1);
+  ASSERT_TRUE(file->UseSyncMethod(SyncMethod::kDsync));
+  EXPECT_EQ(DirectDescriptorsOf("f"), 0);
+}
+
+TEST_F(PosixFilesTest, AMethodThatIsRefusedLeavesTheOneBefore) {
+  const auto file = *files()->Open(At("f"), OpenMode::kCreate);
+  EXPECT_EQ(InChild([&] {
+              const rlimit none{0, 0};  // no more descriptors
+              if (::setrlimit(RLIMIT_NOFILE, &none) != 0) return 1;
+              const auto used = file->UseSyncMethod(SyncMethod::kDirectDsync);
+              if (used) return 2;
+              if (used.error().kind() != ErrorKind::kUnavailable) return 3;
+              return file->WriteDurably(0, "still works") ? 0 : 4;
+            }), 0);
+  EXPECT_EQ(*ReadWholeFile(files(), At("f")), "still works");
+}
+
+TEST_F(PosixFilesTest, FilesOfOneFolderAreOnOneDevice) {
+  ASSERT_TRUE(files()->Open(At("f"), OpenMode::kCreate));
+  struct stat facts;
+  ASSERT_EQ(::stat(At("f").c_str(), &facts), 0);
+  EXPECT_EQ(files()->Info(At("f"))->device, facts.st_dev);
+  EXPECT_EQ(files()->Info(At(""))->device, facts.st_dev);
+  EXPECT_EQ(files()->List(At(""))->at(0).device, facts.st_dev);
 }
 
 TEST_F(PosixFilesTest, AForbiddenFolderIsPermission) {

@@ -42,23 +42,37 @@ class SimulatedDisk::Handle final : public File {
   }
 
   Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
-    if (!writable_) return FailWith("write", path_, EBADF);
-    if (offset > SparseBytes::kSizeMax || bytes.size() > SparseBytes::kSizeMax - offset) {
-      return FailWith("write", path_, EFBIG);
-    }
+    VARVE_TRY(CheckWrite(offset, bytes));
     const std::lock_guard guard(state_->mutex);
     VARVE_TRY(state_->CheckHandle(life_, "write", path_));
     if (bytes.empty()) return {};
     auto verdict = state_->Count("write", path_, bytes.size());
-    if (!verdict.happens) {
-      const auto part = SeededRandom(state_->trace.size()).Below(bytes.size() + 1);
-      bytes = bytes.substr(0, part);
+    if (!verdict.happens) bytes = PartOf(bytes);
+    return Put(offset, bytes, std::move(verdict.status));
+  }
+
+  Status WriteDurably(std::uint64_t offset, std::string_view bytes) override {
+    VARVE_TRY(CheckWrite(offset, bytes));
+    const std::lock_guard guard(state_->mutex);
+    VARVE_TRY(state_->CheckHandle(life_, "write", path_));
+    auto verdict = state_->Count("write-durably", path_, bytes.size());
+    SeededRandom random(state_->trace.size());
+    const bool sync_fails = !verdict.happens && random.Below(2) == 0;  // otherwise the write does
+    if (!verdict.happens && !sync_fails) bytes = PartOf(bytes);
+    auto status = Put(offset, bytes, std::move(verdict.status));
+    if (status) {
+      SyncAfter(offset, bytes.size());
+    } else if (sync_fails) {
+      FailSyncAfter(offset, bytes.size(), &random);
     }
-    const auto limit = std::max(state_->SizeLimit(node_), offset);
-    const auto fitting = bytes.substr(0, limit - offset);
-    state_->Write(node_, offset, fitting);
-    if (verdict.status && fitting.size() < bytes.size()) return FailWith("write", path_, ENOSPC);
-    return std::move(verdict.status);
+    return status;
+  }
+
+  Status UseSyncMethod(SyncMethod method) override {
+    const std::lock_guard guard(state_->mutex);
+    VARVE_TRY(state_->CheckHandle(life_, "choose the sync method of", path_));
+    method_ = method;
+    return {};
   }
 
   Status Sync() override {
@@ -97,11 +111,51 @@ class SimulatedDisk::Handle final : public File {
   const std::string& path() const override { return path_; }
 
  private:
+  Status CheckWrite(std::uint64_t offset, std::string_view bytes) const {
+    if (!writable_) return FailWith("write", path_, EBADF);
+    if (offset <= SparseBytes::kSizeMax && bytes.size() <= SparseBytes::kSizeMax - offset) {
+      return {};
+    }
+    return FailWith("write", path_, EFBIG);
+  }
+
+  // What a write that fails has done.
+  std::string_view PartOf(std::string_view bytes) const {
+    return bytes.substr(0, SeededRandom(state_->trace.size()).Below(bytes.size() + 1));
+  }
+
+  // Writes what fits. Gives `status`, or kNoSpace.
+  Status Put(std::uint64_t offset, std::string_view bytes, Status status) {
+    const auto limit = std::max(state_->SizeLimit(node_), offset);
+    const auto fitting = bytes.substr(0, limit - offset);
+    state_->Write(node_, offset, fitting);
+    if (status && fitting.size() < bytes.size()) return FailWith("write", path_, ENOSPC);
+    return status;
+  }
+
+  void SyncAfter(std::uint64_t offset, std::uint64_t size) {
+    const auto& now = state_->tree.At(node_).bytes;
+    if (SyncsWholeFile(method_)) {
+      state_->image.SyncFile(node_, now);
+    } else if (size > 0) {
+      state_->image.SyncRange(node_, offset, size, now);
+    }
+  }
+
+  void FailSyncAfter(std::uint64_t offset, std::uint64_t size, Random* random) {
+    if (SyncsWholeFile(method_)) {
+      state_->image.FailSyncFile(node_, random);
+    } else {
+      state_->image.FailSyncRange(node_, offset, size, random);
+    }
+  }
+
   const std::shared_ptr<State> state_;
   const std::uint64_t life_;
   const NodeId node_;
   const std::string path_;
   const bool writable_;
+  SyncMethod method_ = SyncMethod::kFdatasync;  // guarded by the mutex
 };
 
 // `file` is null for the lock of a file that is not there; otherwise it keeps the node alive.

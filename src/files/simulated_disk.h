@@ -18,12 +18,18 @@
 // two halves of a rename; the bytes of one sector, which are as they were at some one moment; and a
 // name from the earlier changes of that same name.
 //
+// WriteDurably is one event. A crash in it may keep any part of the write. After it, the file is as
+// after Sync when its method syncs whole files; otherwise the sectors of this write are durable,
+// with the size that reaches them and the truncations before, and every other write is as pending
+// as it was. Between the old end of the file and such a write are zeros.
+//
 // Faults short of a crash: FailEvent(n, error) lets the n-th event return that error once, with
 // nothing done or, for a write, a part done (the event's number decides how much). When the event
 // is the sync of a file, some of its pending writes will never become durable, though programs go
-// on reading them and later syncs succeed: what Linux does after a failed fsync. FailReads makes
-// the reads of one file fail. SetCapacity limits the bytes of all files together: further growth
-// is kNoSpace, after a write has filled what was left.
+// on reading them and later syncs succeed: what Linux does after a failed fsync. A WriteDurably
+// fails as a write or as a sync, as the event's number decides. FailReads makes the reads of one
+// file fail. SetCapacity limits the bytes of all files together: further growth is kNoSpace, after
+// a write has filled what was left.
 #pragma once
 
 #include <cstdint>
@@ -59,7 +65,8 @@ std::string_view ToString(Survival survival);
 
 // One event, for traces and for choosing where to crash.
 struct DiskEvent {
-  // "create", "write", "truncate", "sync", "mkdir", "rename", "link", "remove", "syncdir"
+  // "create", "write", "write-durably", "truncate", "sync", "mkdir", "rename", "link", "remove",
+  // "syncdir"
   std::string operation;
   std::string path;         // as given; of a rename or link: "<from> to <to>"
   std::uint64_t bytes = 0;  // of a write; the new size of a truncate
