@@ -157,6 +157,15 @@ Status MakeDurable(Files* files, const std::string& dir, const RecoveredLog& rec
   return files->SyncDirectory(dir);
 }
 
+// What an earlier process kept for use again.
+Status RemoveFreeFiles(Files* files, const std::string& dir) {
+  VARVE_ASSIGN(const auto entries, files->List(dir));
+  for (const auto& entry : entries) {
+    if (IsFreeName(entry.name)) VARVE_TRY(files->Remove(JoinPath(dir, entry.name)));
+  }
+  return {};
+}
+
 // Gives the files that were cut off a second name, before the first one is reused or removed.
 Status SetAside(Files* files, Random* random, const std::string& dir, RecoveredLog* recovered) {
   for (const auto& name : recovered->cut_off) {
@@ -175,7 +184,8 @@ Status SetAside(Files* files, Random* random, const std::string& dir, RecoveredL
 struct LogCore : std::enable_shared_from_this<LogCore> {
   LogCore(const SupplySettings& settings, RecoveredLog recovered)
       : supply(settings, recovered.tail, std::move(recovered.unused)),
-        writer(settings.files, settings.dir, recovered.tail, std::move(recovered.segments)) {}
+        writer(settings.files, settings.dir, recovered.tail, std::move(recovered.segments),
+               &supply) {}
 
   SegmentSupply supply;
   LogWriter writer;
@@ -278,6 +288,7 @@ Status Log::Impl::Open(const LogReplay& replay, const RecoveryOptions& recovery)
     return {};
   }
   VARVE_TRY(MakeDurable(components_.files, dir_, recovered));
+  VARVE_TRY(RemoveFreeFiles(components_.files, dir_));
   const bool is_new = recovered.segments.empty();
   const bool cut_damage = recovered.cut_damage;
   if (cut_damage) VARVE_TRY(SetAside(components_.files, components_.random, dir_, &recovered));
@@ -299,7 +310,7 @@ void Log::Impl::StartCore(RecoveredLog recovered) {
                                                   *recovered.tail.log_id);
   core_ = std::make_shared<LogCore>(
       SupplySettings{components_.files, components_.clock, components_.random, dir_, segment_bytes,
-                     options_.keys},
+                     options_.keys, options_.sync_method, options_.recycled_segments_max},
       std::move(recovered));
   QueueSettings settings{
       components_.clock, options_,
@@ -350,6 +361,8 @@ LogStats Log::Impl::Stats() const {
   stats.groups = core_->writer.groups();
   stats.syncs = core_->writer.syncs();
   stats.bytes_written = core_->writer.bytes_written();
+  stats.sync_method =
+      static_cast<LogSyncMethod>(static_cast<int>(core_->writer.sync_method()) + 1);
   stats.encode_mode = core_->queue->mode();
   stats.serial_reason = core_->queue->serial_reason();
   stats.open_transactions = transactions_.count();

@@ -24,9 +24,10 @@ FrameMemory RoomAnd(const T& payload) {
 }  // namespace
 
 LogWriter::LogWriter(Files* files, std::string dir, const LogTail& tail,
-                     std::vector<UsedSegment> segments)
+                     std::vector<UsedSegment> segments, SegmentSupply* supply)
     : files_(files),
       dir_(std::move(dir)),
+      supply_(supply),
       tail_(tail),
       open_is_cut_(tail.open_unit.value != 0),
       durable_(tail.unit_end),
@@ -34,7 +35,7 @@ LogWriter::LogWriter(Files* files, std::string dir, const LogTail& tail,
       last_is_durable_(true) {}
 
 Status LogWriter::WriteFrame(FrameHeader header, std::uint64_t offset, char* frame,
-                             std::uint64_t payload_bytes) {
+                             std::uint64_t payload_bytes, bool durably) {
   const auto lsn = current_->header.LsnAt(offset);
   VARVE_CHECK(offset == kLinkOffset || lsn == tail_.end);
   header.lsn = lsn.value;
@@ -45,7 +46,10 @@ Status LogWriter::WriteFrame(FrameHeader header, std::uint64_t offset, char* fra
   tail_.chain = header.crc;
   tail_.end = {lsn.value + header.FrameBytes()};
   VARVE_CHECK(tail_.end.value <= current_->header.EndOfRange());
-  VARVE_TRY(current_->file->WriteAt(offset, {frame, header.FrameBytes()}));
+  const std::string_view bytes(frame, header.FrameBytes());
+  auto* const file = current_->file.get();
+  VARVE_TRY(durably ? file->WriteDurably(offset, bytes) : file->WriteAt(offset, bytes));
+  unsynced_ = unsynced_ || !durably;
   bytes_written_ += header.FrameBytes();
   ++tail_.counts.frames;
   return {};
@@ -77,6 +81,7 @@ Status LogWriter::Enter(const OpenSegmentPtr& segment) {
   used.drops_open = open_is_cut_;
   if (std::exchange(open_is_cut_, false)) tail_.open_unit = {};
   current_ = segment;
+  sync_method_ = segment->sync_method;
   tail_.counts = {};
   tail_.segment = segment->header;
   tail_.promises_successor = false;
@@ -92,14 +97,15 @@ Status LogWriter::Enter(const OpenSegmentPtr& segment) {
   return WriteFrame(header, kLinkOffset, frame.data(), sizeof used.link);
 }
 
-Status LogWriter::WriteGroup(const OpenFrame& frame) {
+Status LogWriter::WriteGroup(const OpenFrame& frame, bool durably) {
   if (frame.segment() != current_) VARVE_TRY(Enter(frame.segment()));
   const bool ends_units = (frame.flags & kContinued) == 0;
   FrameHeader header;
   header.flags = frame.flags;
   header.units = ends_units ? frame.units() : 0;
   header.records = static_cast<std::uint32_t>(frame.AwaitComplete());
-  VARVE_TRY(WriteFrame(header, frame.offset(), frame.data(), frame.payload_bytes()));
+  VARVE_TRY(WriteFrame(header, frame.offset(), frame.data(), frame.payload_bytes(),
+                       durably));
   tail_.counts.units += header.units;
   tail_.counts.records += header.records;
   units_ += header.units;
@@ -113,11 +119,15 @@ Status LogWriter::Write(const std::vector<OpenFrame*>& frames, bool sync) {
   if (!frames.empty()) {
     ++groups_;
     ++tail_.epoch;
-    for (const auto* frame : frames) VARVE_TRY(WriteGroup(*frame));
+    // The usual case: one write that is durable by itself. It would not cover earlier ones.
+    const bool durably = sync && frames.size() == 1 && !unsynced_ &&
+                         frames.front()->segment() == current_;
+    for (const auto* frame : frames) VARVE_TRY(WriteGroup(*frame, durably));
     NoteEnd();
+    if (durably) NoteSynced();
   }
   // Without a current segment: sealed, or nothing was written since open; all is durable.
-  return sync && current_ ? SyncFile() : Status();
+  return sync && current_ && durable_ < tail_.unit_end ? SyncFile() : Status();
 }
 
 void LogWriter::NoteEnd() {
@@ -127,11 +137,16 @@ void LogWriter::NoteEnd() {
 
 Status LogWriter::SyncFile() {
   VARVE_TRY(current_->file->Sync());
+  NoteSynced();
+  return {};
+}
+
+void LogWriter::NoteSynced() {
   ++syncs_;
+  unsynced_ = false;
   durable_ = tail_.unit_end;
   std::lock_guard lock(mutex_);
   last_is_durable_ = true;
-  return {};
 }
 
 Status LogWriter::Seal(bool successor) {
@@ -222,20 +237,25 @@ Result<LogTruncation> LogWriter::Truncate(Lsn fence, bool dry_run) {
   for (const auto& segment : doomed) {
     ++done.segments;
     done.bytes += segment.file_bytes;
-    if (!dry_run) VARVE_TRY(RemoveFirst(segment.name));
+    if (!dry_run) VARVE_TRY(RemoveFirst(segment));
   }
   return done;
 }
 
-Status LogWriter::RemoveFirst(const std::string& name) {
+Status LogWriter::RemoveFirst(const LogSegmentInfo& segment) {
   // One removal a sync, and none after a sync that failed: a later segment must not be gone on the
   // device while an earlier one is there. See SegmentSupply::RemoveUnused.
-  auto removed = files_->Remove(JoinPath(dir_, name));
+  // A file that will be used again is not written to before it durably lost its name.
+  const auto path = JoinPath(dir_, segment.name);
+  const bool keep = supply_->WantsFree();
+  const auto free_name = FreeName(segment.sequence);
+  auto removed = keep ? files_->Rename(path, JoinPath(dir_, free_name)) : files_->Remove(path);
   if (removed) removed = files_->SyncDirectory(dir_);
   if (!removed) {
     truncate_failure_ = removed.error().Within("truncating the log; reopen it to truncate more");
     return std::unexpected(*truncate_failure_);
   }
+  if (keep) supply_->AddFree(free_name);
   std::lock_guard lock(mutex_);
   segments_.erase(segments_.begin());
   return {};

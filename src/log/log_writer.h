@@ -25,7 +25,9 @@ namespace varve {
 // One caller at a time, except for Segments and Truncate and the counters.
 class LogWriter {
  public:
-  LogWriter(Files* files, std::string dir, const LogTail& tail, std::vector<UsedSegment> segments);
+  // `supply` is told of files that may be used again.
+  LogWriter(Files* files, std::string dir, const LogTail& tail, std::vector<UsedSegment> segments,
+            SegmentSupply* supply);
 
   // Writes the frames of one flush, closed and complete, in order; with `sync` everything written
   // so far is durable afterwards. After any error the writer must not be used again.
@@ -48,6 +50,7 @@ class LogWriter {
   Result<LogTruncation> Truncate(Lsn fence, bool dry_run);
   // NotFound when the position was truncated.
   Result<LogPin> Pin(Lsn position);
+  SyncMethod sync_method() const { return sync_method_; }
   std::uint64_t groups() const { return groups_; }
   std::uint64_t syncs() const { return syncs_; }
   std::uint64_t units() const { return units_; }
@@ -60,23 +63,26 @@ class LogWriter {
   Status Enter(const OpenSegmentPtr& segment);
   Status ReopenLast();
   Status WriteFrame(FrameHeader header, std::uint64_t offset, char* frame,
-                    std::uint64_t payload_bytes);
-  Status WriteGroup(const OpenFrame& frame);
+                    std::uint64_t payload_bytes, bool durably = false);
+  Status WriteGroup(const OpenFrame& frame, bool durably);
   Status SyncFile();
   void NoteEnd();
+  void NoteSynced();
 
   Files* const files_;
   const std::string dir_;
+  SegmentSupply* const supply_;
 
   // Of the one who writes.
   LogTail tail_;
   OpenSegmentPtr current_;
   bool open_is_cut_;             // the open unit of tail_ was cut by a crash
   Lsn durable_;
+  bool unsynced_ = false;        // the current segment has bytes that no sync covered
 
   // How many segments the fence allows to remove. Requires mutex_.
   std::size_t Removable(Lsn fence) const;
-  Status RemoveFirst(const std::string& name);
+  Status RemoveFirst(const LogSegmentInfo& segment);
 
   // Shared with the pins, which may outlive the writer.
   struct Pins {
@@ -92,6 +98,7 @@ class LogWriter {
   std::atomic<std::uint64_t> groups_ = 0;
   std::atomic<std::uint64_t> syncs_ = 0;
   std::atomic<std::uint64_t> units_ = 0;
+  std::atomic<SyncMethod> sync_method_ = SyncMethod::kFdatasync;  // of the current segment
   std::atomic<std::uint64_t> records_ = 0;
   std::atomic<std::uint64_t> bytes_written_ = 0;
 };

@@ -13,6 +13,7 @@ namespace varve {
 namespace {
 
 constexpr std::string_view kSuffix = ".log";
+constexpr std::string_view kFreeSuffix = ".free";
 constexpr std::size_t kNameDigits = 16;
 constexpr std::uint64_t kFillBytes = 1u << 20;
 
@@ -37,6 +38,29 @@ Result<std::unique_ptr<File>> WriteTemporary(Files* files, const std::string& pa
   VARVE_ASSIGN(auto file, files->Open(path, OpenMode::kCreate));
   VARVE_TRY(file->WriteAt(0, EncodeSegmentHeader(header)));
   VARVE_TRY(WriteZeros(file.get(), kLogBlock, header.capacity));
+  VARVE_TRY(file->Sync());
+  return file;
+}
+
+// From here on the name is there or not, for good or not: nobody may go on from an error.
+Status NameSegment(Files* files, const std::string& dir, const std::string& from,
+                   std::uint64_t sequence) {
+  auto named = files->Rename(from, JoinPath(dir, SegmentName(sequence)));
+  if (named) named = files->SyncDirectory(dir);
+  if (named) return {};
+  return Fail(ErrorKind::kUnavailable,
+              fmt::format("making a log segment: {}", named.error().message()),
+              ErrorReason::kUnknownOutcome);
+}
+
+// Gives a file of any size the header and the size of a segment, durably.
+Result<std::unique_ptr<File>> PrepareUsedFile(Files* files, const std::string& path,
+                                              const SegmentHeader& header) {
+  VARVE_ASSIGN(auto file, files->Open(path, OpenMode::kReadWrite));
+  VARVE_ASSIGN(const auto size, file->Size());
+  if (size > header.capacity) VARVE_TRY(file->Truncate(header.capacity));
+  if (size < header.capacity) VARVE_TRY(WriteZeros(file.get(), size, header.capacity));
+  VARVE_TRY(file->WriteAt(0, EncodeSegmentHeader(header)));
   VARVE_TRY(file->Sync());
   return file;
 }
@@ -109,14 +133,28 @@ Result<std::unique_ptr<File>> CreateSegment(Files* files, const std::string& dir
     (void)files->Remove(temporary);
     return std::unexpected(file.error().Within("making a log segment"));
   }
-  // From here on the name is there or not, for good or not: nobody may go on from an error.
-  auto named = files->Rename(temporary, path);
-  if (named) named = files->SyncDirectory(dir);
-  if (!named) {
-    return Fail(ErrorKind::kUnavailable,
-                fmt::format("making a log segment: {}", named.error().message()),
-                ErrorReason::kUnknownOutcome);
+  VARVE_TRY(NameSegment(files, dir, temporary, header.sequence));
+  return file;
+}
+
+std::string FreeName(std::uint64_t sequence) {
+  return fmt::format("{:016x}{}", sequence, kFreeSuffix);
+}
+
+bool IsFreeName(std::string_view name) {
+  return name.ends_with(kFreeSuffix) && name.size() == kNameDigits + kFreeSuffix.size();
+}
+
+Result<std::unique_ptr<File>> RecycleSegment(Files* files, const std::string& dir,
+                                             const std::string& free_name, SegmentHeader header) {
+  const auto path = JoinPath(dir, free_name);
+  header.flags |= kRecycledFile;
+  auto file = PrepareUsedFile(files, path, header);
+  if (!file) {
+    (void)files->Remove(path);  // a leftover is removed at the next open
+    return std::unexpected(file.error().Within("making a log segment"));
   }
+  VARVE_TRY(NameSegment(files, dir, path, header.sequence));
   return file;
 }
 

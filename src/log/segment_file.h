@@ -26,6 +26,15 @@ std::optional<std::uint64_t> SequenceOfName(std::string_view name);
 Result<std::unique_ptr<File>> CreateSegment(Files* files, const std::string& dir,
                                             const SegmentHeader& header);
 
+// The name under which the file of a segment waits to be used again: "000000000000001a.free".
+std::string FreeName(std::uint64_t sequence);
+bool IsFreeName(std::string_view name);
+
+// The same from a file that was a segment and durably is none any more. Its old frames stay: they
+// are of another generation. On failure the file is removed if that can be done.
+Result<std::unique_ptr<File>> RecycleSegment(Files* files, const std::string& dir,
+                                             const std::string& free_name, SegmentHeader header);
+
 // A link frame with its payload.
 struct SegmentLink {
   FrameHeader header;

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/result.h"
 #include "log/segment_file.h"
+#include "log/sync_calibration.h"
 
 namespace varve {
 
@@ -54,9 +55,10 @@ Result<OpenSegmentPtr> SegmentSupply::Make() {
     if (settings_.keys != nullptr) {
       VARVE_ASSIGN(cipher, MakeSegmentCipher(settings_.keys, &header));
     }
-    VARVE_ASSIGN(auto file, CreateSegment(settings_.files, settings_.dir, header));
+    VARVE_ASSIGN(auto file, MakeFile(header));
     made_ = std::make_shared<OpenSegment>(header, SegmentName(header.sequence), std::move(file),
                                           std::move(cipher));
+    ApplySyncMethod(made_.get());
     ++next_sequence_;
     next_base_ = header.EndOfRange();
     next_capacity_ = std::min(2 * next_capacity_.load(), settings_.segment_bytes_max);
@@ -66,6 +68,47 @@ Result<OpenSegmentPtr> SegmentSupply::Make() {
     return Fail(ErrorKind::kUnavailable, removed.error().message(), ErrorReason::kUnknownOutcome);
   }
   return std::exchange(made_, nullptr);
+}
+
+Result<std::unique_ptr<File>> SegmentSupply::MakeFile(const SegmentHeader& header) {
+  const auto used_before = TakeFree();
+  if (used_before.empty()) return CreateSegment(settings_.files, settings_.dir, header);
+  return RecycleSegment(settings_.files, settings_.dir, used_before, header);
+}
+
+bool SegmentSupply::WantsFree() {
+  std::lock_guard lock(mutex_);
+  return !stopped_ && free_.size() < settings_.recycled_max;
+}
+
+void SegmentSupply::AddFree(std::string name) {
+  std::lock_guard lock(mutex_);
+  free_.push_back(std::move(name));
+}
+
+std::string SegmentSupply::TakeFree() {
+  std::lock_guard lock(mutex_);
+  if (free_.empty()) return {};
+  auto name = std::move(free_.back());
+  free_.pop_back();
+  return name;
+}
+
+// Measuring takes as long as a hundred commits: not before a log has shown that it will make some,
+// by needing a second segment, and then in the background.
+void SegmentSupply::ApplySyncMethod(OpenSegment* segment) {
+  const bool measure = std::exchange(made_before_, true);
+  if (settings_.sync_method != LogSyncMethod::kAuto) {
+    sync_method_ = static_cast<SyncMethod>(static_cast<int>(settings_.sync_method) - 1);
+  } else if (!sync_method_ && measure) {
+    sync_method_ = ChooseSyncMethod(settings_.files, settings_.dir, settings_.clock).method;
+  } else if (!sync_method_) {
+    const auto known = RememberedSyncMethod(settings_.files, settings_.dir);
+    if (known) sync_method_ = known->method;
+  }
+  if (!sync_method_ || *sync_method_ == SyncMethod::kFdatasync) return;
+  // A method that this file does not offer: fdatasync promises the same.
+  if (segment->file->UseSyncMethod(*sync_method_)) segment->sync_method = *sync_method_;
 }
 
 Result<OpenSegmentPtr> SegmentSupply::Take() {

@@ -28,6 +28,7 @@ struct OpenSegment {
   std::string name;
   std::unique_ptr<File> file;
   std::shared_ptr<const SegmentCipher> cipher;  // null: not encrypted
+  SyncMethod sync_method = SyncMethod::kFdatasync;
 };
 using OpenSegmentPtr = std::shared_ptr<OpenSegment>;
 
@@ -38,6 +39,8 @@ struct SupplySettings {
   std::string dir;
   std::uint64_t segment_bytes_max;
   LogKeyProvider* keys;  // null: not encrypted
+  LogSyncMethod sync_method;
+  std::uint32_t recycled_max;  // files kept for use again
 };
 
 // Thread-safe. Every segment it gives is durable, header and name.
@@ -57,6 +60,10 @@ class SegmentSupply {
   void PutBack(std::deque<OpenSegmentPtr> segments);
   // Removes all that stand by but the first `keep`, the last first.
   Status Trim(std::size_t keep);
+  // Whether one more file should be kept for use again; then AddFree tells its name, which is
+  // durably no longer that of a segment.
+  bool WantsFree();
+  void AddFree(std::string name);
   // Size of the segment that Take would make.
   std::uint64_t NextBytes() const { return next_capacity_.load(std::memory_order_relaxed); }
   // Waits for what is being made; MakeAhead does nothing from now on.
@@ -66,6 +73,9 @@ class SegmentSupply {
   Result<OpenSegmentPtr> Make();
   SegmentHeader NextHeader() const;
   Status RemoveUnused();
+  Result<std::unique_ptr<File>> MakeFile(const SegmentHeader& header);
+  std::string TakeFree();
+  void ApplySyncMethod(OpenSegment* segment);
 
   const SupplySettings settings_;
   const LogId log_id_;
@@ -76,12 +86,15 @@ class SegmentSupply {
   std::atomic<std::uint64_t> next_capacity_;  // read by others too
   std::vector<std::string> unused_;
   OpenSegmentPtr made_;  // made, but what it replaces is not yet removed
+  std::optional<SyncMethod> sync_method_;  // once it is known
+  bool made_before_ = false;               // this process made a segment before
 
   std::mutex mutex_;
   std::condition_variable made_one_;
   bool making_ = false;                  // guarded by mutex_
   bool stopped_ = false;                 // guarded by mutex_
   std::deque<OpenSegmentPtr> ready_;     // guarded by mutex_
+  std::vector<std::string> free_;        // guarded by mutex_
   std::optional<Error> failure_;         // guarded by mutex_; of a background attempt
 };
 

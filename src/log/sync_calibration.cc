@@ -173,6 +173,12 @@ SyncChoice MeasureSyncMethods(Files* files, const std::string& directory, Clock*
   return {.method = method, .table = *std::move(table)};
 }
 
+std::optional<SyncChoice> RememberedSyncMethod(Files* files, const std::string& directory) {
+  const auto info = files->Info(directory);
+  if (!info || info->device == 0) return {};
+  return Recall(files, JoinPath(directory, kSyncFileName), info->device);
+}
+
 SyncChoice ChooseSyncMethod(Files* files, const std::string& directory, Clock* clock) {
   (void)files->Remove(JoinPath(directory, kCalibrationFileName));
   const auto info = files->Info(directory);

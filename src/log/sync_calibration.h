@@ -53,4 +53,7 @@ SyncChoice MeasureSyncMethods(Files* files, const std::string& directory, Clock*
 // File::UseSyncMethod with it goes on with fdatasync then.
 SyncChoice ChooseSyncMethod(Files* files, const std::string& directory, Clock* clock);
 
+// The remembered choice, if there is one. Changes nothing.
+std::optional<SyncChoice> RememberedSyncMethod(Files* files, const std::string& directory);
+
 }  // namespace varve
