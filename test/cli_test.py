@@ -730,7 +730,8 @@ class StorageTest(CliTest):
         self.fails(8, ".", "create", self.db, "t", "--key", "id", "--schema", "id int64",
                    prefix=prefix)
 
-    def test_a_full_disk_keeps_what_was_acknowledged(self):
+    def mount_small_disk(self):
+        """The database of this test will be on a disk of 12 MiB, which is given."""
         disk = self.folder / "disk"
         disk.mkdir()
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(disk)],
@@ -739,19 +740,57 @@ class StorageTest(CliTest):
             self.skipTest("a small disk can be mounted by root only")
         self.addCleanup(subprocess.run, ["umount", "-l", str(disk)], check=False)
         self.db = disk / "shop.varve"
+        return disk
+
+    def fill(self, filler):
+        with open(filler, "wb", buffering=0) as file:
+            with self.assertRaisesRegex(OSError, "No space left"):
+                while True:
+                    file.write(bytes(4096))
+
+    def fails_for_room(self, *arguments, **more):
+        """The verb ends with exit 7 and an error that its reader knows as a full disk."""
+        error = json.loads(self.run_varve(*arguments, "--json", exit_code=7, **more).err)["error"]
+        self.assertEqual((error["kind"], error["reason"]), ("Unavailable", "NoSpace"), error)
+        return error["message"]
+
+    def test_a_full_disk_keeps_what_was_acknowledged(self):
+        self.mount_small_disk()
         rows = "id,name\n" + "".join(f"{i},{os.urandom(150).hex()}\n" for i in range(100_000))
         file = self.write("big.csv", rows)
         done = self.run_varve("load", self.db, "orders", file, "--create", "--key", "id",
                               "--rows-per-commit", "1000", "--commits", exit_code=7)
         self.assertRegex(done.err, r"\Avarve: ")
+        self.assertIn("No space left", done.err)
         kept = done.lines()[-1]["rows_total"]
         self.assertIn(f"{kept} rows of this load are kept", done.err)
-        left = disk / "shop.varve"
         copy = self.folder / "copy.varve"
-        shutil.copytree(left, copy)
+        shutil.copytree(self.db, copy)
         self.db = copy
         self.assertGreaterEqual(int(self.ok("scan", copy, "orders", "--count").out), kept)
         self.ok("verify", copy, "--deep")
+
+    def test_a_full_disk_refuses_what_needs_room_and_nothing_else(self):
+        filler = self.mount_small_disk() / "filler"
+        self.load_orders(10)
+        self.ok("flush", self.db)
+        self.fill(filler)
+        create = ("create", self.db, "two", "--key", "id", "--schema", "id int64")
+        self.assertIn("No space left", self.fails_for_room(*create))
+        self.assertIn("No space left", self.fails_for_room("load", self.db, "orders", "orders.csv"))
+        self.ok("flush", self.db)  # opens to write, and has nothing to write
+        self.assertEqual(len(self.scan()), 10)
+        filler.unlink()
+        self.ok(*create)
+        self.ok("load", self.db, "orders", self.write("more.csv", self.orders(20)))
+        self.assertEqual(len(self.scan()), 20)
+
+    def test_a_limit_of_the_size_of_files_is_a_full_disk(self):
+        self.load_orders(10)
+        limited = ("bash", "-c", 'trap "" XFSZ; ulimit -f 100; exec "$@"', "-")
+        self.fails_for_room("load", self.db, "orders", "orders.csv", prefix=limited)
+        self.assertEqual(len(self.scan()), 10)
+        self.ok("load", self.db, "orders", "orders.csv")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
+#include "files/object_store.h"
 #include "files/simulated_disk.h"
+#include "manifest/manifest.h"
 #include "test/support/rows.h"
 #include "varve/inspect.h"
 
@@ -278,6 +280,21 @@ TEST_F(DatabaseTest, TheLogIsLetGoAfterAFlush) {
   EXPECT_EQ(Read().size(), 40u);
 }
 
+TEST_F(DatabaseTest, AFlushKeepsTheLogOfWhatWasCommittedSinceTheSeal) {
+  Open({.create_if_missing = true, .memtable_bytes_max = 1 << 16});
+  Create();
+  const std::string large(1 << 15, 'x');
+  Put({{1, large}});  // seals: its flush waits in the executor
+  Put({{2, "since"}});
+  executor_.RunAll();
+  ASSERT_EQ(db_->Stats().flushes, 1u);
+  ASSERT_EQ(db_->Stats().tables[0].memtable_rows, 1u);
+  db_.reset();  // no Close
+  Open();
+  EXPECT_EQ(Read()[2], "since");
+  EXPECT_EQ(Read().size(), 2u);
+}
+
 TEST_F(DatabaseTest, TablesAreKeptApartUnderOneOrder) {
   Open();
   Create("a");
@@ -403,6 +420,51 @@ TEST_F(DatabaseTest, AnOrphanOfACutShortFlushIsRemovedAndItsNumberUsedAgain) {
   EXPECT_FALSE(files_->Info(orphan));
   ASSERT_TRUE(db_->Flush());
   EXPECT_EQ(Read(), (Rows{{1, "a"}}));
+}
+
+// The floor says what of the log is needed at least: a writer may keep more.
+class LogFloorTest : public DatabaseTest {
+ protected:
+  // Publishes the first flush again, as by a writer that lets go of nothing.
+  void LowerFloor() {
+    const auto store = NewFolderStore(files_.get(), "/db", &random_);
+    const auto flushed = (*Manifest::Open(store.get()))->state();
+    ASSERT_TRUE(store->Delete(ManifestName(flushed->number)));
+    const auto manifest = *Manifest::Open(store.get());
+    const Lsn floor = manifest->state()->log_floor;
+    ASSERT_LT(floor, flushed->log_floor);
+    ASSERT_TRUE(manifest->Commit({AddRunEdit{flushed->FindTable(1)->runs.at(0)},
+                                  AdvanceEdit{.commit = flushed->commit,
+                                              .commit_time = flushed->commit_time,
+                                              .floor = floor,
+                                              .durable = flushed->log_durable}},
+                                 clock_.Now()));
+  }
+  void ExpectSound() {
+    const auto verified = VerifyDatabase("/db", {.deep = true}, World());
+    ASSERT_TRUE(verified) << verified.error().message();
+    for (const Damage& damage : verified->damages) ADD_FAILURE() << damage.file << damage.message;
+  }
+};
+
+TEST_F(LogFloorTest, CommitsThatTheRunsHoldAreNotTakenFromTheLogAgain) {
+  Open();
+  Create();
+  Put({{1, "a"}, {2, "b"}});
+  Put({{2, "B"}});
+  ASSERT_TRUE(db_->Flush());
+  Put({{3, "c"}});
+  db_.reset();  // no Close
+  LowerFloor();
+  ExpectSound();
+  Open();
+  EXPECT_EQ(db_->Stats().tables[0].memtable_rows, 1u);
+  ASSERT_TRUE(db_->Flush());
+  EXPECT_EQ(db_->Stats().tables[0].levels[0].rows, 4u) << "versions of rows, each once";
+  EXPECT_EQ(Read(), (Rows{{1, "a"}, {2, "B"}, {3, "c"}}));
+  EXPECT_EQ(Put({{4, "d"}}), 4u);
+  ASSERT_TRUE(db_->Close());
+  ExpectSound();
 }
 
 class LostFilesTest : public DatabaseTest {
