@@ -92,7 +92,7 @@ class Slices:
         return any(s["case"] == case for s in self.all)
 
     def durable(self, case):
-        """By round: the slice, with the mean F around it, p50 and p99 of F; and how many dropped."""
+        """By round: the slice with the F around it; and how many were dropped."""
         found, dropped = {}, 0
         for before, at, after in zip(self.all, self.all[1:], self.all[2:]):
             if at["case"] != case or at["round"] == 0:

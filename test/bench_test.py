@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""That `./run bench log` does not rot: a smoke run measures everything, and bad conditions are named.
+"""That `./run bench log` does not rot: a smoke run measures everything, bad conditions are named.
 
 The figures of a smoke run mean nothing and are not judged here.
 """
