@@ -39,6 +39,7 @@ class Measure:
     at_most: bool = False
     unit: str = ""
     note: str = ""
+    absent: str = ""  # why it cannot be measured here, whatever the machine does
     dropped: int = 0
     samples_min: int = 1
 
@@ -68,9 +69,16 @@ class Measure:
             return "floor reached"
         return "MISSED"
 
+    @property
+    def met(self):
+        """Whether nothing speaks against it; too few calm rounds do."""
+        if self.verdict == "not measured":
+            return self.target is None or bool(self.absent)
+        return self.verdict != "MISSED"
+
     def as_json(self):
         return {**dataclasses.asdict(self), "median": self.median, "quartiles": self.quartiles,
-                "verdict": self.verdict, "met": self.verdict != "MISSED"}
+                "verdict": self.verdict, "met": self.met}
 
 
 class Slices:
@@ -151,10 +159,10 @@ def against(slices, writers, names, *bounds):
     ours, _ = slices.r(f"varve N={writers}")
     theirs, best = better_of(slices, [f"{name} N={writers}" for name in names])
     rounds = sorted(set(ours) & set(theirs))
-    why = "; ".join(sorted({slices.missing[n] for n in names if n in slices.missing}))
-    note = why or (best if len(names) > 1 else "")
+    absent = "; ".join(sorted({slices.missing[n] for n in names if n in slices.missing}))
     return Measure(f"N={writers} against {names[0]}", [ours[n] / theirs[n] for n in rounds],
-                   *bounds, unit="x", note=note, dropped=len(set(ours) ^ set(theirs)))
+                   *bounds, unit="x", note=best if len(names) > 1 else "", absent=absent,
+                   dropped=len(set(ours) ^ set(theirs)))
 
 
 def measure_peers(slices):
@@ -233,7 +241,7 @@ def measure_economy(slices):
                       [s["log_bytes"] / s["user_bytes"]
                        for s in slices.of(f"varve N={writers}").values()], at_most=True)
     yield Measure("contended atomics per commit", [], 1, 1, True,
-                  note="the library does not count them")
+                  absent="the library does not count them")
 
 
 def measure_changes(slices):
@@ -274,7 +282,7 @@ def row(measure):
     bounds = [f"{sign} {number(b)}" if b is not None else "" for b in
               (measure.target, measure.floor)]
     quartiles = ", ".join(number(q) for q in measure.quartiles) if measure.samples else ""
-    remarks = [measure.note] if measure.note else []
+    remarks = [text for text in (measure.note, measure.absent) if text]
     remarks += [f"{measure.dropped} dropped"] if measure.dropped else []
     return (f"{measure.name:<52} {bounds[0]:>8} {bounds[1]:>8} {number(measure.median):>9} "
             f"{measure.unit:<2}  {quartiles:<18} {measure.verdict}"

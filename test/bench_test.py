@@ -51,7 +51,7 @@ class SmokeRun(unittest.TestCase):
                 absent = measure["name"].endswith(peers) and result["missing"]
                 if absent or measure["name"] == NOT_COUNTED:
                     self.assertEqual(measure["verdict"], "not measured")
-                    self.assertTrue(measure["note"], "nobody says why")
+                    self.assertTrue(measure["absent"], "nobody says why")
                 else:
                     self.assertTrue(math.isfinite(measure["median"]))
         self.assertIn("a smoke run", shown)
@@ -63,7 +63,7 @@ class SmokeRun(unittest.TestCase):
         self.assertEqual(len(against), 6)
         for measure in against:
             self.assertEqual(measure["verdict"], "not measured")
-            self.assertIn("left out with --no-peers", measure["note"])
+            self.assertIn("left out with --no-peers", measure["absent"])
         self.assertIn("left out with --no-peers", shown)
 
 
@@ -129,6 +129,12 @@ class Judgement(unittest.TestCase):
         self.assertEqual(verdict([7], at_most=True), "MISSED")
         self.assertEqual(verdict([]), "not measured")
         self.assertEqual(verdict([4, 4], samples_min=3), "not measured")
+
+    def test_too_few_calm_rounds_are_no_pass(self):
+        measure = log_suite.Measure("m", [4, 4], 4, 3, samples_min=3)
+        self.assertFalse(measure.met)
+        self.assertTrue(log_suite.Measure("m", [], 4, 3, absent="no such peer").met)
+        self.assertFalse(log_suite.Measure("m", [2], 4, 3).met)
 
 
 if __name__ == "__main__":
