@@ -79,20 +79,26 @@ void Die(const std::string& message) {
 }
 
 double SecondsOf(int threads, const std::function<void(int)>& work) {
-  std::latch ready(threads + 1);
-  std::vector<std::int64_t> ends(static_cast<std::size_t>(threads));
+  // Each thread notes its own times: this one may be woken long after the others began.
+  struct Times {
+    std::int64_t start, end;
+  };
+  std::latch ready(threads);
+  std::vector<Times> times(static_cast<std::size_t>(threads));
   std::vector<std::thread> running;
   for (int thread = 0; thread < threads; ++thread) {
     running.emplace_back([&, thread] {
+      auto& mine = times[static_cast<std::size_t>(thread)];
       ready.arrive_and_wait();
+      mine.start = Nanos();
       work(thread);
-      ends[static_cast<std::size_t>(thread)] = Nanos();
+      mine.end = Nanos();
     });
   }
-  ready.arrive_and_wait();
-  const auto start = Nanos();
   for (auto& thread : running) thread.join();
-  return static_cast<double>(*std::ranges::max_element(ends) - start) / 1e9;
+  const auto first = std::ranges::min_element(times, {}, &Times::start)->start;
+  const auto last = std::ranges::max_element(times, {}, &Times::end)->end;
+  return static_cast<double>(last - first) / 1e9;
 }
 
 Slice ClosedLoop(int threads, double seconds, const std::function<void(int)>& operation) {
