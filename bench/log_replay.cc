@@ -32,10 +32,12 @@ Slice Replay(const std::string& dir) {
     ++slice.operations;
     return Status();
   };
+  const Bystanders watch;
   const auto start = Nanos();
   const auto log = Must(Log::Open(dir, {.read_only = true}, count));
   slice.seconds = static_cast<double>(Nanos() - start) / 1e9;
   slice.counts["bytes"] = static_cast<double>(bytes);
+  slice.counts["others"] = watch.Share();
   return slice;
 }
 

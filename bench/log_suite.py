@@ -23,6 +23,7 @@ WRITERS = (1, 8, 16, 64)
 F_DRIFT_MAX = 1.25
 OTHERS_MAX = 0.25
 SAMPLES_MIN = 3
+NOT_MEASURED = "not measured"
 QUICK = ["--rounds", "1", "--slice", "0.1", "--flush", "0.05", "--prepared", str(8 << 20),
          "--append", str(4 << 20), "--change", str(1 << 18)]
 DEFAULT = ["--patience", "60"]
@@ -60,7 +61,7 @@ class Measure:
     @property
     def verdict(self):
         if len(self.samples) < self.samples_min:
-            return "not measured"
+            return NOT_MEASURED
         if self.target is None:
             return "for information"
         if self.reaches(self.target):
@@ -72,7 +73,7 @@ class Measure:
     @property
     def met(self):
         """Whether nothing speaks against it; too few calm rounds do."""
-        if self.verdict == "not measured":
+        if self.verdict == NOT_MEASURED:
             return self.target is None or bool(self.absent)
         return self.verdict != "MISSED"
 
@@ -175,27 +176,23 @@ def measure_peers(slices):
     yield against(slices, 1, ["LMDB"])
 
 
-def seconds_per_byte(slices, case, n):
-    found = slices.of(case)[n]
-    return found["seconds"] / found["bytes"]
+def appends_and_limits(slices, variant, record_bytes, *more):
+    """By round: seconds that a byte took, and what copying, checksumming and writing it takes."""
+    def seconds_per_byte(case):
+        return {n: s["seconds"] / s["bytes"] for n, s in slices.of(case).items()}
+    limits = [seconds_per_byte(case) for case in (f"M, {record_bytes} B", "C", "W", *more)]
+    appends = seconds_per_byte(f"{variant}, {record_bytes} B, 1 thread")
+    return [(took, sum(limit[n] for limit in limits)) for n, took in appends.items()
+            if all(n in limit for limit in limits)]
 
 
-def limit_per_byte(slices, record_bytes, n, *more):
-    """1/L: what copying, checksumming and writing a byte take at least."""
-    return sum(seconds_per_byte(slices, case, n)
-               for case in (f"M, {record_bytes} B", "C", "W", *more))
+def share_of_limit(*case):
+    return [limit / took for took, limit in appends_and_limits(*case)]
 
 
-def share_of_limit(slices, variant, record_bytes, *more):
-    case = f"{variant}, {record_bytes} B, 1 thread"
-    return [limit_per_byte(slices, record_bytes, n, *more) / seconds_per_byte(slices, case, n)
-            for n in slices.of(case)]
-
-
-def nanos_above_limit(slices, variant, record_bytes, *more):
-    case = f"{variant}, {record_bytes} B, 1 thread"
-    return [(seconds_per_byte(slices, case, n) - limit_per_byte(slices, record_bytes, n, *more)) *
-            record_bytes * 1e9 for n in slices.of(case)]
+def nanos_above_limit(slices, variant, record_bytes):
+    return [(took - limit) * record_bytes * 1e9
+            for took, limit in appends_and_limits(slices, variant, record_bytes)]
 
 
 def measure_append(slices):
@@ -283,6 +280,8 @@ def row(measure):
               (measure.target, measure.floor)]
     quartiles = ", ".join(number(q) for q in measure.quartiles) if measure.samples else ""
     remarks = [text for text in (measure.note, measure.absent) if text]
+    if measure.verdict == NOT_MEASURED and not measure.absent:
+        remarks.append("too few calm rounds")
     remarks += [f"{measure.dropped} dropped"] if measure.dropped else []
     return (f"{measure.name:<52} {bounds[0]:>8} {bounds[1]:>8} {number(measure.median):>9} "
             f"{measure.unit:<2}  {quartiles:<18} {measure.verdict}"

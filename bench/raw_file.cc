@@ -125,10 +125,12 @@ Slice PreparedFile::FlushesCounted(std::int64_t flushes, SyncMethod method) {
 Slice PreparedFile::Overwrites(std::uint64_t bytes) {
   const int descriptor = Open(SyncMethod::kFdatasync);
   Slice slice;
+  const Bystanders watch;
   const auto size = std::min(bytes, bytes_) / kPiece * kPiece;
   slice.seconds = SecondsOf(1, [&](int) { WritePieces(descriptor, path_, size, 'w'); });
   slice.operations = static_cast<std::int64_t>(size / kPiece);
   slice.counts["bytes"] = static_cast<double>(size);
+  slice.counts["others"] = watch.Share();
   Check(::fdatasync(descriptor) == 0, "sync", path_);
   ::close(descriptor);
   return slice;
@@ -170,6 +172,7 @@ Slice ReadAndChecksum(const std::string& dir) {
   Slice slice;
   std::uint32_t crc = 0;
   double bytes = 0;
+  const Bystanders watch;
   const auto start = Nanos();
   for (const auto& entry : std::filesystem::directory_iterator(dir)) {
     const int descriptor = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
@@ -185,6 +188,7 @@ Slice ReadAndChecksum(const std::string& dir) {
   Keep(&crc);
   slice.operations = 1;
   slice.counts["bytes"] = bytes;
+  slice.counts["others"] = watch.Share();
   return slice;
 }
 
