@@ -281,7 +281,7 @@ def row(measure):
     quartiles = ", ".join(number(q) for q in measure.quartiles) if measure.samples else ""
     remarks = [text for text in (measure.note, measure.absent) if text]
     if measure.verdict == NOT_MEASURED and not measure.absent:
-        remarks.append("too few calm rounds")
+        remarks.append("too few rounds left")
     remarks += [f"{measure.dropped} dropped"] if measure.dropped else []
     return (f"{measure.name:<52} {bounds[0]:>8} {bounds[1]:>8} {number(measure.median):>9} "
             f"{measure.unit:<2}  {quartiles:<18} {measure.verdict}"
