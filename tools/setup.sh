@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what building varve needs on Debian 12 and makes build/venv with the pinned pyarrow wheel,
 # whose Arrow C++ we link when no system package is there. Does nothing that is done already.
+#
+# setup.sh bench: also the databases that the benchmarks compare with. Without them (no network, no
+# root) the benchmarks run all the same and report those peers as missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,27 +13,40 @@ duckdb_version=1.4.2
 packages=(g++ cmake ninja-build ccache mold git ca-certificates python3 python3-venv
   libgtest-dev libbenchmark-dev nlohmann-json3-dev libcli11-dev libfmt-dev libisal-dev
   librapidcheck-dev libzstd-dev liblz4-dev libssl-dev)
+bench_packages=(librocksdb-dev libsqlite3-dev liblmdb-dev)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
-missing=()
-for package in "${packages[@]}"; do
-  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  if [ "$(id -u)" = 0 ]; then as_root=()
-  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as_root=(sudo)
-  elif command -v sudo >/dev/null && [ -t 0 ]; then as_root=(sudo)
-  else
-    say "these Debian packages are missing, and this is neither root nor a user with sudo."
-    say "ask an administrator to run:"
-    say "  apt-get install ${missing[*]}"
-    exit 8
+is_installed() {
+  dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
+}
+
+# install PACKAGE...: those that are not there yet; 8 when that needs somebody else's rights
+install() {
+  local missing=() as_root=()
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ]; then
+    if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+      as_root=(sudo)
+    else
+      say "these Debian packages are missing, and this is neither root nor a user with sudo."
+      say "ask an administrator to run:"
+      say "  apt-get install ${missing[*]}"
+      return 8
+    fi
   fi
   say "installing ${missing[*]}"
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    "${missing[@]}" >/dev/null
+  "${as_root[@]}" apt-get update -qq &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+      --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+install "${packages[@]}" || exit
+if [ "${1:-}" = bench ]; then
+  install "${bench_packages[@]}" || say "going on without; the benchmarks will name what is missing"
 fi
 
 venv=build/venv

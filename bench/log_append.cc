@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "bench/log_groups.h"
+#include "bench/raw_file.h"
+#include "varve/log.h"
+
+namespace varve::bench {
+namespace {
+
+constexpr int kRoundsMax = 5;  // making segments takes longer than writing to them
+constexpr std::uint64_t kLogBlock = 4096;
+constexpr std::uint64_t kQueueBytes = 1u << 20;
+
+// What is appended in a slice. To measure another way of appending add a line to Variants().
+struct Shape {
+  std::size_t record_bytes;
+  int threads;
+};
+struct Variant {
+  std::string name;
+  LogOptions options;
+  AckLevel to_come;
+  std::vector<Shape> shapes;
+};
+
+std::vector<Variant> Variants(std::uint64_t segment_bytes) {
+  const std::vector<Shape> all = {{4096, 1}, {4096, 2}, {4096, 4}, {128, 1}, {128, 2}, {128, 4}};
+  const LogOptions small_queue{.segment_bytes_max = segment_bytes, .queue_bytes_max = kQueueBytes};
+  return {
+      // Written by whoever finds the queue full, and synced only at the end of a segment.
+      {"append", small_queue, AckLevel::kDurable, all},
+      // Synced by the executor as often as it can.
+      {"append, synced behind", {.segment_bytes_max = segment_bytes}, AckLevel::kBuffered,
+       {{4096, 1}, {128, 1}}},
+  };
+}
+
+// More than twice what a slice writes: the next segment is made when one is half full.
+std::uint64_t SegmentBytes(std::uint64_t append_bytes) { return append_bytes * 5 / 2; }
+
+class Appender {
+ public:
+  Appender(const std::string& dir, Variant variant)
+      : variant_(std::move(variant)),
+        log_(Must(Log::Open(dir, variant_.options, [](const LogUnit&) { return Status(); }))) {
+    const auto bytes = variant_.options.segment_bytes_max / kLogBlock * kLogBlock;
+    while (log_->stats().segments.back().file_bytes < bytes) StartSegment();
+  }
+
+  void Run(int round, std::uint64_t bytes) {
+    for (const auto& shape : variant_.shapes) RunShape(round, shape, bytes);
+  }
+
+ private:
+  // A slice stays inside one segment, which is there, full of zeros, before it begins.
+  void StartSegment() {
+    Must(log_->Rotate());
+    Must(log_->Append({"the first one of a segment"}));
+    Must(log_->TruncateBefore(log_->positions().durable));
+  }
+
+  void RunShape(int round, const Shape& shape, std::uint64_t bytes) {
+    StartSegment();
+    const auto before = log_->stats();
+    const Bystanders watch;
+    const auto records = bytes / shape.record_bytes / static_cast<std::uint64_t>(shape.threads);
+    Slice slice;
+    slice.seconds = SecondsOf(shape.threads, [&](int) { AppendAll(shape.record_bytes, records); }) +
+                    SecondsOf(1, [&](int) { WaitUntilWritten(); });
+    const auto after = log_->stats();
+    if (after.segments.back().sequence != before.segments.back().sequence) {
+      Die("a slice of appends was to stay inside one segment, but did not");
+    }
+    slice.operations = static_cast<std::int64_t>(after.records - before.records);
+    slice.counts["bytes"] = static_cast<double>(slice.operations) *
+                            static_cast<double>(shape.record_bytes);
+    slice.counts["others"] = watch.Share();
+    slice.counts["syncs"] = static_cast<double>(after.syncs - before.syncs);
+    Must(log_->Sync());
+    Print(round, fmt::format("{}, {} B, {} thread{}", variant_.name, shape.record_bytes,
+                             shape.threads, shape.threads == 1 ? "" : "s"),
+          std::move(slice));
+  }
+
+  void AppendAll(std::size_t record_bytes, std::uint64_t records) {
+    const std::string record(record_bytes, 'a');
+    const std::string_view unit[] = {record};
+    for (std::uint64_t i = 0; i < records; ++i) Must(log_->Enqueue(unit, variant_.to_come));
+  }
+
+  void WaitUntilWritten() {
+    const auto appended = log_->positions().appended;
+    Must(log_->Wait({.lsn = {}, .end = appended}, AckLevel::kWritten));
+  }
+
+  const Variant variant_;
+  const std::unique_ptr<Log> log_;
+};
+
+void PrintLimits(int round, PreparedFile* raw, std::uint64_t bytes) {
+  Print(round, "M, 4096 B", Copies(4096, bytes));
+  Print(round, "M, 128 B", Copies(128, bytes));
+  Print(round, "C", Checksums(bytes));
+  Print(round, "W", raw->Overwrites(bytes));
+}
+
+}  // namespace
+
+void MeasureAppend(const Settings& settings) {
+  PreparedFile raw(settings.dir + "/raw", settings.append_bytes);
+  std::vector<std::unique_ptr<Appender>> appenders;
+  for (auto& variant : Variants(SegmentBytes(settings.append_bytes))) {
+    const auto dir = settings.dir + "/append" + std::to_string(appenders.size());
+    appenders.push_back(std::make_unique<Appender>(dir, std::move(variant)));
+  }
+  for (int round = 0; round <= std::min(settings.rounds, kRoundsMax); ++round) {
+    WaitForCalm(settings.patience_seconds);
+    PrintLimits(round, &raw, settings.append_bytes);
+    for (auto& appender : appenders) appender->Run(round, settings.append_bytes);
+  }
+}
+
+}  // namespace varve::bench

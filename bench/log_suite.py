@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log against the limits of the machine and against its peers: runs bench_log and judges.
+
+F is the time of one write of 4 KiB and its sync, on a file prepared like the log's segments, in the
+same folder. It is measured before and after every slice of durable commits; R is commits per second
+times the mean of the two, so that it says how many commits share a flush, whatever the device does
+meanwhile. A slice between two F that differ by more than a quarter is dropped, and so is one during
+which other processes used more than a quarter of the processors; what then has fewer than three
+rounds left is not measured. Every figure is the median over rounds, with its quartiles; round 0 is
+a warm-up and does not count.
+
+What cannot be written without being durable is set against L = 1/(1/M + 1/C + 1/W): copying the
+bytes once (M), their CRC-32C (C), and overwriting a prepared file 1 MiB at a time (W).
+"""
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+WRITERS = (1, 8, 16, 64)
+F_DRIFT_MAX = 1.25
+OTHERS_MAX = 0.25
+SAMPLES_MIN = 3
+NOT_MEASURED = "not measured"
+QUICK = ["--rounds", "1", "--slice", "0.1", "--flush", "0.05", "--prepared", str(8 << 20),
+         "--append", str(4 << 20), "--change", str(1 << 18)]
+DEFAULT = ["--patience", "60"]
+ONE_THREAD = "one thread, 64 tickets"
+
+
+@dataclasses.dataclass
+class Measure:
+    """One line of the table. `floor` and `target` are lower bounds unless `at_most`."""
+    name: str
+    samples: list
+    target: float | None = None
+    floor: float | None = None
+    at_most: bool = False
+    unit: str = ""
+    note: str = ""
+    absent: str = ""  # why it cannot be measured here, whatever the machine does
+    dropped: int = 0
+    samples_min: int = 1
+
+    @property
+    def median(self):
+        return statistics.median(self.samples) if self.samples else None
+
+    @property
+    def quartiles(self):
+        if len(self.samples) < 2:
+            return [self.median] * 2
+        first, _, third = statistics.quantiles(self.samples, n=4, method="inclusive")
+        return [first, third]
+
+    def reaches(self, bound):
+        return self.median <= bound if self.at_most else self.median >= bound
+
+    @property
+    def verdict(self):
+        if len(self.samples) < self.samples_min:
+            return NOT_MEASURED
+        if self.target is None:
+            return "for information"
+        if self.reaches(self.target):
+            return "target reached"
+        if self.floor is not None and self.reaches(self.floor):
+            return "floor reached"
+        return "MISSED"
+
+    @property
+    def met(self):
+        """Whether nothing speaks against it; too few calm rounds do."""
+        if self.verdict == NOT_MEASURED:
+            return self.target is None or bool(self.absent)
+        return self.verdict != "MISSED"
+
+    def as_json(self):
+        return {**dataclasses.asdict(self), "median": self.median, "quartiles": self.quartiles,
+                "verdict": self.verdict, "met": self.met}
+
+
+class Slices:
+    """What bench_log printed. A `quick` run drops nothing: its figures mean nothing anyway."""
+
+    def __init__(self, lines, quick=False):
+        self.quick = quick
+        self.all = [line for line in lines if "case" in line]
+        self.missing = {line["missing"]: line["why"] for line in lines if "missing" in line}
+
+    def of(self, case):
+        return {s["round"]: s for s in self.all
+                if s["case"] == case and s["round"] > 0 and self.calm(s)}
+
+    def calm(self, *slices):
+        return self.quick or all(s.get("others", 0) <= OTHERS_MAX for s in slices)
+
+    def has(self, case):
+        return any(s["case"] == case for s in self.all)
+
+    def durable(self, case):
+        """By round: the slice with the F around it; and how many were dropped."""
+        found, dropped = {}, 0
+        for before, at, after in zip(self.all, self.all[1:], self.all[2:]):
+            if at["case"] != case or at["round"] == 0:
+                continue
+            times = [f["seconds"] / f["operations"] for f in (before, after)]
+            drifted = max(times) > F_DRIFT_MAX * min(times) and not self.quick
+            if drifted or not self.calm(before, at, after):
+                dropped += 1
+                continue
+            found[at["round"]] = {**at, "F": sum(times) / 2,
+                                  "F50_us": (before["p50_us"] + after["p50_us"]) / 2,
+                                  "F99_us": (before["p99_us"] + after["p99_us"]) / 2}
+        return found, dropped
+
+    def r(self, case):
+        found, dropped = self.durable(case)
+        return {n: s["operations"] / s["seconds"] * s["F"] for n, s in found.items()}, dropped
+
+    def seconds_ratio(self, limit, case):
+        ours, theirs = self.of(case), self.of(limit)
+        return [theirs[n]["seconds"] / ours[n]["seconds"] for n in ours if n in theirs]
+
+
+def measure_durable(slices):
+    bounds = {1: (0.97, 0.95), 8: (4.5, 4.0), 16: (8.5, 7), 64: (30, 25)}
+    for writers in WRITERS:
+        r, dropped = slices.r(f"varve N={writers}")
+        yield Measure(f"R({writers})", list(r.values()), *bounds[writers], dropped=dropped)
+    r, dropped = slices.r(f"varve {ONE_THREAD}")
+    yield Measure(f"R, {ONE_THREAD}", list(r.values()), 35, 28, dropped=dropped)
+
+
+def measure_latency(slices):
+    alone, dropped = slices.durable("varve N=1")
+    yield Measure("latency N=1, p50 above that of F",
+                  [s["p50_us"] - s["F50_us"] for s in alone.values()], 5, 10, True, "us",
+                  dropped=dropped)
+    many, dropped = slices.durable("varve N=64")
+    for name, target, floor in (("p50", 2, 2.5), ("p99", 4, 6)):
+        yield Measure(f"latency N=64, {name} over F",
+                      [s[f"{name}_us"] / 1e6 / s["F"] for s in many.values()], target, floor, True,
+                      dropped=dropped)
+
+
+def better_of(slices, names):
+    """The R by round of the peer's configuration that did best, and its name."""
+    runs = {name: slices.r(name)[0] for name in names}
+    runs = {name: r for name, r in runs.items() if r}
+    if not runs:
+        return {}, ""
+    best = max(runs, key=lambda name: statistics.median(runs[name].values()))
+    return runs[best], best
+
+
+def against(slices, writers, names, *bounds):
+    ours, _ = slices.r(f"varve N={writers}")
+    theirs, best = better_of(slices, [f"{name} N={writers}" for name in names])
+    rounds = sorted(set(ours) & set(theirs))
+    absent = "; ".join(sorted({slices.missing[n] for n in names if n in slices.missing}))
+    return Measure(f"N={writers} against {names[0]}", [ours[n] / theirs[n] for n in rounds],
+                   *bounds, unit="x", note=best if len(names) > 1 else "", absent=absent,
+                   dropped=len(set(ours) ^ set(theirs)))
+
+
+def measure_peers(slices):
+    rocks = ["RocksDB", "RocksDB pipelined"]
+    yield against(slices, 1, rocks)
+    yield against(slices, 8, rocks, 1.6, 1.4)
+    yield against(slices, 16, rocks, 2, 1.7)
+    yield against(slices, 64, rocks, 4, 3)
+    yield against(slices, 1, ["SQLite"])
+    yield against(slices, 1, ["LMDB"])
+
+
+def appends_and_limits(slices, variant, record_bytes, *more):
+    """By round: seconds that a byte took, and what copying, checksumming and writing it takes."""
+    def seconds_per_byte(case):
+        return {n: s["seconds"] / s["bytes"] for n, s in slices.of(case).items()}
+    limits = [seconds_per_byte(case) for case in (f"M, {record_bytes} B", "C", "W", *more)]
+    appends = seconds_per_byte(f"{variant}, {record_bytes} B, 1 thread")
+    return [(took, sum(limit[n] for limit in limits)) for n, took in appends.items()
+            if all(n in limit for limit in limits)]
+
+
+def share_of_limit(*case):
+    return [limit / took for took, limit in appends_and_limits(*case)]
+
+
+def nanos_above_limit(slices, variant, record_bytes):
+    return [(took - limit) * record_bytes * 1e9
+            for took, limit in appends_and_limits(slices, variant, record_bytes)]
+
+
+def measure_append(slices):
+    yield Measure("append, 4 KiB, share of L", share_of_limit(slices, "append", 4096), 0.75, 0.6)
+    yield Measure("append, 4 KiB, per record above L",
+                  nanos_above_limit(slices, "append", 4096), unit="ns")
+    yield Measure("append, 128 B, share of L", share_of_limit(slices, "append", 128))
+    yield Measure("append, 128 B, per record above L",
+                  nanos_above_limit(slices, "append", 128), 60, 90, True, "ns")
+    behind = "append, synced behind"
+    for size in (4096, 128):
+        yield Measure(f"{behind}, {size} B, share of L", share_of_limit(slices, behind, size))
+
+
+def measure_scaling(slices):
+    for size in (4096, 128):
+        for threads, target, floor in ((2, 1.7, 1.5), (4, 1.6, 1.4)):
+            yield Measure(f"append, {size} B, {threads} threads over 1",
+                          slices.seconds_ratio(f"append, {size} B, 1 thread",
+                                               f"append, {size} B, {threads} threads"),
+                          target, floor, unit="x")
+
+
+def measure_replay(slices):
+    for size, target, floor in ((4096, 0.8, 0.65), (128, 0.5, 0.35)):
+        yield Measure(f"replay, {size} B, share of read + CRC",
+                      slices.seconds_ratio(f"read and CRC, {size} B", f"replay, {size} B"),
+                      target, floor)
+
+
+def measure_economy(slices):
+    for writers in WRITERS:
+        found = slices.of(f"varve N={writers}").values()
+        syncs = [s["syncs"] / s["operations"] for s in found]
+        if any(share > 1 + 1e-9 + s["segment_changes"] * 2 / s["operations"]
+               for share, s in zip(syncs, found)) or any(share <= 0 for share in syncs):
+            raise SystemExit(f"bench: N={writers}: {max(syncs)} syncs per commit cannot be")
+        bound = (2.2, 2.2, True) if writers >= 8 else (None, None, True)
+        yield Measure(f"syncs per commit times N, N={writers}", [x * writers for x in syncs],
+                      *bound)
+    for writers in (1, 8, 64):
+        yield Measure(f"bytes written per user byte, N={writers}",
+                      [s["log_bytes"] / s["user_bytes"]
+                       for s in slices.of(f"varve N={writers}").values()], at_most=True)
+    yield Measure("contended atomics per commit", [], 1, 1, True,
+                  absent="the library does not count them")
+
+
+def measure_changes(slices):
+    ours, raw = slices.of("commits across segment changes"), slices.of("F, as many as commits")
+    for s in ours.values():
+        if s["segment_changes"] < 10:
+            raise SystemExit(f"bench: only {s['segment_changes']} segment changes happened")
+    yield Measure("slowest commit in 10 segment changes over p99 of F",
+                  [s["max_us"] / raw[n]["p99_us"] for n, s in ours.items() if n in raw],
+                  3, 6, True)
+    yield Measure("slowest F of as many over p99 of F",
+                  [s["max_us"] / s["p99_us"] for s in raw.values()], at_most=True)
+
+
+def measure_methods(slices):
+    """What another sync method would give on this device, as a share of the time of fdatasync."""
+    base = slices.of("F")
+    for method in ("fsync", "O_DSYNC", "O_DIRECT + RWF_DSYNC"):
+        found = slices.of(f"F by {method}")
+        yield Measure(f"F by {method} over F",
+                      [s["p50_us"] / base[n]["p50_us"] for n, s in found.items() if n in base],
+                      at_most=True)
+
+
+GROUPS = {"durable": (measure_durable, measure_latency, measure_peers, measure_economy,
+                      measure_methods),
+          "append": (measure_append, measure_scaling),
+          "replay": (measure_replay,),
+          "changes": (measure_changes,)}
+
+
+def number(value):
+    return "-" if value is None else f"{value:.4g}"
+
+
+def row(measure):
+    sign = "<=" if measure.at_most else ">="
+    bounds = [f"{sign} {number(b)}" if b is not None else "" for b in
+              (measure.target, measure.floor)]
+    quartiles = ", ".join(number(q) for q in measure.quartiles) if measure.samples else ""
+    remarks = [text for text in (measure.note, measure.absent) if text]
+    if measure.verdict == NOT_MEASURED and not measure.absent:
+        remarks.append("too few rounds left")
+    remarks += [f"{measure.dropped} dropped"] if measure.dropped else []
+    return (f"{measure.name:<52} {bounds[0]:>8} {bounds[1]:>8} {number(measure.median):>9} "
+            f"{measure.unit:<2}  {quartiles:<18} {measure.verdict}"
+            f"{' (' + '; '.join(remarks) + ')' if remarks else ''}")
+
+
+def table(measures):
+    return "\n".join([f"{'measure':<52} {'target':>8} {'floor':>8} {'measured':>9}     "
+                      f"{'quartiles':<18} verdict", *map(row, measures)])
+
+
+def conditions(slices):
+    """What the machine was like, in words."""
+    flushes = [s["p50_us"] for s in slices.all if s["case"] == "F"]
+    others = [s["others"] for s in slices.all if "others" in s]
+    words = [f"load {os.getloadavg()[0]:.1f}"]
+    if flushes:
+        words.append(f"F p50 {statistics.median(flushes):.0f} us")
+    if others:
+        busy = sum(share > OTHERS_MAX for share in others)
+        words.append(f"others used {statistics.median(others):.0%} of the processors, and more "
+                     f"than {OTHERS_MAX:.0%} in {busy} of {len(others)} slices")
+    return ", ".join(words)
+
+
+def judge(lines, quick=False):
+    """The result as data; the table is printed. `lines`: what bench_log printed."""
+    slices = Slices([json.loads(line) for line in lines], quick)
+    first = {"durable": "F", "append": "C", "replay": "replay, 128 B",
+             "changes": "commits across segment changes"}
+    measures = [measure for group, case in first.items() if slices.has(case)
+                for make in GROUPS[group] for measure in make(slices)]
+    for measure in measures:
+        measure.samples_min = 1 if quick else SAMPLES_MIN
+    print(table(measures))
+    print(f"machine: {conditions(slices)}")
+    return {"machine": conditions(slices), "missing": slices.missing, "slices": slices.all,
+            "measures": [measure.as_json() for measure in measures]}
+
+
+def run(binary, folder, arguments=(), quick=False):
+    """Runs bench_log in `folder`, which must be empty or missing, and judges what it printed."""
+    done = subprocess.run([str(binary), str(folder), *(QUICK if quick else DEFAULT), *arguments],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"bench: {binary.name} ended with exit code {done.returncode}")
+    if quick:
+        print("a smoke run: its figures mean nothing")
+    return judge(done.stdout.splitlines(), quick)
+
+
+def main():
+    """Judges what an earlier run of bench_log printed: log_suite.py < lines.jsonl"""
+    judge(sys.stdin)
+
+
+if __name__ == "__main__":
+    main()
