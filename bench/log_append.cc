@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <random>
 #include <vector>
 
 #include "bench/log_groups.h"
@@ -23,20 +24,40 @@ struct Shape {
 struct Variant {
   std::string name;
   LogOptions options;
-  AckLevel to_come;
   std::vector<Shape> shapes;
 };
 
+class OneKey final : public LogKeyProvider {
+ public:
+  Result<std::string> CurrentKeyId() override { return std::string("bench"); }
+  Result<std::string> Key(std::string_view) override { return std::string(32, 'k'); }
+};
+
 std::vector<Variant> Variants(std::uint64_t segment_bytes) {
+  static OneKey keys;
   const std::vector<Shape> all = {{4096, 1}, {4096, 2}, {4096, 4}, {128, 1}, {128, 2}, {128, 4}};
-  const LogOptions small_queue{.segment_bytes_max = segment_bytes, .queue_bytes_max = kQueueBytes};
-  return {
-      // Written by whoever finds the queue full, and synced only at the end of a segment.
-      {"append", small_queue, AckLevel::kDurable, all},
-      // Synced by the executor as often as it can.
-      {"append, synced behind", {.segment_bytes_max = segment_bytes}, AckLevel::kBuffered,
-       {{4096, 1}, {128, 1}}},
-  };
+  const std::vector<Shape> one = {{4096, 1}, {128, 1}};
+  const LogOptions unsynced{.segment_bytes_max = segment_bytes,
+                            .queue_bytes_max = kQueueBytes,
+                            .sync_policy = LogSyncPolicy::kNever};
+  std::vector<Variant> variants = {{"append", unsynced, all},
+                                   {"append, encrypted", unsynced, one},
+                                   {"append, lz4", unsynced, one},
+                                   {"append, zstd", unsynced, one},
+                                   {"append, synced behind", unsynced, one}};
+  variants[1].options.keys = &keys;
+  variants[2].options.compression = LogCompression::kLz4;
+  variants[3].options.compression = LogCompression::kZstd;
+  variants[4].options.sync_policy = LogSyncPolicy::kEveryGroup;
+  return variants;
+}
+
+// Half of it is the same byte, half of it chance: it compresses to about half.
+std::string HalfRandom(std::size_t bytes) {
+  std::string record(bytes, 'a');
+  std::minstd_rand chance(1);
+  for (std::size_t i = 0; i < bytes / 2; ++i) record[i] = static_cast<char>(chance() >> 8);
+  return record;
 }
 
 // More than twice what a slice writes: the next segment is made when one is half full.
@@ -87,14 +108,13 @@ class Appender {
   }
 
   void AppendAll(std::size_t record_bytes, std::uint64_t records) {
-    const std::string record(record_bytes, 'a');
-    const std::string_view unit[] = {record};
-    for (std::uint64_t i = 0; i < records; ++i) Must(log_->Enqueue(unit, variant_.to_come));
+    const std::string record = HalfRandom(record_bytes);
+    const LogRecord unit[] = {record};
+    for (std::uint64_t i = 0; i < records; ++i) Must(log_->Enqueue(unit));
   }
 
   void WaitUntilWritten() {
-    const auto appended = log_->positions().appended;
-    Must(log_->Wait({.lsn = {}, .end = appended}, AckLevel::kWritten));
+    Must(log_->WaitUntil(log_->positions().appended, AckLevel::kWritten));
   }
 
   const Variant variant_;
@@ -105,6 +125,7 @@ void PrintLimits(int round, PreparedFile* raw, std::uint64_t bytes) {
   Print(round, "M, 4096 B", Copies(4096, bytes));
   Print(round, "M, 128 B", Copies(128, bytes));
   Print(round, "C", Checksums(bytes));
+  Print(round, "A", Encryptions(bytes));
   Print(round, "W", raw->Overwrites(bytes));
 }
 

@@ -40,6 +40,9 @@ class LogCommitter : public Committer {
 
   void Commit(int) override { Must(log_->Append({record_})); }
 
+  // How the log syncs here; F is measured the same way.
+  LogSyncMethod sync_method() const { return log_->stats().sync_method; }
+
   void After(Slice* slice) override {
     const auto after = log_->stats();
     slice->counts["syncs"] = static_cast<double>(after.syncs - before_.syncs);
@@ -81,7 +84,7 @@ class PipelinedCommitter final : public LogCommitter {
 
  private:
   LogTicket Send() {
-    const std::string_view records[] = {record_};
+    const LogRecord records[] = {record_};
     return Must(log_->Enqueue(records, AckLevel::kDurable));
   }
 
@@ -114,7 +117,9 @@ class DurableGroup {
  private:
   void AddLog() {
     const LogOptions options{.segment_bytes_max = settings_.prepared_bytes};
-    auto* log = Own(std::make_unique<LogCommitter>(settings_.dir + "/log", options));
+    auto own = std::make_unique<LogCommitter>(settings_.dir + "/log", options);
+    method_ = own->sync_method();
+    auto* log = Own(std::move(own));
     for (const int writers : {1, 8, 16, 64}) {
       cases_.push_back({fmt::format("varve N={}", writers), writers, log});
     }
@@ -160,17 +165,21 @@ class DurableGroup {
     Print(round, durable.name, std::move(slice));
   }
 
-  void PrintFlushes(int round) { Print(round, "F", raw_.Flushes(settings_.flush_seconds)); }
+  void PrintFlushes(int round) {
+    Print(round, "F", raw_.Flushes(settings_.flush_seconds, method_));
+  }
 
   // For information: what another sync method would cost on this device.
   void PrintOtherMethods(int round) {
-    for (const auto method : {SyncMethod::kFsync, SyncMethod::kDsync, SyncMethod::kDirectDsync}) {
+    for (const auto method : {LogSyncMethod::kFdatasync, LogSyncMethod::kFsync,
+                              LogSyncMethod::kDsync, LogSyncMethod::kDirectDsync}) {
       Print(round, "F by " + NameOf(method), raw_.Flushes(settings_.flush_seconds, method));
     }
   }
 
   const Settings settings_;
   PreparedFile raw_;
+  LogSyncMethod method_ = LogSyncMethod::kFdatasync;
   std::vector<CommitterPtr> committers_;
   std::vector<DurableCase> cases_;
 };
@@ -201,7 +210,7 @@ void MeasureSegmentChanges(const Settings& settings) {
   LogCommitter log(settings.dir + "/changes", {.segment_bytes_max = settings.change_bytes});
   for (int round = 0; round <= std::min(settings.rounds, 4); ++round) {
     WaitForCalm(settings.patience_seconds);
-    Print(round, "F, as many as commits", raw.FlushesCounted(commits));
+    Print(round, "F, as many as commits", raw.FlushesCounted(commits, log.sync_method()));
     log.Before();
     auto slice = CountedCommits(&log, commits);
     log.After(&slice);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <openssl/evp.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -24,6 +25,8 @@ constexpr std::uint64_t kBlock = 4096;
 constexpr std::uint64_t kPiece = 1u << 20;
 constexpr std::uint64_t kInCache = 256u << 10;
 constexpr std::uint64_t kChecksummed = 64u << 10;
+constexpr std::uint64_t kEncrypted = 64u << 10;
+constexpr int kNonceBytes = 12;
 
 void Check(bool good, std::string_view what, const std::string& path) {
   if (!good) Die(fmt::format("{} {}: {}", what, path, std::strerror(errno)));
@@ -52,12 +55,13 @@ void RefuseMemoryFileSystem(const std::string& dir) {
   }
 }
 
-std::string NameOf(SyncMethod method) {
+std::string NameOf(LogSyncMethod method) {
   switch (method) {
-    case SyncMethod::kFdatasync: return "fdatasync";
-    case SyncMethod::kFsync: return "fsync";
-    case SyncMethod::kDsync: return "O_DSYNC";
-    case SyncMethod::kDirectDsync: return "O_DIRECT + RWF_DSYNC";
+    case LogSyncMethod::kFdatasync: return "fdatasync";
+    case LogSyncMethod::kFsync: return "fsync";
+    case LogSyncMethod::kDsync: return "RWF_DSYNC";
+    case LogSyncMethod::kDirectDsync: return "O_DIRECT + RWF_DSYNC";
+    case LogSyncMethod::kAuto: break;
   }
   return "";
 }
@@ -79,33 +83,34 @@ PreparedFile::~PreparedFile() {
   ::unlink(path_.c_str());
 }
 
-int PreparedFile::Open(SyncMethod method) const {
+int PreparedFile::Open(LogSyncMethod method) const {
   int flags = O_RDWR | O_CLOEXEC;
-  if (method == SyncMethod::kDsync) flags |= O_DSYNC;
-  if (method == SyncMethod::kDirectDsync) flags |= O_DIRECT;
+  if (method == LogSyncMethod::kDirectDsync) flags |= O_DIRECT;
   const int descriptor = ::open(path_.c_str(), flags);
   Check(descriptor >= 0, "open", path_);
   return descriptor;
 }
 
-void PreparedFile::Flush(int descriptor, SyncMethod method) {
+void PreparedFile::Flush(int descriptor, LogSyncMethod method) {
   const iovec piece{block_, kBlock};
-  const int flags = method == SyncMethod::kDirectDsync ? RWF_DSYNC : 0;
+  const bool syncs =
+      method == LogSyncMethod::kDsync || method == LogSyncMethod::kDirectDsync;
+  const int flags = syncs ? RWF_DSYNC : 0;
   const auto put = ::pwritev2(descriptor, &piece, 1, static_cast<off_t>(offset_), flags);
   Check(put == static_cast<ssize_t>(kBlock), "write", path_);
-  if (method == SyncMethod::kFdatasync) Check(::fdatasync(descriptor) == 0, "sync", path_);
-  if (method == SyncMethod::kFsync) Check(::fsync(descriptor) == 0, "sync", path_);
+  if (method == LogSyncMethod::kFdatasync) Check(::fdatasync(descriptor) == 0, "sync", path_);
+  if (method == LogSyncMethod::kFsync) Check(::fsync(descriptor) == 0, "sync", path_);
   offset_ = (offset_ + kBlock) % bytes_;
 }
 
-Slice PreparedFile::Flushes(double seconds, SyncMethod method) {
+Slice PreparedFile::Flushes(double seconds, LogSyncMethod method) {
   const int descriptor = Open(method);
   auto slice = ClosedLoop(1, seconds, [&](int) { Flush(descriptor, method); });
   ::close(descriptor);
   return slice;
 }
 
-Slice PreparedFile::FlushesCounted(std::int64_t flushes, SyncMethod method) {
+Slice PreparedFile::FlushesCounted(std::int64_t flushes, LogSyncMethod method) {
   const int descriptor = Open(method);
   Slice slice;
   const Bystanders watch;
@@ -123,7 +128,7 @@ Slice PreparedFile::FlushesCounted(std::int64_t flushes, SyncMethod method) {
 }
 
 Slice PreparedFile::Overwrites(std::uint64_t bytes) {
-  const int descriptor = Open(SyncMethod::kFdatasync);
+  const int descriptor = Open(LogSyncMethod::kFdatasync);
   Slice slice;
   const Bystanders watch;
   const auto size = std::min(bytes, bytes_) / kPiece * kPiece;
@@ -164,6 +169,28 @@ Slice Checksums(std::uint64_t bytes) {
   slice.seconds = static_cast<double>(Nanos() - start) / 1e9;
   Keep(&crc);
   slice.counts["bytes"] = static_cast<double>(slice.operations * kChecksummed);
+  return slice;
+}
+
+Slice Encryptions(std::uint64_t bytes) {
+  const std::unique_ptr<EVP_CIPHER_CTX, void (*)(EVP_CIPHER_CTX*)> context(EVP_CIPHER_CTX_new(),
+                                                                           EVP_CIPHER_CTX_free);
+  const unsigned char key[32] = {1};
+  unsigned char nonce[kNonceBytes] = {2};
+  std::vector<unsigned char> buffer(kEncrypted, 'e');
+  bool good = EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, key, nonce) == 1;
+  Slice slice;
+  const auto start = Nanos();
+  for (std::uint64_t done = 0; done < bytes; done += kEncrypted) {
+    ++nonce[0];
+    int size = 0;
+    good &= EVP_EncryptInit_ex(context.get(), nullptr, nullptr, nullptr, nonce) == 1 &&
+            EVP_EncryptUpdate(context.get(), buffer.data(), &size, buffer.data(), kEncrypted) == 1;
+    ++slice.operations;
+  }
+  slice.seconds = static_cast<double>(Nanos() - start) / 1e9;
+  if (!good) Die("OpenSSL does not encrypt");
+  slice.counts["bytes"] = static_cast<double>(slice.operations * kEncrypted);
   return slice;
 }
 

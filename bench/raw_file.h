@@ -6,14 +6,14 @@
 #include <string>
 
 #include "bench/slice.h"
+#include "varve/log_options.h"
 
 namespace varve::bench {
 
 // Ends the program unless `dir` lies on a real disk: on tmpfs a sync costs nothing.
 void RefuseMemoryFileSystem(const std::string& dir);
 
-enum class SyncMethod : std::uint8_t { kFdatasync, kFsync, kDsync, kDirectDsync };
-std::string NameOf(SyncMethod method);
+std::string NameOf(LogSyncMethod method);
 
 // A file full of zeros that were synced: as the log prepares its segments.
 class PreparedFile {
@@ -24,14 +24,14 @@ class PreparedFile {
   PreparedFile& operator=(const PreparedFile&) = delete;
 
   // F: writes of 4 KiB, each made durable before the next; from block to block, round and round.
-  Slice Flushes(double seconds, SyncMethod method = SyncMethod::kFdatasync);
-  Slice FlushesCounted(std::int64_t flushes, SyncMethod method = SyncMethod::kFdatasync);
+  Slice Flushes(double seconds, LogSyncMethod method);
+  Slice FlushesCounted(std::int64_t flushes, LogSyncMethod method);
   // W: writes of 1 MiB into the page cache, `bytes` in all; synced afterwards, untimed.
   Slice Overwrites(std::uint64_t bytes);
 
  private:
-  void Flush(int descriptor, SyncMethod method);
-  int Open(SyncMethod method) const;
+  void Flush(int descriptor, LogSyncMethod method);
+  int Open(LogSyncMethod method) const;
 
   const std::string path_;
   const std::uint64_t bytes_;
@@ -43,6 +43,8 @@ class PreparedFile {
 Slice Copies(std::uint64_t record_bytes, std::uint64_t bytes);
 // C: CRC-32C of 64 KiB that are in cache, `bytes` in all.
 Slice Checksums(std::uint64_t bytes);
+// A: AES-256-GCM over 64 KiB that are in cache, `bytes` in all, as OpenSSL does it.
+Slice Encryptions(std::uint64_t bytes);
 // Reads every file of a folder from begin to end, 1 MiB at a time, and checksums what it read.
 Slice ReadAndChecksum(const std::string& dir);
 
