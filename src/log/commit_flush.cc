@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint32_t kDone = 1;   // bit of Group::word
 constexpr std::uint32_t kNudge = 2;  // added to Group::word
 constexpr std::size_t kGroupsRemembered = 256;
+constexpr std::uint32_t kWaitersForFlusher = 2;
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
 Status TimedOut(Lsn position, std::uint64_t timeout_ms) {
@@ -177,6 +178,13 @@ Status CommitQueue::WriteGroup(Group* group, Flushing how) {
 Status CommitQueue::Flush(Lock* lock, Flushing how) {
   VARVE_CHECK(!leading_);
   leading_ = true;
+  auto done = FlushOnce(lock, how);
+  EndLead(lock);
+  return done;
+}
+
+// Requires that the caller leads.
+Status CommitQueue::FlushOnce(Lock* lock, Flushing how) {
   if (settings_.options.linger_us > 0 && how != Flushing::kSeal) Linger(lock);
   const auto group = Take(how);
   lock->unlock();
@@ -184,14 +192,64 @@ Status CommitQueue::Flush(Lock* lock, Flushing how) {
   lock->lock();
   Publish(group.get(), done);
   auto ready = ReadyCallbacks();
-  Finish(lock, group);
-  if (!ready.empty()) {
-    lock->unlock();
-    Run(std::move(ready), done);
-    lock->lock();
-  }
+  flushing_.reset();
+  // Wakes outside the mutex, so that nobody wakes only to wait for it.
+  lock->unlock();
+  WakeDone(group.get());
+  if (!ready.empty()) Run(std::move(ready), done);
+  lock->lock();
   if (!done) return std::unexpected(*poison_);
   return {};
+}
+
+// Somebody else leads from now on, if there is anything to lead: the flusher, when it stands by,
+// or one of those who wait.
+void CommitQueue::EndLead(Lock* lock) {
+  leading_ = false;
+  if (poison_ && !flusher_waits_) return;
+  if (flusher_waits_) {
+    flusher_waits_ = false;
+    leading_ = true;
+    lock->unlock();
+    flusher_turn_.fetch_add(1, std::memory_order_release);
+    FutexWakeOne(flusher_turn_);
+    lock->lock();
+    return;
+  }
+  const auto waiters = gathering_->waiters;
+  PassNudgeOn();
+  if (waiters >= kWaitersForFlusher && !closed_) AskForFlusher();
+  const bool callbacks = !callbacks_[1].empty() || !callbacks_[2].empty();
+  if (waiters == 0 && callbacks) AskForFlush();
+}
+
+// While many wait, one thread leads flush after flush: the device does not stand still until
+// whoever comes next has woken.
+void CommitQueue::LeadWhileOthersWait() {
+  Lock lock(mutex_);
+  flusher_asked_ = false;
+  if (closed_ || poison_ || flusher_waits_) return;
+  if (leading_) {
+    flusher_waits_ = true;
+    const auto seen = flusher_turn_.load(std::memory_order_acquire);
+    lock.unlock();
+    while (flusher_turn_.load(std::memory_order_acquire) == seen) FutexWait(flusher_turn_, seen);
+    lock.lock();
+  } else {
+    leading_ = true;
+  }
+  // A failure poisons the log and wakes everybody.
+  while (!poison_ && gathering_->waiters > 0) {
+    const auto how = gathering_->sync ? Flushing::kSync : Flushing::kWrite;
+    if (!FlushOnce(&lock, how)) break;
+  }
+  EndLead(&lock);
+}
+
+void CommitQueue::AskForFlusher() {
+  if (flusher_asked_ || flusher_waits_) return;
+  flusher_asked_ = true;
+  settings_.ask_for_flusher();
 }
 
 // Lets others join the group, until a while after its first unit or until it is full.
@@ -221,24 +279,6 @@ void CommitQueue::Publish(Group* group, const Status& done) {
   if (group->units == 0) return;
   done_.emplace_back(group->end, group->units);
   if (done_.size() > kGroupsRemembered) done_.pop_front();
-}
-
-// Wakes outside the mutex, so that nobody wakes only to wait for it.
-void CommitQueue::Finish(Lock* lock, const GroupPtr& group) {
-  flushing_.reset();
-  leading_ = false;
-  const auto next = gathering_;
-  const bool nudge = next->waiters > 0 && !poison_;
-  const bool ask = !nudge && !poison_ &&
-                   (!callbacks_[1].empty() || !callbacks_[2].empty());
-  lock->unlock();
-  WakeDone(group.get());
-  if (nudge) {
-    next->word.fetch_add(kNudge, std::memory_order_release);
-    FutexWakeOne(next->word);
-  }
-  if (ask) AskForFlush();
-  lock->lock();
 }
 
 void CommitQueue::Then(const LogTicket& ticket, AckLevel level, LogCallback done) {

@@ -5,7 +5,8 @@
 // flush is on its way leads one: takes the gathered frames, writes them, syncs, and publishes how
 // far the log came; units that arrive meanwhile gather for the next. When the flush is done
 // everybody who waited for it is woken by one futex word and takes no lock, and one of those who
-// wait for the next one is told to lead it.
+// wait for the next one is told to lead it. While several wait, a thread of the executor leads flush
+// after flush instead, if one is free: that saves the time in which the next leader wakes.
 //
 // Who waits on a group that still gathers cannot be satisfied before that group was taken: so the
 // nudge to lead it is never lost.
@@ -40,6 +41,7 @@ struct QueueSettings {
   LogOptions options;
   std::function<void()> ask_for_flush;                     // runs FlushDeferred, in some thread
   std::function<void(std::int64_t)> ask_for_sync_in;       // runs SyncDeferred in so many micros
+  std::function<void()> ask_for_flusher;                   // runs LeadWhileOthersWait
   std::function<void()> ask_for_segment;                   // runs SegmentSupply::MakeAhead
   std::function<void(std::string)> alert;                  // something an operator should know
 };
@@ -66,6 +68,7 @@ class CommitQueue {
   void Abandon();
   void FlushDeferred();
   void SyncDeferred();
+  void LeadWhileOthersWait();
   // Room may have come: whoever waits for it looks again.
   void NoteTruncation();
 
@@ -132,7 +135,9 @@ class CommitQueue {
   Status WriteGroup(Group* group, Flushing how);
   void Publish(Group* group, const Status& done);
   GroupPtr Take(Flushing how);
-  void Finish(Lock* lock, const GroupPtr& group);
+  Status FlushOnce(Lock* lock, Flushing how);
+  void EndLead(Lock* lock);
+  void AskForFlusher();
   std::vector<Callback> ReadyCallbacks();
   std::vector<Callback> AllCallbacks();
   std::vector<Callback> TakeCallbacks(Lsn written, Lsn durable);
@@ -155,6 +160,7 @@ class CommitQueue {
   std::atomic<bool> flush_asked_ = false;   // a flush is with the executor
   std::atomic<bool> timer_armed_ = false;   // so is a sync, later
   std::atomic<std::uint32_t> truncations_ = 0;  // a futex word
+  std::atomic<std::uint32_t> flusher_turn_ = 0; // a futex word
   std::atomic<std::uint32_t> filled_ = 0;       // changes when a frame is full; a futex word
 
   alignas(64) mutable std::mutex mutex_;  // guards all below
@@ -167,6 +173,8 @@ class CommitQueue {
   std::optional<Error> fill_failure_;
   std::string serial_reason_;
   bool closed_ = false;
+  bool flusher_asked_ = false;    // it is with the executor
+  bool flusher_waits_ = false;    // for whoever leads to hand over
   bool room_wanted_ = false;      // the queue is full, and somebody waits
   bool growing_ = false;          // somebody is getting a segment
   std::condition_variable grown_;

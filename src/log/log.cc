@@ -319,6 +319,7 @@ void Log::Impl::StartCore(RecoveredLog recovered) {
         components_.executor->SubmitAfter(micros,
                                           [core = core_] { core->queue->SyncDeferred(); });
       },
+      [this] { Submit([](LogCore* core) { core->queue->LeadWhileOthersWait(); }); },
       [this] { Submit([](LogCore* core) { core->supply.MakeAhead(); }); },
       [trace = components_.trace](const std::string& text) { Trace(trace, "log.alert", text); }};
   core_->queue = std::make_unique<CommitQueue>(std::move(settings), &core_->writer, &core_->supply);
