@@ -67,21 +67,23 @@ class Appender {
  public:
   Appender(const std::string& dir, Variant variant)
       : variant_(std::move(variant)),
-        log_(Must(Log::Open(dir, variant_.options, [](const LogUnit&) { return Status(); }))) {
-    const auto bytes = variant_.options.segment_bytes_max / kLogBlock * kLogBlock;
-    while (log_->stats().segments.back().file_bytes < bytes) StartSegment();
-  }
+        log_(Must(Log::Open(dir, variant_.options, [](const LogUnit&) { return Status(); }))) {}
 
   void Run(int round, std::uint64_t bytes) {
     for (const auto& shape : variant_.shapes) RunShape(round, shape, bytes);
   }
 
  private:
-  // A slice stays inside one segment, which is there, full of zeros, before it begins.
+  // A slice begins in a segment of full size that is there already, and stays inside it unless the
+  // log pads its groups to more than twice their bytes; bench/log_suite.py shows both. The first
+  // segments of a log are small, and truncation keeps small ones for reuse too.
   void StartSegment() {
-    Must(log_->Rotate());
-    Must(log_->Append({"the first one of a segment"}));
-    Must(log_->TruncateBefore(log_->positions().durable));
+    const auto bytes = variant_.options.segment_bytes_max / kLogBlock * kLogBlock;
+    do {
+      Must(log_->Rotate());
+      Must(log_->Append({"the first one of a segment"}));
+      Must(log_->TruncateBefore(log_->positions().durable));
+    } while (log_->stats().segments.back().file_bytes < bytes);
   }
 
   void RunShape(int round, const Shape& shape, std::uint64_t bytes) {
@@ -93,9 +95,9 @@ class Appender {
     slice.seconds = SecondsOf(shape.threads, [&](int) { AppendAll(shape.record_bytes, records); }) +
                     SecondsOf(1, [&](int) { WaitUntilWritten(); });
     const auto after = log_->stats();
-    if (after.segments.back().sequence != before.segments.back().sequence) {
-      Die("a slice of appends was to stay inside one segment, but did not");
-    }
+    const auto changes = after.segments.back().sequence - before.segments.back().sequence;
+    slice.counts["segment_changes"] = static_cast<double>(changes);
+    slice.counts["log_bytes"] = static_cast<double>(after.bytes_written - before.bytes_written);
     slice.operations = static_cast<std::int64_t>(after.records - before.records);
     slice.counts["bytes"] = static_cast<double>(slice.operations) *
                             static_cast<double>(shape.record_bytes);

@@ -215,6 +215,15 @@ def measure_append(slices):
                                                f"append, {how}, {size} B, 1 thread"), unit="x")
 
 
+def measure_padding(slices):
+    for how in ("append", "append, encrypted", "append, lz4", "append, zstd"):
+        found = slices.of(f"{how}, 128 B, 1 thread").values()
+        changes = sum(s["segment_changes"] for s in found)
+        yield Measure(f"{how}, 128 B, bytes written per user byte",
+                      [s["log_bytes"] / s["bytes"] for s in found], at_most=True,
+                      note=f"{changes:.0f} segment changes" if changes else "")
+
+
 def measure_scaling(slices):
     for size in (4096, 128):
         for threads, target, floor in ((2, 1.7, 1.5), (4, 1.6, 1.4)):
@@ -273,7 +282,7 @@ def measure_methods(slices):
 
 GROUPS = {"durable": (measure_durable, measure_latency, measure_peers, measure_economy,
                       measure_methods),
-          "append": (measure_append, measure_scaling),
+          "append": (measure_append, measure_padding, measure_scaling),
           "replay": (measure_replay,),
           "changes": (measure_changes,)}
 
