@@ -18,8 +18,8 @@
 // Thread safety: every member of Log may be called from any thread at any time, except that Close
 // must be the last. LogUnit's views are valid during the callback only.
 //
-// Transactions are units that grow: Begin, AppendTo, then Commit or Abort. Many may be open at once;
-// nothing of one is in the log before its Commit, which appends it whole.
+// Transactions are units that grow: Begin, AppendTo, then Commit or Abort. Many may be open at
+// once; nothing of one is in the log before its Commit, which appends it whole.
 //
 // Failure: the first failed write or sync poisons the log. Every waiter and every later call gets
 // Unavailable/kUnknownOutcome with the cause; nothing later is acknowledged. Reopening recovers.

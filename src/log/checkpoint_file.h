@@ -8,7 +8,7 @@
 //                               40  8  replay_from
 //                               48  4  CRC-32C of bytes 0..48
 // What does not validate, or belongs to another log, is as if it were not there: then replay starts
-// at the beginning. The checkpoint itself is a unit of the log, with one record of kind kCheckpoint:
+// at the beginning. The checkpoint itself is a unit of the log, of one record of kind kCheckpoint:
 // 8 bytes replay_from, then the caller's note.
 #pragma once
 
@@ -46,8 +46,8 @@ class CheckpointFile {
   CheckpointFile(Files* files, std::string dir, const LogId& id)
       : files_(files), dir_(std::move(dir)), id_(id) {}
 
-  // Durable when it returns. After an error the file is not written again: what it holds is unknown,
-  // but one slot of it is sound.
+  // Durable when it returns. After an error the file is not written again: what it holds is not
+  // known, but one slot of it is sound.
   Status Write(Lsn durable, Lsn replay_from);
 
  private:

@@ -256,7 +256,8 @@ void CommitQueue::AskForFlusher() {
 void CommitQueue::Linger(Lock* lock) {
   const auto& options = settings_.options;
   const auto deadline = gathering_since_ + static_cast<std::int64_t>(options.linger_us);
-  while (layout_.HasFrames() && !room_wanted_ && layout_.GatheredBytes() < options.group_bytes_max &&
+  while (layout_.HasFrames() && !room_wanted_ &&
+         layout_.GatheredBytes() < options.group_bytes_max &&
          (options.group_units_max == 0 || layout_.GatheredUnits() < options.group_units_max)) {
     const auto left = deadline - settings_.clock->SteadyMicros();
     if (left <= 0) return;

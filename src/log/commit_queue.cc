@@ -109,10 +109,10 @@ Result<LogTicket> CommitQueue::Enqueue(LogRecords records, AckLevel to_come) {
   const bool sampled = SampleThisUnit();
   const bool timed = sampled || to_come != AckLevel::kBuffered;
   const auto now = timed ? settings_.clock->SteadyMicros() : 0;
-  bool opened = false;
+  bool filled = false;
   if (mode() == LogEncodeMode::kSerial) {
-    VARVE_ASSIGN(const auto ticket, EnqueueSerially(records, now, &opened));
-    if (to_come != AckLevel::kDurable) Defer(to_come, opened);
+    VARVE_ASSIGN(const auto ticket, EnqueueSerially(records, now, &filled));
+    if (to_come != AckLevel::kDurable) Defer(filled);
     return ticket;
   }
   VARVE_ASSIGN(const auto unit,
@@ -120,31 +120,37 @@ Result<LogTicket> CommitQueue::Enqueue(LogRecords records, AckLevel to_come) {
   auto place = PlaceInOpen(unit.bytes());
   if (!place) {
     Lock lock(mutex_);
-    VARVE_ASSIGN(place, PlaceUnit(&lock, unit.bytes(), &opened));
+    VARVE_ASSIGN(place, PlaceUnit(&lock, unit.bytes(), &filled));
   }
-  auto filled = Fill(unit, *place);
-  if (filled && mode() == LogEncodeMode::kShadow &&
-      IsShadowed(place->lsn, settings_.options.shadow_per_mille)) {
-    filled = CheckShadow(records, *place);
-  }
-  if (!filled) {
-    Lock lock(mutex_);
-    fill_failure_ = filled.error();  // before it counts as complete: no leader writes it
-  }
+  const auto encoded = Encode(records, unit, *place);
   Complete(*place, unit.records());
-  VARVE_TRY(std::move(filled));
+  VARVE_TRY(encoded);
   if (sampled) metrics_.encode_micros.Add(settings_.clock->SteadyMicros() - now);
-  if (to_come != AckLevel::kDurable) Defer(to_come, opened);
+  if (to_come != AckLevel::kDurable) Defer(filled);
   return LogTicket{place->lsn, place->end, now};
+}
+
+// Under no lock, but for a failure. The unit does not count as complete yet: no leader writes it.
+Status CommitQueue::Encode(LogRecords records, const UnitEncoder& unit, const UnitPlace& place) {
+  auto encoded = Fill(unit, place);
+  if (encoded && mode() == LogEncodeMode::kShadow &&
+      IsShadowed(place.lsn, settings_.options.shadow_per_mille)) {
+    encoded = CheckShadow(records, place);
+  }
+  if (!encoded) {
+    Lock lock(mutex_);
+    fill_failure_ = encoded.error();
+  }
+  return encoded;
 }
 
 // The same, by the plainest code, one unit after the other.
 Result<LogTicket> CommitQueue::EnqueueSerially(LogRecords records, std::int64_t now,
-                                               bool* opened) {
+                                               bool* filled) {
   Lock lock(mutex_);
   VARVE_ASSIGN(const auto unit,
                UnitEncoder::Make(records, settings_.options.compression, encrypt_));
-  VARVE_ASSIGN(const auto place, PlaceUnit(&lock, unit.bytes(), opened));
+  VARVE_ASSIGN(const auto place, PlaceUnit(&lock, unit.bytes(), filled));
   const auto bytes =
       EncodeUnitSerially(records, settings_.options.compression, place.lsn, place.cipher);
   if (bytes) {
@@ -170,14 +176,14 @@ std::optional<UnitPlace> CommitQueue::PlaceInOpen(std::uint64_t unit_bytes) {
                    {}};
 }
 
-Result<UnitPlace> CommitQueue::PlaceUnit(Lock* lock, std::uint64_t unit_bytes, bool* opened) {
+Result<UnitPlace> CommitQueue::PlaceUnit(Lock* lock, std::uint64_t unit_bytes, bool* filled) {
   VARVE_ASSIGN(auto place, MakeRoom(lock, unit_bytes));
   if (place) return *std::move(place);
-  *opened = true;
   if (settings_.options.linger_us > 0 && !layout_.HasFrames()) {
     gathering_since_ = settings_.clock->SteadyMicros();
   }
   auto placed = layout_.Place(unit_bytes);
+  *filled = layout_.HasClosedFrames();
   open_.store(layout_.open(), std::memory_order_release);
   if (settings_.options.linger_us > 0) EndLinger();
   if (layout_.WantsSegmentAhead()) settings_.ask_for_segment();
@@ -361,7 +367,7 @@ std::string CommitQueue::serial_reason() const {
 }
 
 // Nobody may ever wait for the unit: the sync policy says what becomes of it.
-void CommitQueue::Defer(AckLevel to_come, bool opened) {
+void CommitQueue::Defer(bool filled) {
   switch (settings_.options.sync_policy) {
     case LogSyncPolicy::kEveryGroup:
       return AskForFlush();
@@ -373,7 +379,7 @@ void CommitQueue::Defer(AckLevel to_come, bool opened) {
       [[fallthrough]];
     case LogSyncPolicy::kBytes:
     case LogSyncPolicy::kNever:
-      if (opened || to_come == AckLevel::kWritten) AskForFlush();
+      if (filled) AskForFlush();
   }
 }
 

@@ -5,8 +5,8 @@
 // flush is on its way leads one: takes the gathered frames, writes them, syncs, and publishes how
 // far the log came; units that arrive meanwhile gather for the next. When the flush is done
 // everybody who waited for it is woken by one futex word and takes no lock, and one of those who
-// wait for the next one is told to lead it. While several wait, a thread of the executor leads flush
-// after flush instead, if one is free: that saves the time in which the next leader wakes.
+// wait for the next one is told to lead it. While several wait, a thread of the executor leads
+// flush after flush instead, if one is free: that saves the time in which the next leader wakes.
 //
 // Who waits on a group that still gathers cannot be satisfied before that group was taken: so the
 // nudge to lead it is never lost.
@@ -109,8 +109,8 @@ class CommitQueue {
 
   Status CheckOpen() const;
   Deadline QueueDeadline() const;
-  Result<LogTicket> EnqueueSerially(LogRecords records, std::int64_t now, bool* opened);
-  Result<UnitPlace> PlaceUnit(Lock* lock, std::uint64_t unit_bytes, bool* opened);
+  Result<LogTicket> EnqueueSerially(LogRecords records, std::int64_t now, bool* filled);
+  Result<UnitPlace> PlaceUnit(Lock* lock, std::uint64_t unit_bytes, bool* filled);
   Result<std::optional<UnitPlace>> MakeRoom(Lock* lock, std::uint64_t unit_bytes);
   std::optional<UnitPlace> PlaceInOpen(std::uint64_t unit_bytes);
   Status WaitForRoom(Lock* lock, Deadline deadline, bool* nudged);
@@ -118,11 +118,12 @@ class CommitQueue {
   void EndLinger();
   Status AddSegment(Lock* lock, Deadline deadline);
   Status WaitForTruncation(Lock* lock, Deadline deadline);
+  Status Encode(LogRecords records, const UnitEncoder& unit, const UnitPlace& place);
   Status Fill(const UnitEncoder& unit, const UnitPlace& place);
   void Complete(const UnitPlace& place, std::uint32_t records);
   Status CheckShadow(LogRecords records, const UnitPlace& place);
   void FallBack(std::string reason);
-  void Defer(AckLevel to_come, bool opened);
+  void Defer(bool filled);
   void AskForFlush();
 
   // Gives the group that was waited for, if one carried it there; then the lock is not held.

@@ -61,6 +61,7 @@ class GroupLayout {
   // least if there is one.
   std::vector<OpenFrame*> TakeFrames(std::uint64_t bytes_max, std::uint64_t units_max);
   bool HasFrames() const { return open_ != nullptr || !closed_.empty(); }
+  bool HasClosedFrames() const { return !closed_.empty(); }
   // Memory of the frames that were not taken.
   std::uint64_t GatheredBytes() const;
   std::uint64_t GatheredUnits() const;

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/executor.h"
+#include "base/fork.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "base/trace.h"
@@ -220,12 +221,13 @@ class Log::Impl {
   Result<RecoveredLog> Recover(const LogReplay& replay, RecoveryOptions recovery);
   void StartCore(RecoveredLog recovered);
   void Submit(void (*run)(LogCore*));
-  bool Forked() const { return ::getpid() != owner_; }
+  bool Forked() const { return ForkGeneration() != forks_; }
 
   const std::string dir_;
   const LogOptions options_;
   LogComponents components_;
   const pid_t owner_ = ::getpid();
+  const std::uint64_t forks_ = ForkGeneration();
   std::unique_ptr<FileLock> lock_;
   RecoveryReport report_;
   std::string id_;

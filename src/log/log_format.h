@@ -12,9 +12,9 @@
 //
 // The file is written full of zeros and synced, under its temporary name, before it gets its name;
 // or it is a file that was a segment before, with a new header: what its frames say means nothing
-// in the new generation. So its size is its capacity, or (cut after sealing) the end of the seal with kSuccessor, or one
-// block behind the end of one without. The header block
-// is never written again. All numbers are little-endian.
+// in the new generation. So its size is its capacity, or (cut after sealing) the end of the seal
+// with kSuccessor, or one block behind the end of one without. The header block is never written
+// again. All numbers are little-endian.
 //
 // Segment header:
 //    0  8  magic "VARVELOG"                   48  8  base: LSN of the block at offset 4096

@@ -5,6 +5,7 @@
 #include <lz4.h>
 #include <zstd.h>
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -83,11 +84,15 @@ std::string CompressedBody(LogCompression codec, std::string_view plain) {
   return body;
 }
 
+std::atomic<bool> break_next = false;
+
 std::string_view AuthenticatedPart(const char* unit) {
   return {unit + kCrcBytes, kUnitHeaderBytes - kCrcBytes};
 }
 
 }  // namespace
+
+void BreakNextParallelUnit() { break_next = true; }
 
 std::uint64_t PlainUnitBytes(LogRecords records) {
   return kUnitHeaderBytes + PlainBodyBytes(records);
@@ -137,6 +142,7 @@ Status UnitEncoder::Write(Lsn lsn, const SegmentCipher* cipher, char* to) const 
   std::memcpy(to, &header, sizeof header);
   char* const body = to + kUnitHeaderBytes;
   WriteBody(body);
+  if (break_next.load(std::memory_order_relaxed) && break_next.exchange(false)) body[0] ^= 1;
   if (encrypt_) {
     const std::string_view plain(body, bytes_ - kUnitHeaderBytes - kCipherTagBytes);
     auto sealed = cipher->Encrypt(lsn, AuthenticatedPart(to), plain, body);

@@ -66,6 +66,9 @@ class UnitEncoder {
   std::string compressed_;     // the body, when codec_ is not kNone
 };
 
+// For the tests of the shadow mode: the next Write puts a wrong byte into the first record.
+void BreakNextParallelUnit();
+
 // The same bytes, made in the plainest way: the oracle that the shadow mode and the tests compare
 // with, and the encoder of the serial mode.
 Result<std::string> EncodeUnitSerially(LogRecords records, LogCompression compression, Lsn lsn,

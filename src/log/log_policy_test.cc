@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the options promise: sync policies, limits, rotation, retention, checkpoints, keys.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "log/log_fixture.h"
+
+namespace varve {
+namespace {
+
+class Keys final : public LogKeyProvider {
+ public:
+  std::map<std::string, std::string, std::less<>> keys = {{"k1", std::string(32, '1')},
+                                                          {"k2", std::string(32, '2')}};
+  std::string current = "k1";
+  Result<std::string> CurrentKeyId() override { return current; }
+  Result<std::string> Key(std::string_view id) override {
+    const auto key = keys.find(id);
+    if (key != keys.end()) return key->second;
+    return std::unexpected(Error(ErrorKind::kNotFound, "no such key"));
+  }
+};
+
+class LogPolicyTest : public testing::LogTest {
+ protected:
+  // Enqueued, and nobody waits.
+  LogTicket Leave(const std::string& record) {
+    const LogRecord records[] = {record};
+    const auto ticket = log_->Enqueue(records);
+    EXPECT_TRUE(ticket);
+    appended_.push_back({ticket->lsn, {record}});
+    return *ticket;
+  }
+  std::string AllBytes() {
+    std::string all;
+    for (const auto& [name, bytes] : Picture()) all += bytes;
+    return all;
+  }
+
+  Keys keys_;
+};
+
+TEST_F(LogPolicyTest, T1_NothingIsCalledDurableThatWasNotSynced) {
+  options_.sync_policy = LogSyncPolicy::kNever;
+  Open();
+  const auto ticket = Leave("x");
+  const auto ack = *log_->Wait(ticket, AckLevel::kWritten);
+  executor_.RunAll();
+  EXPECT_EQ(log_->positions().written, ack.end);
+  EXPECT_LT(log_->positions().durable, ack.end);
+  ASSERT_TRUE(log_->Wait(ticket, AckLevel::kDurable));  // whoever asks is given a sync
+  EXPECT_EQ(log_->positions().durable, ack.end);
+}
+
+TEST_F(LogPolicyTest, TheIntervalPolicySyncsLaterAndNotWhenIdle) {
+  options_.sync_policy = LogSyncPolicy::kInterval;
+  Open();
+  const auto syncs = log_->stats().syncs;
+  const auto ticket = Leave("x");
+  executor_.RunAll();
+  EXPECT_LT(log_->positions().durable, ticket.end);
+  EXPECT_TRUE(executor_.RunLater());
+  EXPECT_EQ(log_->positions().durable, ticket.end);
+  EXPECT_EQ(log_->stats().syncs, syncs + 1);
+  EXPECT_FALSE(executor_.RunLater()) << "L11: a sync was asked for though nothing was appended";
+}
+
+TEST_F(LogPolicyTest, TheBytesPolicySyncsWhenSoManyAreWritten) {
+  options_.sync_policy = LogSyncPolicy::kBytes;
+  options_.sync_bytes = 10'000;
+  Open();
+  for (int i = 0; i < 3; ++i) Leave(std::string(3000, 'x'));
+  executor_.RunAll();
+  EXPECT_EQ(log_->positions().durable, Lsn{});
+  for (int i = 0; i < 3; ++i) Leave(std::string(3000, 'x'));
+  executor_.RunAll();
+  EXPECT_GT(log_->positions().durable, Lsn{});
+}
+
+TEST_F(LogPolicyTest, EverySyncMethodKeepsWhatWasAcknowledged) {
+  SimulatedDisk disk;
+  files_ = &disk;
+  for (const auto method : {LogSyncMethod::kFdatasync, LogSyncMethod::kFsync,
+                            LogSyncMethod::kDsync, LogSyncMethod::kDirectDsync}) {
+    options_.sync_method = method;
+    Open();
+    Append("one write");
+    EXPECT_EQ(log_->stats().sync_method, method);
+    Append("not durable alone", AckLevel::kWritten);
+    Append("but with this one");
+    Append(std::string(3u << 20, 'x'));
+    log_.reset();
+    disk.Crash(Survival::kAllLost, &random_);
+    Open();
+    ExpectEverythingBack();
+    Close();
+  }
+}
+
+TEST_F(LogPolicyTest, AGroupHasAsManyUnitsAsAreAllowed) {
+  options_.group_units_max = 4;
+  Open();
+  std::vector<LogTicket> tickets;
+  for (int i = 0; i < 10; ++i) tickets.push_back(Leave("x"));
+  for (const auto& ticket : tickets) EXPECT_LE(log_->Wait(ticket)->group_units, 4u);
+  EXPECT_EQ(log_->stats().groups, 3u);
+}
+
+TEST_F(LogPolicyTest, R12_AGroupHasAsManyBytesAsAreAllowed) {
+  options_.group_bytes_max = 64 << 10;
+  Open();
+  std::vector<LogTicket> tickets;
+  for (int i = 0; i < 40; ++i) tickets.push_back(Leave(std::string(10'000, 'x')));
+  ASSERT_TRUE(log_->Wait(tickets.back()));
+  EXPECT_GE(log_->stats().groups, 6u);
+}
+
+TEST_F(LogPolicyTest, R13_LingerIsADeadlineFromTheFirstUnit) {
+  options_.linger_us = 1000;
+  Open();
+  const auto began = clock_.SteadyMicros();
+  Append("alone");
+  const auto waited = clock_.SteadyMicros() - began;
+  EXPECT_GE(waited, 1000);
+  EXPECT_LT(waited, 1100);
+}
+
+TEST_F(LogPolicyTest, AFullQueueGivesUpAtItsDeadline) {
+  options_.segment_bytes_max = 32 << 10;
+  options_.log_bytes_max = 96 << 10;
+  options_.queue_wait_ms_max = 20;
+  Open();
+  std::vector<LogAck> acks;
+  Result<LogAck> ack = LogAck();
+  while (ack) {
+    ack = log_->Append({std::string(8000, 'x')});
+    if (ack) acks.push_back(*ack);
+  }
+  EXPECT_EQ(ack.error().reason(), ErrorReason::kTimedOut);
+  EXPECT_NE(ack.error().message().find("log_bytes_max"), std::string::npos);
+  EXPECT_EQ(log_->stats().first, log_->stats().segments.front().base) << "T5: nothing was deleted";
+  EXPECT_EQ(log_->stats().segments.front().sequence, 1u);
+  ASSERT_TRUE(log_->TruncateBefore(acks.back().lsn));
+  EXPECT_TRUE(log_->Append({"goes on"}));
+}
+
+TEST_F(LogPolicyTest, ASegmentIsEndedByItsAge) {
+  options_.segment_age_ms_max = 1000;
+  Open();
+  Append("young");
+  const auto segments = log_->stats().segments.size();
+  Append("still young");
+  EXPECT_EQ(log_->stats().segments.size(), segments);
+  clock_.Advance(1'100'000);
+  Append("old");
+  EXPECT_EQ(log_->stats().segments.size(), segments + 1);
+  Close();
+  Open();
+  ExpectEverythingBack();
+}
+
+TEST_F(LogPolicyTest, L10_APinHoldsTruncationBackAndADryRunTellsIt) {
+  Open();
+  std::vector<LogAck> acks;
+  for (int i = 0; i < 4; ++i) {
+    acks.push_back(Append("x"));
+    ASSERT_TRUE(log_->Rotate());
+  }
+  Append("last");
+  auto pin = log_->Pin(acks[1].lsn);
+  ASSERT_TRUE(pin);
+  const auto plan = *log_->TruncateBefore(acks[3].lsn, true);
+  EXPECT_EQ(plan.segments, 1u);
+  EXPECT_EQ(plan.held_at, acks[1].lsn);
+  EXPECT_EQ(log_->stats().segments.size(), 5u);
+  EXPECT_EQ(log_->TruncateBefore(acks[3].lsn)->segments, 1u);
+  *pin = LogPin();
+  EXPECT_EQ(log_->TruncateBefore(acks[3].lsn)->segments, 2u);
+  EXPECT_EQ(log_->Pin(acks[0].lsn).error().kind(), ErrorKind::kNotFound);
+}
+
+TEST_F(LogPolicyTest, R9_AFileThatIsUsedAgainNeverShowsWhatItHeldBefore) {
+  options_.segment_bytes_max = 64 << 10;
+  Open();
+  for (int i = 0; i < 60; ++i) {
+    const auto ack = Append(std::string(7000, static_cast<char>('a' + i % 26)));
+    ASSERT_TRUE(log_->TruncateBefore(ack.lsn));
+  }
+  const auto first = log_->stats().first;
+  std::erase_if(appended_, [&](const auto& unit) { return unit.lsn < first; });
+  Kill();
+  Open();
+  const auto kept = replayed_;
+  EXPECT_EQ(kept, appended_);
+  EXPECT_EQ(log_->recovery().torn_bytes, 0u);
+}
+
+TEST_F(LogPolicyTest, ReplayStartsWhereTheCheckpointSays) {
+  Open();
+  Append("flushed elsewhere");
+  ASSERT_TRUE(log_->Rotate());
+  const auto second = Append("not flushed");
+  const auto checkpoint = *log_->Checkpoint(second.lsn, "my state");
+  Append("after");
+  Close();
+  Open({.from_checkpoint = true});
+  ASSERT_EQ(replayed_.size(), 3u);
+  EXPECT_EQ(replayed_.front().lsn, second.lsn);
+  ASSERT_TRUE(log_->recovery().checkpoint);
+  EXPECT_EQ(log_->recovery().checkpoint->lsn, checkpoint.lsn);
+  EXPECT_EQ(log_->recovery().checkpoint->note, "my state");
+  EXPECT_EQ(log_->Checkpoint({log_->positions().durable.value + 1}).error().kind(),
+            ErrorKind::kInvalid);
+}
+
+TEST_F(LogPolicyTest, R3_ACheckpointOfAnotherLogOrADamagedOneIsNotBelieved) {
+  Open();
+  Append("one");
+  const auto two = Append("two");
+  ASSERT_TRUE(log_->Checkpoint(two.lsn));
+  Close();
+  const auto path = JoinPath(testing::kLogDir, "CHECKPOINT");
+  auto bytes = Bytes(path);
+  for (std::size_t at = 0; at < 52; ++at) {
+    auto damaged = bytes;
+    damaged[4096 + at] ^= 1;
+    Put(path, damaged);
+    Open({.from_checkpoint = true});
+    EXPECT_EQ(replayed_.size(), 3u) << at;
+    Kill();
+  }
+}
+
+TEST_F(LogPolicyTest, ACheckpointKnowsThatALostTailIsDamage) {
+  Open();
+  Append("one");
+  ASSERT_TRUE(log_->Checkpoint({}));
+  Kill();
+  Overwrite(PathOf(1), 3 * 4096, std::string(4096, '\0'));
+  ExpectCorruption(TryOpen({.from_checkpoint = true}));
+}
+
+TEST_F(LogPolicyTest, R16_NoPlainTextReachesTheDisk) {
+  options_.keys = &keys_;
+  for (const auto mode : {LogEncodeMode::kParallel, LogEncodeMode::kSerial}) {
+    options_.encode_mode = mode;
+    Open();
+    Append("canary in the coal mine");
+    Append(std::string(2u << 20, 'c') + "canary");
+    Close();
+  }
+  EXPECT_EQ(AllBytes().find("canary"), std::string::npos);
+  Open();
+  ExpectEverythingBack();
+}
+
+TEST_F(LogPolicyTest, KeysRotateAndEarlierSegmentsKeepTheirs) {
+  options_.keys = &keys_;
+  Open();
+  Append("by the first key");
+  Close();
+  keys_.current = "k2";
+  Open();
+  Append("by the second");
+  Close();
+  Open();
+  ExpectEverythingBack();
+  Close();
+  keys_.keys.erase("k1");
+  EXPECT_EQ(TryOpen().error().reason(), ErrorReason::kMissingKey);
+}
+
+TEST_F(LogPolicyTest, MissingWrongAndDamagedAreThreeErrorsAndChangeNothing) {
+  options_.keys = &keys_;
+  Open();
+  Append("secret");
+  Append("more");
+  Kill();
+  const auto before = Picture();
+  options_.keys = nullptr;
+  EXPECT_EQ(TryOpen().error().reason(), ErrorReason::kMissingKey);
+  options_.keys = &keys_;
+  keys_.keys["k1"] = std::string(32, 'x');
+  EXPECT_EQ(TryOpen().error().reason(), ErrorReason::kWrongKey);
+  EXPECT_EQ(Picture(), before);
+  EXPECT_TRUE(VerifyLog(testing::kLogDir, World())->damages.empty());
+}
+
+TEST_F(LogPolicyTest, AProviderThatFailsKeepsTheUnitOutOfTheLog) {
+  options_.keys = &keys_;
+  keys_.current = "none";
+  const auto opened = TryOpen();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(AllBytes().find("VFRM"), std::string::npos);
+}
+
+TEST_F(LogPolicyTest, EachPresetMovesOneAxis) {
+  const LogOptions plain;
+  EXPECT_GT(LogOptions::Throughput().queue_bytes_max, plain.queue_bytes_max);
+  EXPECT_LT(LogOptions::Latency().group_bytes_max, plain.group_bytes_max);
+  EXPECT_EQ(LogOptions::Durable().sync_method, LogSyncMethod::kFsync);
+}
+
+TEST_F(LogPolicyTest, TheEnvironmentSetsOptionsAndUnknownOnesAreErrors) {
+  const char* good[] = {"PATH=/bin", "VARVE_LOG_COMPRESSION=zstd", "VARVE_LOG_LINGER_US=7",
+                        "VARVE_LOG_SYNC_POLICY=never", nullptr};
+  const auto options = LogOptions::FromEnvironment({}, good);
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->compression, LogCompression::kZstd);
+  EXPECT_EQ(options->linger_us, 7u);
+  EXPECT_EQ(options->sync_policy, LogSyncPolicy::kNever);
+  for (const char* bad : {"VARVE_LOG_COMPRESSION=gzip", "VARVE_LOG_LINGER_US=-1",
+                          "VARVE_LOG_LINGER_US=1x", "VARVE_LOG_LINGER_US=", "VARVE_LOG_NONE=1",
+                          "VARVE_LOG_SHADOW_PER_MILLE=99999999999"}) {
+    const char* environment[] = {bad, nullptr};
+    const auto refused = LogOptions::FromEnvironment({}, environment);
+    ASSERT_FALSE(refused) << bad;
+    const std::string_view text = bad;
+    EXPECT_NE(refused.error().message().find(text.substr(0, text.find('='))), std::string::npos);
+  }
+}
+
+TEST_F(LogPolicyTest, MetricsCountWhatHappened) {
+  Open();
+  Append("x");
+  Append("y");
+  const auto stats = log_->stats();
+  EXPECT_EQ(stats.units, 2u);
+  EXPECT_EQ(stats.flush_micros.count, 2u);
+  EXPECT_EQ(stats.ack_micros.count, 2u);
+  const auto text = log_->PrometheusText();
+  EXPECT_NE(text.find("varve_log_units_total 2\n"), std::string::npos);
+  EXPECT_NE(text.find("varve_log_flush_microseconds_count 2\n"), std::string::npos);
+  EXPECT_NE(text.find("le=\"+Inf\"} 2\n"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace varve
