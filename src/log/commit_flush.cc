@@ -179,7 +179,7 @@ Status CommitQueue::Flush(Lock* lock, Flushing how) {
   VARVE_CHECK(!leading_);
   leading_ = true;
   auto done = FlushOnce(lock, how);
-  EndLead(lock);
+  EndLead();
   return done;
 }
 
@@ -202,20 +202,28 @@ Status CommitQueue::FlushOnce(Lock* lock, Flushing how) {
   return {};
 }
 
-// Somebody else leads from now on, if there is anything to lead: the flusher, when it stands by,
-// or one of those who wait.
-void CommitQueue::EndLead(Lock* lock) {
-  leading_ = false;
-  if (poison_ && !flusher_waits_) return;
-  if (flusher_waits_) {
-    flusher_waits_ = false;
+// Leads from now on, as soon as whoever does so now is through with a flush.
+void CommitQueue::AwaitLead(Lock* lock) {
+  if (!leading_) {
     leading_ = true;
-    lock->unlock();
-    flusher_turn_.fetch_add(1, std::memory_order_release);
-    FutexWakeOne(flusher_turn_);
-    lock->lock();
     return;
   }
+  ++lead_waiters_;
+  lead_granted_.wait(*lock, [this] { return lead_grants_ > 0; });
+  --lead_grants_;
+}
+
+// Somebody else leads from now on, if there is anything to lead: who asked to, or one of those who
+// wait for a flush.
+void CommitQueue::EndLead() {
+  leading_ = lead_waiters_ > 0;
+  if (leading_) {
+    --lead_waiters_;
+    ++lead_grants_;
+    lead_granted_.notify_one();
+    return;
+  }
+  if (poison_) return;
   const auto waiters = gathering_->waiters;
   PassNudgeOn();
   if (waiters >= kWaitersForFlusher && !closed_) AskForFlusher();
@@ -227,27 +235,17 @@ void CommitQueue::EndLead(Lock* lock) {
 // whoever comes next has woken.
 void CommitQueue::LeadWhileOthersWait() {
   Lock lock(mutex_);
-  flusher_asked_ = false;
-  if (closed_ || poison_ || flusher_waits_) return;
-  if (leading_) {
-    flusher_waits_ = true;
-    const auto seen = flusher_turn_.load(std::memory_order_acquire);
-    lock.unlock();
-    while (flusher_turn_.load(std::memory_order_acquire) == seen) FutexWait(flusher_turn_, seen);
-    lock.lock();
-  } else {
-    leading_ = true;
-  }
-  // A failure poisons the log and wakes everybody.
-  while (!poison_ && gathering_->waiters > 0) {
+  AwaitLead(&lock);
+  while (!poison_ && gathering_->waiters > 0 && lead_waiters_ == 0) {
     const auto how = gathering_->sync ? Flushing::kSync : Flushing::kWrite;
-    if (!FlushOnce(&lock, how)) break;
+    if (!FlushOnce(&lock, how)) break;  // a failure poisons the log and wakes everybody
   }
-  EndLead(&lock);
+  flusher_asked_ = false;
+  EndLead();
 }
 
 void CommitQueue::AskForFlusher() {
-  if (flusher_asked_ || flusher_waits_) return;
+  if (flusher_asked_) return;
   flusher_asked_ = true;
   settings_.ask_for_flusher();
 }
@@ -393,18 +391,13 @@ Status CommitQueue::Sync() {
   return {};
 }
 
-void CommitQueue::WaitForFlush(Lock* lock) {
-  while (leading_) {
-    const auto group = flushing_ ? flushing_ : gathering_;
-    if (WaitOn(lock, group) == Woken::kDone) lock->lock();
-  }
-}
-
 Status CommitQueue::Rotate() {
   Lock lock(mutex_);
-  WaitForFlush(&lock);
-  VARVE_TRY(CheckOpen());
-  return Flush(&lock, Flushing::kSeal);
+  AwaitLead(&lock);
+  auto rotated = CheckOpen();
+  if (rotated) rotated = FlushOnce(&lock, Flushing::kSeal);
+  EndLead();
+  return rotated;
 }
 
 Status CommitQueue::BeginSegment() {
@@ -431,7 +424,8 @@ void CommitQueue::Abandon() {
   closed_ = true;
   layout_.CloseFrame();
   open_.store(nullptr, std::memory_order_release);
-  WaitForFlush(&lock);
+  AwaitLead(&lock);  // no flush is on its way
+  EndLead();
   grown_.wait(lock, [this] { return !growing_; });
   const auto group = gathering_;
   group->failed = true;

@@ -137,14 +137,14 @@ class CommitQueue {
   void Publish(Group* group, const Status& done);
   GroupPtr Take(Flushing how);
   Status FlushOnce(Lock* lock, Flushing how);
-  void EndLead(Lock* lock);
+  void AwaitLead(Lock* lock);
+  void EndLead();
   void AskForFlusher();
   std::vector<Callback> ReadyCallbacks();
   std::vector<Callback> AllCallbacks();
   std::vector<Callback> TakeCallbacks(Lsn written, Lsn durable);
   void Run(std::vector<Callback> callbacks, const Status& outcome);
   void Poison(const Error& cause);
-  void WaitForFlush(Lock* lock);
   void WakeDone(Group* group);
   bool Reached(Lsn end, AckLevel level) const;
   std::uint64_t UnitsOfGroupAt(Lsn lsn) const;
@@ -161,7 +161,6 @@ class CommitQueue {
   std::atomic<bool> flush_asked_ = false;   // a flush is with the executor
   std::atomic<bool> timer_armed_ = false;   // so is a sync, later
   std::atomic<std::uint32_t> truncations_ = 0;  // a futex word
-  std::atomic<std::uint32_t> flusher_turn_ = 0; // a futex word
   std::atomic<std::uint32_t> filled_ = 0;       // changes when a frame is full; a futex word
 
   alignas(64) mutable std::mutex mutex_;  // guards all below
@@ -174,8 +173,10 @@ class CommitQueue {
   std::optional<Error> fill_failure_;
   std::string serial_reason_;
   bool closed_ = false;
-  bool flusher_asked_ = false;    // it is with the executor
-  bool flusher_waits_ = false;    // for whoever leads to hand over
+  bool flusher_asked_ = false;    // it is with the executor, or leads
+  std::uint32_t lead_waiters_ = 0;  // who lead next, before all others
+  std::uint32_t lead_grants_ = 0;   // given to some of them, who have not woken yet
+  std::condition_variable lead_granted_;
   bool room_wanted_ = false;      // the queue is full, and somebody waits
   bool growing_ = false;          // somebody is getting a segment
   std::condition_variable grown_;

@@ -5,6 +5,7 @@
 #include <lz4.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <memory>
@@ -85,6 +86,14 @@ std::string CompressedBody(LogCompression codec, std::string_view plain) {
 }
 
 std::atomic<bool> break_next = false;
+
+// The most that so many compressed bytes can hold, so that no lie makes us take much memory: an LZ4
+// sequence adds at most 255 bytes a byte, a Zstandard block of 4 bytes or more at most 128 KiB.
+std::uint64_t PlainBytesMost(std::uint8_t codec, std::uint64_t compressed) {
+  const bool lz4 = codec == static_cast<std::uint8_t>(LogCompression::kLz4);
+  const auto most = lz4 ? 255 * (compressed + 16) : (compressed / 4 + 1) * (128ull << 10);
+  return std::min<std::uint64_t>(most, kUnitBytesMax);
+}
 
 std::string_view AuthenticatedPart(const char* unit) {
   return {unit + kCrcBytes, kUnitHeaderBytes - kCrcBytes};
@@ -250,10 +259,11 @@ Result<std::string_view> UnitDecoder::Decrypt(const UnitHeader& header, std::str
 Result<std::string_view> UnitDecoder::Decompress(std::uint8_t codec, std::string_view body) {
   const std::uint64_t bytes =
       body.size() < kPlainSizeBytes ? 0 : LoadLittle<std::uint32_t>(body.data());
-  if (bytes == 0 || bytes > kUnitBytesMax) {
-    return Bad(fmt::format("unit: a plain size of {} cannot be", bytes));
+  body.remove_prefix(std::min<std::uint64_t>(kPlainSizeBytes, body.size()));
+  if (bytes == 0 || bytes > PlainBytesMost(codec, body.size())) {
+    return Bad(fmt::format("unit: a plain size of {} cannot be that of {} compressed bytes", bytes,
+                           body.size()));
   }
-  body.remove_prefix(kPlainSizeBytes);
   auto& plain = kept_.emplace_back(bytes, '\0');
   std::uint64_t done = 0;
   if (codec == static_cast<std::uint8_t>(LogCompression::kLz4)) {

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the tests: plants one bug at a time in a copy of the tree and demands that a test fails.
 
-bugs.json lists them: a file, a text that stands in it exactly once, what it becomes, and the test
+bugs_log.json lists those of the log and its files, which need no Arrow and are quick: ./run test
+plants them. bugs.json lists the others, for ./run test --long. A bug is a file, a text that stands in it exactly once, what it becomes, and the test
 that has to notice: a GoogleTest program (with a filter) or a script of test/ (with arguments).
 A bug that no longer fits the source, that does not compile, or that nobody notices is a failure.
-Started by ./run test --long.
 
-  test/planted/plant.py [NAME ...]      only these bugs
+  test/planted/plant.py --log [NAME ...]      of bugs_log.json, all or these
+  test/planted/plant.py [NAME ...]            of bugs.json
 """
 import json
 import os
@@ -18,9 +19,10 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-COPY = ROOT / "build" / "planted"
+LOG_ALONE = "--log" in sys.argv[1:]
+COPY = ROOT / "build" / ("planted_log" if LOG_ALONE else "planted")
 BUILD = COPY / "build" / "dev"
-TEST_SECONDS_MAX = 600
+TEST_SECONDS_MAX = 120 if LOG_ALONE else 600
 
 
 def copy_tree():
@@ -45,7 +47,8 @@ def configure():
     venv = list((ROOT / "build" / "venv").glob("lib/python3*/site-packages/pyarrow"))
     if venv:
         environment["VARVE_PYARROW_DIR"] = str(venv[0])
-    subprocess.run(["cmake", "--preset", "dev"], cwd=COPY, env=environment, check=True,
+    alone = ["-DVARVE_BUILD_DATABASE=OFF", "-DCMAKE_CXX_FLAGS_DEBUG=-O1"] if LOG_ALONE else []
+    subprocess.run(["cmake", "--preset", "dev", *alone], cwd=COPY, env=environment, check=True,
                    capture_output=True)
 
 
@@ -82,8 +85,8 @@ def noticed(bug):
 
 
 def main():
-    bugs = json.loads((HERE / "bugs.json").read_text())
-    wanted = set(sys.argv[1:])
+    bugs = json.loads((HERE / ("bugs_log.json" if LOG_ALONE else "bugs.json")).read_text())
+    wanted = set(sys.argv[1:]) - {"--log"}
     if wanted:
         bugs = [bug for bug in bugs if bug["name"] in wanted]
     copy_tree()
