@@ -3,8 +3,9 @@
 """Tests of the tests: plants one bug at a time in a copy of the tree and demands that a test fails.
 
 bugs_log.json lists those of the log and its files, which need no Arrow and are quick: ./run test
-plants them. bugs.json lists the others, for ./run test --long. A bug is a file, a text that stands in it exactly once, what it becomes, and the test
-that has to notice: a GoogleTest program (with a filter) or a script of test/ (with arguments).
+plants them. bugs.json lists the others, for ./run test --long. A bug is a file, a text that stands
+in it exactly once, what it becomes, and the test that has to notice: a GoogleTest program (with a
+filter) or a script of test/ (with arguments).
 A bug that no longer fits the source, that does not compile, or that nobody notices is a failure.
 
   test/planted/plant.py --log [NAME ...]      of bugs_log.json, all or these
