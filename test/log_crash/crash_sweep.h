@@ -55,7 +55,6 @@ class CrashSweep {
   void CrashOnce(const Moment& moment, Survival survival, Random* random);
   void Visit(SimulatedDisk* disk, const Moment& moment, const std::string& how, bool subset);
   bool IsNew(std::uint64_t key, int depth, bool subset);
-  std::string Check(SimulatedDisk* disk, const Oracle& oracle, std::uint64_t key) const;
   void Nest(const SimulatedDisk& disk, const Oracle& oracle, const Moment& from,
             const std::string& how, std::uint64_t key);
   Life Begin(SimulatedDisk* disk, const Oracle& oracle, std::uint64_t salt) const;

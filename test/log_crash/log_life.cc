@@ -78,17 +78,20 @@ void Life::Append(const std::vector<std::size_t>& sizes, AckLevel level) {
   if (failed_) return;
   auto records = NewRecords(sizes);
   const auto ack = log_->Append(ViewsOf(records), level);
-  if (!ack) {
-    const bool maybe = ack.error().reason() == ErrorReason::kUnknownOutcome;
-    if (maybe) oracle_.MaybeAppended(std::move(records));
-    Did("append", std::unexpected(ack.error()));
-    return;
-  }
+  if (!ack) return AppendFailed(ack.error(), std::move(records));
   Note(oracle_.Enqueued({ack->lsn, ack->end}, std::move(records)));
   const auto now = log_->positions();
   if (level == AckLevel::kDurable && now.durable < ack->end) Note("acknowledged before durable");
   if (level == AckLevel::kWritten && now.written < ack->end) Note("acknowledged before written");
   NotePositions();
+}
+
+void Life::TryAgain() {
+  if (!wrong_.empty()) return;
+  failed_ = false;
+  if (!log_) Open();
+  Append(700);
+  Sync();
 }
 
 void Life::AppendIsRefused(std::size_t bytes) {
@@ -97,8 +100,13 @@ void Life::AppendIsRefused(std::size_t bytes) {
   const auto ack = log_->Append(ViewsOf(records));
   if (ack) return Note("a unit was taken though the disk is full");
   if (ack.error().reason() == ErrorReason::kNoSpace) return NotePositions();
-  oracle_.MaybeAppended(std::move(records));
-  Did("append to a full disk", std::unexpected(ack.error()));
+  AppendFailed(ack.error(), std::move(records));
+}
+
+// The unit is kept or not when nobody knows; otherwise it is certainly not.
+void Life::AppendFailed(const Error& error, Records records) {
+  if (error.reason() == ErrorReason::kUnknownOutcome) oracle_.MaybeAppended(std::move(records));
+  Did("append", std::unexpected(error));
 }
 
 void Life::Enqueue(std::size_t bytes, AckLevel to_come) {

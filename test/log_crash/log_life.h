@@ -58,6 +58,10 @@ class Life {
   void PowerCut(Survival survival);
   void LeaveRoomFor(std::uint64_t bytes);  // on the disk; UINT64_MAX: no limit
 
+  // After a failure: one more try, with the log as it is or opened again. Whatever it is told then
+  // counts.
+  void TryAgain();
+
   // VerifyLog finds no damage. Not while the log is open.
   void Verify();
 
@@ -73,6 +77,7 @@ class Life {
   // Whether to go on.
   bool Did(const char* step, const Status& status);
   void NotePositions();
+  void AppendFailed(const Error& error, Records records);
   Records NewRecords(const std::vector<std::size_t>& sizes);
   void EndProcess();
   LogComponents World() { return {files_, &clock_, &random_, &executor_}; }

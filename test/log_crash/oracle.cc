@@ -97,9 +97,9 @@ std::string Oracle::Recovered(const std::vector<SeenUnit>& seen, const RecoveryR
   return "";
 }
 
-std::size_t Oracle::durable_units() const {
-  return static_cast<std::size_t>(
-      std::count_if(order_.begin(), order_.end(), [](const auto& unit) { return unit.durable; }));
+std::size_t Oracle::UnitsThatEndBefore(Lsn lsn) const {
+  const auto ends = [lsn](const Promise& unit) { return unit.end <= lsn; };
+  return static_cast<std::size_t>(std::count_if(order_.begin(), order_.end(), ends));
 }
 
 std::uint64_t Oracle::Fingerprint() const {

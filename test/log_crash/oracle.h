@@ -43,7 +43,8 @@ class Oracle {
   // For texts that no two units share.
   std::uint64_t NextUnitNumber() { return ++unit_number_; }
   std::size_t units() const { return order_.size(); }
-  std::size_t durable_units() const;
+  // Those of earlier processes among them, wherever they end.
+  std::size_t UnitsThatEndBefore(Lsn lsn) const;
   // Position of the unit that has `after` units behind it.
   Lsn LsnFromEnd(std::size_t after) const { return order_[order_.size() - 1 - after].lsn; }
   std::uint64_t Fingerprint() const;
