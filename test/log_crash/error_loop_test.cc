@@ -72,9 +72,11 @@ class LogErrorLoop : public ::testing::TestWithParam<Case> {
   static void AddFaults(CallKind kind, std::uint64_t n, std::vector<Fault>* faults) {
     const bool looks = kind == CallKind::kOpen || kind == CallKind::kRead ||
                        kind == CallKind::kSize || kind == CallKind::kList ||
-                       kind == CallKind::kInfo || kind == CallKind::kLock;
+                       kind == CallKind::kInfo || kind == CallKind::kLock ||
+                       kind == CallKind::kSyncMethod;
     const bool grows = kind == CallKind::kCreate || kind == CallKind::kWrite ||
-                       kind == CallKind::kSync || kind == CallKind::kMakeDirectory;
+                       kind == CallKind::kSync || kind == CallKind::kWriteDurably ||
+                       kind == CallKind::kMakeDirectory;
     for (const bool for_ever : {false, true}) {
       faults->push_back({kind, n, for_ever});
       if (grows) faults->push_back({kind, n, for_ever, {}, ErrorReason::kNoSpace});

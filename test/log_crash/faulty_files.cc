@@ -11,9 +11,9 @@ namespace varve::testing {
 
 std::string_view ToString(CallKind kind) {
   static constexpr std::string_view kNames[kCallKinds] = {
-      "open",   "create", "read",    "write",         "sync",           "truncate", "size",
-      "rename", "link",   "remove",  "syncdirectory", "make directory", "list",     "info",
-      "lock"};
+      "open",        "create",   "read", "write",  "write durably", "sync",
+      "sync method", "truncate", "size", "rename", "link",          "remove",
+      "sync folder", "mkdir",    "list", "info",   "lock"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -48,7 +48,8 @@ auto FaultyFiles::Change(CallKind kind, const std::string& path, const Call& cal
     -> decltype(call()) {
   if (!Falls(kind)) return call();
   const bool done = fault_.effect == FaultEffect::kDone;
-  const bool in_part = kind == CallKind::kWrite || kind == CallKind::kSync;
+  const bool in_part = kind == CallKind::kWrite || kind == CallKind::kSync ||
+                       kind == CallKind::kWriteDurably;
   if (!done && !in_part) return std::unexpected(Injected(kind, path));
   if (!done) disk_->FailEvent(disk_->events() + 1, Injected(kind, path));
   auto outcome = call();
@@ -65,6 +66,14 @@ class FaultyFiles::Handle final : public File {
   Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
     if (bytes.empty()) return {};
     return files_->Change(CallKind::kWrite, path(), [&] { return file_->WriteAt(offset, bytes); });
+  }
+  Status WriteDurably(std::uint64_t offset, std::string_view bytes) override {
+    return files_->Change(CallKind::kWriteDurably, path(),
+                          [&] { return file_->WriteDurably(offset, bytes); });
+  }
+  Status UseSyncMethod(SyncMethod method) override {
+    return files_->Look(CallKind::kSyncMethod, path(),
+                        [&] { return file_->UseSyncMethod(method); });
   }
   Status Sync() override {
     return files_->Change(CallKind::kSync, path(), [&] { return file_->Sync(); });

@@ -16,10 +16,11 @@ namespace varve::testing {
 
 // Every call that can fail.
 enum class CallKind : std::uint8_t {
-  kOpen, kCreate, kRead, kWrite, kSync, kTruncate, kSize, kRename, kLink, kRemove,
+  kOpen, kCreate, kRead, kWrite, kWriteDurably, kSync, kSyncMethod,
+  kTruncate, kSize, kRename, kLink, kRemove,
   kSyncDirectory, kMakeDirectory, kList, kInfo, kLock,
 };
-inline constexpr int kCallKinds = 15;
+inline constexpr int kCallKinds = 17;
 std::string_view ToString(CallKind kind);
 
 enum class FaultEffect : std::uint8_t {

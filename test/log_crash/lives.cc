@@ -121,13 +121,62 @@ void TasksThatComeLate(Life& life) {
   life.Close();
 }
 
+// Around the sizes with which a frame fills its blocks, whatever its headers take.
 void SegmentsFilledToTheLastByte(Life& life) {
-  const std::size_t overhead = kFrameHeaderBytes + kUnitHeaderBytes + kRecordHeaderBytes;
   life.Open();
-  for (std::size_t blocks = 1; blocks <= 3; ++blocks) life.Append(blocks * kLogBlock - overhead);
-  life.Append(2 * kLogBlock - overhead + 1);
-  life.Append(3 * kLogBlock - overhead);
+  for (const std::size_t overhead : {64, 72, 73, 74, 75, 76, 77, 78, 80, 84, 92}) {
+    life.Append((1 + overhead % 3) * kLogBlock - overhead);
+  }
   life.Close();
+}
+
+void Transactions(Life& life) {
+  life.Open();
+  const auto one = life.Begin();
+  const auto two = life.Begin();
+  const auto three = life.Begin();
+  life.AppendTo(one, 500);
+  life.AppendTo(two, 3'000);
+  life.AppendTo(one, 4'000);
+  life.Append(200);
+  life.AppendTo(three, 50);
+  life.Commit(two, kWritten);
+  life.AppendTo(one, 20'000);
+  life.Abort(three);
+  life.Commit(one);
+  life.AppendTo(life.Begin(), 300);
+  life.Kill();
+  life.Open();
+  life.Append(100);
+}
+
+void Checkpoints(Life& life) {
+  life.Open();
+  for (int i = 0; i < 3; ++i) {
+    life.Append(6'000);
+    life.Checkpoint();
+    life.Append(9'000);
+    life.TruncateAllBut(2);
+  }
+  life.Kill();
+  life.Open();
+  life.Checkpoint();
+}
+
+// Segments come back under new numbers while old frames are still in them.
+void TruncatedSegmentsUsedAgain(Life& life) {
+  life.Open();
+  for (int i = 0; i < 7; ++i) {
+    life.Append(12'000);
+    life.Background();
+    life.TruncateAllBut(1);
+  }
+  life.Append(3'000, kWritten);
+  life.PowerCut(Survival::kRandomSectors);
+  life.Open();
+  life.Append(20'000);
+  life.TruncateAllBut(1);
+  life.Append(20'000);
 }
 
 void HugeUnit(Life& life) {
@@ -329,11 +378,34 @@ void ABitOfEverything(Life& life) {
   life.Close();
 }
 
+class FixedKeys final : public LogKeyProvider {
+ public:
+  Result<std::string> CurrentKeyId() override { return "the key"; }
+  Result<std::string> Key(std::string_view) override { return std::string(32, 'k'); }
+};
+
+LogOptions Small(std::uint32_t recycled, LogSyncMethod method,
+                 LogCompression compression = LogCompression::kNone,
+                 LogKeyProvider* keys = nullptr) {
+  LogOptions options;
+  options.segment_bytes_max = kSegmentBytesMin;
+  options.recycled_segments_max = recycled;
+  options.sync_method = method;
+  options.compression = compression;
+  options.keys = keys;
+  return options;
+}
+
 }  // namespace
 
 std::span<const LogVariant> AllVariants() {
+  static FixedKeys keys;
+  using enum LogSyncMethod;
   static const LogVariant variants[] = {
-      {"Plain", {.segment_bytes_max = kSegmentBytesMin}},
+      {"Plain", Small(0, kFdatasync)},
+      {"Recycled", Small(2, kDirectDsync)},
+      {"Compressed", Small(1, kDsync, LogCompression::kZstd)},
+      {"Encrypted", Small(2, kFdatasync, LogCompression::kLz4, &keys)},
   };
   return variants;
 }
@@ -352,6 +424,9 @@ std::span<const NamedLife> AllLives() {
       {"RollInsideOneGroup", RollInsideOneGroup},
       {"TasksThatComeLate", TasksThatComeLate},
       {"SegmentsFilledToTheLastByte", SegmentsFilledToTheLastByte},
+      {"Transactions", Transactions},
+      {"Checkpoints", Checkpoints},
+      {"TruncatedSegmentsUsedAgain", TruncatedSegmentsUsedAgain},
       {"HugeUnit", HugeUnit},
       {"HugeUnitAmongOthers", HugeUnitAmongOthers},
       {"HugeUnitCutByTheEnd", HugeUnitCutByTheEnd},

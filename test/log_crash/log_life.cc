@@ -22,9 +22,7 @@ std::string Text(std::uint64_t number, std::size_t bytes) {
   return text;
 }
 
-std::vector<std::string_view> ViewsOf(const Records& records) {
-  return {records.begin(), records.end()};
-}
+std::vector<LogRecord> ViewsOf(const Records& records) { return {records.begin(), records.end()}; }
 
 }  // namespace
 
@@ -62,7 +60,7 @@ void Life::Open(const RecoveryOptions& recovery) {
   if (failed_) return;
   std::vector<SeenUnit> seen;
   const auto replay = [&seen](const LogUnit& unit) {
-    seen.push_back({unit.lsn, {unit.records.begin(), unit.records.end()}});
+    seen.push_back({unit.lsn, BytesOf(unit)});
     return Status();
   };
   auto log = Log::Open(kLifeDir, options_, replay, recovery, World());
@@ -78,12 +76,50 @@ void Life::Append(const std::vector<std::size_t>& sizes, AckLevel level) {
   if (failed_) return;
   auto records = NewRecords(sizes);
   const auto ack = log_->Append(ViewsOf(records), level);
+  NoteAck(ack, std::move(records), level);
+}
+
+void Life::NoteAck(const Result<LogAck>& ack, Records records, AckLevel level) {
   if (!ack) return AppendFailed(ack.error(), std::move(records));
   Note(oracle_.Enqueued({ack->lsn, ack->end}, std::move(records)));
   const auto now = log_->positions();
   if (level == AckLevel::kDurable && now.durable < ack->end) Note("acknowledged before durable");
   if (level == AckLevel::kWritten && now.written < ack->end) Note("acknowledged before written");
   NotePositions();
+}
+
+std::size_t Life::Begin() {
+  if (failed_) return 0;
+  const auto transaction = log_->Begin();
+  if (Did("begin", transaction ? Status() : std::unexpected(transaction.error()))) {
+    transactions_.emplace_back(*transaction, Records());
+  }
+  return transactions_.size() - 1;
+}
+
+void Life::AppendTo(std::size_t index, std::size_t bytes) {
+  if (failed_) return;
+  auto& [transaction, records] = transactions_[index];
+  const auto more = NewRecords({bytes});
+  if (!Did("append to", log_->AppendTo(transaction, ViewsOf(more)))) return;
+  records.push_back(more[0]);
+}
+
+void Life::Commit(std::size_t index, AckLevel level) {
+  if (failed_) return;
+  NoteAck(log_->Commit(transactions_[index].first, level), transactions_[index].second, level);
+}
+
+void Life::Abort(std::size_t index) {
+  if (!failed_) Did("abort", log_->Abort(transactions_[index].first));
+}
+
+void Life::Checkpoint() {
+  if (failed_) return;
+  const auto ack = log_->Checkpoint(log_->positions().durable, "as a unit");
+  if (ack) return NoteAck(ack, {"checkpoint"}, AckLevel::kDurable);
+  oracle_.MaybeAppended({"checkpoint"});  // the unit may be there though noting it failed
+  Did("checkpoint", std::unexpected(ack.error()));
 }
 
 void Life::TryAgain() {
@@ -155,7 +191,8 @@ void Life::TruncateAllBut(std::size_t units) {
   const auto fence = oracle_.LsnFromEnd(units - 1);
   if (fence > log_->positions().durable) return;
   oracle_.Truncating(fence);
-  Did("truncate", log_->TruncateBefore(fence));
+  const auto cut = log_->TruncateBefore(fence);
+  Did("truncate", cut ? Status() : std::unexpected(cut.error()));
 }
 
 void Life::Background() {

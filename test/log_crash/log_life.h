@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -46,6 +47,13 @@ class Life {
   void WaitForAll(AckLevel level = AckLevel::kDurable);
   void WaitForLast(AckLevel level = AckLevel::kDurable);
   void Sync();
+  // A unit put together over time.
+  std::size_t Begin();
+  void AppendTo(std::size_t transaction, std::size_t bytes);
+  void Commit(std::size_t transaction, AckLevel level = AckLevel::kDurable);
+  void Abort(std::size_t transaction);
+  // A unit of its own, with everything durable before it.
+  void Checkpoint();
   void Rotate();
   // Keeps the last `units` at least; those must be durable or nothing happens.
   void TruncateAllBut(std::size_t units);
@@ -77,10 +85,11 @@ class Life {
   // Whether to go on.
   bool Did(const char* step, const Status& status);
   void NotePositions();
+  void NoteAck(const Result<LogAck>& ack, Records records, AckLevel level);
   void AppendFailed(const Error& error, Records records);
   Records NewRecords(const std::vector<std::size_t>& sizes);
   void EndProcess();
-  LogComponents World() { return {files_, &clock_, &random_, &executor_}; }
+  LogComponents World() { return {files_, &clock_, &random_, &executor_, nullptr}; }
 
   SimulatedDisk* const disk_;
   Files* const files_;
@@ -91,6 +100,7 @@ class Life {
   ManualExecutor executor_;
   std::unique_ptr<Log> log_;
   std::vector<LogTicket> waiting_;
+  std::vector<std::pair<LogTransaction, Records>> transactions_;  // all that were begun
   bool errors_expected_ = false;
   bool failed_ = false;
   std::string wrong_;

@@ -17,6 +17,16 @@ namespace varve::testing {
 
 using Records = std::vector<std::string>;
 
+// A checkpoint's bytes are the log's own.
+inline Records BytesOf(const LogUnit& unit) {
+  Records bytes;
+  for (const auto& record : unit.records) {
+    const bool own = record.kind == LogKind::kCheckpoint;
+    bytes.emplace_back(own ? "checkpoint" : record.bytes);
+  }
+  return bytes;
+}
+
 struct SeenUnit {
   Lsn lsn;
   Records records;

@@ -64,7 +64,7 @@ FolderBytes ReadFolder(SimulatedDisk* disk) {
 
 LogReplay Remember(std::vector<SeenUnit>* seen) {
   return [seen](const LogUnit& unit) {
-    seen->push_back({unit.lsn, {unit.records.begin(), unit.records.end()}});
+    seen->push_back({unit.lsn, BytesOf(unit)});
     return Status();
   };
 }
@@ -135,7 +135,7 @@ void Victim::LookAtSoundLog(const Oracle& oracle) {
   const auto copy = disk.Clone();
   auto read_only = options;
   read_only.read_only = true;
-  const auto log = Log::Open(kLifeDir, read_only, Remember(&units), {}, {copy.get()});
+  const auto log = Log::Open(kLifeDir, read_only, Remember(&units), {}, {.files = copy.get()});
   VARVE_CHECK(log.has_value());
   durable = (*log)->recovery().end;
   for (const auto& segment : (*log)->stats().segments) {
@@ -167,7 +167,8 @@ Verdict Judge(SimulatedDisk* disk, const Victim& victim, const Attempt& attempt,
   std::vector<SeenUnit> seen;
   auto options = victim.options;
   options.read_only = attempt.read_only;
-  const auto log = Log::Open(kLifeDir, options, Remember(&seen), attempt.recovery, {disk});
+  const auto log = Log::Open(kLifeDir, options, Remember(&seen), attempt.recovery,
+                             {.files = disk});
   if (!log) {
     const auto& error = log.error();
     *why = error.message();
