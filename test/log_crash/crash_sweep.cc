@@ -15,7 +15,7 @@ namespace varve::testing {
 namespace {
 
 // How often a policy that draws is tried at one event.
-constexpr int kDraws = 6;
+constexpr int kDraws = 4;
 // Of the recovery of a state at depth 1 or 2: where it is cut, and in how many ways each.
 struct Nesting {
   std::uint64_t one_in;  // so many states are nested at all
@@ -115,6 +115,7 @@ void CrashSweep::CrashOnce(const Moment& moment, Survival survival, Random* rand
 // By the finest grain that gives few enough parts.
 void CrashSweep::CrashInEverySubset(const Moment& moment) {
   for (const std::uint64_t grain : {kSectorBytes, kLogBlock, kFrameBytesMax}) {
+    if (grain == kSectorBytes && !variant_.subsets_by_sector) continue;
     const auto parts = moment.disk.PendingParts(grain);
     if (parts > kSubsetPartsMax) continue;
     for (std::uint64_t subset = 0; subset < 1u << parts && !failed_; ++subset) {

@@ -12,7 +12,7 @@
 namespace varve::testing {
 
 std::string Oracle::Enqueued(const LogTicket& ticket, Records records) {
-  order_.push_back({ticket.lsn, ticket.end, std::move(records)});
+  order_.push_back({ticket.lsn, ticket.end, {}, std::move(records)});
   const auto before = std::exchange(highest_, std::max(highest_, ticket.end));
   if (ticket.end <= ticket.lsn) return fmt::format("a unit at LSN {} is empty", ticket.lsn.value);
   if (ticket.lsn >= before) return "";
@@ -20,7 +20,7 @@ std::string Oracle::Enqueued(const LogTicket& ticket, Records records) {
                      before.value);
 }
 
-void Oracle::MaybeAppended(Records records) { order_.push_back({{}, {}, std::move(records)}); }
+void Oracle::MaybeAppended(Records records) { order_.push_back({{}, {}, highest_, std::move(records)}); }
 
 std::string Oracle::Positions(const LogPositions& now) {
   for (auto& promise : order_) {
@@ -54,7 +54,7 @@ std::string Oracle::JudgeUnit(std::size_t at, const SeenUnit& unit) const {
   if (promise.lsn.value > 0 && promise.lsn != unit.lsn) {
     return fmt::format("unit {}: expected LSN {}, found {}", at, promise.lsn.value, unit.lsn.value);
   }
-  if (promise.lsn.value == 0 && unit.lsn < highest_) {
+  if (promise.lsn.value == 0 && unit.lsn < promise.not_before) {
     return fmt::format("unit {}: LSN {} was given out to another", at, unit.lsn.value);
   }
   if (promise.records == unit.records) return "";
@@ -68,10 +68,14 @@ std::string Oracle::Judge(const std::vector<SeenUnit>& seen) const {
     ++at;
   }
   for (const auto& unit : seen) {
+    while (at < order_.size() && order_[at].lsn.value == 0 && order_[at].records != unit.records) {
+      ++at;
+    }
     if (auto wrong = JudgeUnit(at++, unit); !wrong.empty()) return wrong;
   }
   for (; at < order_.size(); ++at) {
-    if (!order_[at].durable || order_[at].lsn < fence_) continue;
+    const bool promised = order_[at].durable && order_[at].lsn.value > 0;
+    if (!promised || order_[at].lsn < fence_) continue;
     return fmt::format("unit {} at LSN {} was acknowledged as durable and is lost", at,
                        order_[at].lsn.value);
   }
@@ -83,7 +87,7 @@ std::string Oracle::Recovered(const std::vector<SeenUnit>& seen, const RecoveryR
   auto wrong = Judge(seen);
   order_.clear();
   for (const auto& unit : seen) {
-    order_.push_back({unit.lsn, {}, unit.records, true});
+    order_.push_back({unit.lsn, {}, {}, unit.records, true});
     highest_ = std::max(highest_, {unit.lsn.value + 1});
   }
   last_ = now;

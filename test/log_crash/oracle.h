@@ -61,8 +61,9 @@ class Oracle {
 
  private:
   struct Promise {
-    Lsn lsn;  // 0: nobody knows
+    Lsn lsn;  // 0: nobody knows; and then it may be missing, whatever follows
     Lsn end;
+    Lsn not_before;
     Records records;
     bool durable = false;  // acknowledged as such
   };
