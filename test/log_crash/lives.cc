@@ -251,6 +251,25 @@ void TruncationAroundAHugeUnit(Life& life) {
   life.Append(100);
 }
 
+// The next segment is begun, and not durable.
+void TruncationUpToTheEnd(Life& life) {
+  life.Open();
+  for (int i = 0; i < 3; ++i) {
+    life.Append(2'000);
+    life.Rotate();
+    life.Append(3'000, kWritten);
+    life.TruncateAllThatIsDurable();
+  }
+  life.Append(12'000);
+  life.Append(12'000, kWritten);
+  life.TruncateAllThatIsDurable();
+  life.Kill();
+  life.Open();
+  life.TruncateAllThatIsDurable();
+  life.Append(100, kWritten);
+  life.TruncateAllThatIsDurable();
+}
+
 void CloseAndReopen(Life& life) {
   for (int i = 0; i < 3; ++i) {
     life.Open();
@@ -433,6 +452,7 @@ std::span<const NamedLife> AllLives() {
       {"Truncation", Truncation},
       {"TruncationAndReopening", TruncationAndReopening},
       {"TruncationAroundAHugeUnit", TruncationAroundAHugeUnit},
+      {"TruncationUpToTheEnd", TruncationUpToTheEnd},
       {"CloseAndReopen", CloseAndReopen},
       {"NothingAppended", NothingAppended},
       {"AbandonAndReopen", AbandonAndReopen},

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -19,7 +20,8 @@ std::string Text(std::uint64_t number, std::size_t bytes) {
   auto word = number * 0x9e37'79b9'7f4a'7c15 | 0x0101'0101'0101'0101;
   for (std::size_t at = head; at < bytes; at += sizeof word) {
     std::memcpy(text.data() + at, &word, std::min(sizeof word, bytes - at));
-    if (number % 2 != 0 || bytes >= kAlwaysRandom) word = word * 6364136223846793005u + 1442695040888963407u;
+    if (number % 2 == 0 && bytes < kAlwaysRandom) continue;
+    word = word * 6364136223846793005u + 1442695040888963407u;
   }
   return text;
 }
@@ -192,7 +194,14 @@ void Life::Rotate() {
 void Life::TruncateAllBut(std::size_t units) {
   if (failed_ || oracle_.units() < units) return;
   const auto fence = oracle_.LsnFromEnd(units - 1);
-  if (fence > log_->positions().durable) return;
+  if (fence <= log_->positions().durable) Truncate(fence);
+}
+
+void Life::TruncateAllThatIsDurable() {
+  if (!failed_) Truncate(log_->positions().durable);
+}
+
+void Life::Truncate(Lsn fence) {
   oracle_.Truncating(fence);
   const auto cut = log_->TruncateBefore(fence);
   Did("truncate", cut ? Status() : std::unexpected(cut.error()));

@@ -57,6 +57,8 @@ class Life {
   void Rotate();
   // Keeps the last `units` at least; those must be durable or nothing happens.
   void TruncateAllBut(std::size_t units);
+  // Whatever is durable may go.
+  void TruncateAllThatIsDurable();
   // What the log gave to its executor runs now: all, or the first.
   void Background();
   void OneTask();
@@ -85,6 +87,7 @@ class Life {
   // Whether to go on.
   bool Did(const char* step, const Status& status);
   void NotePositions();
+  void Truncate(Lsn fence);
   void NoteAck(const Result<LogAck>& ack, Records records, AckLevel level);
   void AppendFailed(const Error& error, Records records);
   Records NewRecords(const std::vector<std::size_t>& sizes);

@@ -20,7 +20,9 @@ std::string Oracle::Enqueued(const LogTicket& ticket, Records records) {
                      before.value);
 }
 
-void Oracle::MaybeAppended(Records records) { order_.push_back({{}, {}, highest_, std::move(records)}); }
+void Oracle::MaybeAppended(Records records) {
+  order_.push_back({{}, {}, highest_, std::move(records)});
+}
 
 std::string Oracle::Positions(const LogPositions& now) {
   for (auto& promise : order_) {

@@ -85,9 +85,11 @@ std::span<const VictimPlan> AllVictimPlans() {
   return kPlans;
 }
 
-Victim::Victim(const VictimPlan& plan, const LogVariant& variant, std::uint64_t seed)
+Victim::Victim(const VictimPlan& plan, const LogVariant& variant, std::uint64_t seed, bool twin)
     : options(variant.options) {
-  Life life(&disk, options, {}, seed);
+  Oracle oracle;
+  for (int i = 0; twin && i < 100; ++i) oracle.NextUnitNumber();
+  Life life(&disk, options, oracle, seed);
   plan.life(life);
   const auto before = ReadFolder(&disk);
   units_before_last_flush = life.oracle().units();

@@ -50,8 +50,9 @@ enum class Verdict : std::uint8_t {
 
 // A sound log that nobody has open.
 struct Victim {
-  // The same seed makes the same bytes; another one another log.
-  Victim(const VictimPlan& plan, const LogVariant& variant, std::uint64_t seed);
+  // The same seed makes the same bytes; another one another log. A twin has the same id, segments
+  // and generations, as if both went on from copies of one folder, and other records.
+  Victim(const VictimPlan& plan, const LogVariant& variant, std::uint64_t seed, bool twin = false);
 
   LogOptions options;
   SimulatedDisk disk;
