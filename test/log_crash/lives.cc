@@ -332,6 +332,21 @@ void AheadAndUnused(Life& life) {
   life.Append(14'000);
 }
 
+// Made for units that never came to be written.
+void ManyUnused(Life& life) {
+  life.Open();
+  life.Append(300);
+  life.Enqueue(120'000);
+  life.Kill();
+  life.Open();
+  life.Append(300);
+  life.Enqueue(70'000);
+  life.Abandon();
+  life.Open();
+  life.Append(300);
+  life.Close();
+}
+
 void FullDisk(Life& life) {
   life.Open();
   life.Append(3'000);
@@ -458,6 +473,7 @@ std::span<const NamedLife> AllLives() {
       {"AbandonAndReopen", AbandonAndReopen},
       {"KilledWithAFullQueue", KilledWithAFullQueue},
       {"AheadAndUnused", AheadAndUnused},
+      {"ManyUnused", ManyUnused},
       {"FullDisk", FullDisk},
       {"PowerCuts", PowerCuts},
       {"OtherRecoveryModes", OtherRecoveryModes},
