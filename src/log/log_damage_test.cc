@@ -42,6 +42,15 @@ class LogDamageTest : public LogTest {
   static constexpr std::uint64_t kSecondGroup = kFirstGroupOffset + kLogBlock;
 };
 
+// Open made the first link durable before anybody could append: no crash leaves this.
+TEST_F(LogDamageTest, ADamagedFirstLinkWithAUnitBehindItIsRefused) {
+  Open();
+  Append("acknowledged");
+  Kill();
+  Flip(PathOf(1), kLinkOffset + 8, 1);
+  ExpectCorruption(TryOpen());
+}
+
 TEST_F(LogDamageTest, ATornLastGroupIsCutAndReported) {
   MakeThreeSegments();
   const auto end = appended_.back().lsn;
