@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "files/pending_parts.h"
 
 namespace varve {
 namespace {
@@ -197,9 +198,40 @@ void DiskImage::Crash(Survival survival, Random* random, MemoryTree* tree) {
   ApplyPending(ChooseEntries(survival, pending_.size(), random));
   pending_.clear();
   DropUnreachable();
+  for (auto& [id, node] : nodes_) node.bytes = SurvivingBytes(node, survival, random, stale);
+  Settle(tree);
+}
+
+std::size_t DiskImage::PendingParts(std::uint64_t grain) const {
+  auto count = pending_.size();
+  for (const auto& [id, node] : nodes_) {
+    if (!node.pending.empty() && IsNamed(id)) count += PendingPartsOf(node, grain).size();
+  }
+  return count;
+}
+
+void DiskImage::CrashKeeping(std::uint64_t grain, const std::vector<bool>& kept,
+                             MemoryTree* tree) {
+  auto next = kept.begin() + static_cast<std::ptrdiff_t>(pending_.size());
+  for (auto& [id, node] : nodes_) {
+    if (node.pending.empty() || !IsNamed(id)) continue;
+    const auto parts = PendingPartsOf(node, grain);
+    const auto end = next + static_cast<std::ptrdiff_t>(parts.size());
+    VARVE_CHECK(end <= kept.end());
+    node.bytes = BytesWithParts(node, parts, std::vector<bool>(next, end));
+    next = end;
+  }
+  VARVE_CHECK(next == kept.end());
+  ApplyPending({kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(pending_.size())});
+  pending_.clear();
+  DropUnreachable();
+  Settle(tree);
+}
+
+// What is there now is all there is.
+void DiskImage::Settle(MemoryTree* tree) {
   tree->Restart();
   for (auto& [id, node] : nodes_) {
-    node.bytes = SurvivingBytes(node, survival, random, stale);
     node.pending.clear();
     node.lost_data = false;
     if (id == MemoryTree::kRoot) continue;

@@ -78,12 +78,16 @@ class DiskImage {
 
   // Becomes an image that a power cut may leave, with nothing pending, and fills `tree` with it.
   void Crash(Survival survival, Random* random, MemoryTree* tree);
+  // See SimulatedDisk: operations on names come first, then the files' parts.
+  std::size_t PendingParts(std::uint64_t grain) const;
+  void CrashKeeping(std::uint64_t grain, const std::vector<bool>& kept, MemoryTree* tree);
 
  private:
   DurableNode& At(NodeId node);
   void ApplyEntries(const EntryChanges& changes);
   void ApplyPending(std::vector<bool> chosen);
   bool IsNamed(NodeId node) const;
+  void Settle(MemoryTree* tree);
   void DropUnreachable();
 
   std::map<NodeId, DurableNode> nodes_;  // ordered: a seed must repeat its choices

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <utility>
 
 #include "base/check.h"
@@ -210,6 +211,16 @@ void MemoryTree::Truncate(NodeId id, std::uint64_t size) {
   node.bytes.Resize(size);
   bytes_ += node.bytes.size();
   node.modified = Tick();
+}
+
+std::uint64_t MemoryTree::Fingerprint(NodeId from) const {
+  const auto& node = At(from);
+  auto sum = node.bytes.Fingerprint() + (node.is_directory ? 1 : 2);
+  for (const auto& [name, child] : node.entries) {
+    sum = MixedHash(sum, std::hash<std::string>()(name));
+    sum = MixedHash(sum, Fingerprint(child));
+  }
+  return sum;
 }
 
 void MemoryTree::DropHandle(NodeId node) {

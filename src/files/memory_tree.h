@@ -89,6 +89,8 @@ class MemoryTree {
 
   void Write(NodeId node, std::uint64_t offset, std::string_view bytes);
   void Truncate(NodeId node, std::uint64_t size);
+  // Of all names and bytes, not of times.
+  std::uint64_t Fingerprint(NodeId from = kRoot) const;
   // Of all files together.
   std::uint64_t bytes() const { return bytes_; }
 

@@ -319,6 +319,22 @@ void SimulatedDisk::Crash(Survival survival, Random* random) {
   state_->image.Crash(survival, random, &state_->tree);
 }
 
+std::size_t SimulatedDisk::PendingParts(std::uint64_t grain) const {
+  const std::lock_guard guard(state_->mutex);
+  return state_->image.PendingParts(grain);
+}
+
+void SimulatedDisk::CrashKeeping(std::uint64_t grain, const std::vector<bool>& kept) {
+  const std::lock_guard guard(state_->mutex);
+  state_->EndLife();
+  state_->image.CrashKeeping(grain, kept, &state_->tree);
+}
+
+std::uint64_t SimulatedDisk::Fingerprint() const {
+  const std::lock_guard guard(state_->mutex);
+  return state_->tree.Fingerprint();
+}
+
 void SimulatedDisk::KillProcess() {
   const std::lock_guard guard(state_->mutex);
   state_->EndLife();

@@ -94,6 +94,13 @@ class SimulatedDisk final : public Files {
   void CrashAtEvent(std::uint64_t event);
   bool crashed() const;  // the event was reached
   void Crash(Survival survival, Random* random);
+  // For trying every subset of what is pending: the number of parts that a power cut now keeps or
+  // loses each by itself. Parts are operations on names, changes of size, and writes, cut at
+  // multiples of `grain` (a multiple of 512) where they change something.
+  std::size_t PendingParts(std::uint64_t grain) const;
+  // A Crash that keeps part i when kept[i], and with it the earlier ones of the same name or
+  // sector. kept.size() must be PendingParts(grain).
+  void CrashKeeping(std::uint64_t grain, const std::vector<bool>& kept);
   // A crash of the process alone: handles and locks end, the page cache stays.
   void KillProcess();
 
@@ -106,6 +113,9 @@ class SimulatedDisk final : public Files {
   // the file if it is missing (its folder must be there). Neither is an event.
   Result<std::string> Peek(const std::string& path) const;
   void Poke(const std::string& path, std::string bytes);
+
+  // Equal for equal trees of names and bytes as programs see them; for telling states apart.
+  std::uint64_t Fingerprint() const;
 
   // A copy of the present state (page cache and pending both), without the open handles and locks,
   // for trying many crashes from one run. Cheap: the copies share their bytes.

@@ -340,6 +340,70 @@ TEST_F(SimulatedDiskTest, AFullDiskTakesWhatFitsAndRecovers) {
   EXPECT_TRUE(file->WriteAt(10, "more"));
 }
 
+// What is at `path` after keeping each subset of what is pending.
+class PendingPartsTest : public SimulatedDiskTest {
+ protected:
+  Outcomes AfterEverySubset(const std::string& path, std::size_t parts, std::uint64_t grain = 512) {
+    EXPECT_EQ(disk_.PendingParts(grain), parts);
+    Outcomes outcomes;
+    for (std::uint64_t subset = 0; subset < 1u << parts; ++subset) {
+      std::vector<bool> kept(parts);
+      for (std::size_t i = 0; i < parts; ++i) kept[i] = (subset >> i & 1) != 0;
+      const auto copy = disk_.Clone();
+      copy->CrashKeeping(grain, kept);
+      outcomes.insert(ContentOn(copy.get(), path));
+    }
+    return outcomes;
+  }
+};
+
+TEST_F(PendingPartsTest, EverySubsetOfSectorsCanBeKept) {
+  MakeDurable("/f", Sectors(4, 'o'));
+  Write("/f", 512, Sectors(1, 'a') + Sectors(1, 'o') + Sectors(1, 'b'));
+  EXPECT_EQ(SectorsOf(AfterEverySubset("/f", 2)), (Outcomes{"oooo", "oaoo", "ooob", "oaob"}));
+  EXPECT_EQ(SectorsOf(AfterEverySubset("/f", 1, 4096)), (Outcomes{"oooo", "oaob"}));
+}
+
+TEST_F(PendingPartsTest, ALaterWriteOfASectorIsKeptWithTheEarlierOnes) {
+  MakeDurable("/f", Sectors(2, 'o'));
+  Write("/f", 0, Sectors(2, 'a'));
+  Write("/f", 0, "b");
+  Outcomes seen;
+  for (const auto& bytes : AfterEverySubset("/f", 3)) {
+    seen.insert({bytes[0], bytes[1], bytes[512]});
+  }
+  EXPECT_EQ(seen, (Outcomes{"ooo", "aao", "bao", "ooa", "aaa", "baa"}));
+}
+
+TEST_F(PendingPartsTest, SizesAndNamesArePartsOfTheirOwn) {
+  const auto file = Open("/new", OpenMode::kCreate);
+  ASSERT_TRUE(file->WriteAt(0, "data"));
+  EXPECT_EQ(AfterEverySubset("/new", 3),
+            (Outcomes{"NotFound", "", std::string(4, '\0'), "data"}));
+}
+
+TEST_F(PendingPartsTest, ACutBringsBackTheBytesThatItsLossKeeps) {
+  MakeDurable("/f", Sectors(2, 'o'));
+  ASSERT_TRUE(Open("/f")->Truncate(512));
+  Write("/f", 512, Sectors(1, 'n'));
+  const auto sectors = SectorsOf(AfterEverySubset("/f", 3));
+  EXPECT_EQ(sectors, (Outcomes{"oo", "on", "o", std::string("o\0", 2)}));
+}
+
+TEST_F(SimulatedDiskTest, FingerprintsTellTreesApartAndNotHowTheyCameAbout) {
+  MakeDurable("/f", Sectors(20, 'x'));
+  const auto whole = disk_.Fingerprint();
+  Write("/f", 4096, std::string(4096, '\0'));
+  EXPECT_NE(disk_.Fingerprint(), whole);
+  const auto cut = disk_.Clone();
+  cut->Poke("/f", Content("/f"));
+  EXPECT_EQ(cut->Fingerprint(), disk_.Fingerprint());
+  Write("/f", 4096, std::string(4096, 'x'));
+  EXPECT_EQ(disk_.Fingerprint(), whole);
+  ASSERT_TRUE(disk_.Rename("/f", "/g"));
+  EXPECT_NE(disk_.Fingerprint(), whole);
+}
+
 TEST_F(SimulatedDiskTest, ClonesGoTheirOwnWays) {
   MakeDurable("/f", "same");
   const auto copy = disk_.Clone();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <functional>
 
 #include "base/check.h"
 
@@ -51,6 +52,18 @@ std::string SparseBytes::ToString() const {
   std::string bytes(size_, '\0');
   ReadAt(0, size_, bytes.data());
   return bytes;
+}
+
+std::uint64_t SparseBytes::Fingerprint() const {
+  auto sum = MixedHash(0, size_);
+  const std::size_t count = chunks_ ? chunks_->size() : 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!(*chunks_)[i]) continue;
+    const std::string_view bytes((*chunks_)[i]->data(), kChunkBytes);
+    if (IsAllZeros(bytes)) continue;  // as a missing one
+    sum = MixedHash(MixedHash(sum, i + 1), std::hash<std::string_view>()(bytes));
+  }
+  return sum;
 }
 
 void SparseBytes::WriteAt(std::uint64_t offset, std::string_view bytes) {

@@ -25,6 +25,8 @@ class SparseBytes {
   // Gives the number of bytes read, less than `size` only at the end.
   std::uint64_t ReadAt(std::uint64_t offset, std::uint64_t size, char* into) const;
   std::string ToString() const;
+  // Equal for equal bytes.
+  std::uint64_t Fingerprint() const;
 
   // Requires offset + size <= kSizeMax. Grows as needed; what lies between becomes zeros.
   void WriteAt(std::uint64_t offset, std::string_view bytes);
@@ -45,5 +47,11 @@ class SparseBytes {
 };
 
 bool IsAllZeros(std::string_view bytes);
+
+// A hash of what `sum` stands for, and then `more`.
+constexpr std::uint64_t MixedHash(std::uint64_t sum, std::uint64_t more) {
+  sum = (sum ^ more) * 0x9e37'79b9'7f4a'7c15;
+  return sum ^ (sum >> 29);
+}
 
 }  // namespace varve
