@@ -31,6 +31,7 @@ class Outcome:
     def __init__(self, name):
         self.name = name
         self.passed = 0
+        self.told = []
         self.failed = 0
         self.skipped = []
         self.output = ""
@@ -86,6 +87,7 @@ def run_script(command, name, env, timeout):
         outcome.passed = 1
         lines = outcome.output.splitlines()
         outcome.skipped += [f"{name}: {line[9:]}" for line in lines if line.startswith("skipped: ")]
+        outcome.told = [line for line in lines if line.startswith("caught ")]
     else:
         outcome.failed = 1
     return outcome
@@ -125,6 +127,8 @@ def show(outcome):
         told = [line for line in outcome.output.splitlines()
                 if not line.startswith(("[ RUN      ]", "[       OK ]", "[----------]"))]
         print("".join(f"    {line}\n" for line in told), flush=True)
+    for line in outcome.told:  # which test noticed which planted bug
+        print(f"    {line}", flush=True)
     for name in outcome.skipped:
         print(f"    skipped {name}", flush=True)
 

@@ -161,6 +161,20 @@ Result<RecoveredLog> LogRecovery::Run() {
   return std::move(out_);
 }
 
+// What shows that a link that does not validate was on the device once; empty when nothing does.
+std::string LinkWasDurable(const SegmentOnDisk& segment, const LogBeyond& beyond) {
+  if (beyond.durable > segment.header->base) {
+    return fmt::format("the frame at offset {} says that everything up to LSN {} was durable, this "
+                       "link included",
+                       beyond.durable_offset, beyond.durable);
+  }
+  // The first link of all is synced by itself, before anybody can append.
+  if (segment.sequence != 1 || beyond.frame_offset <= kLinkOffset) return {};
+  return fmt::format("a frame follows it at offset {}, and the first link of a log is durable "
+                     "before anything is appended",
+                     beyond.frame_offset);
+}
+
 Status LogRecovery::LookIntoUnused() {
   for (auto i = used_; i < found_.size(); ++i) {
     const auto& segment = found_[i];
@@ -169,12 +183,8 @@ Status LogRecovery::LookIntoUnused() {
     SegmentReader reader(file.get(), *segment.header, segment.file_bytes);
     VARVE_ASSIGN(const auto beyond, reader.LookBeyond());
     out_.report.bytes += reader.bytes_read();
-    if (beyond.durable > segment.header->base) {
-      VARVE_TRY(Damage(segment.name, kLinkOffset,
-                       fmt::format("{}; but the frame at offset {} says that everything up to LSN "
-                                   "{} was durable, this link included",
-                                   segment.link_defect, beyond.durable_offset, beyond.durable),
-                       true));
+    if (auto shown = LinkWasDurable(segment, beyond); !shown.empty()) {
+      VARVE_TRY(Damage(segment.name, kLinkOffset, segment.link_defect + "; but " + shown, true));
       if (stopped_) {
         CutOffFrom(i);
         return {};

@@ -10,6 +10,7 @@
 //   - a later segment with a valid link, which was written after a sync of all before it;
 //   - a seal that promises a successor which is missing (each segment that was ever written to is
 //     promised by the one before, see LogWriter::Enter);
+//   - a frame behind a bad link of the first segment of all, whose link is synced by itself;
 //   - a file that is shorter than its capacity and does not end with its seal;
 //   - the caller, who knows a durable position above x.
 // Then it is damage. A valid frame beyond x alone shows nothing: it may have been written by the

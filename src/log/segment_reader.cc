@@ -103,6 +103,7 @@ Result<LogBeyond> SegmentReader::LookBeyond() {
     const auto header = DecodeFrameHeader(header_, header_.LsnAt(at), block);
     // In a file that was used before, the rest is what it held then.
     if (header || (header_.flags & kRecycledFile) == 0) beyond.nonzero_bytes += nonzero;
+    if (header && beyond.frame_offset == 0) beyond.frame_offset = at;
     if (header && header->durable > beyond.durable) {
       beyond.durable = header->durable;
       beyond.durable_offset = at;

@@ -25,6 +25,7 @@ struct LogBeyond {
   // The largest position that a valid frame header there says was durable, and where it says so.
   std::uint64_t durable = 0;
   std::uint64_t durable_offset = 0;
+  std::uint64_t frame_offset = 0;  // of the first valid frame header; 0: there is none
 };
 
 // Used by one thread. `file` must outlive it.
