@@ -22,7 +22,7 @@ struct Nesting {
   int cuts;
   int ways;
 };
-constexpr Nesting kNesting[] = {{8, 6, 3}, {8, 3, 2}};
+constexpr Nesting kNesting[] = {{10, 6, 3}, {8, 3, 2}};
 
 bool Draws(Survival survival) {
   return survival == Survival::kRandomPrefix || survival == Survival::kRandomSectors ||
@@ -115,9 +115,9 @@ void CrashSweep::CrashOnce(const Moment& moment, Survival survival, Random* rand
 // By the finest grain that gives few enough parts.
 void CrashSweep::CrashInEverySubset(const Moment& moment) {
   for (const std::uint64_t grain : {kSectorBytes, kLogBlock, kFrameBytesMax}) {
-    if (grain == kSectorBytes && !variant_.subsets_by_sector) continue;
+    if (grain == kSectorBytes && !variant_.thorough) continue;
     const auto parts = moment.disk.PendingParts(grain);
-    if (parts > kSubsetPartsMax) continue;
+    if (parts > (variant_.thorough ? kSubsetPartsMax : kSubsetPartsOfOthers)) continue;
     for (std::uint64_t subset = 0; subset < 1u << parts && !failed_; ++subset) {
       std::vector<bool> kept(parts);
       for (std::size_t i = 0; i < parts; ++i) kept[i] = (subset >> i & 1) != 0;

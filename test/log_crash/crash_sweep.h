@@ -20,6 +20,7 @@ namespace varve::testing {
 inline constexpr int kCrashDepthMax = 3;
 // All 2^n subsets are tried when no more than n parts are pending.
 inline constexpr std::size_t kSubsetPartsMax = 10;
+inline constexpr std::size_t kSubsetPartsOfOthers = 6;  // of the kinds of log that are not thorough
 
 // Distinct states that were visited: different bytes or names on the disk, or different promises.
 struct StateCounts {

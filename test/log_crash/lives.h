@@ -14,7 +14,7 @@ namespace varve::testing {
 struct LogVariant {
   const char* name;
   LogOptions options;
-  bool subsets_by_sector;  // all subsets of sectors are tried, else of blocks
+  bool thorough;  // all subsets of sectors, up to kSubsetPartsMax; else of a few blocks
 };
 std::span<const LogVariant> AllVariants();
 inline void PrintTo(const LogVariant& variant, std::ostream* out) { *out << variant.name; }
