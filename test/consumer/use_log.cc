@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
 
   std::string read;
   auto again = varve::Log::Open(folder, {}, [&read](const varve::LogUnit& unit) {
-    for (const std::string_view record : unit.records) read += std::string(record) + ";";
+    for (const auto& record : unit.records) read += std::string(record.bytes) + ";";
     return varve::Status();
   });
   if (!again) return std::fprintf(stderr, "reopen: %s\n", again.error().message().c_str()), 1;
