@@ -34,6 +34,12 @@ consumer "$folder/log" -DCMAKE_PREFIX_PATH="$folder/prefix" -DVARVE_COMPONENTS=l
   -DCMAKE_DISABLE_FIND_PACKAGE_Arrow=ON -DCMAKE_DISABLE_FIND_PACKAGE_VarveArrow=ON
 [ ! -e "$folder/log/use_database" ] || fail "COMPONENTS log brought varve::varve"
 "$folder/log/use_log" "$folder/orders.log"
+"$folder/log/use_log_in_c" "$folder/c.log"
+
+step "find_package(varve COMPONENTS log) in a project that knows C alone"
+consumer "$folder/c" -DCMAKE_PREFIX_PATH="$folder/prefix" -DVARVE_COMPONENTS=log \
+  -DCONSUMER_LANGUAGES=C
+"$folder/c/use_log_in_c" "$folder/only_c.log"
 
 step "find_package(varve COMPONENTS log varve)"
 consumer "$folder/both" -DCMAKE_PREFIX_PATH="$folder/prefix" "-DVARVE_COMPONENTS=log;varve" \

@@ -69,6 +69,7 @@ class Tidy:
         self.check_folders()
         self.check_readmes()
         self.check_public_headers()
+        self.check_repeated_headers()
         return self.breaches
 
     def files(self):
@@ -187,6 +188,23 @@ class Tidy:
         if lines > PUBLIC_LINES_MAX:
             self.report("include/varve", 1,
                         f"{lines} lines of public headers, at most {PUBLIC_LINES_MAX}")
+
+    def check_repeated_headers(self):
+        """Documents repeat the first comment of a header behind `<!-- header of FILE -->`."""
+        for document in sorted((self.root / "docs").glob("*.md")):
+            text = document.read_text()
+            for block in re.finditer(r"<!-- header of (\S+) -->\n```\n(.*?)```\n", text, re.DOTALL):
+                source = self.root / block.group(1)
+                if not source.exists() or block.group(2) != header_comment(source.read_text()):
+                    self.report(document.relative_to(self.root).as_posix(),
+                                line_of(text, block.start()),
+                                f"not what the top of {block.group(1)} says: copy it again")
+
+
+def header_comment(text):
+    """The first comment of a C++ file without its SPDX line."""
+    comment = re.match(r"(?://[^\n]*\n)*", text).group(0)
+    return "".join(line[3:] + "\n" for line in comment.split("\n")[1:-1])
 
 
 def may_stand(name, place):

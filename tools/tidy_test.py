@@ -68,6 +68,8 @@ BREACHES = [
     ("tools/a.py", SPDX_SCRIPT + "def f():\n" + "    x = 1\n" * 70, "a function of 71 lines"),
     ("docs/a.md", f"{UNFINISHED}: finish\n", "unfinished work"),
     ("docs/a.md", "see /ro" + "ot/varve\n", "a path of one machine"),
+    ("docs/b.md", "<!-- header of src/log/b.h -->\n```\nthe rule.\n```\n", "not what the top of"),
+    ("docs/b.md", "<!-- header of include/varve/log.h -->\n```\n```\n", None),
     ("src/log/util/a.cc", SPDX, "no folder util/"),
     ("src/log/README.md", "x\n" * 41, "more than 40 lines"),
     ("src/view/view.cc", SPDX, "src/view/README.md:1: missing"),

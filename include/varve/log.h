@@ -7,7 +7,7 @@
 // was acknowledged as durable, with identical LSN and bytes.
 //
 //   auto log = varve::Log::Open("orders.log", {}, [](const varve::LogUnit& unit) {
-//     for (std::string_view record : unit.records) Apply(record);
+//     for (const varve::LogRecord& record : unit.records) Apply(record.bytes);
 //     return varve::Status();
 //   });
 //   auto ack = (*log)->Append({"deposit 12"});          // returns when it is on the device
@@ -81,14 +81,14 @@ struct RecoveryReport {
   std::uint64_t torn_bytes = 0;  // cut from the tail: written, never acknowledged as durable
   std::int64_t micros = 0;
   Lsn end;                       // just after the last valid unit
-  std::optional<LogCheckpoint> checkpoint;  // the newest
+  std::optional<LogCheckpoint> checkpoint;  // the newest of those delivered
 };
 
 struct LogAck {
   Lsn lsn;                        // of the unit
   Lsn end;                        // just after it
-  std::uint64_t bytes = 0;        // frame bytes the unit took
-  std::uint64_t group_units = 0;  // units in the flush that carried it
+  std::uint64_t bytes = 0;        // from lsn to end
+  std::uint64_t group_units = 0;  // units in the flush that carried it; 0: not known
   std::int64_t wait_micros = 0;   // from enqueue to the ack
 };
 using LogCallback = std::function<void(const Result<LogAck>&)>;
@@ -155,7 +155,7 @@ struct LogTruncation {
   std::uint64_t segments = 0;
   std::uint64_t bytes = 0;
   Lsn first;       // oldest position readable afterwards
-  Lsn held_at{};   // the lowest pin, when one held segments back; else 0
+  Lsn held_at{};   // the lowest pin, when it is before the fence; else 0
 };
 
 // While it lives nothing at or after its position is truncated. Movable; any thread may end it.
@@ -205,8 +205,8 @@ class Log {
 
   // The two halves of Append, for callers who must order units themselves: Enqueue copies the
   // records, fixes their place in the order and returns at once (it blocks only while the queue is
-  // full); Wait returns when the ticket reached `level`. `to_come` is the level that the caller
-  // will wait for; below kDurable the log makes the unit durable by its sync policy, whoever waits.
+  // full); Wait returns when the ticket reached `level`. `to_come` is the level that will be waited
+  // for: below kDurable the sync policy flushes the unit, at kDurable whoever waits.
   Result<LogTicket> Enqueue(LogRecords records, AckLevel to_come = AckLevel::kBuffered);
   Result<LogAck> Wait(const LogTicket& ticket, AckLevel level = AckLevel::kDurable);
 
@@ -227,8 +227,8 @@ class Log {
   // Makes everything appended so far durable.
   Status Sync();
 
-  // Appends a checkpoint, durably: whoever opens with RecoveryOptions::from_checkpoint replays from
-  // `replay_from` on, which must be durable, at most. `note` comes back with it.
+  // Appends a checkpoint, durably, as a unit that replay sees too: whoever opens with
+  // from_checkpoint replays from `replay_from`, which must be durable. `note` comes back with it.
   Result<LogAck> Checkpoint(Lsn replay_from, std::string_view note = {});
 
   LogPositions positions() const;

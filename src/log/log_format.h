@@ -4,7 +4,11 @@
 //   LOCK                    held by whoever has the log open
 //   <16 hex digits>.log     a segment; the digits are its sequence: 1, 2, 3, ... without a gap
 //   <16 hex digits>.tmp     a segment being made; never read
+//   <16 hex digits>.free    a file that was a segment and waits to be used again; never read
 //   *.set-aside             what a point-in-time recovery moved out of the way; never replayed
+//   CHECKPOINT              where replay may start (checkpoint_file.h)
+//   SYNC                    which way to make a write durable is the fastest (sync_calibration.h)
+//   calibration.tmp         what is written to while that is measured; never read
 //
 // A segment is a header block of 4096 bytes, then frames, each starting at a multiple of 4096:
 //
@@ -37,7 +41,7 @@
 //    0  4  magic "VFRM"                       36  4  units that end in this frame
 //    4  1  version, 1                         40  4  records of those units
 //    5  1  kind: 1 group, 2 link, 3 seal      44  4  chain: header CRC of the frame before
-//    6  2  flags                              48  4  CRC-32C of the payload and its padding
+//    6  2  flags                              48  4  CRC-32C for the payload, see below
 //    8  8  LSN of this frame                  52  8  zeros
 //   16  8  durable: every unit that ends at   60  4  CRC-32C of bytes 0..60
 //          or before this LSN was synced
