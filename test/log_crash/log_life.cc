@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/log_crash/log_life.h"
 
+#include "varve/log_reader.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
