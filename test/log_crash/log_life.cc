@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/log_crash/log_life.h"
 
-#include "varve/log_reader.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
+
+#include "varve/log_reader.h"
 
 namespace varve::testing {
 namespace {
