@@ -257,24 +257,4 @@ class Log {
   std::unique_ptr<Impl> impl_;
 };
 
-// One finding of VerifyLog: where, and what was expected and found there.
-struct LogDamage {
-  std::string file;
-  std::uint64_t offset = 0;
-  std::string message;
-};
-
-// Reads every byte that recovery would trust, without the lock and without changing anything.
-// Gives the damages found (none: sound; a torn tail is no damage and is in the report).
-struct LogVerification {
-  RecoveryReport report;
-  std::vector<LogDamage> damages;
-};
-Result<LogVerification> VerifyLog(const std::string& dir, const LogComponents& components = {});
-
-// Calls `visit` for a line of text per header and frame of one segment file, up to the first
-// damage, which it describes in the last line. For people; the form of the lines may change.
-Status DumpLogSegment(const std::string& path, const std::function<void(std::string_view)>& visit,
-                      const LogComponents& components = {});
-
 }  // namespace varve

@@ -16,7 +16,7 @@
 #include "base/result.h"
 #include "engine/environment.h"
 #include "manifest/manifest.h"
-#include "varve/log.h"
+#include "varve/log_reader.h"
 
 namespace varve {
 namespace {

@@ -12,6 +12,7 @@
 #include "run/run.h"
 #include "varve/inspect.h"
 #include "varve/log.h"
+#include "varve/log_reader.h"
 
 namespace varve {
 namespace {

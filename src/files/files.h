@@ -86,6 +86,15 @@ class FileLock {
   virtual ~FileLock() = default;
 };
 
+// Tells that something in a folder changed: a name, or the bytes of a file. Used by one thread.
+class FolderWatch {
+ public:
+  virtual ~FolderWatch() = default;
+  // Waits for a change since the watch was made, or since the last call that gave true; `micros` of
+  // real time at most. False: there was none. A change may be told more than once.
+  virtual Result<bool> Wait(std::int64_t micros) = 0;
+};
+
 enum class OpenMode : std::uint8_t {
   kRead,       // must exist
   kReadWrite,  // must exist
@@ -113,6 +122,9 @@ class Files {
   // process id into it. Taken by this process or another: Unavailable/kLocked, naming the process.
   // A child made by fork does not hold it.
   virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path, LockMode mode) = 0;
+  // A watch on the folder, from now on. Null where nobody tells of changes, so that the caller must
+  // look for them: these files are not of a real disk, or the system has no more watches to give.
+  virtual Result<std::unique_ptr<FolderWatch>> Watch(const std::string& directory);
 };
 
 // The real disk; one for the process.

@@ -14,6 +14,10 @@ std::string_view WithoutTrailingSlashes(std::string_view path) {
 
 }  // namespace
 
+Result<std::unique_ptr<FolderWatch>> Files::Watch(const std::string&) {
+  return std::unique_ptr<FolderWatch>();
+}
+
 std::string JoinPath(std::string_view directory, std::string_view name) {
   std::string path(directory);
   if (path.empty() || path.back() != '/') path += '/';

@@ -19,6 +19,7 @@
 #include "files/posix_call.h"
 #include "files/posix_file.h"
 #include "files/posix_lock.h"
+#include "files/posix_watch.h"
 
 namespace varve {
 namespace {
@@ -127,6 +128,10 @@ class FilesOfPosix final : public Files {
 
   Result<std::unique_ptr<FileLock>> Lock(const std::string& path, LockMode mode) override {
     return TakePosixLock(path, mode);
+  }
+
+  Result<std::unique_ptr<FolderWatch>> Watch(const std::string& directory) override {
+    return WatchPosixFolder(directory);
   }
 };
 

@@ -21,6 +21,7 @@
 #include "log/log_fixture.h"
 #include "test/support/seed.h"
 #include "varve/log.h"
+#include "varve/log_reader.h"
 
 namespace varve {
 namespace {

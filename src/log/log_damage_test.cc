@@ -9,6 +9,7 @@
 #include "base/crc32c.h"
 #include "log/log_fixture.h"
 #include "log/log_format.h"
+#include "varve/log_reader.h"
 
 namespace varve {
 namespace {

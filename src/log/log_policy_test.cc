@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "log/log_fixture.h"
+#include "varve/log_reader.h"
 
 namespace varve {
 namespace {

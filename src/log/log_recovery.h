@@ -29,6 +29,7 @@
 #include "log/log_format.h"
 #include "log/unit_stream.h"
 #include "varve/log.h"
+#include "varve/log_reader.h"
 
 namespace varve {
 

@@ -12,6 +12,7 @@ namespace varve {
 namespace {
 
 constexpr std::uint64_t kReadBytes = 1u << 20;
+constexpr std::uint64_t kReadBytesAtEnd = 4 * kLogBlock;
 
 std::uint64_t CountNonzero(std::string_view bytes) {
   static const std::string kZeros(kLogBlock, '\0');
@@ -19,10 +20,21 @@ std::uint64_t CountNonzero(std::string_view bytes) {
   return bytes.size() - static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\0'));
 }
 
+Status CheckChain(const FrameHeader& header, std::optional<std::uint32_t> chain) {
+  if (!chain || header.chain == *chain) return {};
+  return Fail(ErrorKind::kCorruption,
+              fmt::format("frame chain: expected {:08x}, found {:08x}; the frame before is not "
+                          "the one that this frame follows",
+                          *chain, header.chain));
+}
+
 }  // namespace
 
 SegmentReader::SegmentReader(File* file, const SegmentHeader& header, std::uint64_t file_bytes)
-    : file_(file), header_(header), limit_(std::min(header.capacity, file_bytes)) {}
+    : file_(file),
+      header_(header),
+      limit_(std::min(header.capacity, file_bytes)),
+      read_bytes_(kReadBytes) {}
 
 Error SegmentReader::Located(const Error& error) const {
   if (error.kind() == ErrorKind::kUnavailable) return error;  // it names the file itself
@@ -33,7 +45,8 @@ Result<std::string_view> SegmentReader::Fetch(std::uint64_t offset, std::uint64_
   const auto end = std::min(offset + size, limit_);
   if (offset >= end) return std::string_view();
   if (offset < buffer_offset_ || end > buffer_offset_ + buffer_.size()) {
-    const auto want = std::min(std::max(kReadBytes, end - offset), limit_ - offset);
+    const auto want = std::min(std::max(read_bytes_, end - offset), limit_ - offset);
+    read_bytes_ = std::min(2 * read_bytes_, kReadBytes);
     buffer_.resize(want);
     buffer_offset_ = offset;
     auto read = file_->ReadAt(offset, want, buffer_.data());
@@ -61,26 +74,47 @@ Result<LogFrame> SegmentReader::Decode(std::optional<std::uint32_t> chain) {
   }
   bytes.remove_prefix(kFrameHeaderBytes);
   VARVE_TRY(CheckPayload(header_, header, bytes));
-  if (chain && header.chain != *chain) {
-    return Fail(ErrorKind::kCorruption,
-                fmt::format("frame chain: expected {:08x}, found {:08x}; the frame before is not "
-                            "the one that this frame follows",
-                            *chain, header.chain));
-  }
+  VARVE_TRY(CheckChain(header, chain));
   return LogFrame{header, offset_, bytes.substr(0, header.payload_bytes)};
 }
 
-Result<std::optional<LogFrame>> SegmentReader::Next(std::optional<std::uint32_t> chain) {
-  auto frame = Decode(chain);
-  if (frame) {
-    offset_ += frame->header.FrameBytes();
-    return std::optional(*std::move(frame));
-  }
+Result<FrameHeader> SegmentReader::DecodeHeader(std::optional<std::uint32_t> chain) {
+  char bytes[kFrameHeaderBytes];
+  const auto want = std::min<std::uint64_t>(sizeof bytes, limit_ - std::min(limit_, offset_));
+  VARVE_ASSIGN(const auto read, file_->ReadAt(offset_, want, bytes));
+  bytes_read_ += read;
+  if (read == 0) return Fail(ErrorKind::kCorruption, "expected a frame, found the end of the file");
+  VARVE_ASSIGN(const auto header, DecodeFrameHeader(header_, lsn(), {bytes, read}));
+  VARVE_TRY(CheckChain(header, chain));
+  return header;
+}
+
+template <typename T>
+Result<std::optional<T>> SegmentReader::NoteDefect(Result<T> frame) {
+  if (frame) return std::optional<T>(*std::move(frame));
   if (frame.error().kind() != ErrorKind::kCorruption) {
     return std::unexpected(Located(frame.error()));
   }
   defect_ = frame.error().message();
-  return std::optional<LogFrame>();
+  return std::optional<T>();
+}
+
+Result<std::optional<LogFrame>> SegmentReader::Next(std::optional<std::uint32_t> chain) {
+  auto frame = NoteDefect(Decode(chain));
+  if (frame && *frame) offset_ += (*frame)->header.FrameBytes();
+  return frame;
+}
+
+Result<std::optional<FrameHeader>> SegmentReader::Skip(std::optional<std::uint32_t> chain) {
+  auto header = NoteDefect(DecodeHeader(chain));
+  if (header && *header) offset_ += (*header)->FrameBytes();
+  return header;
+}
+
+void SegmentReader::LookAgain(std::uint64_t offset) {
+  offset_ = offset;
+  buffer_.clear();
+  read_bytes_ = kReadBytesAtEnd;
 }
 
 Result<bool> SegmentReader::SkipToFrame() {

@@ -38,6 +38,13 @@ class SegmentReader {
   // Errors: I/O, kUnsupportedFormat; the message names file and offset.
   Result<std::optional<LogFrame>> Next(std::optional<std::uint32_t> chain);
 
+  // The same of a frame's header alone: 64 bytes are read, the payload is not.
+  Result<std::optional<FrameHeader>> Skip(std::optional<std::uint32_t> chain);
+
+  // From now on the frames at `offset` and after it, as they are in the file then: for a file that
+  // another writes to. Reading begins with small pieces, since the end may be near.
+  void LookAgain(std::uint64_t offset);
+
   // Moves to the next block at which a valid frame starts, chain aside; false when there is none.
   Result<bool> SkipToFrame();
 
@@ -53,6 +60,9 @@ class SegmentReader {
   // Up to `size` bytes at `offset`; fewer only at the end of the file.
   Result<std::string_view> Fetch(std::uint64_t offset, std::uint64_t size);
   Result<LogFrame> Decode(std::optional<std::uint32_t> chain);
+  Result<FrameHeader> DecodeHeader(std::optional<std::uint32_t> chain);
+  template <typename T>
+  Result<std::optional<T>> NoteDefect(Result<T> frame);
   Error Located(const Error& error) const;
 
   File* const file_;
@@ -61,6 +71,7 @@ class SegmentReader {
   std::uint64_t offset_ = kLinkOffset;
   std::uint64_t buffer_offset_ = 0;
   std::string buffer_;
+  std::uint64_t read_bytes_;  // at once, at least
   std::string defect_;
   std::uint64_t bytes_read_ = 0;
 };

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "files/simulated_disk.h"
 #include "log/log_fixture.h"
+#include "varve/log_reader.h"
 
 namespace varve::testing {
 namespace {

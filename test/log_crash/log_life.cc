@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "varve/log_reader.h"
+
 namespace varve::testing {
 namespace {
 
