@@ -54,7 +54,11 @@ Result<Step> FrameFollower::PassEnd(Lsn durable, bool in_full) {
   VARVE_ASSIGN(auto next, LookAt(header_.sequence + 1));
   if (next.linked()) return FollowLink(std::move(next));
   VARVE_ASSIGN(const auto evidence, FindEvidence(next, durable, in_full));
-  if (evidence) return Judge(*evidence);
+  if (evidence) {
+    // The next one may have been entered since it was looked at.
+    VARVE_ASSIGN(const auto again, LookAt(header_.sequence + 1));
+    return again.linked() ? Step::kFrame : Judge(*evidence);
+  }
   // While this one has its name, so has whatever follows it.
   const auto info = settings_.files->Info(PathOf(header_.sequence));
   if (info) return Step::kEnd;

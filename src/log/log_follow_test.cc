@@ -342,7 +342,7 @@ TEST_F(LogFollowDiskTest, AFollowerSeesEachUnitOnceWhileFilesAreTruncatedAndUsed
   std::atomic<std::uint64_t> read = 0;
   auto cursor = LogCursor::Open(dir_, {.follow = true});
   ASSERT_TRUE(cursor) << cursor.error().message();
-  std::thread writer([&] { Write(600, &read); });
+  std::jthread writer([&] { Write(600, &read); });
   ExpectAll(cursor->get(), 600, &read);
   writer.join();
   EXPECT_GT(log_->stats().first.value, kFirstBase) << "nothing was truncated";
@@ -353,7 +353,7 @@ TEST_F(LogFollowDiskTest, ALiveDurableFollowerWaitsInTheLogAndHoldsTruncationBac
   const std::atomic<std::uint64_t> everything = UINT64_MAX;
   auto cursor = OpenCursor(log_.get(), dir_, {.level = AckLevel::kDurable, .follow = true});
   ASSERT_TRUE(cursor) << cursor.error().message();
-  std::thread writer([&] { Write(300, &everything); });
+  std::jthread writer([&] { Write(300, &everything); });
   ExpectAll(cursor->get(), 300, nullptr);
   writer.join();
 }
@@ -362,7 +362,7 @@ TEST_F(LogFollowDiskTest, AFollowerThatIsOvertakenIsToldAndNeverGivesOtherBytes)
   Open({.segment_bytes_max = 64 << 10, .recycled_segments_max = 2});
   const std::atomic<std::uint64_t> everything = UINT64_MAX;
   std::atomic<bool> done = false;
-  std::thread writer([&] {
+  std::jthread writer([&] {
     Write(400, &everything);
     done = true;
   });
