@@ -244,8 +244,8 @@ class Log {
   // Errors: NotFound when the position was truncated already.
   Result<LogPin> Pin(Lsn position);
 
-  // Removes segments that lie wholly before `fence` (which must be durable) and before every pin.
-  // Never the active one. `dry_run` only tells.
+  // Removes segments that lie wholly before `fence` (which must be durable), before every pin and
+  // before what the newest checkpoint says to replay. Never the active one. `dry_run` only tells.
   Result<LogTruncation> TruncateBefore(Lsn fence, bool dry_run = false);
 
   // Makes everything durable, seals the active segment and gives back its unused space.

@@ -9,6 +9,12 @@
 
 namespace varve {
 
+// As microseconds; a time beyond a hundred years is that.
+constexpr std::int64_t MicrosOf(std::uint64_t millis) {
+  constexpr std::uint64_t kHundredYears = 100ull * 366 * 24 * 3600 * 1000;
+  return static_cast<std::int64_t>(millis < kHundredYears ? millis : kHundredYears) * 1000;
+}
+
 // Thread-safe.
 class Clock {
  public:

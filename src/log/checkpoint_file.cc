@@ -74,15 +74,27 @@ Result<std::optional<CheckpointSlot>> ReadCheckpoint(Files* files, const std::st
   return newest;
 }
 
+Status CheckpointFile::Read() {
+  if (read_) return {};
+  VARVE_ASSIGN(newest_, ReadCheckpoint(files_, dir_, &id_));
+  read_ = true;
+  return {};
+}
+
+Result<std::optional<Lsn>> CheckpointFile::ReplayFrom() {
+  std::lock_guard lock(mutex_);
+  VARVE_TRY(Read());
+  return newest_ ? std::optional(newest_->replay_from) : std::nullopt;
+}
+
 Status CheckpointFile::Open() {
   const auto path = JoinPath(dir_, kCheckpointName);
-  VARVE_ASSIGN(const auto newest, ReadCheckpoint(files_, dir_, &id_));
+  VARVE_TRY(Read());
   auto file = files_->Open(path, OpenMode::kReadWrite);
   if (!file && file.error().kind() == ErrorKind::kNotFound) {
     file = files_->Open(path, OpenMode::kCreate);
   }
   if (!file) return std::unexpected(std::move(file).error());
-  number_ = newest ? newest->number : 0;
   file_ = *std::move(file);
   return {};
 }
@@ -91,15 +103,16 @@ Status CheckpointFile::Write(Lsn durable, Lsn replay_from) {
   std::lock_guard lock(mutex_);
   if (failure_) return std::unexpected(*failure_);
   if (!file_) VARVE_TRY(Open());
-  const CheckpointSlot slot{number_ + 1, durable, replay_from};
+  const auto before = newest_ ? newest_->number : 0;
+  const CheckpointSlot slot{before + 1, durable, replay_from};
   auto written = file_->WriteAt(slot.number % kSlots * kLogBlock, EncodeSlot(id_, slot));
   if (written) written = file_->Sync();
-  if (written && number_ == 0) written = files_->SyncDirectory(dir_);
+  if (written && before == 0) written = files_->SyncDirectory(dir_);
   if (!written) {
     failure_ = written.error().Within("writing the checkpoint; reopen the log to write another");
     return std::unexpected(*failure_);
   }
-  number_ = slot.number;
+  newest_ = slot;
   return {};
 }
 

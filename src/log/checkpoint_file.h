@@ -49,8 +49,11 @@ class CheckpointFile {
   // Durable when it returns. After an error the file is not written again: what it holds is not
   // known, but one slot of it is sound.
   Status Write(Lsn durable, Lsn replay_from);
+  // Of the newest checkpoint, if there is one: what lies behind it must stay.
+  Result<std::optional<Lsn>> ReplayFrom();
 
  private:
+  Status Read();
   Status Open();
 
   Files* const files_;
@@ -58,7 +61,8 @@ class CheckpointFile {
   const LogId id_;
   std::mutex mutex_;
   std::unique_ptr<File> file_;           // guarded by mutex_; null before the first write
-  std::uint64_t number_ = 0;             // guarded by mutex_; of the last slot written
+  bool read_ = false;                    // guarded by mutex_
+  std::optional<CheckpointSlot> newest_; // guarded by mutex_
   std::optional<Error> failure_;         // guarded by mutex_
 };
 

@@ -372,7 +372,7 @@ Status CommitQueue::WaitUntil(Lsn position, AckLevel level,
                               std::optional<std::uint64_t> timeout_ms) {
   Deadline deadline;
   if (timeout_ms) {
-    deadline = settings_.clock->SteadyMicros() + static_cast<std::int64_t>(*timeout_ms) * 1000;
+    deadline = settings_.clock->SteadyMicros() + MicrosOf(*timeout_ms);
   }
   Lock lock(mutex_);
   if (position > std::max(layout_.UnitEnd(), positions_.written)) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include "base/check.h"
@@ -43,6 +44,16 @@ LayoutSettings LayoutFor(const LogOptions& options) {
 bool SampleThisUnit() {
   thread_local std::uint32_t count = 0;
   return ++count % kEncodesPerSample == 0;
+}
+
+// A place that was given out must be filled or reported, whatever happens.
+template <typename Encode>
+Status OrOutOfMemory(const Encode& encode) {
+  try {
+    return encode();
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorKind::kUnavailable, "out of memory while a unit was encoded");
+  }
 }
 
 // Spread evenly over units, and the same in every run.
@@ -102,7 +113,7 @@ Status CommitQueue::CheckOpen() const {
 CommitQueue::Deadline CommitQueue::QueueDeadline() const {
   const auto wait_ms = settings_.options.queue_wait_ms_max;
   if (wait_ms == kForEver) return {};
-  return settings_.clock->SteadyMicros() + static_cast<std::int64_t>(wait_ms) * 1000;
+  return settings_.clock->SteadyMicros() + MicrosOf(wait_ms);
 }
 
 Result<LogTicket> CommitQueue::Enqueue(LogRecords records, AckLevel to_come) {
@@ -132,11 +143,10 @@ Result<LogTicket> CommitQueue::Enqueue(LogRecords records, AckLevel to_come) {
 
 // Under no lock, but for a failure. The unit does not count as complete yet: no leader writes it.
 Status CommitQueue::Encode(LogRecords records, const UnitEncoder& unit, const UnitPlace& place) {
-  auto encoded = Fill(unit, place);
-  if (encoded && mode() == LogEncodeMode::kShadow &&
-      IsShadowed(place.lsn, settings_.options.shadow_per_mille)) {
-    encoded = CheckShadow(records, place);
-  }
+  const bool shadowed = mode() == LogEncodeMode::kShadow &&
+                        IsShadowed(place.lsn, settings_.options.shadow_per_mille);
+  auto encoded = OrOutOfMemory([&] { return Fill(unit, place); });
+  if (encoded && shadowed) encoded = OrOutOfMemory([&] { return CheckShadow(records, place); });
   if (!encoded) {
     Lock lock(mutex_);
     fill_failure_ = encoded.error();
@@ -151,16 +161,16 @@ Result<LogTicket> CommitQueue::EnqueueSerially(LogRecords records, std::int64_t 
   VARVE_ASSIGN(const auto unit,
                UnitEncoder::Make(records, settings_.options.compression, encrypt_));
   VARVE_ASSIGN(const auto place, PlaceUnit(&lock, unit.bytes(), filled));
-  const auto bytes =
-      EncodeUnitSerially(records, settings_.options.compression, place.lsn, place.cipher);
-  if (bytes) {
-    VARVE_CHECK(bytes->size() == unit.bytes());
-    CopyToPieces(*bytes, place);
-  } else {
-    fill_failure_ = bytes.error();
-  }
+  const auto encoded = OrOutOfMemory([&]() -> Status {
+    VARVE_ASSIGN(const auto bytes, EncodeUnitSerially(records, settings_.options.compression,
+                                                      place.lsn, place.cipher));
+    VARVE_CHECK(bytes.size() == unit.bytes());
+    CopyToPieces(bytes, place);
+    return {};
+  });
+  if (!encoded) fill_failure_ = encoded.error();
   Complete(place, unit.records());
-  if (!bytes) return std::unexpected(bytes.error());
+  VARVE_TRY(encoded);
   return LogTicket{place.lsn, place.end, now};
 }
 
@@ -182,7 +192,13 @@ Result<UnitPlace> CommitQueue::PlaceUnit(Lock* lock, std::uint64_t unit_bytes, b
   if (settings_.options.linger_us > 0 && !layout_.HasFrames()) {
     gathering_since_ = settings_.clock->SteadyMicros();
   }
-  auto placed = layout_.Place(unit_bytes);
+  UnitPlace placed{};
+  try {
+    placed = layout_.Place(unit_bytes);
+  } catch (const std::bad_alloc&) {
+    Poison(Error(ErrorKind::kUnavailable, "out of memory while a unit was placed"));
+    return std::unexpected(*poison_);
+  }
   *filled = layout_.HasClosedFrames();
   open_.store(layout_.open(), std::memory_order_release);
   if (settings_.options.linger_us > 0) EndLinger();
@@ -224,9 +240,9 @@ Result<std::optional<UnitPlace>> CommitQueue::MakeRoom(Lock* lock, std::uint64_t
 }
 
 bool CommitQueue::IsOld(const OpenSegment& segment) const {
-  const auto age_ms = static_cast<std::int64_t>(settings_.options.segment_age_ms_max);
+  const auto age_ms = settings_.options.segment_age_ms_max;
   if (age_ms == 0) return false;
-  return settings_.clock->Now().micros - segment.header.created_micros > age_ms * 1000;
+  return settings_.clock->Now().micros - segment.header.created_micros > MicrosOf(age_ms);
 }
 
 Status CommitQueue::WaitForRoom(Lock* lock, Deadline deadline, bool* nudged) {
@@ -373,8 +389,7 @@ void CommitQueue::Defer(bool filled) {
       return AskForFlush();
     case LogSyncPolicy::kInterval:
       if (!timer_armed_.load(std::memory_order_relaxed) && !timer_armed_.exchange(true)) {
-        settings_.ask_for_sync_in(
-            static_cast<std::int64_t>(settings_.options.sync_interval_ms) * 1000);
+        settings_.ask_for_sync_in(MicrosOf(settings_.options.sync_interval_ms));
       }
       [[fallthrough]];
     case LogSyncPolicy::kBytes:

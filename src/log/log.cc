@@ -69,6 +69,17 @@ LogId IdFor(const LogOptions& options, const LogTail& tail, Random* random) {
   return id;
 }
 
+// A checkpoint that Checkpoint did not write would start a replay anywhere.
+Status CheckKinds(LogRecords records) {
+  for (const auto& record : records) {
+    if (record.kind <= LogKind::kUserLast || record.kind == LogKind::kPageImage) continue;
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("records of kind {} are the log's own: use 0 to {}",
+                            static_cast<int>(record.kind), static_cast<int>(LogKind::kUserLast)));
+  }
+  return {};
+}
+
 Status CheckOptions(const LogOptions& options, const RecoveryOptions& recovery) {
   const auto bytes = options.segment_bytes_max;
   if (bytes < kSegmentBytesMin || bytes > kSegmentBytesMost) {
@@ -201,6 +212,7 @@ class Log::Impl {
 
   Status Open(const LogReplay& replay, const RecoveryOptions& recovery);
   Status CheckWritable() const;
+  Status CheckOpen() const;  // writable, and not closed
   LogStats Stats() const;
   Status Close();
 
@@ -346,6 +358,11 @@ Status Log::Impl::CheckWritable() const {
   return {};
 }
 
+Status Log::Impl::CheckOpen() const {
+  VARVE_TRY(CheckWritable());
+  return closed_ ? ClosedFailure() : Status();
+}
+
 LogPositions Log::Impl::Positions() const {
   if (core_) return core_->queue->positions();
   return {report_.end, report_.end, report_.end};
@@ -422,15 +439,17 @@ Result<LogAck> Log::Impl::Append(LogRecords records, AckLevel level) {
 }
 
 Result<LogAck> Log::Append(LogRecords records, AckLevel level) {
+  VARVE_TRY(CheckKinds(records));
   return impl_->Append(records, level);
 }
 
 Result<LogAck> Log::Append(std::initializer_list<LogRecord> records, AckLevel level) {
-  return impl_->Append(LogRecords(records.begin(), records.size()), level);
+  return Append(LogRecords(records.begin(), records.size()), level);
 }
 
 void Log::AppendThen(LogRecords records, AckLevel level, LogCallback done) {
-  const auto writable = impl_->CheckWritable();
+  auto writable = impl_->CheckWritable();
+  if (writable) writable = CheckKinds(records);
   if (!writable) return done(std::unexpected(writable.error()));
   const auto ticket = impl_->queue().Enqueue(records, level);
   if (!ticket) return done(std::unexpected(ticket.error()));
@@ -446,6 +465,7 @@ std::future<Result<LogAck>> Log::AppendAsync(LogRecords records, AckLevel level)
 
 Result<LogTicket> Log::Enqueue(LogRecords records, AckLevel to_come) {
   VARVE_TRY(impl_->CheckWritable());
+  VARVE_TRY(CheckKinds(records));
   return impl_->queue().Enqueue(records, to_come);
 }
 
@@ -455,18 +475,18 @@ Result<LogAck> Log::Wait(const LogTicket& ticket, AckLevel level) {
 }
 
 Result<LogTransaction> Log::Begin() {
-  VARVE_TRY(impl_->CheckWritable());
-  if (impl_->closed()) return impl_->ClosedFailure();
+  VARVE_TRY(impl_->CheckOpen());
   return impl_->transactions().Begin();
 }
 
 Status Log::AppendTo(LogTransaction transaction, LogRecords records) {
-  VARVE_TRY(impl_->CheckWritable());
+  VARVE_TRY(impl_->CheckOpen());
+  VARVE_TRY(CheckKinds(records));
   return impl_->transactions().Add(transaction, records);
 }
 
 Result<LogAck> Log::Commit(LogTransaction transaction, AckLevel level) {
-  VARVE_TRY(impl_->CheckWritable());
+  VARVE_TRY(impl_->CheckOpen());
   VARVE_ASSIGN(auto open, impl_->transactions().Take(transaction));
   std::vector<LogRecord> records;
   records.reserve(open.records.size());
@@ -480,7 +500,7 @@ Result<LogAck> Log::Commit(LogTransaction transaction, AckLevel level) {
 }
 
 Status Log::Abort(LogTransaction transaction) {
-  VARVE_TRY(impl_->CheckWritable());
+  VARVE_TRY(impl_->CheckOpen());
   return impl_->transactions().Forget(transaction);
 }
 
@@ -519,20 +539,27 @@ Result<LogAck> Log::Checkpoint(Lsn replay_from, std::string_view note) {
 }
 
 Result<LogPin> Log::Pin(Lsn position) {
-  VARVE_TRY(impl_->CheckWritable());
+  VARVE_TRY(impl_->CheckOpen());
+  const auto end = impl_->Positions().appended;
+  if (position > end) {
+    return Fail(ErrorKind::kInvalid, fmt::format("LSN {} cannot be pinned: the log ends at LSN {}",
+                                                 position.value, end.value));
+  }
   return impl_->writer().Pin(position);
 }
 
 Result<LogTruncation> Log::TruncateBefore(Lsn fence, bool dry_run) {
-  VARVE_TRY(impl_->CheckWritable());
-  if (impl_->closed()) return impl_->ClosedFailure();
+  VARVE_TRY(impl_->CheckOpen());
   const auto durable = impl_->Positions().durable;
   if (fence > durable) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("cannot truncate before LSN {}: only LSN {} is durable", fence.value,
                             durable.value));
   }
-  auto truncated = impl_->writer().Truncate(fence, dry_run);
+  VARVE_ASSIGN(const auto replay_from, impl_->checkpoints().ReplayFrom());
+  const bool held = replay_from && *replay_from < fence;
+  auto truncated = impl_->writer().Truncate(held ? *replay_from : fence, dry_run);
+  if (truncated && held && truncated->held_at == Lsn{}) truncated->held_at = *replay_from;
   if (!dry_run) impl_->queue().NoteTruncation();
   return truncated;
 }
