@@ -24,7 +24,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SKIPPED = 77
-TIMEOUT_SECONDS = {False: 900, True: 7200}
+TIMEOUT_SECONDS = {False: 2400, True: 14400}
 
 
 class Outcome:

@@ -31,13 +31,13 @@ std::string EncodeSlot(const LogId& id, const CheckpointSlot& slot) {
   return bytes;
 }
 
-std::optional<CheckpointSlot> DecodeSlot(std::string_view bytes, const LogId* id) {
+std::optional<CheckpointSlot> DecodeSlot(std::string_view bytes, const LogId& id) {
   if (bytes.size() < kSlotUsed || !bytes.starts_with(kMagic)) return {};
   if (LoadLittle<std::uint32_t>(bytes.data() + kCrcOffset) !=
       Crc32c(bytes.substr(0, kCrcOffset))) {
     return {};
   }
-  if (id != nullptr && std::memcmp(bytes.data() + kIdOffset, id->data(), id->size()) != 0) {
+  if (std::memcmp(bytes.data() + kIdOffset, id.data(), id.size()) != 0) {
     return {};
   }
   return CheckpointSlot{LoadLittle<std::uint64_t>(bytes.data() + kNumberOffset),
@@ -62,7 +62,7 @@ std::optional<LogCheckpoint> DecodeCheckpoint(Lsn lsn, const LogRecord& record) 
 }
 
 Result<std::optional<CheckpointSlot>> ReadCheckpoint(Files* files, const std::string& dir,
-                                                     const LogId* id) {
+                                                     const LogId& id) {
   std::optional<CheckpointSlot> newest;
   auto bytes = ReadWholeFile(files, JoinPath(dir, kCheckpointName));
   if (!bytes && bytes.error().kind() == ErrorKind::kNotFound) return newest;
@@ -76,7 +76,7 @@ Result<std::optional<CheckpointSlot>> ReadCheckpoint(Files* files, const std::st
 
 Status CheckpointFile::Read() {
   if (read_) return {};
-  VARVE_ASSIGN(newest_, ReadCheckpoint(files_, dir_, &id_));
+  VARVE_ASSIGN(newest_, ReadCheckpoint(files_, dir_, id_));
   read_ = true;
   return {};
 }

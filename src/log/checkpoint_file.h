@@ -36,9 +36,9 @@ std::string EncodeCheckpoint(Lsn replay_from, std::string_view note);
 // Nothing when the record is too short to be one.
 std::optional<LogCheckpoint> DecodeCheckpoint(Lsn lsn, const LogRecord& record);
 
-// The newest valid slot of the log `id` (any, when null). Errors: I/O.
+// The newest valid slot of the log `id`. Errors: I/O.
 Result<std::optional<CheckpointSlot>> ReadCheckpoint(Files* files, const std::string& dir,
-                                                     const LogId* id);
+                                                     const LogId& id);
 
 // Writes slots. Thread-safe.
 class CheckpointFile {

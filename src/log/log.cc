@@ -169,6 +169,18 @@ Status MakeDurable(Files* files, const std::string& dir, const RecoveredLog& rec
   return files->SyncDirectory(dir);
 }
 
+// Nothing when there is no segment, or its header does not validate; recovery will tell.
+Result<std::optional<LogId>> IdOfFirstSegment(Files* files, const std::string& dir) {
+  VARVE_ASSIGN(const auto entries, files->List(dir));
+  for (const auto& entry : entries) {
+    if (!SequenceOfName(entry.name)) continue;
+    VARVE_ASSIGN(const auto file, files->Open(JoinPath(dir, entry.name), OpenMode::kRead));
+    VARVE_ASSIGN(const auto segment, LookAtSegment(file.get()));
+    return segment.header ? std::optional(segment.header->log_id) : std::nullopt;
+  }
+  return std::optional<LogId>();
+}
+
 // What an earlier process kept for use again.
 Status RemoveFreeFiles(Files* files, const std::string& dir) {
   VARVE_ASSIGN(const auto entries, files->List(dir));
@@ -268,7 +280,11 @@ Status Log::Impl::OpenLock() {
 Result<RecoveredLog> Log::Impl::Recover(const LogReplay& replay, RecoveryOptions recovery) {
   const auto began = components_.clock->SteadyMicros();
   if (recovery.from_checkpoint) {
-    VARVE_ASSIGN(const auto slot, ReadCheckpoint(components_.files, dir_, nullptr));
+    VARVE_ASSIGN(const auto id, IdOfFirstSegment(components_.files, dir_));
+    std::optional<CheckpointSlot> slot;
+    if (id) {
+      VARVE_ASSIGN(slot, ReadCheckpoint(components_.files, dir_, *id));
+    }
     if (slot) {
       recovery.replay_from = std::max(recovery.replay_from, slot->replay_from);
       recovery.known_durable = std::max(recovery.known_durable, slot->durable);

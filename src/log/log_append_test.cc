@@ -50,6 +50,8 @@ TEST_F(LogAppendTest, AbortedAndOpenTransactionsLeaveNothing) {
   AppendTo(open, "never either");
   EXPECT_EQ(log_->stats().open_transactions, 2u);
   ASSERT_TRUE(log_->Abort(aborted));
+  EXPECT_EQ(log_->stats().open_transactions, 1u);
+  EXPECT_EQ(log_->Commit(aborted).error().kind(), ErrorKind::kNotFound);
   EXPECT_EQ(log_->positions().appended, before);
   Reopen();
   EXPECT_TRUE(replayed_.empty());
@@ -124,7 +126,8 @@ TEST_F(LogAppendTest, ACallbackComesOnceItsUnitIsDurable) {
       acked.push_back(ack->lsn);
     });
   }
-  EXPECT_TRUE(acked.empty());
+  ASSERT_TRUE(log_->WaitUntil(log_->positions().appended, AckLevel::kWritten));
+  EXPECT_TRUE(acked.empty()) << "written is not durable";
   executor_.RunAll();
   EXPECT_EQ(acked.size(), 3u);
   EXPECT_TRUE(std::is_sorted(acked.begin(), acked.end()));

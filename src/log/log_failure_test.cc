@@ -49,17 +49,30 @@ class Gate {
   bool held_ = false;
 };
 
+std::unexpected<Error> Injected(const std::string& what) {
+  return Fail(ErrorKind::kUnavailable, what, ErrorReason::kIo);
+}
+
+struct Faults {
+  Gate gate;
+  std::atomic<bool> no_sync = false;
+  std::atomic<int> reads_until_failure = -1;  // one read fails; negative: none
+};
+
 class GatedFile final : public File {
  public:
-  GatedFile(std::unique_ptr<File> file, Gate* gate) : file_(std::move(file)), gate_(gate) {}
+  GatedFile(std::unique_ptr<File> file, Faults* faults)
+      : file_(std::move(file)), faults_(faults) {}
   Result<std::uint64_t> ReadAt(std::uint64_t offset, std::uint64_t size, char* into) override {
+    if (faults_->reads_until_failure-- == 0) return Injected("read");
     return file_->ReadAt(offset, size, into);
   }
   Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
     return file_->WriteAt(offset, bytes);
   }
   Status Sync() override {
-    gate_->Pass();
+    faults_->gate.Pass();
+    if (faults_->no_sync) return Injected("fsync");
     return file_->Sync();
   }
   Result<std::uint64_t> Size() override { return file_->Size(); }
@@ -68,19 +81,20 @@ class GatedFile final : public File {
 
  private:
   std::unique_ptr<File> file_;
-  Gate* const gate_;
+  Faults* const faults_;
 };
 
 class GatedFiles final : public Files {
  public:
-  Gate gate;
+  Faults faults;
+  Gate& gate = faults.gate;
   std::atomic<bool> no_descriptors = false;
   std::atomic<bool> no_directory_sync = false;
 
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
     if (no_descriptors && mode == OpenMode::kCreate) return Injected("open: too many open files");
     VARVE_ASSIGN(auto file, inner_->Open(path, mode));
-    return std::make_unique<GatedFile>(std::move(file), &gate);
+    return std::make_unique<GatedFile>(std::move(file), &faults);
   }
   Result<FileInfo> Info(const std::string& path) override { return inner_->Info(path); }
   Result<std::vector<FileInfo>> List(const std::string& path) override {
@@ -105,9 +119,6 @@ class GatedFiles final : public Files {
   }
 
  private:
-  static std::unexpected<Error> Injected(const std::string& what) {
-    return Fail(ErrorKind::kUnavailable, what, ErrorReason::kIo);
-  }
   std::unique_ptr<Files> inner_ = NewMemoryFiles();
 };
 
@@ -152,6 +163,51 @@ TEST_F(LogFailureTest, APoisonBesideAFlushAcknowledgesNobodyElse) {
     gated_.no_directory_sync = false;
     Open();
     EXPECT_EQ(replayed_.size(), replayed + 2);
+  }
+}
+
+// Both units are in the flush that fails; who does not lead it waits for it.
+TEST_F(LogFailureTest, L5_AFailedFlushTellsEverybodyWhoseUnitItCarried) {
+  for (int round = 0; round < 50; ++round) {
+    gated_.faults.no_sync = false;
+    Open();
+    Append("has made a segment");
+    gated_.gate.Shut();
+    const LogRecord records[] = {std::string_view("x")};
+    const LogTicket tickets[] = {*log_->Enqueue(records), *log_->Enqueue(records)};
+    Result<LogAck> acks[2];
+    std::thread leader([&] { acks[0] = log_->Wait(tickets[0]); });
+    gated_.gate.AwaitHeld();
+    std::thread follower([&] { acks[1] = log_->Wait(tickets[1]); });
+    for (int i = 0; i < 200; ++i) std::this_thread::yield();  // until it waits, most likely
+    gated_.faults.no_sync = true;
+    gated_.gate.Open();
+    leader.join();
+    follower.join();
+    for (const auto& ack : acks) {
+      ASSERT_FALSE(ack);
+      EXPECT_EQ(ack.error().reason(), ErrorReason::kUnknownOutcome);
+    }
+  }
+}
+
+// Every read of an open fails once: the log opens whole, or not at all and unchanged.
+TEST_F(LogFailureTest, L3_AReadErrorIsNeverTakenForTheEnd) {
+  Open();
+  for (int i = 0; i < 12; ++i) Append(std::string(6'000, 'r'));
+  Kill();
+  options_.read_only = true;
+  bool failed = true;
+  for (int n = 0; failed; ++n) {
+    gated_.faults.reads_until_failure = n;
+    const auto opened = TryOpen();
+    failed = gated_.faults.reads_until_failure < 0;
+    gated_.faults.reads_until_failure = -1;
+    if (opened) {
+      ExpectEverythingBack();
+    } else {
+      EXPECT_EQ(opened.error().reason(), ErrorReason::kIo) << n << opened.error().message();
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/crc32c.h"
 #include "log/log_fixture.h"
 #include "varve/log_reader.h"
 
@@ -90,9 +91,9 @@ TEST_F(LogPolicyTest, EverySyncMethodKeepsWhatWasAcknowledged) {
     Open();
     Append("one write");
     EXPECT_EQ(log_->stats().sync_method, method);
+    Append(std::string(3u << 20, 'x'));
     Append("not durable alone", AckLevel::kWritten);
     Append("but with this one");
-    Append(std::string(3u << 20, 'x'));
     log_.reset();
     disk.Crash(Survival::kAllLost, &random_);
     Open();
@@ -225,6 +226,13 @@ TEST_F(LogPolicyTest, R3_ACheckpointOfAnotherLogOrADamagedOneIsNotBelieved) {
   Close();
   const auto path = JoinPath(testing::kLogDir, "CHECKPOINT");
   auto bytes = Bytes(path);
+  auto foreign = bytes;  // whole, and of another log
+  foreign[4096 + 8] ^= 1;
+  StoreLittle(foreign.data() + 4096 + 48, Crc32c(std::string_view(foreign).substr(4096, 48)));
+  Put(path, foreign);
+  Open({.from_checkpoint = true});
+  EXPECT_EQ(replayed_.size(), 3u);
+  Kill();
   for (std::size_t at = 0; at < 52; ++at) {
     auto damaged = bytes;
     damaged[4096 + at] ^= 1;
@@ -233,6 +241,22 @@ TEST_F(LogPolicyTest, R3_ACheckpointOfAnotherLogOrADamagedOneIsNotBelieved) {
     EXPECT_EQ(replayed_.size(), 3u) << at;
     Kill();
   }
+}
+
+TEST_F(LogPolicyTest, ACheckpointIsDurableWhenItReturns) {
+  SimulatedDisk disk;
+  files_ = &disk;
+  Open();
+  Append("flushed elsewhere");
+  const auto second = Append("not flushed");
+  ASSERT_TRUE(log_->Checkpoint({}));
+  ASSERT_TRUE(log_->Checkpoint(second.lsn));
+  log_.reset();
+  disk.Crash(Survival::kAllLost, &random_);
+  Open({.from_checkpoint = true});
+  ASSERT_FALSE(replayed_.empty());
+  EXPECT_EQ(replayed_.front().lsn, second.lsn);
+  log_.reset();
 }
 
 TEST_F(LogPolicyTest, ACheckpointKnowsThatALostTailIsDamage) {

@@ -133,7 +133,9 @@ Result<std::string> UnitStream::DecodeFragment(const LogFrame& frame) {
                        "bytes that do not agree",
                        open_unit_.value, header->size, header->crc, assembled_.size());
   }
-  return DecodeInto(assembled_, open_unit_, open_cipher_.get());
+  VARVE_ASSIGN(auto defect, DecodeInto(assembled_, open_unit_, open_cipher_.get()));
+  if (!units_.empty()) units_.back().end = end;  // frame headers lie between its parts
+  return defect;
 }
 
 Status UnitStream::Deliver() {
