@@ -10,6 +10,7 @@ void AddLog(CLI::App* app, Session* session) {
   log->footer("\n`varve log VERB --help` says more about a verb, with an example.");
   AddLogAppend(log, session);
   AddLogCat(log, session);
+  AddLogTail(log, session);
   AddLogVerify(log, session);
   AddLogStat(log, session);
   AddLogTruncate(log, session);

@@ -81,7 +81,7 @@ Outcome<OpenedLog> Read(const Options& options, const Plan& plan, Lsn from, Prin
 // A position that was asked for counts as one that was there: before the first and beyond the last
 // one the log seems to have lost something. Whether it has, reading all of it tells.
 Outcome<OpenedLog> ReadAll(const Options& options, const Plan& plan, Printer* printer) {
-  CLI_ASSIGN(const LogVerification found, VerifyLogFolder(options.folder.path));
+  CLI_ASSIGN(const LogVerification found, VerifyLogFolder(options.folder));
   if (found.segments.empty() || found.segments.front().base <= plan.from) {
     return Read(options, plan, {}, printer);
   }
@@ -90,10 +90,28 @@ Outcome<OpenedLog> ReadAll(const Options& options, const Plan& plan, Printer* pr
                               found.segments.front().base.value));
 }
 
+// A log that somebody has open: up to where it is now.
+Done ReadBesideWriter(const Options& options, const Plan& plan, Printer* printer) {
+  CLI_ASSIGN(const auto keys, ReadKeys(options.folder));
+  const auto cursor = LogCursor::Open(options.folder.path,
+                                      {.from = plan.from, .keys = keys.get()});
+  if (!cursor) {
+    const Error& error = cursor.error();
+    const bool beyond = error.kind() == ErrorKind::kInvalid && error.reason() == ErrorReason::kNone;
+    if (beyond) return {};
+    return std::unexpected(LogFailure(options.folder, error));
+  }
+  while (true) {
+    CLI_ASSIGN(const auto unit, (*cursor)->Next());
+    if (!unit) return {};
+    if (!printer->Take(*unit)) return std::unexpected(*printer->failure());
+  }
+}
+
 // What another mode than strict went past is said in full.
 Done NoteDamages(const Options& options, const Plan& plan) {
   if (plan.mode == RecoveryMode::kStrict) return {};
-  CLI_ASSIGN(const LogVerification found, VerifyLogFolder(options.folder.path));
+  CLI_ASSIGN(const LogVerification found, VerifyLogFolder(options.folder));
   if (found.damages.empty()) return {};
   const char* const what = plan.mode == RecoveryMode::kSalvage
                                ? "what is damaged was left out"
@@ -110,6 +128,10 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   const bool out_of_range = !opened && !printer.failure() && printer.units() == 0 &&
                             plan.from.value > 0 && opened.error().exit == kExitDamage;
   if (out_of_range) opened = ReadAll(options, plan, &printer);
+  if (!opened && opened.error().exit == kExitLocked && plan.mode == RecoveryMode::kStrict) {
+    CLI_TRY(ReadBesideWriter(options, plan, &printer));
+    return kExitDone;
+  }
   if (!opened) return std::unexpected(std::move(opened).error());
   CLI_TRY(FlushStdout());
   CLI_TRY(NoteDamages(options, plan));
@@ -130,7 +152,8 @@ void AddLogCat(CLI::App* app, Session* session) {
       "and the log's own records (checkpoints) are left out. In JSON each record is an object\n"
       "with lsn, index and kind, and either record or, when it is no UTF-8, base64.\n"
       "\n"
-      "--recovery says what to do with damage: strict stops there with exit 6; tolerate-tail ends\n"
+      "A log that another process has open is printed up to where it is. --recovery needs it at\n"
+      "rest, and says what to do with damage: strict stops there with exit 6; tolerate-tail ends\n"
       "before damage at the end, and point-in-time before any; salvage goes on behind it. These\n"
       "three say on stderr what they went past.",
       Run);

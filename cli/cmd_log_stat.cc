@@ -60,7 +60,7 @@ std::string Text(const LogVerification& found) {
 
 Outcome<ExitCode> Run(const Session& session, const Options& options) {
   const std::string& path = options.folder.path;
-  CLI_ASSIGN(const LogVerification found, VerifyLogFolder(path));
+  CLI_ASSIGN(const LogVerification found, VerifyLogFolder(options.folder));
   CLI_TRY(PrintResult(session, Document(found), Text(found)));
   if (found.damages.empty()) return kExitDone;
   CLI_TRY(FlushStdout());

@@ -47,7 +47,7 @@ std::string Text(const std::string& path, const LogVerification& found) {
 
 Outcome<ExitCode> Run(const Session& session, const Options& options) {
   const std::string& path = options.folder.path;
-  CLI_ASSIGN(const LogVerification found, VerifyLogFolder(path));
+  CLI_ASSIGN(const LogVerification found, VerifyLogFolder(options.folder));
   CLI_TRY(PrintResult(session, Document(path, found), Text(path, found)));
   return found.damages.empty() ? kExitDone : kExitDamage;
 }
@@ -60,10 +60,10 @@ void AddLogVerify(CLI::App* app, Session* session) {
       "Check every byte the log must trust: exit 0 when sound, 6 with a line per damage",
       "varve log verify my.log\n"
       "\n"
-      "Changes nothing, takes no lock, and needs no key: units of an encrypted log are checked by\n"
-      "the checksums of what is stored.",
+      "Changes nothing and takes no lock. Units of an encrypted log are checked by the checksums\n"
+      "of what is stored, and with --key-file they are opened, too.",
       Run);
-  AddLogFolder(verb, &options->folder, /*takes_keys=*/false);
+  AddLogFolder(verb, &options->folder, /*takes_keys=*/true);
 }
 
 }  // namespace varve::cli

@@ -22,6 +22,7 @@ void AddInspect(CLI::App* app, Session* session);
 void AddLog(CLI::App* app, Session* session);
 void AddLogAppend(CLI::App* app, Session* session);
 void AddLogCat(CLI::App* app, Session* session);
+void AddLogTail(CLI::App* app, Session* session);
 void AddLogVerify(CLI::App* app, Session* session);
 void AddLogStat(CLI::App* app, Session* session);
 void AddLogTruncate(CLI::App* app, Session* session);

@@ -78,21 +78,22 @@ Outcome<OpenedLog> OpenLog(const LogFolder& folder, LogOptions options, const Lo
                            const RecoveryOptions& recovery) {
   CLI_TRY(CheckLogFolder(folder.path));
   OpenedLog opened;
-  if (!folder.key_file.empty()) {
-    CLI_ASSIGN(opened.keys, KeyFile::Read(folder.key_file));
-  }
+  CLI_ASSIGN(opened.keys, ReadKeys(folder));
   options.keys = opened.keys.get();
   auto log = Log::Open(folder.path, options, replay, recovery);
-  if (log) {
-    opened.log = *std::move(log);
-    return opened;
-  }
-  const Error& error = log.error();
-  if (error.reason() == ErrorReason::kMissingKey && folder.key_file.empty()) {
-    return std::unexpected(Failure(Error(
-        error.kind(), error.message() + "; give it with --key-file", error.reason())));
-  }
-  return std::unexpected(Failure(error));
+  if (!log) return std::unexpected(LogFailure(folder, log.error()));
+  opened.log = *std::move(log);
+  return opened;
+}
+
+Failure LogFailure(const LogFolder& folder, const Error& error) {
+  if (error.reason() != ErrorReason::kMissingKey || !folder.key_file.empty()) return error;
+  return Error(error.kind(), error.message() + "; give it with --key-file", error.reason());
+}
+
+Outcome<std::unique_ptr<KeyFile>> ReadKeys(const LogFolder& folder) {
+  if (folder.key_file.empty()) return nullptr;
+  return KeyFile::Read(folder.key_file);
 }
 
 Outcome<OpenedLog> OpenLogToWrite(const LogFolder& folder, LogOptions options, bool create) {
@@ -109,11 +110,13 @@ void NoteTornTail(const Session& session, std::uint64_t torn_bytes, const char* 
                          FormatBytes(torn_bytes), what_now));
 }
 
-Outcome<LogVerification> VerifyLogFolder(const std::string& path) {
+Outcome<LogVerification> VerifyLogFolder(const LogFolder& folder) {
+  const std::string& path = folder.path;
   CLI_TRY(CheckLogFolder(path));
-  auto found = VerifyLog(path);
+  CLI_ASSIGN(const auto keys, ReadKeys(folder));
+  auto found = VerifyLog(path, {}, keys.get());
   for (int tries = 1; found && !found->damages.empty(); ++tries) {
-    auto again = VerifyLog(path);
+    auto again = VerifyLog(path, {}, keys.get());
     if (!again) return std::unexpected(Failure(std::move(again).error()));
     auto confirmed = FoundAgain(again->damages, found->damages);
     found = std::move(again);

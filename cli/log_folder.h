@@ -8,6 +8,7 @@
 #include "key_file.h"
 #include "session.h"
 #include "varve/log.h"
+#include "varve/log_reader.h"
 
 namespace varve::cli {
 
@@ -20,11 +21,17 @@ struct LogFolder {
 // Adds DIR; and --key-file to verbs that read or write units.
 void AddLogFolder(CLI::App* verb, LogFolder* folder, bool takes_keys);
 
+// The keys of the key file; null without one.
+Outcome<std::unique_ptr<KeyFile>> ReadKeys(const LogFolder& folder);
+
 // That the path may be a log. Errors: not supported (S3), not found (a file).
 Done CheckLogFolder(const std::string& path);
 // That nobody but the database itself may write there. Errors: wrong usage when the folder is a
 // database, or the log of one.
 Done RefuseLogOfDatabase(const std::string& path);
+
+// The error of a log that cannot be opened, with what to do about it.
+Failure LogFailure(const LogFolder& folder, const Error& error);
 
 // A log and what must live as long.
 struct OpenedLog {
@@ -41,8 +48,8 @@ Outcome<OpenedLog> OpenLogToWrite(const LogFolder& folder, LogOptions options, b
 void NoteTornTail(const Session& session, std::uint64_t torn_bytes, const char* what_now);
 
 // VerifyLog, where a log that is written to meanwhile is no damage: what is found must be found
-// again. Errors: not found when there is no log.
-Outcome<LogVerification> VerifyLogFolder(const std::string& path);
+// again. Errors: not found when there is no log; those of keys when there is a key file.
+Outcome<LogVerification> VerifyLogFolder(const LogFolder& folder);
 // "DIR/00000001.log: offset 4096: ..." and a line end, for each.
 std::string DescribeDamages(const std::string& path, const std::vector<LogDamage>& damages);
 

@@ -91,10 +91,6 @@ class LogCliTest(cli_test.CliTest):
         count.stdout.close()
         return process
 
-    def write_key(self, name, content):
-        return self.write(name, content)
-
-
 class AppendAndCatTest(LogCliTest):
     def test_each_line_is_a_record_and_comes_back(self):
         self.append(numbers(1, 100))
@@ -270,6 +266,64 @@ class KilledTest(LogCliTest):
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"1\n", b""))
 
 
+class TailTest(LogCliTest):
+    def start_tail(self, *more):
+        process = subprocess.Popen([VARVE, "log", "tail", self.log, *(str(a) for a in more)],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=clean_environment())
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_tail_prints_what_another_process_appends(self):
+        writer = self.start_append()
+        writer.stdin.write(b"one\n")
+        writer.stdout.readline()
+        tail = self.start_tail("--limit", 4)
+        self.assertEqual(tail.stdout.readline(), b"one\n")
+        for line in (b"two\n", b"three\n"):
+            writer.stdin.write(line)
+            self.assertEqual(tail.stdout.readline(), line)
+        writer.stdin.close()
+        self.assertEqual(writer.wait(timeout=60), 0)
+        self.append(["four", "five"])
+        self.assertEqual(tail.stdout.readline(), b"four\n")
+        self.assertEqual(tail.wait(timeout=60), 0)
+        self.assertEqual(tail.stderr.read(), b"")
+
+    def test_tail_gives_every_line_once_across_segments(self):
+        self.append_small(numbers(1, 10))
+        tail = self.start_tail("--limit", 20_000, "--durable")
+        self.append_small(numbers(11, 10_000))
+        self.append_small(numbers(10_001, 20_000), "--records-per-unit", "7")
+        self.assertEqual(tail.stdout.read(), text(numbers(1, 20_000)))
+
+    def test_tail_begins_and_ends_where_it_is_told(self):
+        lsns = [ack["lsn"] for ack in self.acks(numbers(1, 100))]
+        part = self.ok("log", "tail", self.log, "--from", lsns[10], "--until", lsns[20], "--json")
+        self.assertEqual([r["record"] for r in part.lines()], numbers(11, 20))
+        self.assertEqual([r["lsn"] for r in part.lines()], lsns[10:20])
+        self.append(["a", "b", "c"], "--records-per-unit", "3")
+        cut = self.ok("log", "tail", self.log, "--limit", "102").out.splitlines()
+        self.assertEqual(cut, numbers(1, 100) + ["a", "b"])
+
+    def test_an_interrupt_ends_a_tail(self):
+        self.append(["one"])
+        tail = self.start_tail()
+        tail.stdout.readline()
+        tail.send_signal(signal.SIGTERM)
+        self.assertEqual(tail.wait(timeout=60), 130)
+
+    def test_tail_needs_a_log_and_its_key(self):
+        self.fails(3, ".", "log", "tail", "nowhere")
+        self.append(["a"], "--key-file", self.write("key", KEY))
+        self.fails(8, "--key-file", "log", "tail", self.log)
+        self.assertEqual(self.ok("log", "tail", self.log, "--key-file", "key", "--limit", 1).out,
+                         "a\n")
+
+
 class UpkeepTest(LogCliTest):
     def test_stat_has_the_promised_fields(self):
         lsns = [ack["lsn"] for ack in self.acks(numbers(1, 50), "--records-per-unit", "5")]
@@ -431,9 +485,12 @@ class KeyTest(LogCliTest):
                    self.write("theirs", "mine " + OTHER_KEY.hex()))
 
     def test_verify_and_stat_need_no_key(self):
-        self.append_secret()
+        key = self.append_secret()
         self.assertEqual(self.stat()["records"], 50)
         self.ok("log", "verify", self.log)
+        self.ok("log", "verify", self.log, "--key-file", key)
+        self.fails(8, ".", "log", "verify", self.log, "--key-file",
+                   self.write("other", OTHER_KEY))
 
     def test_keys_rotate(self):
         self.append(["old"], "--key-file", self.write("old", KEY.hex() + "\n"))
@@ -455,7 +512,7 @@ class KeyTest(LogCliTest):
 
 class ExitCodeTest(LogCliTest):
     def test_help_has_an_example(self):
-        for verb in ("append", "cat", "verify", "stat", "truncate", "rotate"):
+        for verb in ("append", "cat", "tail", "verify", "stat", "truncate", "rotate"):
             done = self.ok("log", verb, "--help").out
             self.assertRegex(done, rf"Example:\n  .*varve log {verb} ")
             self.assertIn("--json", done)
@@ -509,6 +566,8 @@ class ExitCodeTest(LogCliTest):
         self.fails(4, str(process.pid), "log", "append", self.log, stdin=b"2\n")
         self.fails(4, str(process.pid), "log", "rotate", self.log)
         self.assertEqual(self.stat()["records"], 1)
+        self.assertEqual(self.cat(), ["1"])
+        self.fails(4, str(process.pid), "log", "cat", self.log, "--recovery", "salvage")
         self.ok("log", "verify", self.log)
         process.stdin.close()
         self.assertEqual(process.wait(timeout=60), 0)
