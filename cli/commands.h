@@ -18,4 +18,14 @@ void AddStats(CLI::App* app, Session* session);
 void AddVerify(CLI::App* app, Session* session);
 void AddInspect(CLI::App* app, Session* session);
 
+// The verbs of `varve log`, in cmd_log_<verb>.cc; cmd_log.cc adds them all.
+void AddLog(CLI::App* app, Session* session);
+void AddLogAppend(CLI::App* app, Session* session);
+void AddLogCat(CLI::App* app, Session* session);
+void AddLogTail(CLI::App* app, Session* session);
+void AddLogVerify(CLI::App* app, Session* session);
+void AddLogStat(CLI::App* app, Session* session);
+void AddLogTruncate(CLI::App* app, Session* session);
+void AddLogRotate(CLI::App* app, Session* session);
+
 }  // namespace varve::cli

@@ -2,15 +2,42 @@
 #include "environment.h"
 
 #include <charconv>
+#include <span>
 #include <string_view>
+#include <utility>
 
 namespace varve::cli {
 namespace {
 
 constexpr std::uint64_t kMemtableBytesMin = 1 << 20;
+constexpr std::uint64_t kSyncIntervalMsMax = 86'400'000;  // a day
 // Set by the build and the test runner; no business of the command.
 constexpr std::string_view kOfBuildAndTests[] = {"VARVE_PYARROW_DIR", "VARVE_TEST_SEED",
                                                  "VARVE_LONG", "VARVE_BUILD_DIR"};
+
+constexpr std::string_view kOfLog = "VARVE_LOG_";  // LogOptions::FromEnvironment takes them
+
+constexpr std::pair<std::string_view, LogCompression> kCompressions[] = {
+    {"none", LogCompression::kNone},
+    {"lz4", LogCompression::kLz4},
+    {"zstd", LogCompression::kZstd}};
+constexpr std::pair<std::string_view, LogSyncMethod> kSyncMethods[] = {
+    {"auto", LogSyncMethod::kAuto},
+    {"fdatasync", LogSyncMethod::kFdatasync},
+    {"fsync", LogSyncMethod::kFsync},
+    {"dsync", LogSyncMethod::kDsync},
+    {"direct_dsync", LogSyncMethod::kDirectDsync}};
+
+template <typename Value>
+Outcome<Value> ParseWord(const std::string& what, const std::string& text,
+                         std::span<const std::pair<std::string_view, Value>> words) {
+  std::string expected;
+  for (const auto& [word, value] : words) {
+    if (word == text) return value;
+    expected += (expected.empty() ? "" : ", ") + std::string(word);
+  }
+  return WrongUsage(what + ": expected one of " + expected + ", found \"" + text + "\"");
+}
 
 Done TakeVariable(const std::string& name, const std::string& value, Environment* environment) {
   for (const std::string_view other : kOfBuildAndTests) {
@@ -29,7 +56,8 @@ Done TakeVariable(const std::string& name, const std::string& value, Environment
     return {};
   }
   return WrongUsage("environment variable " + name +
-                    " is not known; varve reads VARVE_COLOR, VARVE_MEMTABLE_BYTES and VARVE_ACK");
+                    " is not known; varve reads VARVE_COLOR, VARVE_MEMTABLE_BYTES, VARVE_ACK and "
+                    "VARVE_LOG_*");
 }
 
 }  // namespace
@@ -38,7 +66,10 @@ const char kEnvironmentHelp[] =
     "Environment (flags win over it):\n"
     "  VARVE_COLOR           auto, always or never; NO_COLOR means never\n"
     "  VARVE_MEMTABLE_BYTES  memory for rows not yet flushed, in bytes\n"
-    "  VARVE_ACK             durable, written or buffered: when load and delete count a commit\n"
+    "  VARVE_ACK             durable, written or buffered: when load, delete and log append count\n"
+    "                        a commit or unit\n"
+    "  VARVE_LOG_<SETTING>   settings of `varve log` (VARVE_LOG_SEGMENT_BYTES_MAX=1048576); a\n"
+    "                        wrong one lists them all\n"
     "  Any other VARVE_* variable is an error.\n"
     "\n"
     "Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 not found, 4 locked, 5 conflict,\n"
@@ -46,6 +77,7 @@ const char kEnvironmentHelp[] =
 
 Outcome<Environment> ReadEnvironment(char** variables) {
   Environment environment;
+  CLI_ASSIGN(environment.log, LogOptions::FromEnvironment({}, variables));
   bool no_color = false;
   for (; *variables != nullptr; ++variables) {
     const std::string_view entry = *variables;
@@ -54,6 +86,7 @@ Outcome<Environment> ReadEnvironment(char** variables) {
     const std::string name(entry.substr(0, equals));
     const std::string value(entry.substr(equals + 1));
     if (name == "NO_COLOR") no_color = !value.empty();
+    if (name.starts_with(kOfLog)) continue;
     if (name.starts_with("VARVE_")) CLI_TRY(TakeVariable(name, value, &environment));
   }
   if (no_color && environment.color == ColorMode::kAuto) environment.color = ColorMode::kNever;
@@ -72,6 +105,39 @@ Outcome<AckLevel> ParseAckLevel(const std::string& what, const std::string& text
   if (text == "written") return AckLevel::kWritten;
   if (text == "buffered") return AckLevel::kBuffered;
   return WrongUsage(what + ": expected durable, written or buffered, found \"" + text + "\"");
+}
+
+Outcome<LogCompression> ParseCompression(const std::string& what, const std::string& text) {
+  return ParseWord<LogCompression>(what, text, kCompressions);
+}
+
+Outcome<LogSyncMethod> ParseSyncMethod(const std::string& what, const std::string& text) {
+  return ParseWord<LogSyncMethod>(what, text, kSyncMethods);
+}
+
+Done ParseSyncPolicy(const std::string& what, const std::string& text, LogOptions* options) {
+  if (text == "group" || text == "never") {
+    options->sync_policy = text == "group" ? LogSyncPolicy::kEveryGroup : LogSyncPolicy::kNever;
+    return {};
+  }
+  constexpr std::string_view kInterval = "interval=", kBytes = "bytes=";
+  if (text.starts_with(kInterval) && text.ends_with("s")) {
+    const bool millis = text.ends_with("ms");
+    const auto digits = text.substr(kInterval.size(),
+                                    text.size() - kInterval.size() - (millis ? 2 : 1));
+    CLI_ASSIGN(const std::uint64_t count, ParseCount(what + " interval", digits, 1));
+    if (count > kSyncIntervalMsMax) return WrongUsage(what + ": the interval is too long");
+    options->sync_policy = LogSyncPolicy::kInterval;
+    options->sync_interval_ms = millis ? count : count * 1000;
+    return {};
+  }
+  if (text.starts_with(kBytes)) {
+    CLI_ASSIGN(options->sync_bytes, ParseCount(what + " bytes", text.substr(kBytes.size()), 1));
+    options->sync_policy = LogSyncPolicy::kBytes;
+    return {};
+  }
+  return WrongUsage(what + ": expected group, interval=50ms, bytes=1048576 or never, found \"" +
+                    text + "\"");
 }
 
 Outcome<std::uint64_t> ParseCount(const std::string& what, const std::string& text,

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "failure.h"
+#include "varve/log_options.h"
 #include "varve/types.h"
 
 namespace varve::cli {
@@ -19,6 +20,7 @@ struct Environment {
   ColorMode color = ColorMode::kAuto;          // VARVE_COLOR, and NO_COLOR
   std::optional<std::uint64_t> memtable_bytes; // VARVE_MEMTABLE_BYTES
   AckLevel ack = AckLevel::kDurable;           // VARVE_ACK
+  LogOptions log;                              // VARVE_LOG_*; for the verbs of `varve log`
 };
 
 // Passes over the variables of the build and the tests (VARVE_PYARROW_DIR, VARVE_TEST_SEED, ...).
@@ -29,6 +31,10 @@ extern const char kEnvironmentHelp[];
 // Values of flags and variables alike; `what` names the one at fault.
 Outcome<ColorMode> ParseColorMode(const std::string& what, const std::string& text);
 Outcome<AckLevel> ParseAckLevel(const std::string& what, const std::string& text);
+Outcome<LogCompression> ParseCompression(const std::string& what, const std::string& text);
+Outcome<LogSyncMethod> ParseSyncMethod(const std::string& what, const std::string& text);
+// group, interval=50ms (or 2s), bytes=1048576 or never, into the options that say so.
+Done ParseSyncPolicy(const std::string& what, const std::string& text, LogOptions* options);
 Outcome<std::uint64_t> ParseCount(const std::string& what, const std::string& text,
                                   std::uint64_t minimum);
 

@@ -29,10 +29,39 @@ TEST(EnvironmentTest, KnownVariablesAreTaken) {
 
 TEST(EnvironmentTest, UnknownVariablesAndBadValuesAreWrongUsage) {
   for (const char* entry : {"VARVE_COLOUR=always", "VARVE_COLOR=red", "VARVE_ACK=",
-                            "VARVE_MEMTABLE_BYTES=64MB", "VARVE_MEMTABLE_BYTES=12"}) {
+                            "VARVE_MEMTABLE_BYTES=64MB", "VARVE_MEMTABLE_BYTES=12",
+                            "VARVE_LOG_SYNC=never", "VARVE_LOG_COMPRESSION=gzip"}) {
     auto environment = Read({entry});
     ASSERT_FALSE(environment) << entry;
     EXPECT_EQ(environment.error().exit, kExitUsage) << entry;
+  }
+}
+
+TEST(EnvironmentTest, SettingsOfTheLogAreTaken) {
+  auto environment = Read({"VARVE_LOG_SYNC_POLICY=bytes", "VARVE_LOG_SYNC_BYTES=4096"});
+  ASSERT_TRUE(environment);
+  EXPECT_EQ(environment->log.sync_policy, LogSyncPolicy::kBytes);
+  EXPECT_EQ(environment->log.sync_bytes, 4096u);
+}
+
+TEST(EnvironmentTest, SyncPoliciesAreSpeltOut) {
+  LogOptions options;
+  ASSERT_TRUE(ParseSyncPolicy("--sync", "interval=70ms", &options));
+  EXPECT_EQ(options.sync_policy, LogSyncPolicy::kInterval);
+  EXPECT_EQ(options.sync_interval_ms, 70u);
+  ASSERT_TRUE(ParseSyncPolicy("--sync", "interval=2s", &options));
+  EXPECT_EQ(options.sync_interval_ms, 2000u);
+  ASSERT_TRUE(ParseSyncPolicy("--sync", "bytes=7", &options));
+  EXPECT_EQ(options.sync_policy, LogSyncPolicy::kBytes);
+  EXPECT_EQ(options.sync_bytes, 7u);
+  ASSERT_TRUE(ParseSyncPolicy("--sync", "never", &options));
+  EXPECT_EQ(options.sync_policy, LogSyncPolicy::kNever);
+  ASSERT_TRUE(ParseSyncPolicy("--sync", "group", &options));
+  EXPECT_EQ(options.sync_policy, LogSyncPolicy::kEveryGroup);
+  for (const char* text : {"", "always", "interval", "interval=", "interval=50", "interval=s",
+                           "interval=0ms", "interval=-5ms", "interval=100000s", "bytes=",
+                           "bytes=0", "bytes=1MB"}) {
+    EXPECT_FALSE(ParseSyncPolicy("--sync", text, &options)) << text;
   }
 }
 

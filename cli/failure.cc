@@ -20,6 +20,7 @@ ExitCode OfInvalid(ErrorReason reason) {
     case ErrorReason::kUnsupportedFormat: return kExitUnsupported;
     case ErrorReason::kClosed:
     case ErrorReason::kReadOnly: return kExitOther;
+    case ErrorReason::kWrongKey: return kExitPermission;
     default: return kExitUsage;
   }
 }
@@ -29,7 +30,8 @@ ExitCode OfInvalid(ErrorReason reason) {
 ExitCode ExitCodeOf(const Error& error) {
   switch (error.kind()) {
     case ErrorKind::kInvalid: return OfInvalid(error.reason());
-    case ErrorKind::kNotFound: return kExitNotFound;
+    case ErrorKind::kNotFound:
+      return error.reason() == ErrorReason::kMissingKey ? kExitPermission : kExitNotFound;
     case ErrorKind::kConflict: return kExitConflict;
     case ErrorKind::kUnavailable: return OfUnavailable(error.reason());
     case ErrorKind::kCorruption: return kExitDamage;

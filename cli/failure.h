@@ -33,7 +33,8 @@ enum ExitCode : int {
 };
 
 // The exit code of an error that varve returned for a call the user spelled out: Invalid is then a
-// wrong argument. Where the data of a file is at fault, use BadData.
+// wrong argument; where the data of a file is at fault, use BadData. A key that is missing, or is
+// another one, is a matter of credentials.
 ExitCode ExitCodeOf(const Error& error);
 
 struct Failure {

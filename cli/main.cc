@@ -30,6 +30,7 @@ void Describe(CLI::App* app, Session* session) {
   AddStats(app, session);
   AddVerify(app, session);
   AddInspect(app, session);
+  AddLog(app, session);
 }
 
 // `varve help [VERB]` is `varve [VERB] --help`.

@@ -3,6 +3,7 @@
 
 #include <arrow/util/io_util.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -77,6 +78,20 @@ std::unexpected<Failure> InterruptedFailure(std::string message) {
       Error(ErrorKind::kUnavailable, std::move(message), ErrorReason::kNone), kExitInterrupted));
 }
 
+Outcome<std::size_t> ReadStdin(char* to, std::size_t bytes) {
+  // A read from a pipe or terminal may last for ever: wait where an interrupt can be seen.
+  constexpr int kPollMillis = 100;
+  while (!Interrupted()) {
+    pollfd wanted{STDIN_FILENO, POLLIN, 0};
+    const int ready = ::poll(&wanted, 1, kPollMillis);
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+    const ssize_t n = ::read(STDIN_FILENO, to, bytes);  // names the error of poll, too
+    if (n >= 0) return static_cast<std::size_t>(n);
+    if (errno != EINTR && errno != EAGAIN) return SystemFailure("stdin: cannot read", errno);
+  }
+  return InterruptedFailure("interrupted");
+}
+
 bool IsTerminal(int fd) { return ::isatty(fd) == 1; }
 
 int TerminalColumns() {
@@ -110,6 +125,12 @@ const std::shared_ptr<StdoutStream>& Stdout() {
 
 Done Print(std::string_view text) {
   CLI_ARROW_TRY(Stdout()->Write(text.data(), static_cast<std::int64_t>(text.size())));
+  return {};
+}
+
+Done FlushStdout() {
+  const arrow::Status flushed = Stdout()->Flush();
+  if (!flushed.ok() && !Stdout()->closed()) return FailWith(flushed);
   return {};
 }
 

@@ -29,6 +29,10 @@ bool Interrupted();
 // The failure of a verb that stopped because of Interrupted().
 std::unexpected<Failure> InterruptedFailure(std::string message);
 
+// Reads what stdin has, up to `bytes`, and waits when it has nothing; 0 at its end. Errors: those
+// of the read; InterruptedFailure.
+Outcome<std::size_t> ReadStdin(char* to, std::size_t bytes);
+
 bool IsTerminal(int fd);
 int TerminalColumns();  // 80 when unknown
 
@@ -51,6 +55,8 @@ const std::shared_ptr<StdoutStream>& Stdout();
 
 // Writes to stdout's buffer; main flushes it.
 Done Print(std::string_view text);
+// Hands stdout's buffer on, now. A reader that went away is no failure here: see closed().
+Done FlushStdout();
 // Writes to stderr, at once.
 void PrintError(std::string_view text);
 

@@ -113,6 +113,7 @@ struct LogDamage {
 // checksums of what is stored are checked alone.
 struct LogVerification {
   RecoveryReport report;
+  std::vector<LogSegmentInfo> segments;  // in use, oldest first; those that were readable
   std::vector<LogDamage> damages;
 };
 Result<LogVerification> VerifyLog(const std::string& dir, const LogComponents& components = {},

@@ -130,7 +130,9 @@ Result<LogVerification> VerifyLog(const std::string& dir, const LogComponents& c
                                   LogKeyProvider* keys) {
   auto* files = components.files != nullptr ? components.files : PosixFiles();
   VARVE_ASSIGN(auto recovered, RecoverLog(files, dir, {}, OnDamage::kSkip, {}, keys));
-  return LogVerification{recovered.report, std::move(recovered.damages)};
+  LogVerification found{recovered.report, {}, std::move(recovered.damages)};
+  for (auto& segment : recovered.segments) found.segments.push_back(std::move(segment.info));
+  return found;
 }
 
 Status DumpLogSegment(const std::string& path, const Visit& visit,

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve log rotate: ends the current segment, so that what comes next is in files of its own.
+#include <fmt/format.h>
+
+#include "commands.h"
+#include "log_folder.h"
+
+namespace varve::cli {
+namespace {
+
+struct Options {
+  LogFolder folder;
+};
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  CLI_ASSIGN(const OpenedLog opened,
+             OpenLogToWrite(options.folder, session.environment.log, /*create=*/false));
+  NoteTornTail(session, opened.log->recovery().torn_bytes, "cut");
+  CLI_TRY(opened.log->Rotate());
+  const LogStats stats = opened.log->stats();
+  CLI_TRY(opened.log->Close());
+  CLI_TRY(PrintResult(
+      session,
+      {{"segments", stats.segments.size()}, {"last_lsn", stats.positions.appended.value}},
+      fmt::format("the next unit starts a new segment; {} segments up to LSN {}\n",
+                  stats.segments.size(), stats.positions.appended.value)));
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddLogRotate(CLI::App* app, Session* session) {
+  auto [verb, options] = AddVerb<Options>(
+      app, session, "rotate", "End the current segment; what is appended next starts a new one",
+      "varve log rotate my.log", Run);
+  AddLogFolder(verb, &options->folder, /*takes_keys=*/true);
+}
+
+}  // namespace varve::cli

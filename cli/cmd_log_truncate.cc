@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve log truncate: removes segments that lie wholly before a position; without --yes it tells
+// which it would remove.
+#include <fmt/format.h>
+
+#include "commands.h"
+#include "format_cell.h"
+#include "log_folder.h"
+
+namespace varve::cli {
+namespace {
+
+struct Options {
+  LogFolder folder;
+  std::string before;
+  bool dry_run = false;
+  bool yes = false;
+};
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  CLI_ASSIGN(const std::uint64_t before, ParseCount("--before", options.before, 0));
+  const bool dry_run = options.dry_run || !options.yes;
+  LogOptions settings = session.environment.log;
+  settings.recycled_segments_max = 0;  // nothing is appended that could use them again
+  CLI_ASSIGN(const OpenedLog opened, OpenLogToWrite(options.folder, settings, /*create=*/false));
+  NoteTornTail(session, opened.log->recovery().torn_bytes, "cut");
+  CLI_ASSIGN(const LogTruncation gone, opened.log->TruncateBefore({before}, dry_run));
+  CLI_TRY(opened.log->Close());
+  CLI_TRY(PrintResult(
+      session,
+      {{"dry_run", dry_run},
+       {"segments", gone.segments},
+       {"bytes", gone.bytes},
+       {"first_lsn", gone.first.value}},
+      fmt::format("{} {} segments, {}; the log {} at LSN {}{}\n",
+                  dry_run ? "would remove" : "removed", gone.segments, FormatBytes(gone.bytes),
+                  dry_run ? "would begin" : "begins", gone.first.value,
+                  options.yes || options.dry_run ? "" : "; nothing was removed: add --yes")));
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddLogTruncate(CLI::App* app, Session* session) {
+  auto [verb, options] = AddVerb<Options>(
+      app, session, "truncate",
+      "Remove segments that lie wholly before a position; never the last one",
+      "varve log truncate my.log --before 1052672 --yes\n"
+      "\n"
+      "Without --yes, or with --dry-run, nothing is removed: the same figures are shown.",
+      Run);
+  AddLogFolder(verb, &options->folder, /*takes_keys=*/true);
+  verb->add_option("--before", options->before, "Everything at or after it stays")
+      ->required()
+      ->type_name("LSN");
+  verb->add_flag("--dry-run", options->dry_run, "Show what would be removed, even with --yes");
+  verb->add_flag("--yes", options->yes, "Remove");
+}
+
+}  // namespace varve::cli
