@@ -21,8 +21,12 @@ std::uint64_t CountNonzero(std::string_view bytes) {
 
 }  // namespace
 
-SegmentReader::SegmentReader(File* file, const SegmentHeader& header, std::uint64_t file_bytes)
-    : file_(file), header_(header), limit_(std::min(header.capacity, file_bytes)) {}
+SegmentReader::SegmentReader(File* file, const SegmentHeader& header, std::uint64_t file_bytes,
+                             std::uint64_t offset)
+    : file_(file),
+      header_(header),
+      limit_(std::min(header.capacity, file_bytes)),
+      offset_(offset) {}
 
 Error SegmentReader::Located(const Error& error) const {
   if (error.kind() == ErrorKind::kUnavailable) return error;  // it names the file itself
@@ -59,15 +63,15 @@ Result<LogFrame> SegmentReader::Decode(std::optional<std::uint32_t> chain) {
                 fmt::format("expected a frame of {} bytes, found the end of the file after {}",
                             header.FrameBytes(), bytes.size()));
   }
-  bytes.remove_prefix(kFrameHeaderBytes);
-  VARVE_TRY(CheckPayload(header_, header, bytes));
+  const auto content = bytes.substr(kFrameHeaderBytes);
+  VARVE_TRY(CheckPayload(header_, header, content));
   if (chain && header.chain != *chain) {
     return Fail(ErrorKind::kCorruption,
                 fmt::format("frame chain: expected {:08x}, found {:08x}; the frame before is not "
                             "the one that this frame follows",
                             *chain, header.chain));
   }
-  return LogFrame{header, offset_, bytes.substr(0, header.payload_bytes)};
+  return LogFrame{header, offset_, content.substr(0, header.payload_bytes), bytes};
 }
 
 Result<std::optional<LogFrame>> SegmentReader::Next(std::optional<std::uint32_t> chain) {
