@@ -78,8 +78,8 @@ std::unique_ptr<LogArchive> NewFolderArchive(const std::string& folder,
                                              const LogComponents& components = {});
 
 enum class LogArchiveExtent : std::uint8_t {
-  kSealed,  // segments that are finished
-  kTail,    // and what is durable of the one that is written to
+  kSealed,  // segments that are finished: that have a successor
+  kTail,    // and what is durable of the last one
 };
 
 struct LogArchiverOptions {

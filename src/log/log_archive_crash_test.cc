@@ -26,7 +26,8 @@ using testing::SeenUnit;
 
 struct History {
   std::vector<SeenUnit> order;
-  Lsn archived;  // as the archiver said
+  std::vector<Lsn> ends;  // of the same units
+  Lsn archived;           // as the archiver said
 };
 
 class ArchivedLife {
@@ -54,6 +55,7 @@ class ArchivedLife {
     const auto ticket = log_->Enqueue(testing::RecordsOf(records));
     if (!Did(ticket)) return false;
     history_.order.push_back({ticket->lsn, std::move(records)});
+    history_.ends.push_back(ticket->end);
     return Did(log_->Wait(*ticket));
   }
   bool Fill(int units) {
@@ -104,7 +106,7 @@ class ArchivedLife {
     ASSERT_LE(units.size(), history_.order.size());
     for (std::size_t i = 0; i < units.size(); ++i) ASSERT_EQ(units[i], history_.order[i]);
     const bool all = units.size() == history_.order.size() ||
-                     history_.order[units.size()].lsn >= history_.archived;
+                     history_.ends[units.size()] > history_.archived;
     ASSERT_TRUE(all) << "archived until LSN " << history_.archived.value << ", lost LSN "
                      << history_.order[units.size()].lsn.value;
   }
@@ -126,6 +128,7 @@ class ArchivedLife {
   void AdoptTail(const std::vector<SeenUnit>& seen) {
     auto& order = history_.order;
     while (!order.empty() && order.back().lsn >= log_->recovery().end) order.pop_back();
+    history_.ends.resize(order.size());
     ASSERT_GE(order.size(), seen.size());
     const auto first = order.end() - static_cast<std::ptrdiff_t>(seen.size());
     ASSERT_EQ(std::vector<SeenUnit>(first, order.end()), seen);

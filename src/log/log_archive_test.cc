@@ -51,7 +51,11 @@ TEST_F(LogArchiveTest, TheTailGrowsAndGoesWhenItsSegmentIsWhole) {
   EXPECT_EQ(ObjectsLike(".tail").size(), 3u) << "nothing new, nothing put";
   ASSERT_TRUE(log_->Rotate());
   Archive();
-  EXPECT_TRUE(ObjectsLike(".tail").empty());
+  EXPECT_TRUE(ObjectsLike(".log").empty()) << "a second seal comes with the next segment";
+  EXPECT_EQ(Restore(), appended_);
+  Fill(1);
+  Archive();
+  EXPECT_EQ(ObjectsLike(".tail").size(), 1u);
   EXPECT_EQ(ObjectsLike(".log"), std::vector<std::string>{"0000000000000001.log"});
   EXPECT_EQ(Restore(), appended_);
 }
@@ -136,8 +140,13 @@ TEST_F(LogArchiveTest, ARestoredLogGoesOnInItsArchive) {
     SCOPED_TRACE(whole_at_the_end ? "a finished segment is the last" : "a tail is the last");
     OpenLogAndArchiver();
     Fill(10);
-    if (whole_at_the_end) ASSERT_TRUE(log_->Rotate());
-    Archive();
+    if (whole_at_the_end) {
+      ASSERT_TRUE(log_->Rotate());
+      Append("lost with the log");
+    }
+    Archive(whole_at_the_end ? LogArchiveExtent::kSealed : LogArchiveExtent::kTail);
+    EXPECT_EQ(ObjectsLike(".tail").empty(), whole_at_the_end);
+    if (whole_at_the_end) appended_.pop_back();
     KillAll();
     for (const auto& name : Names()) ASSERT_TRUE(files_->Remove(JoinPath(kLogDir, name)));
     ASSERT_TRUE(RestoreLog(archive_.get(), kLogDir, {}, World()));
@@ -394,7 +403,7 @@ class LogArchiveDamage : public LogArchiveTest {
  protected:
   void Make() {
     OpenLogAndArchiver();
-    Fill(18);
+    Fill(17);
     Archive();
     Fill(1);
     Archive();

@@ -47,7 +47,7 @@ class LogArchiver::Core : public std::enable_shared_from_this<LogArchiver::Core>
   Status CompareAll(const ArchiveContents& contents);
   Status CheckReach(const Segments& segments);
   Status Ship(const Segments& segments, std::size_t index, LogArchiveExtent extent, Lsn durable);
-  Status ShipWhole(const SourceSegment& source, bool sealed);
+  Status ShipWhole(const SourceSegment& source);
   Status ShipTail(const SourceSegment& source, Lsn durable);
   Status PutBytes(const std::string& name, const SourceSegment& source, std::uint64_t from,
                   std::uint64_t to);
@@ -237,16 +237,14 @@ Status LogArchiver::Core::CheckReach(const Segments& segments) {
 Status LogArchiver::Core::Ship(const Segments& segments, std::size_t index,
                                LogArchiveExtent extent, Lsn durable) {
   VARVE_ASSIGN(const auto source, OpenSource(files_, dir_, segments[index]));
-  bool sealed = false;
-  if (source.info.sealed || index + 1 < segments.size()) {
-    VARVE_ASSIGN(sealed, EndsWithPromise(source));
-  }
-  if (sealed || index + 1 < segments.size()) return ShipWhole(source, sealed);
+  // The last one may be sealed; but it gets a second seal when the log goes on.
+  if (index + 1 < segments.size()) return ShipWhole(source);
   return extent == LogArchiveExtent::kTail ? ShipTail(source, durable) : Status();
 }
 
-Status LogArchiver::Core::ShipWhole(const SourceSegment& source, bool sealed) {
+Status LogArchiver::Core::ShipWhole(const SourceSegment& source) {
   const auto end = source.EndOffset();
+  VARVE_ASSIGN(const bool sealed, EndsWithPromise(source));
   VARVE_TRY(PutBytes(WholeName(source.info.sequence, end, sealed), source, 0, end));
   std::ranges::move(tails_, std::back_inserter(stale_));
   tails_.clear();

@@ -145,7 +145,8 @@ Status LogRestore::CopySegments() {
   const auto& newest = contents_.segments.back();
   const auto file = OpenArchived(archive_, newest);
   VARVE_ASSIGN(const auto found, LookAtSegment(file.get()));
-  if (found.header) next_base_ = found.header->EndOfRange();
+  if (!found.header) return Damaged(file->path(), 0, found.header_defect);
+  next_base_ = std::max(at_.segment.EndOfRange(), found.header->EndOfRange());
   const auto end = at_.segment.LsnAt(at_.offset);
   if (cut_ || until_ <= end) return {};
   return Fail(ErrorKind::kNotFound,
