@@ -351,6 +351,22 @@ TEST_F(LogArchiveTest, ArchivingSoonIsATaskOfTheExecutor) {
   EXPECT_EQ(Restore(), appended_);
 }
 
+// The archive ends inside a unit that goes on in a segment which is not there yet.
+TEST_F(LogArchiveTest, AUnitThatIsNotWholeInTheArchiveIsLeftOut) {
+  OpenLogAndArchiver();
+  Append("whole");
+  Append(std::string(200'000, 'L'));
+  Archive(LogArchiveExtent::kSealed);
+  ASSERT_GE(ObjectsLike(".log").size(), 3u);
+  EXPECT_EQ(Restore(), std::vector<SeenUnit>{appended_[0]});
+  auto restored = Log::Open(restored_, options_, {}, {}, World());
+  ASSERT_TRUE(restored && (*restored)->Append({"goes on"})) << "behind the rest of it";
+  restored->reset();
+  EXPECT_EQ(Read(restored_).size(), 2u);
+  Archive();
+  EXPECT_EQ(Restore(), appended_);
+}
+
 class MapKeys final : public LogKeyProvider {
  public:
   Result<std::string> CurrentKeyId() override { return std::string("k1"); }

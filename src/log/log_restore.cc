@@ -76,7 +76,7 @@ class LogRestore {
   Status CheckEnd(const std::string& object, const ArchivedSegment& archived,
                   const SegmentReader& reader);
   Status SealEnd();
-  Status MakeSuccessor();
+  Status MakeSuccessor(const SegmentHeader& last);
   Status GiveNames();
   Status Verify(RecoveryReport* report);
   void TakeBack();
@@ -130,7 +130,7 @@ Result<RecoveryReport> LogRestore::Write() {
   VARVE_TRY(CopySegments());
   const bool exact = !cut_ && promised_;
   if (!exact) VARVE_TRY(SealEnd());
-  if (exact || cut_) VARVE_TRY(MakeSuccessor());
+  if (exact || cut_) VARVE_TRY(MakeSuccessor(exact ? at_.segment : kept_.segment));
   VARVE_TRY(GiveNames());
   RecoveryReport report;
   VARVE_TRY(Verify(&report));
@@ -318,15 +318,15 @@ Status LogRestore::SealEnd() {
   return file->Sync();
 }
 
-Status LogRestore::MakeSuccessor() {
+Status LogRestore::MakeSuccessor(const SegmentHeader& last) {
   SegmentHeader header;
-  header.log_id = kept_.segment.log_id;
-  header.sequence = kept_.segment.sequence + 1;
+  header.log_id = last.log_id;
+  header.sequence = last.sequence + 1;
   auto* random = components_.random != nullptr ? components_.random : SystemRandom();
   header.generation = random->Next();
   header.base = next_base_;
   header.capacity = kSegmentBytesMin;
-  header.created_micros = kept_.segment.created_micros;
+  header.created_micros = last.created_micros;
   VARVE_ASSIGN(const auto made, CreateSegment(files_, dir_, header));
   return {};
 }
