@@ -30,10 +30,12 @@ Status CheckChain(const FrameHeader& header, std::optional<std::uint32_t> chain)
 
 }  // namespace
 
-SegmentReader::SegmentReader(File* file, const SegmentHeader& header, std::uint64_t file_bytes)
+SegmentReader::SegmentReader(File* file, const SegmentHeader& header, std::uint64_t file_bytes,
+                             std::uint64_t offset)
     : file_(file),
       header_(header),
       limit_(std::min(header.capacity, file_bytes)),
+      offset_(offset),
       read_bytes_(kReadBytes) {}
 
 Error SegmentReader::Located(const Error& error) const {
@@ -72,10 +74,10 @@ Result<LogFrame> SegmentReader::Decode(std::optional<std::uint32_t> chain) {
                 fmt::format("expected a frame of {} bytes, found the end of the file after {}",
                             header.FrameBytes(), bytes.size()));
   }
-  bytes.remove_prefix(kFrameHeaderBytes);
-  VARVE_TRY(CheckPayload(header_, header, bytes));
+  const auto content = bytes.substr(kFrameHeaderBytes);
+  VARVE_TRY(CheckPayload(header_, header, content));
   VARVE_TRY(CheckChain(header, chain));
-  return LogFrame{header, offset_, bytes.substr(0, header.payload_bytes)};
+  return LogFrame{header, offset_, content.substr(0, header.payload_bytes), bytes};
 }
 
 Result<FrameHeader> SegmentReader::DecodeHeader(std::optional<std::uint32_t> chain) {

@@ -17,6 +17,7 @@ struct LogFrame {
   FrameHeader header;
   std::uint64_t offset = 0;   // in the file
   std::string_view payload;   // valid until the next call of the reader
+  std::string_view bytes;     // as long: header, payload and padding
 };
 
 // What lies beyond a place where no valid frame is.
@@ -31,7 +32,9 @@ struct LogBeyond {
 // Used by one thread. `file` must outlive it.
 class SegmentReader {
  public:
-  SegmentReader(File* file, const SegmentHeader& header, std::uint64_t file_bytes);
+  // Begins at `offset`, a place where a frame may be.
+  SegmentReader(File* file, const SegmentHeader& header, std::uint64_t file_bytes,
+                std::uint64_t offset = kLinkOffset);
 
   // The frame at offset(), which then moves behind it. Nothing when no valid one is there; defect()
   // says why and offset() stays. With `chain`, the frame must have it.
@@ -68,7 +71,7 @@ class SegmentReader {
   File* const file_;
   const SegmentHeader header_;
   const std::uint64_t limit_;  // no frame lies beyond: capacity, or the end of the file
-  std::uint64_t offset_ = kLinkOffset;
+  std::uint64_t offset_;
   std::uint64_t buffer_offset_ = 0;
   std::string buffer_;
   std::uint64_t read_bytes_;  // at once, at least

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// PageLog. The order of commits is fixed where a unit gets its place, under one mutex, together
+// with the check for conflicts: two transactions that saw the same page cannot both be kept.
+// Whoever finds his commit durable applies it and all before it, which are durable too.
+#include "varve/log_pages.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace varve {
+namespace {
+
+constexpr std::size_t kImageHeaderBytes = 24;
+constexpr std::uint32_t kHasBefore = 1;
+constexpr std::uint64_t kPageBytesMax = 1ull << 30;
+
+std::unexpected<Error> NoImage(std::string what) {
+  return Fail(ErrorKind::kCorruption, "page image: " + std::move(what));
+}
+
+std::unexpected<Error> NoTransaction(LogTransaction transaction) {
+  return Fail(ErrorKind::kNotFound,
+              fmt::format("there is no open transaction {} of pages", transaction.value));
+}
+
+// All images of a unit, or what is wrong with one of them.
+Result<std::vector<PageImage>> DecodeUnit(const LogUnit& unit, std::uint64_t page_bytes) {
+  std::vector<PageImage> images;
+  for (const auto& record : unit.records) {
+    if (record.kind != LogKind::kPageImage) continue;
+    VARVE_ASSIGN(const auto image, DecodePageImage(record.bytes, page_bytes));
+    if (!images.empty() && image.transaction != images.front().transaction) {
+      return NoImage(fmt::format("expected transaction {} as before in this unit, found {}",
+                                 images.front().transaction, image.transaction));
+    }
+    images.push_back(image);
+  }
+  return images;
+}
+
+}  // namespace
+
+std::string EncodePageImage(const PageImage& image) {
+  std::string bytes;
+  const auto before = image.before.value_or(std::string_view());
+  bytes.reserve(kImageHeaderBytes + before.size() + image.after.size());
+  AppendLittle(&bytes, image.transaction);
+  AppendLittle(&bytes, image.page.value);
+  AppendLittle(&bytes, image.before ? kHasBefore : 0u);
+  AppendLittle(&bytes, static_cast<std::uint32_t>(before.size()));
+  bytes.append(before).append(image.after);
+  return bytes;
+}
+
+Result<PageImage> DecodePageImage(std::string_view bytes, std::uint64_t page_bytes) {
+  if (bytes.size() < kImageHeaderBytes) {
+    return NoImage(fmt::format("expected at least {} bytes, found {}", kImageHeaderBytes,
+                               bytes.size()));
+  }
+  PageImage image;
+  image.transaction = LoadLittle<std::uint64_t>(bytes.data());
+  image.page = {LoadLittle<std::uint64_t>(bytes.data() + 8)};
+  const auto flags = LoadLittle<std::uint32_t>(bytes.data() + 16);
+  const auto before_bytes = LoadLittle<std::uint32_t>(bytes.data() + 20);
+  if ((flags & ~kHasBefore) != 0) return NoImage(fmt::format("unknown flags {:x}", flags));
+  const bool has_before = (flags & kHasBefore) != 0;
+  const auto images = bytes.substr(kImageHeaderBytes);
+  const auto expected_before = has_before ? page_bytes : 0;
+  if (before_bytes != expected_before || images.size() != expected_before + page_bytes) {
+    return NoImage(fmt::format("expected {} bytes before and {} after, found {} and {} in all",
+                               expected_before, page_bytes, before_bytes, images.size()));
+  }
+  if (has_before) image.before = images.substr(0, before_bytes);
+  image.after = images.substr(before_bytes);
+  return image;
+}
+
+LogReplay RecoverPages(PageSink* sink, std::uint64_t page_bytes) {
+  return [sink, page_bytes](const LogUnit& unit) -> Status {
+    const auto images = DecodeUnit(unit, page_bytes);
+    if (!images) {
+      return std::unexpected(images.error().Within(fmt::format("at LSN {}", unit.lsn.value)));
+    }
+    for (const auto& image : *images) VARVE_TRY(sink->Apply(image.page, image.after));
+    return {};
+  };
+}
+
+PageLog::PageLog(Log* log, PageSink* sink, const PageLogOptions& options)
+    : log_(log), sink_(sink), options_(options) {}
+
+Result<LogTransaction> PageLog::Begin() {
+  if (options_.page_bytes == 0 || options_.page_bytes > kPageBytesMax) {
+    return Fail(ErrorKind::kInvalid, fmt::format("page_bytes: expected 1 to {}, found {}",
+                                                 kPageBytesMax, options_.page_bytes));
+  }
+  std::lock_guard lock(mutex_);
+  const LogTransaction transaction{++last_transaction_};
+  open_[transaction.value].began = commits_;
+  return transaction;
+}
+
+Status PageLog::Put(LogTransaction transaction, PageNumber page, std::string_view after,
+                    std::optional<std::string_view> before) {
+  const auto wrong = before && before->size() != options_.page_bytes ? *before : after;
+  if (wrong.size() != options_.page_bytes) {
+    return Fail(ErrorKind::kInvalid, fmt::format("image of page {}: expected {} bytes, found {}",
+                                                 page.value, options_.page_bytes, wrong.size()));
+  }
+  auto image = EncodePageImage({transaction.value, page, before, after});
+  std::lock_guard lock(mutex_);
+  const auto open = open_.find(transaction.value);
+  if (open == open_.end()) return NoTransaction(transaction);
+  open->second.images[page] = std::move(image);
+  return {};
+}
+
+Status PageLog::CheckConflict(const Open& open) const {
+  for (const auto& [page, image] : open.images) {
+    const auto last = committed_.find(page);
+    if (last == committed_.end() || last->second <= open.began) continue;
+    return Fail(ErrorKind::kConflict,
+                fmt::format("page {} was committed by another transaction since this one began",
+                            page.value));
+  }
+  return {};
+}
+
+Result<LogTicket> PageLog::Enqueue(LogTransaction transaction) {
+  std::lock_guard lock(mutex_);
+  const auto open = open_.find(transaction.value);
+  if (open == open_.end()) return NoTransaction(transaction);
+  if (auto conflict = CheckConflict(open->second); !conflict) {
+    open_.erase(open);
+    return std::unexpected(std::move(conflict).error());
+  }
+  std::vector<LogRecord> records;
+  for (const auto& [page, image] : open->second.images) {
+    records.emplace_back(image, LogKind::kPageImage);
+  }
+  VARVE_ASSIGN(const auto ticket, log_->Enqueue(records, AckLevel::kDurable));
+  ++commits_;
+  for (const auto& [page, image] : open->second.images) committed_[page] = commits_;
+  unapplied_.emplace(ticket.lsn, std::move(open->second.images));
+  open_.erase(open);
+  if (open_.empty()) committed_.clear();  // nobody is left who could conflict
+  return ticket;
+}
+
+Result<LogAck> PageLog::Commit(LogTransaction transaction) {
+  VARVE_ASSIGN(const auto ticket, Enqueue(transaction));
+  VARVE_ASSIGN(const auto ack, log_->Wait(ticket, AckLevel::kDurable));
+  std::lock_guard lock(applying_);
+  VARVE_TRY(ApplyUpTo(ack.lsn));
+  return ack;
+}
+
+Status PageLog::ApplyUpTo(Lsn lsn) {
+  if (sink_failure_) return std::unexpected(*sink_failure_);
+  while (true) {
+    Images images;
+    {
+      std::lock_guard lock(mutex_);
+      if (unapplied_.empty() || unapplied_.begin()->first > lsn) return {};
+      images = unapplied_.begin()->second;
+    }
+    for (const auto& [page, stored] : images) {
+      VARVE_ASSIGN(const auto image, DecodePageImage(stored, options_.page_bytes));
+      if (auto applied = sink_->Apply(page, image.after); !applied) {
+        sink_failure_ = applied.error().Within("applying a durable commit; reopen to apply it");
+        return std::unexpected(*sink_failure_);
+      }
+    }
+    std::lock_guard lock(mutex_);
+    unapplied_.erase(unapplied_.begin());
+  }
+}
+
+Status PageLog::Abort(LogTransaction transaction) {
+  std::lock_guard lock(mutex_);
+  if (open_.erase(transaction.value) == 0) return NoTransaction(transaction);
+  if (open_.empty()) committed_.clear();
+  return {};
+}
+
+// One at a time: the newest checkpoint must not lie before what another one let be truncated.
+Status PageLog::Checkpoint() {
+  std::lock_guard one_at_a_time(checkpointing_);
+  Lsn fence;
+  {
+    std::lock_guard applying(applying_);
+    if (sink_failure_) return std::unexpected(*sink_failure_);
+    {
+      std::lock_guard lock(mutex_);
+      fence = log_->positions().durable;
+      if (!unapplied_.empty()) fence = std::min(fence, unapplied_.begin()->first);
+    }
+    if (auto flushed = sink_->Flush(); !flushed) {  // a second one would prove nothing
+      sink_failure_ = flushed.error().Within("flushing pages; reopen to apply them again");
+      return std::unexpected(*sink_failure_);
+    }
+  }
+  VARVE_TRY(log_->Checkpoint(fence));
+  VARVE_TRY(log_->TruncateBefore(fence));
+  return {};
+}
+
+}  // namespace varve
