@@ -556,7 +556,7 @@ Result<LogAck> Log::Checkpoint(Lsn replay_from, std::string_view note) {
 
 Result<LogPin> Log::Pin(Lsn position) {
   VARVE_TRY(impl_->CheckOpen());
-  const auto end = impl_->Positions().appended;
+  const auto end = std::max(impl_->Positions().appended, stats().first);
   if (position > end) {
     return Fail(ErrorKind::kInvalid, fmt::format("LSN {} cannot be pinned: the log ends at LSN {}",
                                                  position.value, end.value));

@@ -304,10 +304,12 @@ Status LogArchiver::Core::MovePin(const Segments& segments, Lsn durable) {
   Lsn position{next.link.unit_end};
   if (at > 0 && ends_after <= position && position.value > 0) --position.value;
   auto pin = log_->Pin(position);
-  if (pin) pin_ = *std::move(pin);
-  // Not found: nothing that the pin held before is needed less.
-  return pin || pin.error().kind() == ErrorKind::kNotFound ? Status()
-                                                           : std::unexpected(pin.error());
+  // Not found: nothing that the pin held before is needed less. A closed log truncates nothing.
+  if (!pin && pin.error().kind() == ErrorKind::kNotFound) return {};
+  if (!pin && pin.error().reason() == ErrorReason::kClosed) return {};
+  if (!pin) return std::unexpected(std::move(pin).error());
+  pin_ = *std::move(pin);
+  return {};
 }
 
 Result<std::unique_ptr<LogArchiver>> LogArchiver::Open(Log* log, const std::string& dir,
