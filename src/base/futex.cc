@@ -2,6 +2,7 @@
 #include "base/futex.h"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,5 +32,10 @@ void FutexWait(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
 
 void FutexWakeOne(const std::atomic<std::uint32_t>& word) { Wake(word, 1); }
 void FutexWakeAll(const std::atomic<std::uint32_t>& word) { Wake(word, INT_MAX); }
+
+std::size_t ProcessorOfThisThread() {
+  const int processor = ::sched_getcpu();
+  return processor < 0 ? 0 : static_cast<std::size_t>(processor);
+}
 
 }  // namespace varve

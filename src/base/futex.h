@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -14,5 +15,8 @@ void FutexWait(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
                std::optional<std::int64_t> micros = {});
 void FutexWakeOne(const std::atomic<std::uint32_t>& word);
 void FutexWakeAll(const std::atomic<std::uint32_t>& word);
+
+// The number of the processor that the calling thread runs on, or ran on a moment ago.
+std::size_t ProcessorOfThisThread();
 
 }  // namespace varve

@@ -14,8 +14,6 @@
 namespace varve {
 namespace {
 
-constexpr std::uint32_t kDone = 1;   // bit of Group::word
-constexpr std::uint32_t kNudge = 2;  // added to Group::word
 constexpr std::size_t kGroupsRemembered = 256;
 constexpr std::uint32_t kWaitersForFlusher = 2;
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
@@ -34,18 +32,13 @@ bool CommitQueue::Reached(Lsn end, AckLevel level) const {
   return level == AckLevel::kBuffered || positions_.written >= end;
 }
 
-void CommitQueue::WakeDone(Group* group) {
-  group->word.fetch_or(kDone, std::memory_order_release);
-  FutexWakeAll(group->word);
-}
-
 // Whoever waits on the gathering group is told: nobody will ever lead it.
 void CommitQueue::Poison(const Error& cause) {
   if (poison_) return;
   layout_.CloseFrame();
   open_.store(nullptr, std::memory_order_release);
   gathering_->failed = true;
-  WakeDone(gathering_.get());
+  gathering_->waiters.TellDone();
   poison_ = Error(ErrorKind::kUnavailable,
                   fmt::format("the log stopped after a failure, and whether later units are kept "
                               "is unknown; reopen it to learn. Cause: {}",
@@ -113,31 +106,17 @@ Result<CommitQueue::GroupPtr> CommitQueue::WaitFor(Lock* lock, Lsn end, AckLevel
 
 // Who was told to lead and has no need to: were the nudge lost, the others would sleep on.
 void CommitQueue::PassNudgeOn() {
-  if (leading_ || gathering_->waiters == 0) return;
-  gathering_->word.fetch_add(kNudge, std::memory_order_release);
-  FutexWakeOne(gathering_->word);
+  if (!leading_ && gathering_->waiters.count() > 0) gathering_->waiters.TellOneToLead();
 }
 
 CommitQueue::Woken CommitQueue::WaitOn(Lock* lock, const GroupPtr& group, Deadline deadline) {
-  ++group->waiters;
-  const auto first = group->word.load(std::memory_order_acquire);
+  const auto seat = group->waiters.Join();
   lock->unlock();
-  auto now = first;
-  bool late = false;
-  while ((now & kDone) == 0 && now == first && !late) {
-    if (deadline) {
-      const auto left = *deadline - settings_.clock->SteadyMicros();
-      late = left <= 0;
-      if (!late) settings_.clock->WaitWord(group->word, first, left);
-    } else {
-      FutexWait(group->word, first);
-    }
-    now = group->word.load(std::memory_order_acquire);
-  }
-  if ((now & kDone) != 0) return Woken::kDone;
+  const auto woken = group->waiters.Wait(seat, settings_.clock, deadline);
+  if (woken == Woken::kDone) return woken;
   lock->lock();
-  --group->waiters;
-  return now != first ? Woken::kNudged : Woken::kTimedOut;
+  group->waiters.Leave(seat);
+  return woken;
 }
 
 CommitQueue::GroupPtr CommitQueue::Take(Flushing how) {
@@ -195,7 +174,7 @@ Status CommitQueue::FlushOnce(Lock* lock, Flushing how) {
   flushing_.reset();
   // Wakes outside the mutex, so that nobody wakes only to wait for it.
   lock->unlock();
-  WakeDone(group.get());
+  group->waiters.TellDone();
   if (!ready.empty()) Run(std::move(ready), done);
   lock->lock();
   if (!done) return std::unexpected(*poison_);
@@ -224,7 +203,7 @@ void CommitQueue::EndLead() {
     return;
   }
   if (poison_) return;
-  const auto waiters = gathering_->waiters;
+  const auto waiters = gathering_->waiters.count();
   PassNudgeOn();
   if (waiters >= kWaitersForFlusher && !closed_) AskForFlusher();
   const bool callbacks = !callbacks_[1].empty() || !callbacks_[2].empty();
@@ -236,7 +215,7 @@ void CommitQueue::EndLead() {
 void CommitQueue::LeadWhileOthersWait() {
   Lock lock(mutex_);
   AwaitLead(&lock);
-  while (!poison_ && gathering_->waiters > 0 && lead_waiters_ == 0) {
+  while (!poison_ && gathering_->waiters.count() > 0 && lead_waiters_ == 0) {
     const auto how = gathering_->sync ? Flushing::kSync : Flushing::kWrite;
     if (!FlushOnce(&lock, how)) break;  // a failure poisons the log and wakes everybody
   }
@@ -432,7 +411,7 @@ void CommitQueue::Abandon() {
   const auto outcome = CheckOpen();
   auto ready = AllCallbacks();
   lock.unlock();
-  WakeDone(group.get());
+  group->waiters.TellDone();
   NoteTruncation();
   Run(std::move(ready), outcome);
   supply_->Stop();

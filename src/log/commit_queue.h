@@ -4,7 +4,7 @@
 // Units gather in frames, which many threads fill at once (open_frame.h). Whoever waits while no
 // flush is on its way leads one: takes the gathered frames, writes them, syncs, and publishes how
 // far the log came; units that arrive meanwhile gather for the next. When the flush is done
-// everybody who waited for it is woken by one futex word and takes no lock, and one of those who
+// everybody who waited for it is woken (group_waiters.h) and takes no lock, and one of those who
 // wait for the next one is told to lead it. While several wait, a thread of the executor leads
 // flush after flush instead, if one is free: that saves the time in which the next leader wakes.
 //
@@ -28,6 +28,7 @@
 
 #include "base/clock.h"
 #include "log/group_layout.h"
+#include "log/group_waiters.h"
 #include "log/log_metrics.h"
 #include "log/log_writer.h"
 #include "log/segment_supply.h"
@@ -81,9 +82,9 @@ class CommitQueue {
   using Lock = std::unique_lock<std::mutex>;
   using Deadline = std::optional<std::int64_t>;  // of the steady clock
 
-  // One flush. Its word: bit 0 is set when it is done; otherwise a change tells one waiter to lead.
+  // One flush.
   struct Group {
-    std::atomic<std::uint32_t> word = 0;
+    GroupWaiters waiters;              // joined while it gathers or is written
     std::vector<OpenFrame*> frames;    // of the leader, once taken
     std::uint64_t units = 0;           // set before done
     std::int64_t taken_micros = 0;
@@ -91,7 +92,6 @@ class CommitQueue {
     Lsn end;                           // of its last unit
     bool sync = false;                 // fixed when taken
     bool failed = false;               // set before done
-    std::uint32_t waiters = 0;         // while it gathers
 
     bool Carries(Lsn up_to, AckLevel level) const {
       return up_to <= end && (level != AckLevel::kDurable || sync);
@@ -99,7 +99,7 @@ class CommitQueue {
   };
   using GroupPtr = std::shared_ptr<Group>;
   enum class Flushing : std::uint8_t { kWrite, kSync, kSeal };
-  enum class Woken : std::uint8_t { kDone, kNudged, kTimedOut };
+  using Woken = GroupWaiters::Woken;
   struct Callback {
     LogTicket ticket;
     LogCallback done;
@@ -145,7 +145,6 @@ class CommitQueue {
   std::vector<Callback> TakeCallbacks(Lsn written, Lsn durable);
   void Run(std::vector<Callback> callbacks, const Status& outcome);
   void Poison(const Error& cause);
-  void WakeDone(Group* group);
   bool Reached(Lsn end, AckLevel level) const;
   std::uint64_t UnitsOfGroupAt(Lsn lsn) const;
   bool NeedsSync() const;
