@@ -173,7 +173,8 @@ TEST_F(LogAppendTest, AfterCloseEveryWayToAppendSaysClosed) {
   ASSERT_TRUE(log_->Close());
   EXPECT_EQ(log_->Append({"x"}).error().reason(), ErrorReason::kClosed);
   EXPECT_EQ(log_->Begin().error().reason(), ErrorReason::kClosed);
-  EXPECT_EQ(log_->AppendTo(transaction, {"x"}).error().reason(), ErrorReason::kClosed);
+  const LogRecord record[] = {"x"};
+  EXPECT_EQ(log_->AppendTo(transaction, record).error().reason(), ErrorReason::kClosed);
   EXPECT_EQ(log_->Commit(transaction).error().reason(), ErrorReason::kClosed);
   EXPECT_EQ(log_->Abort(transaction).error().reason(), ErrorReason::kClosed);
   EXPECT_EQ(log_->Pin(Lsn{0}).error().reason(), ErrorReason::kClosed);

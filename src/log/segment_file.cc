@@ -15,29 +15,34 @@ namespace {
 constexpr std::string_view kSuffix = ".log";
 constexpr std::string_view kFreeSuffix = ".free";
 constexpr std::size_t kNameDigits = 16;
-constexpr std::uint64_t kFillBytes = 1u << 20;
+constexpr std::uint64_t kFillBytes = 256u << 10;  // synced at once
+constexpr std::uint64_t kReadBytes = 1u << 20;
 
 // Real zeros: a commit into a hole, or into an extent that is only reserved, makes the file system
 // write metadata, which costs another 50 % of a sync.
-Status WriteZeros(File* file, std::uint64_t from, std::uint64_t to) {
+Status WriteZeros(File* file, std::uint64_t from, std::uint64_t to, const FillPause& pause) {
   const std::string zeros(std::min(kFillBytes, to - from), '\0');
   while (from < to) {
     const auto part = std::min<std::uint64_t>(zeros.size(), to - from);
     VARVE_TRY(file->WriteAt(from, std::string_view(zeros).substr(0, part)));
     from += part;
+    if (!pause || from == to) continue;
+    VARVE_TRY(file->Sync());
+    pause();
   }
   return {};
 }
 
 Result<std::unique_ptr<File>> WriteTemporary(Files* files, const std::string& path,
-                                             const SegmentHeader& header) {
+                                             const SegmentHeader& header,
+                                             const FillPause& pause) {
   if (auto removed = files->Remove(path);
       !removed && removed.error().kind() != ErrorKind::kNotFound) {
     return std::unexpected(std::move(removed).error());
   }
   VARVE_ASSIGN(auto file, files->Open(path, OpenMode::kCreate));
   VARVE_TRY(file->WriteAt(0, EncodeSegmentHeader(header)));
-  VARVE_TRY(WriteZeros(file.get(), kLogBlock, header.capacity));
+  VARVE_TRY(WriteZeros(file.get(), kLogBlock, header.capacity, pause));
   VARVE_TRY(file->Sync());
   return file;
 }
@@ -55,11 +60,12 @@ Status NameSegment(Files* files, const std::string& dir, const std::string& from
 
 // Gives a file of any size the header and the size of a segment, durably.
 Result<std::unique_ptr<File>> PrepareUsedFile(Files* files, const std::string& path,
-                                              const SegmentHeader& header) {
+                                              const SegmentHeader& header,
+                                              const FillPause& pause) {
   VARVE_ASSIGN(auto file, files->Open(path, OpenMode::kReadWrite));
   VARVE_ASSIGN(const auto size, file->Size());
   if (size > header.capacity) VARVE_TRY(file->Truncate(header.capacity));
-  if (size < header.capacity) VARVE_TRY(WriteZeros(file.get(), size, header.capacity));
+  if (size < header.capacity) VARVE_TRY(WriteZeros(file.get(), size, header.capacity, pause));
   VARVE_TRY(file->WriteAt(0, EncodeSegmentHeader(header)));
   VARVE_TRY(file->Sync());
   return file;
@@ -100,8 +106,8 @@ Result<T> DecodePlain(std::string_view payload, const char* what) {
 }
 
 Result<bool> IsAllZero(File* file, std::uint64_t size) {
-  std::string buffer(kFillBytes, '\0');
-  for (std::uint64_t at = 0; at < size; at += kFillBytes) {
+  std::string buffer(kReadBytes, '\0');
+  for (std::uint64_t at = 0; at < size; at += kReadBytes) {
     VARVE_ASSIGN(const auto read, file->ReadAt(at, buffer.size(), buffer.data()));
     if (buffer.find_first_not_of('\0') < read) return false;
   }
@@ -123,10 +129,10 @@ std::optional<std::uint64_t> SequenceOfName(std::string_view name) {
 }
 
 Result<std::unique_ptr<File>> CreateSegment(Files* files, const std::string& dir,
-                                            const SegmentHeader& header) {
+                                            const SegmentHeader& header, const FillPause& pause) {
   const auto path = JoinPath(dir, SegmentName(header.sequence));
   const auto temporary = path.substr(0, path.size() - kSuffix.size()) + ".tmp";
-  auto file = WriteTemporary(files, temporary, header);
+  auto file = WriteTemporary(files, temporary, header, pause);
   if (!file) {
     // Gives the room back. When that fails too the file is removed by the next attempt, and the
     // first error is the one to report.
@@ -146,10 +152,11 @@ bool IsFreeName(std::string_view name) {
 }
 
 Result<std::unique_ptr<File>> RecycleSegment(Files* files, const std::string& dir,
-                                             const std::string& free_name, SegmentHeader header) {
+                                             const std::string& free_name, SegmentHeader header,
+                                             const FillPause& pause) {
   const auto path = JoinPath(dir, free_name);
   header.flags |= kRecycledFile;
-  auto file = PrepareUsedFile(files, path, header);
+  auto file = PrepareUsedFile(files, path, header, pause);
   if (!file) {
     (void)files->Remove(path);  // a leftover is removed at the next open
     return std::unexpected(file.error().Within("making a log segment"));

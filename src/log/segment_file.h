@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,12 +20,17 @@ std::string SegmentName(std::uint64_t sequence);  // "000000000000001a.log"
 // Nothing for every name that SegmentName cannot have given.
 std::optional<std::uint64_t> SequenceOfName(std::string_view name);
 
+// Called between the pieces of a file that is being filled, so that commits can come between too:
+// a sync waits for what the disk is busy with.
+using FillPause = std::function<void()>;
+
 // Makes a segment: zero-filled and synced under a temporary name, then renamed (over a file of that
 // name, if there is one), then the folder is synced. Afterwards the file is durable, whatever
 // happens. On failure nothing is left, but with Unavailable/kUnknownOutcome: then the file may be
 // there, whole and unused.
 Result<std::unique_ptr<File>> CreateSegment(Files* files, const std::string& dir,
-                                            const SegmentHeader& header);
+                                            const SegmentHeader& header,
+                                            const FillPause& pause = {});
 
 // The name under which the file of a segment waits to be used again: "000000000000001a.free".
 std::string FreeName(std::uint64_t sequence);
@@ -33,7 +39,8 @@ bool IsFreeName(std::string_view name);
 // The same from a file that was a segment and durably is none any more. Its old frames stay: they
 // are of another generation. On failure the file is removed if that can be done.
 Result<std::unique_ptr<File>> RecycleSegment(Files* files, const std::string& dir,
-                                             const std::string& free_name, SegmentHeader header);
+                                             const std::string& free_name, SegmentHeader header,
+                                             const FillPause& pause = {});
 
 // A link frame with its payload.
 struct SegmentLink {

@@ -7,11 +7,17 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/futex.h"
 #include "base/result.h"
 #include "log/segment_file.h"
 #include "log/sync_calibration.h"
 
 namespace varve {
+namespace {
+
+constexpr std::int64_t kPauseMicrosMax = 10'000;
+
+}  // namespace
 
 SegmentSupply::SegmentSupply(const SupplySettings& settings, const LogTail& tail,
                              std::vector<std::string> unused)
@@ -72,8 +78,22 @@ Result<OpenSegmentPtr> SegmentSupply::Make() {
 
 Result<std::unique_ptr<File>> SegmentSupply::MakeFile(const SegmentHeader& header) {
   const auto used_before = TakeFree();
-  if (used_before.empty()) return CreateSegment(settings_.files, settings_.dir, header);
-  return RecycleSegment(settings_.files, settings_.dir, used_before, header);
+  const auto pause = [this] { Pause(); };
+  piece_since_ = settings_.clock->SteadyMicros();
+  if (used_before.empty()) return CreateSegment(settings_.files, settings_.dir, header, pause);
+  return RecycleSegment(settings_.files, settings_.dir, used_before, header, pause);
+}
+
+// The disk is the commits' for as long as it was ours, unless somebody waits for the segment.
+void SegmentSupply::Pause() {
+  const auto now = settings_.clock->SteadyMicros();
+  settings_.clock->WaitWord(hurry_, 0, std::min(now - piece_since_, kPauseMicrosMax));
+  piece_since_ = settings_.clock->SteadyMicros();
+}
+
+void SegmentSupply::Hurry() {
+  hurry_.store(1, std::memory_order_release);
+  FutexWakeAll(hurry_);
 }
 
 bool SegmentSupply::WantsFree() {
@@ -113,6 +133,7 @@ void SegmentSupply::ApplySyncMethod(OpenSegment* segment) {
 
 Result<OpenSegmentPtr> SegmentSupply::Take() {
   std::unique_lock lock(mutex_);
+  if (ready_.empty()) Hurry();
   made_one_.wait(lock, [this] { return !making_; });
   if (failure_) return std::unexpected(*failure_);
   if (!ready_.empty()) {
@@ -133,6 +154,7 @@ void SegmentSupply::MakeAhead() {
   std::unique_lock lock(mutex_);
   if (making_ || stopped_ || failure_ || !ready_.empty()) return;
   making_ = true;
+  hurry_.store(0, std::memory_order_release);
   lock.unlock();
   auto segment = Make();
   lock.lock();
@@ -153,6 +175,7 @@ void SegmentSupply::PutBack(std::deque<OpenSegmentPtr> segments) {
 
 Status SegmentSupply::Trim(std::size_t keep) {
   std::unique_lock lock(mutex_);
+  Hurry();
   made_one_.wait(lock, [this] { return !making_; });
   while (ready_.size() > keep) {
     const auto segment = ready_.back();
@@ -169,6 +192,7 @@ Status SegmentSupply::Trim(std::size_t keep) {
 void SegmentSupply::Stop() {
   std::unique_lock lock(mutex_);
   stopped_ = true;
+  Hurry();
   made_one_.wait(lock, [this] { return !making_; });
 }
 

@@ -75,6 +75,8 @@ class SegmentSupply {
   Status RemoveUnused();
   Result<std::unique_ptr<File>> MakeFile(const SegmentHeader& header);
   std::string TakeFree();
+  void Pause();
+  void Hurry();  // requires mutex_
   void ApplySyncMethod(OpenSegment* segment);
 
   const SupplySettings settings_;
@@ -88,7 +90,9 @@ class SegmentSupply {
   OpenSegmentPtr made_;  // made, but what it replaces is not yet removed
   std::optional<SyncMethod> sync_method_;  // once it is known
   bool made_before_ = false;               // this process made a segment before
+  std::int64_t piece_since_ = 0;           // when the piece of a file that is being filled began
 
+  std::atomic<std::uint32_t> hurry_ = 0;  // 1: somebody waits; a futex word, changed under mutex_
   std::mutex mutex_;
   std::condition_variable made_one_;
   bool making_ = false;                  // guarded by mutex_
