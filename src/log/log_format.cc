@@ -106,25 +106,44 @@ bool HoldsWholeUnits(const FrameHeader& header) {
   return header.kind == FrameKind::kGroup && (header.flags & (kContinues | kContinued)) == 0;
 }
 
+// The CRC over the CRCs of all units in a frame, some at a time.
+class CrcOfCrcs {
+ public:
+  explicit CrcOfCrcs(std::uint32_t seed) : crc_(seed) {}
+  void Add(std::uint32_t crc) {
+    crcs_[count_++] = crc;
+    if (count_ == std::size(crcs_)) Fold();
+  }
+  std::uint32_t Finish() {
+    Fold();
+    return crc_;
+  }
+
+ private:
+  void Fold() {
+    crc_ = Crc32c({reinterpret_cast<const char*>(crcs_), count_ * sizeof crcs_[0]}, crc_);
+    count_ = 0;
+  }
+  std::uint32_t crc_;
+  std::uint32_t crcs_[256];
+  std::size_t count_ = 0;
+};
+
 // Of frames that FinishFrame makes: what it trusts was just encoded.
 std::uint32_t CrcOfUnits(std::string_view payload, std::uint32_t seed) {
-  std::uint32_t crcs[256];
-  std::size_t count = 0;
+  CrcOfCrcs crcs(seed);
   while (!payload.empty()) {
-    crcs[count++] = LoadLittle<std::uint32_t>(payload.data());
+    crcs.Add(LoadLittle<std::uint32_t>(payload.data()));
     payload.remove_prefix(LoadLittle<std::uint32_t>(payload.data() + 4));
-    if (count == std::size(crcs) || payload.empty()) {
-      seed = Crc32c({reinterpret_cast<const char*>(crcs), count * sizeof crcs[0]}, seed);
-      count = 0;
-    }
   }
-  return seed;
+  return crcs.Finish();
 }
 
 // The payload CRC of units whose own CRCs agree; says what does not.
 Result<std::uint32_t> CheckUnits(std::string_view payload, std::uint32_t seed) {
+  CrcOfCrcs crcs(seed);
   for (auto rest = payload; !rest.empty();) {
-    const auto header = DecodeUnitHeader(rest);
+    const auto header = PeekUnitHeader(rest);
     const auto at = payload.size() - rest.size();
     if (!header || header->size > rest.size()) {
       return Bad(fmt::format("frame payload: no unit can begin at its byte {}, with {} left", at,
@@ -135,9 +154,10 @@ Result<std::uint32_t> CheckUnits(std::string_view payload, std::uint32_t seed) {
                              "agree",
                              at));
     }
+    crcs.Add(header->crc);
     rest.remove_prefix(header->size);
   }
-  return CrcOfUnits(payload, seed);
+  return crcs.Finish();
 }
 
 }  // namespace

@@ -194,17 +194,15 @@ Result<std::string> EncodeUnitSerially(LogRecords records, LogCompression compre
 }
 
 Result<UnitHeader> DecodeUnitHeader(std::string_view bytes) {
+  if (const auto header = PeekUnitHeader(bytes)) return *header;
   UnitHeader header;
   if (bytes.size() < sizeof header) {
     return Bad(fmt::format("unit: expected a header of {} bytes, found {} bytes", sizeof header,
                            bytes.size()));
   }
   std::memcpy(&header, bytes.data(), sizeof header);
-  if (header.size <= kUnitHeaderBytes || header.size > kUnitBytesMax || header.records == 0) {
-    return Bad(fmt::format("unit: a size of {} with {} records cannot be", header.size,
-                           header.records));
-  }
-  return header;
+  return Bad(fmt::format("unit: a size of {} with {} records cannot be", header.size,
+                         header.records));
 }
 
 bool UnitIsSound(const UnitHeader& header, std::string_view unit) {
@@ -236,7 +234,9 @@ Status UnitDecoder::Decode(std::string_view unit, Lsn lsn, const SegmentCipher* 
   if (header.codec != 0) {
     VARVE_ASSIGN(body, Decompress(header.codec, body));
   }
-  return TakeRecords(body, header.records);
+  if (TakeRecords(body, header.records)) return {};
+  return Bad(fmt::format("unit: its {} bytes are not {} records one after the other", body.size(),
+                         header.records));
 }
 
 Result<std::string_view> UnitDecoder::Decrypt(const UnitHeader& header, std::string_view unit,
@@ -280,24 +280,26 @@ Result<std::string_view> UnitDecoder::Decompress(std::uint8_t codec, std::string
   return Bad(fmt::format("unit: expected {} bytes after decompression, found {}", bytes, done));
 }
 
-Status UnitDecoder::TakeRecords(std::string_view body, std::uint32_t count) {
-  if (count > body.size() / kRecordHeaderBytes) {
-    return Bad(fmt::format("unit: {} records cannot be in {} bytes", count, body.size()));
-  }
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (body.size() < kRecordHeaderBytes) return Bad("unit: ends inside the size of a record");
+bool UnitDecoder::TakePlain(const UnitHeader& header, std::string_view unit) {
+  if (header.size != unit.size() || header.codec != 0 || header.flags != 0) return false;
+  return header.reserved == 0 && TakeRecords(unit.substr(kUnitHeaderBytes), header.records);
+}
+
+// All of them or none.
+bool UnitDecoder::TakeRecords(std::string_view body, std::uint32_t count) {
+  const auto before = records_.size();
+  if (count > body.size() / kRecordHeaderBytes) return false;
+  for (std::uint32_t i = 0; i < count && body.size() >= kRecordHeaderBytes; ++i) {
     const auto bytes = LoadLittle<std::uint32_t>(body.data());
     const auto kind = static_cast<LogKind>(body[4]);
     body.remove_prefix(kRecordHeaderBytes);
-    if (bytes > body.size()) {
-      return Bad(fmt::format("unit: record {} of {} bytes, with {} bytes left", i, bytes,
-                             body.size()));
-    }
+    if (bytes > body.size()) break;
     records_.emplace_back(body.substr(0, bytes), kind);
     body.remove_prefix(bytes);
   }
-  if (!body.empty()) return Bad(fmt::format("unit: {} bytes after its last record", body.size()));
-  return {};
+  if (body.empty() && records_.size() == before + count) return true;
+  records_.resize(before);
+  return false;
 }
 
 }  // namespace varve

@@ -19,7 +19,9 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -86,6 +88,16 @@ struct UnitHeader {
 static_assert(sizeof(UnitHeader) == kUnitHeaderBytes);
 inline constexpr std::uint8_t kUnitEncrypted = 1;
 
+// The header at the front of `bytes`, if there can be one; DecodeUnitHeader says why not.
+inline std::optional<UnitHeader> PeekUnitHeader(std::string_view bytes) {
+  UnitHeader header;
+  if (bytes.size() < sizeof header) return {};
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.size <= kUnitHeaderBytes || header.size > kUnitBytesMax || header.records == 0) {
+    return {};
+  }
+  return header;
+}
 // The header at the front of `bytes`. Corruption when it cannot be one; Invalid/kUnsupportedFormat
 // for a codec or flag of a later version (its checksum is not looked at here).
 Result<UnitHeader> DecodeUnitHeader(std::string_view bytes);
@@ -99,6 +111,9 @@ class UnitDecoder {
   // Appends the unit's records. Errors: Corruption; NotFound/kMissingKey when it is encrypted and
   // `cipher` is null.
   Status Decode(std::string_view unit, Lsn lsn, const SegmentCipher* cipher);
+  // The same for the plain units, which nearly all are. False, and nothing happened, when this one
+  // is not or is damaged: then Decode knows more.
+  bool TakePlain(const UnitHeader& header, std::string_view unit);
   std::span<const LogRecord> records() const { return records_; }
   void Clear();
 
@@ -106,7 +121,7 @@ class UnitDecoder {
   Result<std::string_view> Decrypt(const UnitHeader& header, std::string_view unit, Lsn lsn,
                                    const SegmentCipher* cipher);
   Result<std::string_view> Decompress(std::uint8_t codec, std::string_view body);
-  Status TakeRecords(std::string_view body, std::uint32_t count);
+  bool TakeRecords(std::string_view body, std::uint32_t count);
 
   std::vector<LogRecord> records_;
   std::deque<std::string> kept_;  // plain bodies that the records borrow from

@@ -91,13 +91,17 @@ Result<std::string> UnitStream::DecodeWhole(const LogFrame& frame) {
   }
   auto rest = frame.payload;
   Lsn lsn{frame.header.lsn + kFrameHeaderBytes};
-  while (!rest.empty()) {
-    // The frame is valid, so its units fill it.
-    VARVE_ASSIGN(const auto header, DecodeUnitHeader(rest));
-    VARVE_ASSIGN(auto defect, DecodeInto(rest.substr(0, header.size), lsn, cipher_.get()));
-    if (!defect.empty()) return defect;
-    rest.remove_prefix(header.size);
-    lsn.value += header.size;
+  while (const auto header = PeekUnitHeader(rest)) {  // the frame is valid: its units fill it
+    const auto unit = rest.substr(0, header->size);
+    if (decoder_.TakePlain(*header, unit)) {
+      units_.push_back({lsn, {lsn.value + unit.size()}, header->records});
+      records_ += header->records;
+    } else {
+      VARVE_ASSIGN(auto defect, DecodeInto(unit, lsn, cipher_.get()));
+      if (!defect.empty()) return defect;
+    }
+    rest.remove_prefix(unit.size());
+    lsn.value += unit.size();
   }
   unit_end_ = lsn;
   return std::string();
