@@ -85,7 +85,7 @@ TEST_F(LogDamageTest, L8_T4_R19_DamageInTheMiddleIsNotTheEnd) {
   ExpectCorruption(TryOpen(), "0000000000000002.log, offset 8192");
 }
 
-TEST_F(LogDamageTest, L8_AMissingSegmentIsNamed) {
+TEST_F(LogDamageTest, L8_F9_AMissingSegmentIsNamed) {
   MakeThreeSegments();
   Kill();
   const auto second = Bytes(PathOf(2));
@@ -354,7 +354,7 @@ TEST_F(LogDamageTest, L14_OnlyNamesThatTheLogGivesAreSegments) {
   ExpectEverythingBack();
 }
 
-TEST_F(LogDamageTest, TolerateTailCutsTheLastSegmentOnly) {
+TEST_F(LogDamageTest, T8_TolerateTailCutsTheLastSegmentOnly) {
   MakeThreeSegments();
   Close();
   Flip(PathOf(3), kFirstGroup + 70, 1);
@@ -374,7 +374,7 @@ TEST_F(LogDamageTest, TolerateTailCutsTheLastSegmentOnly) {
   ExpectCorruption(TryOpen({.mode = RecoveryMode::kTolerateTail}));
 }
 
-TEST_F(LogDamageTest, PointInTimeStopsBeforeTheDamageAndSetsTheRestAside) {
+TEST_F(LogDamageTest, T8_PointInTimeStopsBeforeTheDamageAndSetsTheRestAside) {
   MakeThreeSegments();
   const auto last = log_->positions().durable;
   Close();
@@ -405,7 +405,7 @@ TEST_F(LogDamageTest, PointInTimeStopsBeforeAMissingSegment) {
   ExpectUnits(2);
 }
 
-TEST_F(LogDamageTest, SalvageReadsWhatValidatesAndChangesNothing) {
+TEST_F(LogDamageTest, T8_SalvageReadsWhatValidatesAndChangesNothing) {
   MakeThreeSegments();
   Close();
   Flip(PathOf(2), kFirstGroup + 70, 1);

@@ -82,7 +82,7 @@ TEST_F(LogPolicyTest, TheBytesPolicySyncsWhenSoManyAreWritten) {
   EXPECT_GT(log_->positions().durable, Lsn{});
 }
 
-TEST_F(LogPolicyTest, EverySyncMethodKeepsWhatWasAcknowledged) {
+TEST_F(LogPolicyTest, R22_EverySyncMethodKeepsWhatWasAcknowledged) {
   SimulatedDisk disk;
   files_ = &disk;
   for (const auto method : {LogSyncMethod::kFdatasync, LogSyncMethod::kFsync,

@@ -51,7 +51,7 @@ TEST_F(LogTest, OpeningAndClosingWithoutAppendingChangesNothing) {
   EXPECT_EQ(Picture(), before);
 }
 
-TEST_F(LogTest, EveryReopenContinuesInANewSegmentWithPositionsThatOnlyGrow) {
+TEST_F(LogTest, F4_EveryReopenContinuesInANewSegmentWithPositionsThatOnlyGrow) {
   Lsn last;
   for (std::uint64_t round = 1; round <= 5; ++round) {
     Open();
@@ -103,7 +103,7 @@ TEST_F(LogTest, AUnitLargerThanASegmentSpansSeveralAndComesBackWhole) {
   ExpectEverythingBack();
 }
 
-TEST_F(LogTest, AUnitLargerThanAFrameComesBackWhole) {
+TEST_F(LogTest, R22_AUnitLargerThanAFrameComesBackWhole) {
   Open();
   Append(std::string(40u << 20, 'b'));
   Append("after");
