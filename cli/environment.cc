@@ -126,9 +126,12 @@ Done ParseSyncPolicy(const std::string& what, const std::string& text, LogOption
     const auto digits = text.substr(kInterval.size(),
                                     text.size() - kInterval.size() - (millis ? 2 : 1));
     CLI_ASSIGN(const std::uint64_t count, ParseCount(what + " interval", digits, 1));
-    if (count > kSyncIntervalMsMax) return WrongUsage(what + ": the interval is too long");
+    const std::uint64_t unit_ms = millis ? 1 : 1000;
+    if (count > kSyncIntervalMsMax / unit_ms) {
+      return WrongUsage(what + ": expected at most a day, found \"" + text + "\"");
+    }
     options->sync_policy = LogSyncPolicy::kInterval;
-    options->sync_interval_ms = millis ? count : count * 1000;
+    options->sync_interval_ms = count * unit_ms;
     return {};
   }
   if (text.starts_with(kBytes)) {

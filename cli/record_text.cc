@@ -6,11 +6,18 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <mutex>
 
 #include "format_cell.h"
 
 namespace varve::cli {
 namespace {
+
+bool IsUtf8(std::string_view bytes) {
+  static std::once_flag ready;
+  std::call_once(ready, arrow::util::InitializeUTF8);
+  return arrow::util::ValidateUTF8(bytes);
+}
 
 bool IsOfTheLog(LogKind kind) { return kind > LogKind::kUserLast; }
 
@@ -26,7 +33,7 @@ std::string KindAsJson(LogKind kind) {
 void AppendRecordAsJson(Lsn lsn, std::size_t index, const LogRecord& record, std::string* out) {
   fmt::format_to(std::back_inserter(*out), "{{\"lsn\":{},\"index\":{},\"kind\":{},", lsn.value,
                  index, KindAsJson(record.kind));
-  if (!IsOfTheLog(record.kind) && arrow::util::ValidateUTF8(record.bytes)) {
+  if (!IsOfTheLog(record.kind) && IsUtf8(record.bytes)) {
     *out += "\"record\":";
     AppendJsonString(record.bytes, out);
   } else {

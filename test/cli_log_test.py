@@ -574,6 +574,7 @@ class ExitCodeTest(LogCliTest):
 
     def test_a_log_that_is_written_to_verifies_as_sound(self):
         process = self.start_counting("--records-per-unit", "100")
+        process.stdout.readline()
         reader = subprocess.Popen(["tail", "-1"], stdin=process.stdout, stdout=subprocess.PIPE)
         self.addCleanup(reader.stdout.close)
         self.addCleanup(reader.wait)
