@@ -26,7 +26,7 @@ class Files;     // src/files/files.h
 class LogArchive;      // varve/log_archive.h
 class LogKeyProvider;  // below
 class Random;          // src/base/random.h
-class TraceSink;       // src/base/trace.h
+class TraceSink;       // varve/trace.h
 
 // When what was written is synced without anybody waiting for it. Whoever waits for kDurable gets
 // a sync at once under every policy.

@@ -27,7 +27,7 @@ class Executor;     // src/base/executor.h
 class Files;        // src/files/files.h
 class ObjectStore;  // src/files/object_store.h
 class Random;       // src/base/random.h
-class TraceSink;    // src/base/trace.h
+class TraceSink;    // varve/trace.h
 
 struct OpenOptions {
   // Make the database when the path does not exist or is an empty folder.

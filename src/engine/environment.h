@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
-#include "base/trace.h"
+#include "varve/trace.h"
 #include "files/files.h"
 #include "files/object_store.h"
 #include "varve/log.h"

@@ -39,6 +39,7 @@ void CommitQueue::Poison(const Error& cause) {
   open_.store(nullptr, std::memory_order_release);
   gathering_->failed = true;
   gathering_->waiters.TellDone();
+  Trace(settings_.trace, "log.stopped", cause.message());
   poison_ = Error(ErrorKind::kUnavailable,
                   fmt::format("the log stopped after a failure, and whether later units are kept "
                               "is unknown; reopen it to learn. Cause: {}",
@@ -150,7 +151,13 @@ Status CommitQueue::WriteGroup(Group* group, Flushing how) {
   }
   VARVE_TRY(writer_->Write(group->frames, group->sync && how != Flushing::kSeal));
   if (how == Flushing::kSeal) VARVE_TRY(writer_->Seal(false));
-  metrics_.flush_micros.Add(settings_.clock->SteadyMicros() - group->taken_micros);
+  const auto micros = settings_.clock->SteadyMicros() - group->taken_micros;
+  metrics_.flush_micros.Add(micros);
+  Trace(settings_.trace, "log.flush", {},
+        {{"units", group->units},
+         {"bytes", group->frames.empty() ? 0 : group->end.value - group->begin.value},
+         {"micros", static_cast<std::uint64_t>(micros)},
+         {"synced", group->sync ? 1u : 0u}});
   return {};
 }
 

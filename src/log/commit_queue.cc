@@ -305,20 +305,23 @@ Status CommitQueue::AddSegment(Lock* lock, Deadline deadline) {
 
 // The cap never deletes anything: it makes appends wait for whoever truncates.
 Status CommitQueue::WaitForTruncation(Lock* lock, Deadline deadline) {
+  const auto cap = settings_.options.log_bytes_max;
   const auto seen = truncations_.load(std::memory_order_acquire);
+  if (cap_alerted_ != seen) {
+    cap_alerted_ = seen;
+    Trace(settings_.trace, "log.alert",
+          fmt::format("the log has reached log_bytes_max ({} bytes): appends wait for a truncation",
+                      cap));
+  }
   const auto now = deadline ? settings_.clock->SteadyMicros() : 0;
   if (deadline && now >= *deadline) {
     return Fail(ErrorKind::kUnavailable,
                 fmt::format("the log has reached log_bytes_max ({} bytes) and nothing was "
                             "truncated for {} ms; the unit was not kept; truncate the log, or "
                             "raise the limit",
-                            settings_.options.log_bytes_max,
-                            settings_.options.queue_wait_ms_max),
+                            cap, settings_.options.queue_wait_ms_max),
                 ErrorReason::kTimedOut);
   }
-  settings_.alert(fmt::format("the log has reached log_bytes_max ({} bytes): appends wait for a "
-                              "truncation",
-                              settings_.options.log_bytes_max));
   lock->unlock();
   if (deadline) {
     settings_.clock->WaitWord(truncations_, seen, *deadline - now);
@@ -374,7 +377,7 @@ void CommitQueue::FallBack(std::string reason) {
   serial_reason_ = std::move(reason);
   const auto alert = serial_reason_;
   lock.unlock();
-  settings_.alert("the log encodes serially from now on: " + alert);
+  Trace(settings_.trace, "log.alert", "the log encodes serially from now on: " + alert);
 }
 
 std::string CommitQueue::serial_reason() const {

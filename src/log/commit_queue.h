@@ -34,6 +34,7 @@
 #include "log/segment_supply.h"
 #include "log/unit_codec.h"
 #include "varve/log.h"
+#include "varve/trace.h"
 
 namespace varve {
 
@@ -44,7 +45,7 @@ struct QueueSettings {
   std::function<void(std::int64_t)> ask_for_sync_in;       // runs SyncDeferred in so many micros
   std::function<void()> ask_for_flusher;                   // runs LeadWhileOthersWait
   std::function<void()> ask_for_segment;                   // runs SegmentSupply::MakeAhead
-  std::function<void(std::string)> alert;                  // something an operator should know
+  TraceSink* trace;                                        // null: none
 };
 
 // Thread-safe.
@@ -178,6 +179,7 @@ class CommitQueue {
   std::condition_variable lead_granted_;
   bool room_wanted_ = false;      // the queue is full, and somebody waits
   bool growing_ = false;          // somebody is getting a segment
+  std::optional<std::uint32_t> cap_alerted_;  // truncations_ when it was said that the log is full
   std::condition_variable grown_;
   std::int64_t gathering_since_ = 0;  // when lingering matters
   Callbacks callbacks_[3];        // by level

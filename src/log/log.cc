@@ -17,7 +17,7 @@
 #include "base/fork.h"
 #include "base/random.h"
 #include "base/result.h"
-#include "base/trace.h"
+#include "varve/trace.h"
 #include "files/files.h"
 #include "log/checkpoint_file.h"
 #include "log/commit_queue.h"
@@ -206,10 +206,10 @@ Status SetAside(Files* files, Random* random, const std::string& dir, RecoveredL
 
 // What tasks in the executor share with the Log: it lives until the last of them is gone.
 struct LogCore : std::enable_shared_from_this<LogCore> {
-  LogCore(const SupplySettings& settings, RecoveredLog recovered)
+  LogCore(const SupplySettings& settings, RecoveredLog recovered, TraceSink* trace)
       : supply(settings, recovered.tail, std::move(recovered.unused)),
         writer(settings.files, settings.dir, recovered.tail, std::move(recovered.segments),
-               &supply) {}
+               &supply, trace) {}
 
   SegmentSupply supply;
   LogWriter writer;
@@ -233,6 +233,7 @@ class Log::Impl {
   Transactions& transactions() { return transactions_; }
   CheckpointFile& checkpoints() { return *checkpoints_; }
   LogWriter& writer() { return core_->writer; }
+  TraceSink* trace() const { return components_.trace; }
   const RecoveryReport& report() const { return report_; }
   LogPositions Positions() const;
   bool closed() const { return closed_; }
@@ -312,6 +313,11 @@ Status Log::Impl::Open(const LogReplay& replay, const RecoveryOptions& recovery)
   VARVE_ASSIGN(auto recovered, Recover(replay, recovery));
   VARVE_TRY(CheckIdentity(dir_, options_, recovered.tail));
   report_ = recovered.report;
+  Trace(components_.trace, "log.open", dir_,
+        {{"units", report_.units},
+         {"records", report_.records},
+         {"bytes", report_.bytes},
+         {"torn_bytes", report_.torn_bytes}});
   if (options_.read_only) {
     id_ = IdText(*recovered.tail.log_id);
     read_only_segments_ = std::move(recovered.segments);
@@ -341,7 +347,7 @@ void Log::Impl::StartCore(RecoveredLog recovered) {
   core_ = std::make_shared<LogCore>(
       SupplySettings{components_.files, components_.clock, components_.random, dir_, segment_bytes,
                      options_.keys, options_.sync_method, options_.recycled_segments_max},
-      std::move(recovered));
+      std::move(recovered), components_.trace);
   QueueSettings settings{
       components_.clock, options_,
       [this] { Submit([](LogCore* core) { core->queue->FlushDeferred(); }); },
@@ -351,7 +357,7 @@ void Log::Impl::StartCore(RecoveredLog recovered) {
       },
       [this] { Submit([](LogCore* core) { core->queue->LeadWhileOthersWait(); }); },
       [this] { Submit([](LogCore* core) { core->supply.MakeAhead(); }); },
-      [trace = components_.trace](const std::string& text) { Trace(trace, "log.alert", text); }};
+      components_.trace};
   core_->queue = std::make_unique<CommitQueue>(std::move(settings), &core_->writer, &core_->supply);
 }
 
@@ -417,6 +423,7 @@ Status Log::Impl::Close() {
   Status closed;
   if (core_) closed = core_->queue->Close();
   lock_.reset();
+  Trace(components_.trace, "log.close", dir_);
   return closed;
 }
 
@@ -551,6 +558,8 @@ Result<LogAck> Log::Checkpoint(Lsn replay_from, std::string_view note) {
   const LogRecord records[] = {{record, LogKind::kCheckpoint}};
   VARVE_ASSIGN(const auto ack, impl_->Append(records, AckLevel::kDurable));
   VARVE_TRY(impl_->checkpoints().Write(ack.end, replay_from));
+  Trace(impl_->trace(), "log.checkpoint", note,
+        {{"lsn", ack.lsn.value}, {"replay_from", replay_from.value}});
   return ack;
 }
 
@@ -577,6 +586,12 @@ Result<LogTruncation> Log::TruncateBefore(Lsn fence, bool dry_run) {
   auto truncated = impl_->writer().Truncate(held ? *replay_from : fence, dry_run);
   if (truncated && held && truncated->held_at == Lsn{}) truncated->held_at = *replay_from;
   if (!dry_run) impl_->queue().NoteTruncation();
+  if (truncated && !dry_run) {
+    Trace(impl_->trace(), "log.truncate", {},
+          {{"segments", truncated->segments},
+           {"bytes", truncated->bytes},
+           {"first", truncated->first.value}});
+  }
   return truncated;
 }
 

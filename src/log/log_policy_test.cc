@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the options promise: sync policies, limits, rotation, retention, checkpoints, keys.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -9,6 +10,7 @@
 #include "base/crc32c.h"
 #include "log/log_fixture.h"
 #include "varve/log_reader.h"
+#include "varve/trace.h"
 
 namespace varve {
 namespace {
@@ -346,6 +348,63 @@ TEST_F(LogPolicyTest, TheEnvironmentSetsOptionsAndUnknownOnesAreErrors) {
     const std::string_view text = bad;
     EXPECT_NE(refused.error().message().find(text.substr(0, text.find('='))), std::string::npos);
   }
+}
+
+class Diary final : public TraceSink {
+ public:
+  void Event(std::string_view event, std::string_view text,
+             std::initializer_list<TraceField> fields) override {
+    std::string line(event);
+    for (const auto& field : fields) {
+      if (field.name != "micros") line += fmt::format(" {}={}", field.name, field.value);
+    }
+    lines.push_back(std::move(line));
+    texts.emplace_back(text);
+  }
+  std::vector<std::string> lines;
+  std::vector<std::string> texts;
+};
+
+TEST_F(LogPolicyTest, ATraceTellsWhatTheLogDoes) {
+  Diary diary;
+  auto world = World();
+  world.trace = &diary;
+  options_.segment_bytes_max = kSegmentBytesMin;
+  log_ = *Log::Open(testing::kLogDir, options_, {}, {}, world);
+  Append("x");
+  ASSERT_TRUE(log_->Rotate());
+  ASSERT_TRUE(log_->Checkpoint(log_->positions().durable));
+  const auto first = log_->stats().segments.back().base.value;
+  ASSERT_TRUE(log_->TruncateBefore(log_->positions().durable));
+  Close();
+  const std::vector<std::string> events = {
+      "log.open units=0 records=0 bytes=0 torn_bytes=0",
+      "log.flush units=1 bytes=22 synced=1",
+      "log.rotate sequence=1",
+      "log.flush units=0 bytes=0 synced=1",
+      "log.flush units=1 bytes=29 synced=1",
+      fmt::format("log.checkpoint lsn={} replay_from={}", first + 4160, 8278),
+      fmt::format("log.truncate segments=1 bytes=20480 first={}", first),
+      "log.rotate sequence=2",
+      "log.flush units=0 bytes=0 synced=1",
+      "log.close"};
+  EXPECT_EQ(diary.lines, events);
+}
+
+TEST_F(LogPolicyTest, AnAlertSaysThatAppendsWaitForATruncation) {
+  Diary diary;
+  auto world = World();
+  world.trace = &diary;
+  options_.segment_bytes_max = kSegmentBytesMin;
+  options_.log_bytes_max = 3 * kSegmentBytesMin;
+  options_.queue_wait_ms_max = 0;
+  log_ = *Log::Open(testing::kLogDir, options_, {}, {}, world);
+  while (log_->Append({std::string(8'000, 'x')})) {
+  }
+  EXPECT_FALSE(log_->Append({std::string(8'000, 'x')}));
+  EXPECT_EQ(std::ranges::count(diary.lines, "log.alert"), 1) << "once until something is truncated";
+  EXPECT_EQ(diary.lines.back(), "log.alert");
+  EXPECT_NE(diary.texts.back().find("wait for a truncation"), std::string::npos);
 }
 
 TEST_F(LogPolicyTest, MetricsCountWhatHappened) {

@@ -24,10 +24,11 @@ FrameMemory RoomAnd(const T& payload) {
 }  // namespace
 
 LogWriter::LogWriter(Files* files, std::string dir, const LogTail& tail,
-                     std::vector<UsedSegment> segments, SegmentSupply* supply)
+                     std::vector<UsedSegment> segments, SegmentSupply* supply, TraceSink* trace)
     : files_(files),
       dir_(std::move(dir)),
       supply_(supply),
+      trace_(trace),
       tail_(tail),
       open_is_cut_(tail.open_unit.value != 0),
       durable_(tail.unit_end),
@@ -163,9 +164,12 @@ Status LogWriter::Seal(bool successor) {
   const auto file_bytes = current_->header.OffsetOf(tail_.end) + (successor ? 0 : kLogBlock);
   VARVE_TRY(current_->file->Truncate(file_bytes));
   tail_.promises_successor = successor;
-  current_.reset();
+  const auto sealed = std::exchange(current_, nullptr);
   std::lock_guard lock(mutex_);
   auto& info = segments_.back().info;
+  if (!info.sealed) {  // else it was sealed before, and now promises a successor too
+    Trace(trace_, "log.rotate", sealed->name, {{"sequence", sealed->header.sequence}});
+  }
   info.end = tail_.end;
   info.file_bytes = file_bytes;
   info.sealed = true;

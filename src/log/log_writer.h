@@ -19,6 +19,7 @@
 #include "log/log_recovery.h"
 #include "log/open_frame.h"
 #include "log/segment_supply.h"
+#include "varve/trace.h"
 
 namespace varve {
 
@@ -27,7 +28,7 @@ class LogWriter {
  public:
   // `supply` is told of files that may be used again.
   LogWriter(Files* files, std::string dir, const LogTail& tail, std::vector<UsedSegment> segments,
-            SegmentSupply* supply);
+            SegmentSupply* supply, TraceSink* trace);
 
   // Writes the frames of one flush, closed and complete, in order; with `sync` everything written
   // so far is durable afterwards. After any error the writer must not be used again.
@@ -72,6 +73,7 @@ class LogWriter {
   Files* const files_;
   const std::string dir_;
   SegmentSupply* const supply_;
+  TraceSink* const trace_;
 
   // Of the one who writes.
   LogTail tail_;

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tracing hooks. The library never prints; a host that wants to know gives a sink. When there is
-// none, a hook costs one test of a pointer.
+// Tracing hooks. The library never prints; a host that wants to know gives a sink (LogComponents,
+// Environment). When there is none, a hook costs one test of a pointer.
+//
+// Events of the log:
+//   log.open       units, records, bytes, torn_bytes; text: the folder
+//   log.flush      units, bytes, micros, synced (0 or 1)
+//   log.rotate     sequence of the segment that was ended
+//   log.truncate   segments, bytes, first: where the log begins now
+//   log.checkpoint lsn, replay_from
+//   log.alert      text: what an operator should know of: appends wait for a truncation, ...
+//   log.stopped    text: the write or sync that failed; nothing is acknowledged any more
+//   log.close
 #pragma once
 
 #include <cstdint>
