@@ -34,6 +34,7 @@ const std::vector<std::pair<std::string, void (*)(const Settings&)>> kGroups = {
     {"append", varve::bench::MeasureAppend},
     {"replay", varve::bench::MeasureReplay},
     {"changes", varve::bench::MeasureSegmentChanges},
+    {"knobs", varve::bench::MeasureKnobs},
 };
 
 bool SetOption(Settings* settings, const std::string& name, const std::string& value) {

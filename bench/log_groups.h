@@ -27,5 +27,7 @@ void MeasureAppend(const Settings& settings);
 void MeasureReplay(const Settings& settings);
 // The latency of commits across ten segment changes, with that of as many F.
 void MeasureSegmentChanges(const Settings& settings);
+// Each preset, and each linger, against the defaults.
+void MeasureKnobs(const Settings& settings);
 
 }  // namespace varve::bench

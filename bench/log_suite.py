@@ -280,11 +280,49 @@ def measure_methods(slices):
                       at_most=True)
 
 
+def rate(slice_):
+    return slice_["operations"] / slice_["seconds"]
+
+
+def measure_presets(slices):
+    """Each preset moves its axis against the defaults."""
+    def over_defaults(preset, case, value, *bounds, name):
+        ours, base = slices.of(f"{preset}, {case}"), slices.of(f"defaults, {case}")
+        return Measure(name, [value(s) / value(base[n]) for n, s in ours.items() if n in base],
+                       *bounds)
+
+    def syncs(slice_):
+        return slice_["syncs"] / slice_["operations"]
+    yield over_defaults("throughput", "N=16", syncs, 0.9, 1, True,
+                        name="preset throughput: syncs per commit, N=16")
+    yield over_defaults("throughput", "N=1", lambda s: s["p50_us"], None, None, True,
+                        name="preset throughput: p50, N=1 (its price)")
+    yield over_defaults("latency", "beside large units", lambda s: s["p99_us"], 0.9, 1, True,
+                        name="preset latency: p99 beside units of 4 MiB")
+    yield over_defaults("durable", "N=1", lambda s: s["p50_us"], None, None, True,
+                        name="preset durable: p50, N=1 (its price)")
+
+
+def measure_linger(slices):
+    """The most that anything which moves linger by itself could gain."""
+    for writers in (1, 8, 64):
+        base = slices.of(f"linger 0 us, N={writers}")
+        ratios = {}
+        for micros in (20, 50, 100, 200):
+            ours = slices.of(f"linger {micros} us, N={writers}")
+            ratios[micros] = [rate(s) / rate(base[n]) for n, s in ours.items() if n in base]
+        ratios = {micros: found for micros, found in ratios.items() if found}
+        best = max(ratios, key=lambda micros: statistics.median(ratios[micros]), default=None)
+        yield Measure(f"commits with the best linger over none, N={writers}",
+                      ratios.get(best, []), unit="x", note=f"{best} us")
+
+
 GROUPS = {"durable": (measure_durable, measure_latency, measure_peers, measure_economy,
                       measure_methods),
           "append": (measure_append, measure_padding, measure_scaling),
           "replay": (measure_replay,),
-          "changes": (measure_changes,)}
+          "changes": (measure_changes,),
+          "knobs": (measure_presets, measure_linger)}
 
 
 def number(value):
@@ -328,7 +366,7 @@ def judge(lines, quick=False):
     """The result as data; the table is printed. `lines`: what bench_log printed."""
     slices = Slices([json.loads(line) for line in lines], quick)
     first = {"durable": "F", "append": "C", "replay": "replay, 128 B",
-             "changes": "commits across segment changes"}
+             "changes": "commits across segment changes", "knobs": "defaults, N=1"}
     measures = [measure for group, case in first.items() if slices.has(case)
                 for make in GROUPS[group] for measure in make(slices)]
     for measure in measures:
