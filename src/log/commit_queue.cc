@@ -19,6 +19,7 @@ namespace varve {
 namespace {
 
 constexpr std::uint64_t kGatherBytes = 1u << 20;
+constexpr std::uint64_t kGatherBytesMin = 64u << 10;
 constexpr std::uint32_t kEncodesPerSample = 256;
 constexpr std::uint64_t kForEver = std::numeric_limits<std::uint64_t>::max();
 
@@ -28,8 +29,10 @@ Error ClosedError() {
 
 LayoutSettings LayoutFor(const LogOptions& options) {
   LayoutSettings layout;
-  layout.frame_bytes_max = std::min({kGatherBytes, options.queue_bytes_max,
-                                     options.group_bytes_max});
+  // A full frame is on its way to the file while the next ones fill.
+  const auto queue = options.queue_bytes_max;
+  const auto part = std::min(queue, std::max(queue / 4, kGatherBytesMin));
+  layout.frame_bytes_max = std::min({kGatherBytes, part, options.group_bytes_max});
   if (options.sync_policy == LogSyncPolicy::kBytes) {
     layout.frame_bytes_max = std::min(layout.frame_bytes_max, options.sync_bytes);
   }
@@ -126,8 +129,8 @@ Result<LogTicket> CommitQueue::Enqueue(LogRecords records, AckLevel to_come) {
     if (to_come != AckLevel::kDurable) Defer(filled);
     return ticket;
   }
-  VARVE_ASSIGN(const auto unit,
-               UnitEncoder::Make(records, settings_.options.compression, encrypt_));
+  const UnitEncoder unit(records, settings_.options.compression, encrypt_);
+  if (!unit.is_valid()) return std::unexpected(unit.Refusal());
   auto place = PlaceInOpen(unit.bytes());
   if (!place) {
     Lock lock(mutex_);
@@ -158,8 +161,8 @@ Status CommitQueue::Encode(LogRecords records, const UnitEncoder& unit, const Un
 Result<LogTicket> CommitQueue::EnqueueSerially(LogRecords records, std::int64_t now,
                                                bool* filled) {
   Lock lock(mutex_);
-  VARVE_ASSIGN(const auto unit,
-               UnitEncoder::Make(records, settings_.options.compression, encrypt_));
+  const UnitEncoder unit(records, settings_.options.compression, encrypt_);
+  if (!unit.is_valid()) return std::unexpected(unit.Refusal());
   VARVE_ASSIGN(const auto place, PlaceUnit(&lock, unit.bytes(), filled));
   const auto encoded = OrOutOfMemory([&]() -> Status {
     VARVE_ASSIGN(const auto bytes, EncodeUnitSerially(records, settings_.options.compression,

@@ -69,10 +69,16 @@ LogId IdFor(const LogOptions& options, const LogTail& tail, Random* random) {
   return id;
 }
 
+bool IsForUsers(LogKind kind) { return kind <= LogKind::kUserLast || kind == LogKind::kPageImage; }
+
+bool AreForUsers(LogRecords records) {
+  return std::ranges::all_of(records, [](const auto& record) { return IsForUsers(record.kind); });
+}
+
 // A checkpoint that Checkpoint did not write would start a replay anywhere.
 Status CheckKinds(LogRecords records) {
   for (const auto& record : records) {
-    if (record.kind <= LogKind::kUserLast || record.kind == LogKind::kPageImage) continue;
+    if (IsForUsers(record.kind)) continue;
     return Fail(ErrorKind::kInvalid,
                 fmt::format("records of kind {} are the log's own: use 0 to {}",
                             static_cast<int>(record.kind), static_cast<int>(LogKind::kUserLast)));
@@ -224,6 +230,7 @@ class Log::Impl {
 
   Status Open(const LogReplay& replay, const RecoveryOptions& recovery);
   Status CheckWritable() const;
+  bool IsWritable() const { return !options_.read_only && !Forked(); }
   Status CheckOpen() const;  // writable, and not closed
   LogStats Stats() const;
   Status Close();
@@ -366,6 +373,7 @@ void Log::Impl::Submit(void (*run)(LogCore*)) {
 }
 
 Status Log::Impl::CheckWritable() const {
+  if (IsWritable()) return {};
   if (Forked()) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("the log in {} was opened by process {}, and this is its child by "
@@ -373,11 +381,8 @@ Status Log::Impl::CheckWritable() const {
                             dir_, owner_, ::getpid()),
                 ErrorReason::kClosed);
   }
-  if (options_.read_only) {
-    return Fail(ErrorKind::kInvalid, fmt::format("the log in {} was opened read-only", dir_),
-                ErrorReason::kReadOnly);
-  }
-  return {};
+  return Fail(ErrorKind::kInvalid, fmt::format("the log in {} was opened read-only", dir_),
+              ErrorReason::kReadOnly);
 }
 
 Status Log::Impl::CheckOpen() const {
@@ -487,8 +492,8 @@ std::future<Result<LogAck>> Log::AppendAsync(LogRecords records, AckLevel level)
 }
 
 Result<LogTicket> Log::Enqueue(LogRecords records, AckLevel to_come) {
-  VARVE_TRY(impl_->CheckWritable());
-  VARVE_TRY(CheckKinds(records));
+  if (!impl_->IsWritable()) return std::unexpected(impl_->CheckWritable().error());
+  if (!AreForUsers(records)) return std::unexpected(CheckKinds(records).error());
   return impl_->queue().Enqueue(records, to_come);
 }
 

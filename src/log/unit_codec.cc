@@ -107,38 +107,36 @@ std::uint64_t PlainUnitBytes(LogRecords records) {
   return kUnitHeaderBytes + PlainBodyBytes(records);
 }
 
-UnitEncoder::UnitEncoder(LogRecords records, std::uint64_t plain_bytes, bool encrypt)
+UnitEncoder::UnitEncoder(LogRecords records, LogCompression compression, bool encrypt)
     : records_(records),
-      plain_bytes_(plain_bytes),
-      bytes_(kUnitHeaderBytes + plain_bytes + (encrypt ? kCipherTagBytes : 0)),
-      encrypt_(encrypt) {}
+      plain_bytes_(PlainBodyBytes(records)),
+      bytes_(kUnitHeaderBytes + plain_bytes_ + (encrypt ? kCipherTagBytes : 0)),
+      encrypt_(encrypt) {
+  if (compression != LogCompression::kNone && is_valid()) Compress(compression);
+}
 
-Result<UnitEncoder> UnitEncoder::Make(LogRecords records, LogCompression compression,
-                                      bool encrypt) {
-  if (records.empty()) return Fail(ErrorKind::kInvalid, "a unit needs at least one record");
-  UnitEncoder unit(records, PlainBodyBytes(records), encrypt);
-  if (unit.bytes_ > kUnitBytesMax) {
-    return Fail(ErrorKind::kInvalid, fmt::format("a unit of {} bytes is larger than the {} that a "
-                                                 "unit may have; append it as several",
-                                                 unit.bytes_, kUnitBytesMax));
-  }
-  if (compression != LogCompression::kNone) unit.Compress(compression);
-  return unit;
+Error UnitEncoder::Refusal() const {
+  if (records_.empty()) return Error(ErrorKind::kInvalid, "a unit needs at least one record");
+  return Error(ErrorKind::kInvalid,
+               fmt::format("a unit of {} bytes is larger than the {} that a unit may have; append "
+                           "it as several",
+                           bytes_, kUnitBytesMax));
 }
 
 void UnitEncoder::Compress(LogCompression compression) {
   if (plain_bytes_ < kCompressBytesMin) return;
   const auto plain = std::make_unique_for_overwrite<char[]>(plain_bytes_);
   WriteRecords(records_, plain.get());
-  compressed_ = CompressedBody(compression, {plain.get(), plain_bytes_});
-  if (compressed_.empty()) return;
+  auto body = CompressedBody(compression, {plain.get(), plain_bytes_});
+  if (body.empty()) return;
   codec_ = compression;
-  bytes_ -= plain_bytes_ - compressed_.size();
+  bytes_ -= plain_bytes_ - body.size();
+  compressed_ = std::make_unique<const std::string>(std::move(body));
 }
 
 void UnitEncoder::WriteBody(char* to) const {
   if (codec_ == LogCompression::kNone) return WriteRecords(records_, to);
-  std::memcpy(to, compressed_.data(), compressed_.size());
+  std::memcpy(to, compressed_->data(), compressed_->size());
 }
 
 Status UnitEncoder::Write(Lsn lsn, const SegmentCipher* cipher, char* to) const {

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,8 +47,11 @@ std::uint64_t PlainUnitBytes(LogRecords records);
 // has a place; Write puts it there. Lends the records.
 class UnitEncoder {
  public:
-  // Invalid when there is no record, or more than a unit may hold.
-  static Result<UnitEncoder> Make(LogRecords records, LogCompression compression, bool encrypt);
+  UnitEncoder(LogRecords records, LogCompression compression, bool encrypt);
+  // Not when there is no record, or more than a unit may hold: then Refusal says so (Invalid), and
+  // nothing else may be asked.
+  bool is_valid() const { return !records_.empty() && bytes_ <= kUnitBytesMax; }
+  Error Refusal() const;
 
   std::uint64_t bytes() const { return bytes_; }
   std::uint32_t records() const { return static_cast<std::uint32_t>(records_.size()); }
@@ -56,7 +60,6 @@ class UnitEncoder {
   Status Write(Lsn lsn, const SegmentCipher* cipher, char* to) const;
 
  private:
-  UnitEncoder(LogRecords records, std::uint64_t plain_bytes, bool encrypt);
   void Compress(LogCompression compression);
   void WriteBody(char* to) const;
 
@@ -65,7 +68,7 @@ class UnitEncoder {
   std::uint64_t bytes_;        // of the stored unit
   bool encrypt_;
   LogCompression codec_ = LogCompression::kNone;
-  std::string compressed_;     // the body, when codec_ is not kNone
+  std::unique_ptr<const std::string> compressed_;  // the body, when codec_ is not kNone
 };
 
 // For the tests of the shadow mode: the next Write puts a wrong byte into the first record.

@@ -37,10 +37,10 @@ std::vector<LogRecord> Views(const std::vector<std::string>& records) {
 }
 
 std::string Encode(LogRecords records, LogCompression compression, const SegmentCipher* cipher) {
-  const auto unit = UnitEncoder::Make(records, compression, cipher != nullptr);
-  EXPECT_TRUE(unit);
-  std::string bytes(unit->bytes(), '\0');
-  EXPECT_TRUE(unit->Write(kAt, cipher, bytes.data()));
+  const UnitEncoder unit(records, compression, cipher != nullptr);
+  EXPECT_TRUE(unit.is_valid());
+  std::string bytes(unit.bytes(), '\0');
+  EXPECT_TRUE(unit.Write(kAt, cipher, bytes.data()));
   return bytes;
 }
 
@@ -124,8 +124,9 @@ TEST(UnitCodec, CompressionIsKeptOnlyWhereItIsSmaller) {
 }
 
 TEST(UnitCodec, AnEmptyUnitIsRefused) {
-  EXPECT_EQ(UnitEncoder::Make({}, LogCompression::kNone, false).error().kind(),
-            ErrorKind::kInvalid);
+  const UnitEncoder unit({}, LogCompression::kNone, false);
+  EXPECT_FALSE(unit.is_valid());
+  EXPECT_EQ(unit.Refusal().kind(), ErrorKind::kInvalid);
 }
 
 TEST(UnitCodec, AnUnknownCodecIsANewerVersionAndNoDamage) {
