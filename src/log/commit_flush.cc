@@ -178,14 +178,17 @@ Status CommitQueue::FlushOnce(Lock* lock, Flushing how) {
   lock->lock();
   Publish(group.get(), done);
   auto ready = ReadyCallbacks();
+  // Another thread may have poisoned the log beside a flush that went well.
+  const auto poisoned = poison_ ? std::unexpected(*poison_) : Status();
+  auto hopeless = poison_ ? AllCallbacks() : std::vector<Callback>();
   flushing_.reset();
   // Wakes outside the mutex, so that nobody wakes only to wait for it.
   lock->unlock();
   group->waiters.TellDone();
-  if (!ready.empty()) Run(std::move(ready), done);
+  if (!ready.empty()) Run(std::move(ready), {});
+  if (!hopeless.empty()) Run(std::move(hopeless), poisoned);
   lock->lock();
-  if (!done) return std::unexpected(*poison_);
-  return {};
+  return done ? Status() : poisoned;
 }
 
 // Leads from now on, as soon as whoever does so now is through with a flush.
@@ -289,7 +292,6 @@ std::vector<CommitQueue::Callback> CommitQueue::AllCallbacks() {
 }
 
 std::vector<CommitQueue::Callback> CommitQueue::ReadyCallbacks() {
-  if (poison_) return AllCallbacks();
   return TakeCallbacks(positions_.written, positions_.durable);
 }
 
@@ -377,10 +379,11 @@ Status CommitQueue::Sync() {
   return {};
 }
 
-Status CommitQueue::Rotate() {
+Status CommitQueue::Rotate(bool last) {
   Lock lock(mutex_);
   AwaitLead(&lock);
   auto rotated = CheckOpen();
+  full_ = full_ || last;
   if (rotated) rotated = FlushOnce(&lock, Flushing::kSeal);
   EndLead();
   return rotated;
@@ -395,7 +398,7 @@ Status CommitQueue::BeginSegment() {
 }
 
 Status CommitQueue::Close() {
-  auto rotated = Rotate();
+  auto rotated = Rotate(/*last=*/true);
   Abandon();
   VARVE_TRY(std::move(rotated));
   Lock lock(mutex_);

@@ -218,6 +218,7 @@ Result<std::optional<UnitPlace>> CommitQueue::MakeRoom(Lock* lock, std::uint64_t
   Status made;
   while (true) {
     made = CheckOpen();
+    if (made && full_) made = std::unexpected(ClosedError());
     if (!made) break;
     place = PlaceInOpen(unit_bytes);
     if (place) break;

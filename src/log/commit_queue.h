@@ -61,7 +61,8 @@ class CommitQueue {
   void Then(const LogTicket& ticket, AckLevel level, LogCallback done);
   Status WaitUntil(Lsn position, AckLevel level, std::optional<std::uint64_t> timeout_ms);
   Status Sync();
-  Status Rotate();
+  // `last`: no unit gets a place behind those that it seals.
+  Status Rotate(bool last = false);
   // Starts a segment now, so that its link is durable.
   Status BeginSegment();
   // Syncs everything, seals, refuses everything later. Also after an error the queue is closed.
@@ -172,6 +173,7 @@ class CommitQueue {
   std::optional<Error> poison_;
   std::optional<Error> fill_failure_;
   std::string serial_reason_;
+  bool full_ = false;             // closing: who has a place will be served, nobody else gets one
   bool closed_ = false;
   bool flusher_asked_ = false;    // it is with the executor, or leads
   std::uint32_t lead_waiters_ = 0;  // who lead next, before all others

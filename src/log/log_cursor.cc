@@ -216,15 +216,28 @@ Result<std::unique_ptr<LogCursor>> LogCursor::Open(const std::string& dir,
 
 namespace {
 
-// The first segment in `dir` that tells whose it is must be of this log.
-Status CheckSameLog(const LogStats& stats, const std::string& dir, Files* files) {
-  if (stats.segments.empty()) return {};
-  const auto& segment = stats.segments.back();
+Result<bool> HasSegment(const LogSegmentInfo& segment, const std::string& dir, Files* files) {
   VARVE_ASSIGN(const auto file, files->Open(JoinPath(dir, segment.name), OpenMode::kRead));
   VARVE_ASSIGN(const auto found, LookAtSegment(file.get()));
-  if (found.header && found.header->generation == segment.generation) return {};
-  return Fail(ErrorKind::kInvalid,
-              fmt::format("{} holds another log than the one with id {}", dir, stats.id));
+  return found.header && found.header->generation == segment.generation;
+}
+
+// The last segment of the log must be in `dir`, unless meanwhile it was not the last any more, and
+// was truncated.
+Status CheckSameLog(const Log& log, const std::string& dir, Files* files) {
+  for (int attempt = 0;; ++attempt) {
+    const auto stats = log.stats();
+    if (stats.segments.empty()) return {};
+    const auto& segment = stats.segments.back();
+    const auto found = HasSegment(segment, dir, files);
+    if (found && *found) return {};
+    const auto now = log.stats().segments;
+    const bool stale = now.empty() || now.back().generation != segment.generation;
+    if (stale && attempt < kMovesMax) continue;
+    if (!found) return std::unexpected(found.error());
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{} holds another log than the one with id {}", dir, stats.id));
+  }
 }
 
 }  // namespace
@@ -232,7 +245,7 @@ Status CheckSameLog(const LogStats& stats, const std::string& dir, Files* files)
 Result<std::unique_ptr<LogCursor>> OpenCursor(Log* log, const std::string& dir,
                                               const LogReaderOptions& options,
                                               const LogComponents& components) {
-  VARVE_TRY(CheckSameLog(log->stats(), dir, Or(components.files, PosixFiles())));
+  VARVE_TRY(CheckSameLog(*log, dir, Or(components.files, PosixFiles())));
   LiveLog live;
   live.positions = [log] { return log->positions(); };
   live.pin = [log](Lsn position) { return log->Pin(position); };

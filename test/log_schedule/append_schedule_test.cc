@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Schedules of those who append, wait and flush.
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <optional>
+
+#include "test/log_schedule/explore.h"
+
+namespace varve::testing {
+namespace {
+
+constexpr std::uint64_t kSchedules = 2000;
+
+// Hands tickets from those who enqueue to one who waits.
+class Mailbox {
+ public:
+  Mailbox(LogWorld* world, int senders) : world_(world), senders_(senders) {}
+  void Put(const LogWorld::Ticket& ticket) {
+    tickets_.push_back(ticket);
+    world_->scheduler().Wake(this);
+  }
+  void End() {
+    if (--senders_ == 0) world_->scheduler().Wake(this);
+  }
+  // Nothing when all have ended.
+  std::optional<LogWorld::Ticket> Take() {
+    while (tickets_.empty()) {
+      if (senders_ == 0) return {};
+      world_->scheduler().Wait(PointKind::kStep, this);
+    }
+    const auto ticket = tickets_.front();
+    tickets_.pop_front();
+    return ticket;
+  }
+
+ private:
+  LogWorld* const world_;
+  int senders_;
+  std::deque<LogWorld::Ticket> tickets_;
+};
+
+TEST(LogScheduleTest, WhatProducersWereToldHolds) {
+  Explore(kSchedules, [](LogWorld& world) {
+    world.Open(world.SmallLog());
+    world.StartProducers(300);
+    world.Observe();
+    if (world.OneIn(2)) world.Sync();
+    world.Observe();
+  });
+}
+
+// A producer may hold a frame's address from before it was written and begun anew.
+TEST(LogScheduleTest, ALateProducerFindsTheFrameInAnotherLife) {
+  Explore(kSchedules, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    options.group_units_max = 1;
+    options.encode_mode = LogEncodeMode::kParallel;
+    world.Open(options);
+    for (int i = 0; i < 3; ++i) {
+      world.Start("producer", [&world, i] {
+        for (int left = 4; left > 0; --left) world.Append(i, 20, AckLevel::kDurable);
+      });
+    }
+  });
+}
+
+TEST(LogScheduleTest, TicketsAreWaitedForByAnotherThread) {
+  Explore(kSchedules, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    options.sync_policy = static_cast<LogSyncPolicy>(world.Pick(0, 3));
+    world.Open(options);
+    const int senders = static_cast<int>(world.Pick(1, 3));
+    Mailbox mailbox(&world, senders);
+    for (int i = 0; i < senders; ++i) {
+      world.Start("sender", [&, i] {
+        for (auto left = world.Pick(1, 3); left > 0; --left) {
+          const auto ticket = world.Enqueue(i, world.Pick(10, 300), world.PickLevel());
+          if (ticket) mailbox.Put(*ticket);
+        }
+        mailbox.End();
+      });
+    }
+    for (int i = 0; i < 2; ++i) {
+      world.Start("waiter", [&] {
+        while (const auto ticket = mailbox.Take()) world.Wait(*ticket, world.PickLevel());
+      });
+    }
+    world.JoinAll();
+  });
+}
+
+TEST(LogScheduleTest, EachCallbackComesOnceAndIsTrue) {
+  Explore(kSchedules, [](LogWorld& world) {
+    world.Open(world.SmallLog());
+    for (int i = 0; i < 3; ++i) {
+      world.Start("producer", [&world, i] {
+        for (auto left = world.Pick(1, 3); left > 0; --left) {
+          world.AppendThen(i, world.Pick(10, 300), world.PickLevel());
+        }
+        if (world.OneIn(3)) world.Append(i, 20, world.PickLevel());
+      });
+    }
+  });
+}
+
+TEST(LogScheduleTest, TransactionsCommitBesideOneAnother) {
+  Explore(kSchedules, [](LogWorld& world) {
+    world.Open(world.SmallLog());
+    for (int i = 0; i < 3; ++i) {
+      world.Start("transaction", [&world, i] {
+        for (auto left = world.Pick(1, 3); left > 0; --left) {
+          world.Commit(i, world.Pick(10, 3000), world.PickLevel());
+        }
+      });
+    }
+    world.Append(3, 100, AckLevel::kDurable);
+  });
+}
+
+TEST(LogScheduleTest, LingeringEnds) {
+  Explore(kSchedules, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    options.linger_us = world.Pick(1, 200);
+    if (world.OneIn(2)) options.queue_bytes_max = 4096;
+    world.Open(options);
+    world.StartProducers(1500);
+    if (world.OneIn(3)) world.Rotate();
+  });
+}
+
+TEST(LogScheduleTest, WhoGivesUpLeavesTheOthersAwake) {
+  Explore(kSchedules, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    options.sync_policy = LogSyncPolicy::kNever;
+    if (world.OneIn(2)) options.linger_us = 500;
+    world.Open(options);
+    world.ExpectTimeouts();
+    for (int i = 0; i < 3; ++i) {
+      world.Start("waiter", [&world, i] {
+        const auto ticket = world.Enqueue(10 + i, 50);
+        if (!ticket) return;
+        if (world.OneIn(2)) world.WaitUntil(ticket->ticket.end, world.PickLevel(), 0);
+        world.WaitUntil(ticket->ticket.end, AckLevel::kDurable, world.Pick(0, 1));
+      });
+    }
+    world.StartProducers(100);
+  });
+}
+
+TEST(LogScheduleTest, AFullQueueLetsEveryoneInOrSaysNo) {
+  Explore(kSchedules, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    options.queue_bytes_max = 4096;
+    if (world.OneIn(2)) {
+      options.queue_wait_ms_max = world.Pick(0, 1);
+      world.ExpectTimeouts();
+    }
+    world.Open(options);
+    for (int i = 0; i < 3; ++i) {
+      world.Start("producer", [&world, i] {
+        for (int left = 3; left > 0; --left) {
+          const auto ticket = world.Enqueue(i, world.Pick(500, 3000), AckLevel::kDurable);
+          if (ticket && world.OneIn(2)) world.Wait(*ticket, world.PickLevel());
+        }
+      });
+    }
+  });
+}
+
+TEST(LogScheduleTest, WhatNobodyWaitsForBecomesDurable) {
+  Explore(kSchedules, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    const bool at_once = world.OneIn(2);
+    options.sync_policy = at_once ? LogSyncPolicy::kEveryGroup : LogSyncPolicy::kInterval;
+    world.Open(options);
+    for (int i = 0; i < 3; ++i) {
+      world.Start("producer", [&world, i] {
+        for (auto left = world.Pick(1, 3); left > 0; --left) world.Enqueue(i, world.Pick(10, 3000));
+      });
+    }
+    world.JoinAll();
+    for (int looks = 0; looks < 10; ++looks) {
+      world.LetPass(100'000);
+      const auto positions = world.log().positions();
+      if (positions.durable == positions.appended) return;
+    }
+    world.Expect(false, "a unit is not durable after a second");
+  });
+}
+
+}  // namespace
+}  // namespace varve::testing

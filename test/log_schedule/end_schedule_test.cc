@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Schedules in which the log ends while others use it: closed, or by a failure.
+#include <gtest/gtest.h>
+
+#include "test/log_schedule/explore.h"
+
+namespace varve::testing {
+namespace {
+
+constexpr std::uint64_t kSchedules = 2000;
+
+// Everything that may be waiting when the log ends.
+void StartAllKinds(LogWorld& world) {
+  world.StartProducers(world.OneIn(3) ? 20'000 : 300);
+  world.Start("callbacks", [&world] {
+    for (int left = 2; left > 0; --left) world.AppendThen(7, 50, world.PickLevel());
+  });
+  world.Start("waiter", [&world] {
+    const auto ticket = world.Enqueue(8, 50);
+    if (ticket) world.WaitUntil(ticket->ticket.end, world.PickLevel());
+  });
+  if (world.OneIn(3)) world.Start("rotation", [&world] { world.Rotate(); });
+  if (world.OneIn(3)) world.Start("sync", [&world] { world.Sync(); });
+}
+
+TEST(LogScheduleTest, CloseBesideAppendsAnswersEverybody) {
+  Explore(kSchedules, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    if (world.OneIn(4)) options.queue_bytes_max = 4096;
+    if (world.OneIn(4)) options.linger_us = 100;
+    world.Open(options);
+    StartAllKinds(world);
+    if (world.OneIn(2)) world.Append(9, 50, world.PickLevel());
+    world.Close();
+  });
+}
+
+TEST(LogScheduleTest, AFailureAnswersEverybodyAndTakesNothingBack) {
+  Explore(kSchedules, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    if (world.OneIn(4)) options.queue_bytes_max = 4096;
+    if (world.OneIn(4)) options.linger_us = 100;
+    world.Open(options);
+    world.ExpectFailures();
+    const auto event = world.disk().events() + world.Pick(1, 12);
+    if (world.OneIn(2)) {
+      world.disk().CrashAtEvent(event);
+    } else {
+      world.disk().FailEvent(event, Error(ErrorKind::kUnavailable, "injected", ErrorReason::kIo));
+    }
+    StartAllKinds(world);
+    world.Observe();
+    world.JoinAll();
+    world.Append(9, 50, AckLevel::kDurable);
+  });
+}
+
+}  // namespace
+}  // namespace varve::testing
