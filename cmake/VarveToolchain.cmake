@@ -16,7 +16,7 @@ endif()
 add_library(varve_warnings INTERFACE)
 target_compile_options(varve_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
   -Woverloaded-virtual -Wno-missing-field-initializers -fno-strict-overflow
-  -fvisibility-inlines-hidden -fpch-preprocess)
+  -fvisibility-inlines-hidden $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 if(VARVE_SANITIZE)
   add_compile_options(-fsanitize=${VARVE_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)

@@ -5,6 +5,7 @@
 #
 # setup.sh bench: also the databases that the benchmarks compare with. Without them (no network, no
 # root) the benchmarks run all the same and report those peers as missing.
+# setup.sh fuzz: also the clang that `./run fuzz` compiles with; g++ compiles everything else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +14,7 @@ duckdb_version=1.4.2
 packages=(g++ cmake ninja-build ccache mold git ca-certificates python3 python3-venv
   libgtest-dev libbenchmark-dev nlohmann-json3-dev libcli11-dev libfmt-dev libisal-dev
   librapidcheck-dev libzstd-dev liblz4-dev libssl-dev)
+fuzz_packages=(clang-19 libclang-rt-19-dev llvm-19)
 bench_packages=(librocksdb-dev libsqlite3-dev liblmdb-dev)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -47,6 +49,10 @@ install() {
 install "${packages[@]}" || exit
 if [ "${1:-}" = bench ]; then
   install "${bench_packages[@]}" || say "going on without; the benchmarks will name what is missing"
+fi
+
+if [ "${1:-}" = fuzz ]; then
+  install "${fuzz_packages[@]}" || exit
 fi
 
 venv=build/venv

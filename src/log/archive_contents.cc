@@ -42,11 +42,11 @@ std::optional<ObjectPlace> PlaceOf(std::string_view name) {
   const auto sequence = Number(name, 0);
   if (sequence == 0) return {};
   const auto second = Number(name, 1);
-  if (WholeName(sequence, second, false) == name) {
+  if (second != 0 && WholeName(sequence, second, false) == name) {
     return ObjectPlace{sequence, true, false, 0, second};
   }
   const auto third = Number(name, 2);
-  if (TailName(sequence, second, third) != name) return {};
+  if (third <= second || TailName(sequence, second, third) != name) return {};
   return ObjectPlace{sequence, false, false, second, third};
 }
 
@@ -61,7 +61,8 @@ class Sorting {
   Sorting(LogArchive* archive, ArchiveContents* contents)
       : archive_(archive), contents_(contents) {}
 
-  // Objects come by name: so by sequence, and of each segment first the tails by place.
+  // Objects come by name: so by sequence, and of each segment the tails by place; the whole one
+  // comes after them, or (when its name has its size) behind those that begin before its end.
   Status Take(const LogArchiveObject& object) {
     const auto place = PlaceOf(object.name);
     if (!place) return {};
@@ -71,6 +72,13 @@ class Sorting {
                               place->to - place->from, object.size));
     }
     if (!place->whole) return TakeTail(*place, object);
+    if (Knows(place->sequence) && contents_->segments.back().whole) {
+      const auto& other = contents_->segments.back().objects.front().name;
+      return Fail(ErrorKind::kCorruption,
+                  fmt::format("{}: the same segment is there as {}, and both say to be whole; use "
+                              "another archive",
+                              archive_->Describe(object.name), other));
+    }
     DropTails(place->sequence);
     VARVE_TRY(CheckFollows(place->sequence));
     contents_->segments.push_back({place->sequence, true, place->sealed, {object}});
@@ -92,7 +100,12 @@ class Sorting {
   // longer one goes on.
   Status TakeTail(const ObjectPlace& place, const LogArchiveObject& object) {
     auto& segments = contents_->segments;
-    if (segments.empty() || segments.back().sequence != place.sequence) {
+    const bool known = Knows(place.sequence);
+    if (known && segments.back().whole) {  // whose name has its size sorts before later tails
+      contents_->stale.push_back(object.name);
+      return {};
+    }
+    if (!known) {
       VARVE_TRY(CheckFollows(place.sequence));
       segments.push_back({place.sequence, false, false, {}});
       from_ = 0;
@@ -115,10 +128,14 @@ class Sorting {
     return {};
   }
 
+  bool Knows(std::uint64_t sequence) const {
+    return !contents_->segments.empty() && contents_->segments.back().sequence == sequence;
+  }
+
   void DropTails(std::uint64_t sequence) {
     auto& segments = contents_->segments;
     has_gap_ = false;
-    if (segments.empty() || segments.back().sequence != sequence) return;
+    if (!Knows(sequence)) return;
     for (auto& tail : segments.back().objects) contents_->stale.push_back(std::move(tail.name));
     segments.pop_back();
   }

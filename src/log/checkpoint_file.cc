@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "log/checkpoint_file.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 #include <utility>
 
@@ -19,6 +21,7 @@ constexpr std::size_t kReplayOffset = 40;
 constexpr std::size_t kCrcOffset = 48;
 constexpr std::size_t kSlotUsed = 52;
 constexpr std::uint64_t kSlots = 2;
+constexpr std::uint64_t kNumberMost = 1ull << 62;  // nobody counts so far
 
 std::string EncodeSlot(const LogId& id, const CheckpointSlot& slot) {
   std::string bytes(kLogBlock, '\0');
@@ -31,7 +34,9 @@ std::string EncodeSlot(const LogId& id, const CheckpointSlot& slot) {
   return bytes;
 }
 
-std::optional<CheckpointSlot> DecodeSlot(std::string_view bytes, const LogId& id) {
+// `index` says which slot it is.
+std::optional<CheckpointSlot> DecodeSlot(std::string_view bytes, const LogId& id,
+                                         std::uint64_t index) {
   if (bytes.size() < kSlotUsed || !bytes.starts_with(kMagic)) return {};
   if (LoadLittle<std::uint32_t>(bytes.data() + kCrcOffset) !=
       Crc32c(bytes.substr(0, kCrcOffset))) {
@@ -40,7 +45,10 @@ std::optional<CheckpointSlot> DecodeSlot(std::string_view bytes, const LogId& id
   if (std::memcmp(bytes.data() + kIdOffset, id.data(), id.size()) != 0) {
     return {};
   }
-  return CheckpointSlot{LoadLittle<std::uint64_t>(bytes.data() + kNumberOffset),
+  // One in the slot of another would be written over before the next one is durable.
+  const auto number = LoadLittle<std::uint64_t>(bytes.data() + kNumberOffset);
+  if (number == 0 || number > kNumberMost || number % kSlots != index) return {};
+  return CheckpointSlot{number,
                         {LoadLittle<std::uint64_t>(bytes.data() + kDurableOffset)},
                         {LoadLittle<std::uint64_t>(bytes.data() + kReplayOffset)}};
 }
@@ -68,7 +76,7 @@ Result<std::optional<CheckpointSlot>> ReadCheckpoint(Files* files, const std::st
   if (!bytes && bytes.error().kind() == ErrorKind::kNotFound) return newest;
   if (!bytes) return std::unexpected(std::move(bytes).error());
   for (std::uint64_t i = 0; i < kSlots && bytes->size() >= i * kLogBlock; ++i) {
-    const auto slot = DecodeSlot(std::string_view(*bytes).substr(i * kLogBlock), id);
+    const auto slot = DecodeSlot(std::string_view(*bytes).substr(i * kLogBlock), id, i);
     if (slot && (!newest || slot->number > newest->number)) newest = slot;
   }
   return newest;
@@ -104,6 +112,11 @@ Status CheckpointFile::Write(Lsn durable, Lsn replay_from) {
   if (failure_) return std::unexpected(*failure_);
   if (!file_) VARVE_TRY(Open());
   const auto before = newest_ ? newest_->number : 0;
+  if (before == kNumberMost) {
+    return Fail(ErrorKind::kCorruption,
+                fmt::format("{}: checkpoint {} cannot be; remove the file",
+                            JoinPath(dir_, kCheckpointName), before));
+  }
   const CheckpointSlot slot{before + 1, durable, replay_from};
   auto written = file_->WriteAt(slot.number % kSlots * kLogBlock, EncodeSlot(id_, slot));
   if (written) written = file_->Sync();

@@ -2,7 +2,8 @@
 // Where replay may start, kept beside the segments so that opening need not look for it in them.
 //
 // The file CHECKPOINT has two slots of 4096 bytes, written in turn, each synced before it counts: a
-// crash while one is written leaves the other. The slot with the higher number is the newest.
+// crash while one is written leaves the other. Number n stands in slot n % 2, and is 2^62 at most.
+// The slot with the higher number is the newest.
 //    0  8  magic "VARVECKP"     24  8  number: 1, 2, 3, ...
 //    8 16  log id               32  8  end of the checkpoint's unit: durable before the slot was
 //                               40  8  replay_from

@@ -141,6 +141,12 @@ FrameFollower::MaybeEvidence FrameFollower::CheckFile(const Look& next) {
   if (next.file && !next.found.header && !next.found.all_zero) {
     return Evidence{next.found.name, 0, next.found.header_defect};
   }
+  // It got its name when it had its size; what was in it may be gone with its end.
+  if (next.file && next.found.header && next.found.file_bytes != next.found.header->capacity) {
+    return Evidence{next.found.name, std::min(next.found.file_bytes, next.found.header->capacity),
+                    fmt::format("expected a file of {} bytes, found {}",
+                                next.found.header->capacity, next.found.file_bytes)};
+  }
   return std::nullopt;
 }
 

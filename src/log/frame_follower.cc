@@ -188,10 +188,27 @@ void FrameFollower::TakeStop(const Look& next) {
 void FrameFollower::Absorb(const FrameHeader& header) {
   frame_offset_ = header_.OffsetOf({header.lsn});
   chain_ = header.crc;
+  epoch_ = header.epoch;
   durable_ = std::max(durable_, Lsn{header.durable});
   sealed_ = header.kind == FrameKind::kSeal;
   promised_ = sealed_ && (header.flags & kSuccessor) != 0;
   if (header.kind == FrameKind::kGroup) inside_ = (header.flags & kContinued) != 0;
+}
+
+// What is wrong with a frame that is valid by itself, as recovery would say it.
+std::string FrameFollower::CheckPlace(const LogFrame& frame) const {
+  const auto& header = frame.header;
+  if (sealed_ && (header.flags & kSuccessor) == 0) return "a frame behind the seal of a closed log";
+  if (epoch_ && header.epoch != *epoch_ && header.epoch != *epoch_ + 1) {
+    return fmt::format("frame: expected epoch {} or one more, found {}", *epoch_, header.epoch);
+  }
+  if (header.durable > header.lsn) {
+    return fmt::format("frame: claims that LSN {} was durable, which lies beyond it",
+                       header.durable);
+  }
+  const bool is_link = header.kind == FrameKind::kLink;
+  if (is_link == (frame.offset == kLinkOffset)) return {};
+  return "frame: a link stands only at the beginning of a segment";
 }
 
 // Steps over the next frame if it ends at or before `from`.
@@ -215,6 +232,7 @@ Result<Step> FrameFollower::Place(Lsn from, bool given) {
     VARVE_ASSIGN(start, FindSegment(from));
   }
   VARVE_ASSIGN(start, SkipGap(std::move(start), from));
+  epoch_.reset();
   VARVE_TRY(Enter(std::move(start)));
   while (header_.base <= from.value && lsn() < from) {
     VARVE_ASSIGN(const auto skipped, SkipBefore(from));
@@ -241,9 +259,9 @@ Result<Step> FrameFollower::Next(Lsn durable, LogFrame* frame) {
         found = std::move(fresh);
       }
       if (found) {
-        const bool stray = sealed_ && (found->header.flags & kSuccessor) == 0;
+        const auto defect = CheckPlace(*found);
         Absorb(found->header);
-        if (stray) return Refuse("a frame behind the seal of a closed log");
+        if (!defect.empty()) return Refuse(defect);
         visits_ = 0;
         *frame = *found;
         return Step::kFrame;

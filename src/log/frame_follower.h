@@ -100,6 +100,7 @@ class FrameFollower {
   void TakeStop(const Look& next);
   bool AtStop() const { return stop_ && reader_->offset() >= *stop_; }
   void Absorb(const FrameHeader& header);
+  std::string CheckPlace(const LogFrame& frame) const;
   Result<Skipped> SkipBefore(Lsn from);
   Result<Step> PassEnd(Lsn durable, bool in_full);
   Result<Step> FollowLink(Look next);
@@ -123,6 +124,7 @@ class FrameFollower {
   std::optional<SegmentReader> reader_;
   LinkPayload before_;                  // what its link says
   std::optional<std::uint32_t> chain_;  // of the next frame
+  std::optional<std::uint64_t> epoch_;  // of the last frame, here or in the segment before
   std::optional<std::uint64_t> stop_;   // offset where the next link says that it ends
   std::uint64_t frame_offset_ = 0;      // of the frame that was given last
   bool sealed_ = false;                 // the last frame is a seal

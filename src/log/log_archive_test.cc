@@ -329,6 +329,35 @@ TEST_F(LogArchiveTest, APutThatCameThroughLateDoesNoHarm) {
   EXPECT_EQ(archive_->List()->size(), 2u) << "the shorter one was taken away";
 }
 
+// Recovery cut the segment where a tail went on that had been given up.
+TEST_F(LogArchiveTest, ATailThatCameThroughLateBehindAWholeSegmentIsStale) {
+  OpenLogAndArchiver();
+  Append("one");
+  Archive();
+  const auto late = TailName(1, 8192, 12288);
+  ASSERT_TRUE(files_->CreateDirectories("other"));
+  Put(JoinPath("other", "log.id"), Bytes(JoinPath(kArchiveDir, "log.id")));
+  Put(JoinPath("other", WholeName(1, 4096, false)), std::string(4096, 'w'));
+  Put(JoinPath("other", late), std::string(4096, 't'));
+  NewArchive("other");
+  const auto contents = ReadContents(archive_.get());
+  ASSERT_TRUE(contents) << contents.error().message();
+  ASSERT_EQ(contents->segments.size(), 1u);
+  EXPECT_EQ(contents->segments[0].objects.size(), 1u);
+  EXPECT_EQ(contents->stale, std::vector<std::string>{late});
+}
+
+TEST_F(LogArchiveTest, TwoObjectsThatSayToBeOneWholeSegmentAreRefused) {
+  ASSERT_TRUE(files_->CreateDirectories("other"));
+  Put(JoinPath("other", "log.id"), std::string(32, '1'));
+  Put(JoinPath("other", WholeName(1, 4096, false)), std::string(4096, 'w'));
+  Put(JoinPath("other", WholeName(1, 8192, true)), std::string(8192, 'w'));
+  NewArchive("other");
+  const auto contents = ReadContents(archive_.get());
+  ASSERT_FALSE(contents);
+  EXPECT_EQ(contents.error().kind(), ErrorKind::kCorruption) << contents.error().message();
+}
+
 TEST_F(LogArchiveTest, TheExecutorArchivesByTime) {
   Open();
   OpenArchiver({.interval_ms = 50});

@@ -207,6 +207,22 @@ TEST_F(LogCursorTest, L8_AMissingSegmentIsDamage) {
   }
 }
 
+// Its link went with its end, so it looks like one that was never used.
+TEST_F(LogCursorTest, R19_ALastSegmentThatWasCutToItsHeaderIsDamage) {
+  MakeLog();
+  const auto last = PathOf(log_->stats().segments.back().sequence);
+  Kill();
+  for (const std::uint64_t size : {2 * kLogBlock, 2 * kLogBlock - 1, kLogBlock}) {
+    SCOPED_TRACE(size);
+    Cut(last, size);
+    for (const bool follow : {false, true}) {
+      OpenReader({.follow = follow});
+      EXPECT_EQ(ReadToError().kind(), ErrorKind::kCorruption);
+      ExpectPrefix();
+    }
+  }
+}
+
 TEST_F(LogCursorTest, ATornTailIsTheEnd) {
   MakeLog();
   const auto last = log_->stats().segments.back();

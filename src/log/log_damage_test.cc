@@ -405,6 +405,47 @@ TEST_F(LogDamageTest, PointInTimeStopsBeforeAMissingSegment) {
   ExpectUnits(2);
 }
 
+// What is appended after it would be lost at the next opening.
+TEST_F(LogDamageTest, T8_ALogThatWasCutBeforeAFileOfAnotherLogKeepsItsOwnId) {
+  Open();
+  Append("one");
+  ASSERT_TRUE(log_->Rotate());
+  Append("lost");
+  Kill();
+  auto header = *DecodeSegmentHeader(Bytes(PathOf(2)));
+  header.log_id[0] ^= 1;
+  Overwrite(PathOf(2), 0, EncodeSegmentHeader(header));
+  Open({.mode = RecoveryMode::kPointInTime});
+  appended_.pop_back();
+  ExpectEverythingBack();
+  Append("two");
+  Kill();
+  Open();
+  ExpectEverythingBack();
+}
+
+// The link and the frame behind it made anew, with all checksums and the chain: no damage shows.
+TEST_F(LogDamageTest, ALinkThatSaysThatNothingLiesBeforeIsNotBelieved) {
+  Open();
+  Append("one");
+  ASSERT_TRUE(log_->Rotate());
+  Append("two");
+  Kill();
+  const auto bytes = Bytes(PathOf(2));
+  const auto segment = *DecodeSegmentHeader(bytes);
+  auto link = bytes.substr(kLinkOffset, kFrameHeaderBytes + sizeof(LinkPayload));
+  auto header = *DecodeFrameHeader(segment, segment.LsnAt(kLinkOffset), link);
+  StoreLittle(link.data() + kFrameHeaderBytes + offsetof(LinkPayload, unit_end), std::uint64_t{0});
+  Overwrite(PathOf(2), kLinkOffset, testing::FinishedFrame(segment, header, link));
+  header = *DecodeFrameHeader(segment, segment.LsnAt(kLinkOffset), Bytes(PathOf(2)).substr(4096));
+  auto group = bytes.substr(kFirstGroupOffset);
+  auto next = *DecodeFrameHeader(segment, segment.LsnAt(kFirstGroupOffset), group);
+  next.chain = header.crc;
+  group.resize(kFrameHeaderBytes + next.payload_bytes);
+  Overwrite(PathOf(2), kFirstGroupOffset, testing::FinishedFrame(segment, next, group));
+  ExpectCorruption(TryOpen(), "last unit end");
+}
+
 TEST_F(LogDamageTest, T8_SalvageReadsWhatValidatesAndChangesNothing) {
   MakeThreeSegments();
   Close();

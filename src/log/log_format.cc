@@ -35,10 +35,10 @@ Status CheckSegmentFields(const SegmentHeader& header) {
     return Bad(fmt::format("segment header: expected block size {}, found {}", kLogBlock,
                            header.block_bytes));
   }
-  const bool sound = header.sequence > 0 && header.base >= kFirstBase &&
+  const bool sound = header.sequence > 0 && header.sequence < UINT64_MAX &&
+                     header.base >= kFirstBase && header.base < UINT64_MAX - kSegmentBytesMost &&
                      header.base % kLogBlock == 0 && header.capacity % kLogBlock == 0 &&
                      header.capacity >= kSegmentBytesMin && header.capacity <= kSegmentBytesMost &&
-                     header.base < UINT64_MAX - kSegmentBytesMost &&
                      header.key_id_bytes <= sizeof header.key_id;
   if (sound) return {};
   return Bad(fmt::format("segment header: sequence {}, base {} and capacity {} cannot be",

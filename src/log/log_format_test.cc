@@ -64,6 +64,18 @@ TEST(LogFormat, R6_ZerosNeverValidate) {
   EXPECT_FALSE(DecodeFrameHeader(Segment(), {1 << 20}, zeros));
 }
 
+TEST(LogFormat, NoHeaderIsAtTheEndOfNumbers) {
+  auto segment = Segment();
+  segment.sequence = UINT64_MAX;  // what would the next one be called?
+  EXPECT_EQ(DecodeSegmentHeader(EncodeSegmentHeader(segment)).error().kind(),
+            ErrorKind::kCorruption);
+  segment.sequence = UINT64_MAX - 1;
+  EXPECT_TRUE(DecodeSegmentHeader(EncodeSegmentHeader(segment)));
+  segment.base = (UINT64_MAX - kSegmentBytesMost) / kLogBlock * kLogBlock + kLogBlock;
+  EXPECT_EQ(DecodeSegmentHeader(EncodeSegmentHeader(segment)).error().kind(),
+            ErrorKind::kCorruption);
+}
+
 TEST(LogFormat, EveryBitOfAHeaderBlockCounts) {
   auto block = EncodeSegmentHeader(Segment());
   ASSERT_TRUE(DecodeSegmentHeader(block));

@@ -245,6 +245,34 @@ TEST_F(LogPolicyTest, R3_ACheckpointOfAnotherLogOrADamagedOneIsNotBelieved) {
   }
 }
 
+// Such a header would not validate, and what was acknowledged behind it would be lost.
+TEST_F(LogPolicyTest, NoSegmentIsMadeWherePositionsEnd) {
+  Open();
+  Append("one");
+  Close();
+  const Lsn last{UINT64_MAX - kSegmentBytesMost};
+  const auto opened = TryOpen({.mode = RecoveryMode::kPointInTime, .known_durable = last});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().reason(), ErrorReason::kNoSpace) << opened.error().message();
+  Open();
+  ExpectEverythingBack();
+}
+
+// The next checkpoint would be written over it, and a crash meanwhile leave none.
+TEST_F(LogPolicyTest, ACheckpointInTheSlotOfAnotherIsNotBelieved) {
+  Open();
+  Append("one");
+  ASSERT_TRUE(log_->Checkpoint(Append("two").lsn));
+  Close();
+  const auto path = JoinPath(testing::kLogDir, "CHECKPOINT");
+  const auto slot = Bytes(path).substr(4096, 4096);
+  Put(path, slot + std::string(4096, '\0'));
+  Open({.from_checkpoint = true});
+  EXPECT_EQ(replayed_.size(), 3u);
+  ASSERT_TRUE(log_->Checkpoint(log_->positions().durable));
+  EXPECT_EQ(Bytes(path), slot + Bytes(path).substr(4096)) << "written over";
+}
+
 TEST_F(LogPolicyTest, ACheckpointIsDurableWhenItReturns) {
   SimulatedDisk disk;
   files_ = &disk;

@@ -38,6 +38,7 @@ class LogRecovery {
     std::optional<std::uint32_t> chain;  // that the next frame must have; none after a gap
     bool sealed = false;
     bool successor = false;
+    std::uint64_t seal_unit_end = 0;  // of the last seal
   };
 
   Status CheckShape();
@@ -113,10 +114,11 @@ void LogRecovery::CutOffFrom(std::size_t index) {
 }
 
 Status LogRecovery::FindStart() {
-  for (std::size_t i = 0; i < used_; ++i) {
-    if (found_[i].link && Describe(i).Covers(options_.replay_from)) start_ = i;
-  }
   const auto from = options_.replay_from;
+  // Whoever wants everything does not ask a link whether there is anything before it.
+  for (std::size_t i = 0; i < used_ && from.value != 0; ++i) {
+    if (found_[i].link && Describe(i).Covers(from)) start_ = i;
+  }
   if (used_ == 0 || from.value == 0 || !found_[start_].link || Describe(start_).Covers(from)) {
     return {};
   }
@@ -152,9 +154,11 @@ Result<RecoveredLog> LogRecovery::Run() {
   for (auto i = start_; i < used_ && !stopped_; ++i) {
     if (found_[i].header) VARVE_TRY(ReadSegment(i));
   }
+  // Files of another log may have been cut off; what is written from now on is of this one.
+  if (out_.tail.segment.sequence != 0) out_.tail.log_id = out_.tail.segment.log_id;
   for (const auto& segment : all) {
     if (!segment.header) continue;
-    out_.tail.log_id = segment.header->log_id;
+    if (!out_.tail.log_id) out_.tail.log_id = segment.header->log_id;
     out_.tail.next_base = std::max(out_.tail.next_base, segment.header->EndOfRange());
   }
   Finish();
@@ -326,11 +330,13 @@ Result<std::string> LogRecovery::AbsorbContent(Cursor* at, const LogFrame& frame
   }
   const auto seal = DecodeSeal(frame.payload);
   if (!seal) return seal.error().message();
-  if (at->chain && !at->sealed && seal->unit_end != stream_->unit_end().value) {
-    return fmt::format("seal: expected last unit end {}, found {}", stream_->unit_end().value,
-                       seal->unit_end);
+  // The second seal agrees with the first, which may stand behind a gap.
+  const auto unit_end = at->sealed ? at->seal_unit_end : stream_->unit_end().value;
+  if (at->chain && seal->unit_end != unit_end) {
+    return fmt::format("seal: expected last unit end {}, found {}", unit_end, seal->unit_end);
   }
   at->sealed = true;
+  at->seal_unit_end = seal->unit_end;
   at->successor = promises;
   return std::string();
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "log/segment_supply.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -16,6 +18,7 @@ namespace varve {
 namespace {
 
 constexpr std::int64_t kPauseMicrosMax = 10'000;
+constexpr std::uint64_t kBaseLimit = UINT64_MAX - kSegmentBytesMost;  // no header holds more
 
 }  // namespace
 
@@ -56,6 +59,11 @@ Status SegmentSupply::RemoveUnused() {
 
 Result<OpenSegmentPtr> SegmentSupply::Make() {
   if (!made_) {
+    if (next_base_ >= kBaseLimit) {
+      return Fail(ErrorKind::kUnavailable,
+                  fmt::format("no positions are left behind LSN {}; begin a new log", next_base_),
+                  ErrorReason::kNoSpace);
+    }
     auto header = NextHeader();
     std::shared_ptr<const SegmentCipher> cipher;
     if (settings_.keys != nullptr) {

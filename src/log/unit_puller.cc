@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/result.h"
 
 namespace varve {
@@ -87,7 +89,9 @@ std::string UnitPuller::TakeFragment(const LogFrame& frame, Cipher cipher) {
     skipping_ = begin < from_;
     if (!skipping_) {
       assembled_ = std::string();
-      assembled_.reserve(header->size);
+      open_bytes_ = header->size;
+      // Beyond that it grows with what is there: the size is not yet known to be true.
+      assembled_.reserve(std::min<std::uint64_t>(open_bytes_, kFrameBytesMax));
       open_unit_ = begin;
       cipher_ = std::move(cipher);
     }
@@ -98,7 +102,7 @@ std::string UnitPuller::TakeFragment(const LogFrame& frame, Cipher cipher) {
     skipping_ = !last;
     return {};
   }
-  if (assembled_.capacity() - assembled_.size() < frame.payload.size()) {
+  if (open_bytes_ - assembled_.size() < frame.payload.size()) {
     return fmt::format("at LSN {}: the frames of the unit hold more bytes than it has",
                        open_unit_.value);
   }
