@@ -42,7 +42,7 @@ class QuickRun(unittest.TestCase):
             kinds.setdefault(line["system"], []).append(line["damage"])
             self.assertEqual(line["cases"], sum(line[name] for name in log_damage.OUTCOMES))
         for system in self.result["systems"]:
-            self.assertEqual(len(kinds[system["system"]]), 14)
+            self.assertEqual(len(kinds[system["system"]]), 15)
         self.assertIn("each byte flipped", self.shown)
 
     def test_varve_is_never_silent_where_a_log_can_know(self):

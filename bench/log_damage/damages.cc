@@ -80,6 +80,9 @@ void ZeroPieces(const Victim& victim, const Victim&, Sampler* sampler) {
       sampler);
 }
 
+// With one of the last commit, or without any: the last commit may be all that tells that those
+// before it were durable.
+template <bool kOfLast>
 void ExchangeSectors(const Victim& victim, const Victim&, Sampler* sampler) {
   std::vector<std::pair<std::string, std::uint64_t>> places;
   for (const auto& path : victim.files) {
@@ -94,14 +97,14 @@ void ExchangeSectors(const Victim& victim, const Victim&, Sampler* sampler) {
       const auto& [other, from] = places[j];
       const auto piece = victim.Bytes(path).substr(at, kSector);
       const auto moved = victim.Bytes(other).substr(from, kSector);
-      if (piece == moved || !sampler->Take()) continue;
+      const bool of_last = victim.InLastCommit(path, at, at + kSector) ||
+                           victim.InLastCommit(other, from, from + kSector);
+      if (piece == moved || of_last != kOfLast || !sampler->Take()) continue;
       Folder changed = {{path, victim.Bytes(path)}, {other, victim.Bytes(other)}};
       changed[path].replace(at, kSector, moved);
       changed[other].replace(from, kSector, piece);
       sampler->Attempt({fmt::format("{} at {} and {} at {} exchanged", path, at, other, from),
-                        {changed.begin(), changed.end()},
-                        victim.InLastCommit(path, at, at + kSector) ||
-                            victim.InLastCommit(other, from, from + kSector)});
+                        {changed.begin(), changed.end()}, of_last});
     }
   }
 }
@@ -236,7 +239,8 @@ std::span<const DamageKind> AllDamageKinds() {
       {"cut at every length", CutFiles},
       {"512 B zeroed", ZeroPieces<kSector>},
       {"4 KiB zeroed", ZeroPieces<kBlock>},
-      {"two sectors of 512 B exchanged", ExchangeSectors},
+      {"two sectors exchanged", ExchangeSectors<false>},
+      {"sector exchanged with the last", ExchangeSectors<true>},
       {"4 KiB as earlier (a lost write)", LoseWrites},
       {"4 KiB of another database", ForeignBlocks},
       {"oldest files missing", RemoveOldest},

@@ -87,6 +87,7 @@ class RocksDb final : public System {
     options.track_and_verify_wals_in_manifest = variant_.tracks;
     options.recycle_log_file_num = variant_.recycles ? kRecycledFiles : 0;
     options.max_write_buffer_number = 8;  // none waits for a flush
+    options.allow_fallocate = false;  // only costs time in a file system in memory
     // No threads for what is not asked for here.
     options.stats_dump_period_sec = options.stats_persist_period_sec = 0;
     options.info_log_level = rocksdb::FATAL_LEVEL;

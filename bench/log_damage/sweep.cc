@@ -38,6 +38,14 @@ Outcome Judge(const Victim& victim, const Damage& damage, const State& state, st
   return left + 1 == all && damage.touches_last ? Outcome::kLastGone : Outcome::kLost;
 }
 
+// The folder is another one each time.
+std::string Without(const std::string& part, std::string text) {
+  for (auto at = text.find(part); at != text.npos; at = text.find(part)) {
+    text.erase(at, part.size());
+  }
+  return text;
+}
+
 void TryOne(System* system, const Victim& victim, const Damage& damage, const std::string& dir,
             Tally* tally) {
   auto folder = victim.folder();
@@ -54,7 +62,7 @@ void TryOne(System* system, const Victim& victim, const Damage& damage, const st
   alarm(0);
   auto text = damage.what;
   if (!state) {
-    Count(tally, Outcome::kRefused, text + ": " + state.error().message());
+    Count(tally, Outcome::kRefused, text + ": " + Without(dir + "/", state.error().message()));
     return;
   }
   const auto outcome = Judge(victim, damage, *state, &text);

@@ -16,7 +16,7 @@ namespace varve::bench {
 namespace {
 
 constexpr auto kDelete = static_cast<LogKind>(1);
-constexpr std::uint64_t kSegmentBytes = 56 << 10;
+constexpr std::uint64_t kSegmentBytes = 64 << 10;
 
 struct Variant {
   const char* name;
@@ -116,7 +116,7 @@ class VarveLog final : public System {
 
 void AddVarveLog(Systems* systems) {
   static constexpr Variant kVariants[] = {
-      {"varve::log", "defaults (strict recovery), segments of 56 KiB at most"},
+      {"varve::log", "defaults (strict recovery), segments of 64 KiB at most"},
       {"varve::log, used again", "the same, in segments that held an earlier life", true},
       {"varve::log, caller knows", "the same; id, first and durable position kept by the caller",
        false, true},
