@@ -30,9 +30,9 @@ CONTROL = "control: plain lines"
 OURS = "varve"
 QUICK = ("--cases-max", "40")
 # What no log can notice by itself, only a caller who keeps elsewhere which log it is and how far it
-# went: the files that are left are a log that was truncated, that ended earlier, or another one; and
-# when the last commit is damaged together with one before it, nothing else tells that the latter was
-# acknowledged: a power cut can leave the same bytes.
+# went: the files that are left are a log that was truncated, that ended earlier, or another one.
+# And when the last commit is damaged together with one before it, nothing else tells that the
+# latter was acknowledged: a power cut can leave the same bytes.
 ONLY_A_CALLER_KNOWS = ("oldest files missing", "stale copy of the last file",
                        "files of another database", "sector exchanged with the last")
 
