@@ -15,6 +15,9 @@ build/bench.json as well.
   memory   peak resident memory of a load of ten times the flights.
   log      the log alone, against the limits of the machine and against RocksDB, SQLite and LMDB
            (bench/log_suite.py says what is measured and how); alone: ./run bench log
+
+  log-damage   no measurement of time, and only when named: the logs of varve, RocksDB, LevelDB and
+           SQLite damaged in every way, and whether that is noticed (bench/log_damage.py)
 """
 import argparse
 import gzip
@@ -31,6 +34,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import demo  # noqa: E402  (flights_csv, KEY)
+import log_damage  # noqa: E402
 import log_suite  # noqa: E402
 
 WORK = ROOT / "build" / "bench"
@@ -174,6 +178,14 @@ def bench_log(options):
     return result["measures"]
 
 
+def bench_log_damage(options):
+    arguments = ["--seed", str(options.seed)] if options.seed is not None else []
+    binary = BINARIES / "bench" / "log_damage" / "bench_log_damage"
+    result = log_damage.run(binary, arguments, options.quick, options.dir, options.json)
+    (ROOT / "build" / "bench_log_damage.json").write_text(json.dumps(result, indent=1) + "\n")
+    return result["measures"]
+
+
 def flights():
     return demo.flights_csv(WORK)[0]
 
@@ -182,13 +194,18 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", nargs="*", default=["ingest", "scan", "memory", "log"],
-                        help="ingest, scan, memory, log (default: all)")
+                        help="ingest, scan, memory, log (default: these), log-damage")
     parser.add_argument("--rounds", type=int, help="default: 5, for log 9")
-    parser.add_argument("--quick", action="store_true", help="log only: does it run at all?")
+    parser.add_argument("--quick", action="store_true",
+                        help="log: does it run at all? log-damage: few cases of each kind")
+    parser.add_argument("--json", action="store_true",
+                        help="log-damage only: print the result as JSON, not as a table")
+    parser.add_argument("--seed", type=int, help="log-damage only: of the commits and the sample")
     parser.add_argument("--patience", type=float, metavar="SECONDS",
                         help="log only: wait so long in all until others leave the processors "
                              "alone (default: 60)")
-    parser.add_argument("--dir", help="log only: measure in this folder (default: build/bench)")
+    parser.add_argument("--dir", help="log, log-damage: work in this folder (default: build/bench, "
+                                      "and memory)")
     parser.add_argument("--measure-load", metavar="FILE", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -203,7 +220,8 @@ def main():
     suites = {"ingest": lambda: bench_ingest(flights(), rounds),
               "scan": lambda: bench_scan(flights(), rounds),
               "memory": lambda: bench_memory(flights()),
-              "log": lambda: bench_log(options)}
+              "log": lambda: bench_log(options),
+              "log-damage": lambda: bench_log_damage(options)}
     unknown = set(options.suite) - set(suites)
     if unknown:
         sys.exit(f"bench: no suite {', '.join(sorted(unknown))}; there are {', '.join(suites)}")

@@ -15,7 +15,7 @@ packages=(g++ cmake ninja-build ccache mold git ca-certificates python3 python3-
   libgtest-dev libbenchmark-dev nlohmann-json3-dev libcli11-dev libfmt-dev libisal-dev
   librapidcheck-dev libzstd-dev liblz4-dev libssl-dev)
 fuzz_packages=(clang-19 libclang-rt-19-dev llvm-19)
-bench_packages=(librocksdb-dev libsqlite3-dev liblmdb-dev)
+bench_packages=(librocksdb-dev libleveldb-dev libsqlite3-dev liblmdb-dev)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

@@ -9,8 +9,8 @@
 
 namespace varve::testing {
 
-// Runs `schedules` schedules of a scenario, a few at once, or the one that VARVE_TEST_SEED names; stops at the
-// first that is wrong, and says how to replay it. VARVE_LONG runs 20 times as many.
+// Runs `schedules` schedules of a scenario, a few at once, or the one that VARVE_TEST_SEED names;
+// stops at the first that is wrong, and says how to replay it. VARVE_LONG runs 20 times as many.
 void Explore(std::uint64_t schedules, const std::function<void(LogWorld&)>& scenario);
 
 }  // namespace varve::testing
