@@ -59,13 +59,13 @@ UnitPlace GroupLayout::Place(std::uint64_t unit_bytes) {
 UnitPlace GroupLayout::PlaceInFrame(std::uint64_t unit_bytes) {
   const auto payload =
       std::min(FrameRoom(SegmentRoom()), std::max(unit_bytes, settings_.frame_bytes_max));
-  open_ = StartFrame(payload, settings_.frame_units_max);
-  const auto place = open_->Reserve(unit_bytes);
-  VARVE_CHECK(place.has_value());
-  return {place->lsn,
-          {place->lsn.value + unit_bytes},
+  open_ = SpareFrame();
+  const auto place =
+      open_->Begin(segment_, offset_, unit_bytes, payload, settings_.frame_units_max);
+  return {place.lsn,
+          {place.lsn.value + unit_bytes},
           segment_->cipher.get(),
-          {open_, place->to, unit_bytes},
+          {open_, place.to, unit_bytes},
           {}};
 }
 
@@ -75,8 +75,8 @@ UnitPlace GroupLayout::PlaceFragments(std::uint64_t unit_bytes) {
   while (left > 0) {
     if (SegmentRoom() == 0) EnterNext();
     const auto part = std::min(FrameRoom(SegmentRoom()), left);
-    auto* const frame = StartFrame(part, 1);
-    const auto place = frame->TakeWhole(part);
+    auto* const frame = SpareFrame();
+    const auto place = frame->BeginClosed(segment_, offset_, part);
     const bool first = left == unit_bytes;
     left -= part;
     frame->flags =
@@ -97,14 +97,13 @@ UnitPlace GroupLayout::PlaceFragments(std::uint64_t unit_bytes) {
   return unit;
 }
 
-OpenFrame* GroupLayout::StartFrame(std::uint64_t payload_max, std::uint32_t units_max) {
+OpenFrame* GroupLayout::SpareFrame() {
   if (spare_.empty()) {
     all_.push_back(std::make_unique<OpenFrame>());
     spare_.push_back(all_.back().get());
   }
   auto* const frame = spare_.back();
   spare_.pop_back();
-  frame->Begin(segment_, offset_, payload_max, units_max);
   frame->unit_end_before = unit_end_;
   return frame;
 }

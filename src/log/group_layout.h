@@ -81,7 +81,7 @@ class GroupLayout {
 
  private:
   std::uint64_t SegmentRoom() const;  // for frames, behind the open one
-  OpenFrame* StartFrame(std::uint64_t payload_max, std::uint32_t units_max);
+  OpenFrame* SpareFrame();
   UnitPlace PlaceInFrame(std::uint64_t unit_bytes);
   UnitPlace PlaceFragments(std::uint64_t unit_bytes);
   void EnterNext();

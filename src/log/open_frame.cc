@@ -36,9 +36,23 @@ void OpenFrame::Complete(std::uint64_t bytes, std::uint32_t records) {
                                             std::memory_order_release);
 }
 
-void OpenFrame::Begin(OpenSegmentPtr segment, std::uint64_t offset, std::uint64_t payload_max,
-                      std::uint32_t units_max) {
-  VARVE_CHECK(payload_max <= kFramePayloadMax && units_max <= kUnitsMost);
+OpenFrame::Place OpenFrame::Begin(OpenSegmentPtr segment, std::uint64_t offset,
+                                  std::uint64_t bytes, std::uint64_t payload_max,
+                                  std::uint32_t units_max) {
+  VARVE_CHECK(bytes <= payload_max && units_max >= 1 && units_max <= kUnitsMost);
+  return BeginAs(std::move(segment), offset, payload_max, units_max,
+                 (units_max - 1) * kOneUnit + (payload_max - bytes));
+}
+
+OpenFrame::Place OpenFrame::BeginClosed(OpenSegmentPtr segment, std::uint64_t offset,
+                                        std::uint64_t bytes) {
+  return BeginAs(std::move(segment), offset, bytes, 1, kClosed);
+}
+
+OpenFrame::Place OpenFrame::BeginAs(OpenSegmentPtr segment, std::uint64_t offset,
+                                    std::uint64_t payload_max, std::uint32_t units_max,
+                                    std::uint64_t state) {
+  VARVE_CHECK(payload_max <= kFramePayloadMax);
   segment_ = std::move(segment);
   offset_ = offset;
   payload_max_ = payload_max;
@@ -48,14 +62,8 @@ void OpenFrame::Begin(OpenSegmentPtr segment, std::uint64_t offset, std::uint64_
   const auto bytes = RoundUp(kFrameHeaderBytes + payload_max, kLogBlock);
   if (memory_.size() < bytes) memory_ = FrameMemory(bytes);
   for (auto& lane : lanes_) lane.done.store(0, std::memory_order_relaxed);
-  state_.store(units_max * kOneUnit + payload_max, std::memory_order_release);
-}
-
-OpenFrame::Place OpenFrame::TakeWhole(std::uint64_t bytes) {
-  const auto place = Reserve(bytes);
-  VARVE_CHECK(place.has_value());
-  Close();
-  return *place;
+  state_.store(state, std::memory_order_release);
+  return {PayloadLsn(), memory_.data() + kFrameHeaderBytes};
 }
 
 void OpenFrame::Release() {

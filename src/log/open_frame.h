@@ -59,12 +59,12 @@ class OpenFrame {
   void Complete(std::uint64_t bytes, std::uint32_t records);
 
   // The rest: under the queue's mutex, or of the leader once the frame was taken.
-  // Begins anew, for payload of at most `payload_max` bytes. Nobody reserves any more in what it
-  // was before.
-  void Begin(OpenSegmentPtr segment, std::uint64_t offset, std::uint64_t payload_max,
-             std::uint32_t units_max);
-  // Takes `bytes` of a unit that spans frames, all that the frame will ever hold, and closes it.
-  Place TakeWhole(std::uint64_t bytes);
+  // Begins anew with a place of `bytes` for its first unit, for payload of at most `payload_max`
+  // bytes. Both at once: whoever still points at the frame that it was may reserve from here on.
+  Place Begin(OpenSegmentPtr segment, std::uint64_t offset, std::uint64_t bytes,
+              std::uint64_t payload_max, std::uint32_t units_max);
+  // Begins anew with `bytes` of a unit that spans frames, and closed.
+  Place BeginClosed(OpenSegmentPtr segment, std::uint64_t offset, std::uint64_t bytes);
   void Close() { state_.fetch_or(kClosed, std::memory_order_acq_rel); }
   void Release();  // forgets the segment, and memory that is larger than usual
 
@@ -96,6 +96,8 @@ class OpenFrame {
     std::atomic<std::uint64_t> done = 0;  // records * kOneRecord + bytes
   };
 
+  Place BeginAs(OpenSegmentPtr segment, std::uint64_t offset, std::uint64_t payload_max,
+                std::uint32_t units_max, std::uint64_t state);
   std::uint64_t Left() const { return state_.load(std::memory_order_acquire) & (kOneUnit - 1); }
   static std::size_t LaneOfThisThread();
 
