@@ -80,31 +80,42 @@ void ZeroPieces(const Victim& victim, const Victim&, Sampler* sampler) {
       sampler);
 }
 
+struct Sector {
+  std::string path;
+  std::uint64_t at;
+  bool of_last;  // commit
+};
+
+std::vector<Sector> AllSectors(const Victim& victim) {
+  std::vector<Sector> sectors;
+  for (const auto& path : victim.files) {
+    for (std::uint64_t at = 0; at + kSector <= victim.Bytes(path).size(); at += kSector) {
+      sectors.push_back({path, at, victim.InLastCommit(path, at, at + kSector)});
+    }
+  }
+  return sectors;
+}
+
 // With one of the last commit, or without any: the last commit may be all that tells that those
 // before it were durable.
 template <bool kOfLast>
 void ExchangeSectors(const Victim& victim, const Victim&, Sampler* sampler) {
-  std::vector<std::pair<std::string, std::uint64_t>> places;
-  for (const auto& path : victim.files) {
-    for (std::uint64_t at = 0; at + kSector <= victim.Bytes(path).size(); at += kSector) {
-      places.emplace_back(path, at);
-    }
-  }
+  const auto places = AllSectors(victim);
   sampler->Expect(places.size() * (places.size() - 1) / 2, kPairsEnough);
   for (std::size_t i = 0; i < places.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
-      const auto& [path, at] = places[i];
-      const auto& [other, from] = places[j];
-      const auto piece = victim.Bytes(path).substr(at, kSector);
-      const auto moved = victim.Bytes(other).substr(from, kSector);
-      const bool of_last = victim.InLastCommit(path, at, at + kSector) ||
-                           victim.InLastCommit(other, from, from + kSector);
-      if (piece == moved || of_last != kOfLast || !sampler->Take()) continue;
+      const auto& [path, at, in_last] = places[i];
+      const auto& [other, from, other_in_last] = places[j];
+      if ((in_last || other_in_last) != kOfLast) continue;
+      const std::string_view piece(victim.Bytes(path).data() + at, kSector);
+      const std::string_view moved(victim.Bytes(other).data() + from, kSector);
+      if (piece == moved || !sampler->Take()) continue;
       Folder changed = {{path, victim.Bytes(path)}, {other, victim.Bytes(other)}};
       changed[path].replace(at, kSector, moved);
       changed[other].replace(from, kSector, piece);
       sampler->Attempt({fmt::format("{} at {} and {} at {} exchanged", path, at, other, from),
-                        {changed.begin(), changed.end()}, of_last});
+                        {changed.begin(), changed.end()},
+                        kOfLast});
     }
   }
 }

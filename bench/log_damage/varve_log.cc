@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
 #include "bench/log_damage/system.h"
@@ -44,7 +45,7 @@ class VarveLog final : public System {
     dir_ = dir;
     random_ = std::make_unique<SeededRandom>(seed);
     log_ = Must(Log::Open(dir + "/wal", {.segment_bytes_max = kSegmentBytes}, Ignore, {},
-                          {.random = random_.get(), .executor = &executor_}));
+                          {.clock = &clock_, .random = random_.get(), .executor = &executor_}));
     if (variant_.reuses) Reuse(earlier);
     known_ = {.id = log_->stats().id};
     Apply({.deletes = {"nothing"}});  // where the log begins that is to be damaged
@@ -107,6 +108,7 @@ class VarveLog final : public System {
   const Variant variant_;
   std::string dir_;
   std::unique_ptr<SeededRandom> random_;
+  ManualClock clock_;  // the same seed makes the same bytes
   ManualExecutor executor_;
   std::unique_ptr<Log> log_;
   Known known_;
