@@ -104,7 +104,7 @@ Result<bool> LogCursor::Impl::FillOnce() {
     if (const auto next = puller_->Peek()) return MayGive(next->end);
     LogFrame frame;
     VARVE_ASSIGN(auto step, follower_.Next(durable, &frame));
-    if (step == Step::kEnd) return false;
+    if (step == Step::kEnd) return PassUnwanted();
     if (step == Step::kFrame) {
       VARVE_ASSIGN(step, TakeFrame(frame));
     }
@@ -115,6 +115,16 @@ Result<bool> LogCursor::Impl::FillOnce() {
   return Fail(ErrorKind::kUnavailable,
               fmt::format("{}: the log was truncated again and again under a reader; try again",
                           dir_));
+}
+
+// All is read. It may have ended with a unit that began before the oldest segment: nobody is given
+// that one, and nobody waits for it.
+Result<bool> LogCursor::Impl::PassUnwanted() {
+  const auto passed = puller_->Passed();
+  if (!passed || *passed <= position_) return false;
+  VARVE_ASSIGN(const bool reached, MayGive(*passed));
+  if (reached) position_ = *passed;
+  return false;
 }
 
 Result<bool> LogCursor::Impl::Fill() {

@@ -39,6 +39,7 @@ class LogCursor::Impl {
  private:
   Result<bool> Fill();
   Result<bool> FillOnce();
+  Result<bool> PassUnwanted();
   Status Place();
   Result<FrameFollower::Step> TakeFrame(const LogFrame& frame);
   Result<bool> MayGive(Lsn end);

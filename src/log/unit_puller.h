@@ -39,6 +39,12 @@ class UnitPuller {
     Lsn end;
   };
   std::optional<Place> Peek() const;
+  // The end of the last whole unit in what was taken in, when nothing is left of that and nothing is
+  // open. It may be one that was not wanted.
+  std::optional<Lsn> Passed() const {
+    const bool all = units_.empty() && open_unit_.value == 0 && !skipping_;
+    return all ? unit_end_ : std::nullopt;
+  }
   // That unit. Its records are valid until the next call of a member that is not const.
   Result<LogUnit> Take();
 

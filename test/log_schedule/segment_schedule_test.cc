@@ -79,6 +79,7 @@ TEST(LogScheduleTest, AFollowerInTheProcessGetsEachUnitOnce) {
     world.StartFollower(true, world.PickLevel());
     world.StartProducers(world.OneIn(2) ? 300 : 20'000);
     if (world.OneIn(2)) StartRotations(world);
+    if (world.OneIn(3)) StartTruncations(world);
     world.JoinAll();
     world.JoinFollowers();
   });
