@@ -174,7 +174,8 @@ Result<bool> LogCursor::Impl::WaitInLog(std::int64_t micros) {
   if (!live_.wait) return false;
   const auto appended = live_.positions().appended;
   if (position_ >= appended || appended <= Limit(live_.positions())) return false;
-  const auto waited = live_.wait(appended, options_.level, (micros + 999) / 1000);
+  const auto level = std::max(options_.level, AckLevel::kWritten);  // what is buffered is no file's
+  const auto waited = live_.wait(appended, level, (micros + 999) / 1000);
   if (waited || waited.error().reason() == ErrorReason::kTimedOut) return true;
   return std::unexpected(waited.error());
 }
