@@ -39,7 +39,7 @@ class UnitPuller {
     Lsn end;
   };
   std::optional<Place> Peek() const;
-  // The end of the last whole unit in what was taken in, when nothing is left of that and nothing is
+  // The end of the last whole unit that was taken in, when nothing is left of that and nothing is
   // open. It may be one that was not wanted.
   std::optional<Lsn> Passed() const {
     const bool all = units_.empty() && open_unit_.value == 0 && !skipping_;
