@@ -26,6 +26,11 @@ constexpr int kZstdLevel = 1;
 constexpr std::uint64_t kPlainSizeBytes = 4;  // before a compressed body
 constexpr std::uint64_t kCrcBytes = 4;
 
+// Memory that a decoder takes at once, at least, and what it keeps between units.
+constexpr std::uint64_t kChunkBytesMin = 4096;
+constexpr std::uint64_t kChunkBytesMax = 256u << 10;
+constexpr std::uint64_t kIdleBytesMax = 512u << 10;
+
 template <auto kFree>
 struct FreeWith {
   template <typename T>
@@ -209,7 +214,32 @@ bool UnitIsSound(const UnitHeader& header, std::string_view unit) {
 
 void UnitDecoder::Clear() {
   records_.clear();
-  kept_.clear();
+  chunk_ = 0;
+  chunk_used_ = 0;
+  while (memory_max_ == UINT64_MAX && chunk_bytes_ > kIdleBytesMax) {
+    chunk_bytes_ -= chunks_.back().size;
+    chunks_.pop_back();
+  }
+}
+
+// Room for a plain body.
+Result<char*> UnitDecoder::Keep(std::uint64_t bytes) {
+  for (; chunk_ < chunks_.size(); ++chunk_, chunk_used_ = 0) {
+    if (bytes > chunks_[chunk_].size - chunk_used_) continue;
+    chunk_used_ += bytes;
+    return chunks_[chunk_].bytes.get() + (chunk_used_ - bytes);
+  }
+  const auto held = memory();
+  const auto room = memory_max_ - std::min(memory_max_, held);
+  if (bytes > room) {
+    return Fail(ErrorKind::kUnavailable, "a unit needs more memory than it may have");
+  }
+  const auto grown = std::clamp(chunk_bytes_, kChunkBytesMin, kChunkBytesMax);
+  const auto size = std::max(bytes, std::min(grown, room));
+  chunks_.push_back({std::make_unique_for_overwrite<char[]>(size), size});
+  chunk_bytes_ += size;
+  chunk_used_ = bytes;
+  return chunks_.back().bytes.get();
 }
 
 Status UnitDecoder::Decode(std::string_view unit, Lsn lsn, const SegmentCipher* cipher) {
@@ -249,9 +279,10 @@ Result<std::string_view> UnitDecoder::Decrypt(const UnitHeader& header, std::str
     return Bad(fmt::format("unit: {} bytes are too few for an encrypted one", header.size));
   }
   const auto sealed = unit.substr(kUnitHeaderBytes);
-  auto& plain = kept_.emplace_back(sealed.size() - kCipherTagBytes, '\0');
-  VARVE_TRY(cipher->Decrypt(lsn, AuthenticatedPart(unit.data()), sealed, plain.data()));
-  return std::string_view(plain);
+  const auto bytes = sealed.size() - kCipherTagBytes;
+  VARVE_ASSIGN(char* const plain, Keep(bytes));
+  VARVE_TRY(cipher->Decrypt(lsn, AuthenticatedPart(unit.data()), sealed, plain));
+  return std::string_view(plain, bytes);
 }
 
 Result<std::string_view> UnitDecoder::Decompress(std::uint8_t codec, std::string_view body) {
@@ -262,19 +293,19 @@ Result<std::string_view> UnitDecoder::Decompress(std::uint8_t codec, std::string
     return Bad(fmt::format("unit: a plain size of {} cannot be that of {} compressed bytes", bytes,
                            body.size()));
   }
-  auto& plain = kept_.emplace_back(bytes, '\0');
+  VARVE_ASSIGN(char* const plain, Keep(bytes));
   std::uint64_t done = 0;
   if (codec == static_cast<std::uint8_t>(LogCompression::kLz4)) {
-    const auto made = LZ4_decompress_safe(body.data(), plain.data(), static_cast<int>(body.size()),
+    const auto made = LZ4_decompress_safe(body.data(), plain, static_cast<int>(body.size()),
                                           static_cast<int>(bytes));
     done = made < 0 ? 0 : static_cast<std::uint64_t>(made);
   } else {
     thread_local const Decompressor context(ZSTD_createDCtx());
     const auto made =
-        ZSTD_decompressDCtx(context.get(), plain.data(), bytes, body.data(), body.size());
+        ZSTD_decompressDCtx(context.get(), plain, bytes, body.data(), body.size());
     done = ZSTD_isError(made) != 0 ? 0 : made;
   }
-  if (done == bytes) return std::string_view(plain);
+  if (done == bytes) return std::string_view(plain, bytes);
   return Bad(fmt::format("unit: expected {} bytes after decompression, found {}", bytes, done));
 }
 

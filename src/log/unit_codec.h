@@ -20,7 +20,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -107,6 +106,13 @@ Result<UnitHeader> DecodeUnitHeader(std::string_view bytes);
 // Whether the checksum of a whole unit agrees.
 bool UnitIsSound(const UnitHeader& header, std::string_view unit);
 
+// A unit of several, and how many of their records are its own.
+struct FoundUnit {
+  Lsn lsn;
+  Lsn end;
+  std::uint32_t records;
+};
+
 // Takes apart whole units whose checksum agrees. Keeps the memory of what it decompressed and
 // decrypted: the records are valid until the next Clear.
 class UnitDecoder {
@@ -120,14 +126,34 @@ class UnitDecoder {
   std::span<const LogRecord> records() const { return records_; }
   void Clear();
 
+  // Takes memory for so many records at once.
+  void Reserve(std::uint64_t records) { records_.reserve(records); }
+  // From now on Decode fails (Unavailable) rather than decompress or decrypt what would bring
+  // memory() above `bytes_max`; and Clear keeps all memory for the next units, not only a little.
+  void LimitMemory(std::uint64_t bytes_max) { memory_max_ = bytes_max; }
+  std::uint64_t memory() const {  // bytes held
+    return records_.capacity() * sizeof(LogRecord) + chunk_bytes_;
+  }
+
  private:
+  Result<char*> Keep(std::uint64_t bytes);
   Result<std::string_view> Decrypt(const UnitHeader& header, std::string_view unit, Lsn lsn,
                                    const SegmentCipher* cipher);
   Result<std::string_view> Decompress(std::uint8_t codec, std::string_view body);
   bool TakeRecords(std::string_view body, std::uint32_t count);
 
   std::vector<LogRecord> records_;
-  std::deque<std::string> kept_;  // plain bodies that the records borrow from
+
+  // Memory for plain bodies that the records borrow from, given out front to back.
+  struct Chunk {
+    std::unique_ptr<char[]> bytes;
+    std::uint64_t size;
+  };
+  std::vector<Chunk> chunks_;
+  std::size_t chunk_ = 0;           // chunks before it are full
+  std::uint64_t chunk_used_ = 0;    // of that one
+  std::uint64_t chunk_bytes_ = 0;   // of all
+  std::uint64_t memory_max_ = UINT64_MAX;
 };
 
 }  // namespace varve
