@@ -153,6 +153,12 @@ struct RecoveryOptions {
   // The caller knows that everything before this position was durable. A log that ends earlier is
   // damaged, not torn.
   Lsn known_durable{};
+  // Of a log that is longer than some MiB the next frames are read, checked and decoded by other
+  // threads (LogComponents::executor, or two of its own) while `replay`, which only ever runs in
+  // the thread that opens, takes the units. What they prepare may hold this much memory. The units,
+  // their order and every error are the same without. Frames larger than 3/16 of it are not read
+  // ahead. 0, or below 64 KiB: nothing is.
+  std::uint64_t read_ahead_bytes = 32ull << 20;
 };
 
 }  // namespace varve

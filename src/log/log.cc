@@ -308,7 +308,7 @@ Result<RecoveredLog> Log::Impl::Recover(const LogReplay& replay, RecoveryOptions
   };
   VARVE_ASSIGN(auto recovered,
                RecoverLog(components_.files, dir_, recovery, ResponseOf(recovery.mode),
-                          note_checkpoints, options_.keys));
+                          note_checkpoints, options_.keys, components_.executor));
   recovered.report.checkpoint = std::move(newest);
   recovered.report.micros = components_.clock->SteadyMicros() - began;
   return recovered;

@@ -100,11 +100,11 @@ std::uint32_t FrameSeed(const SegmentHeader& segment, std::uint64_t lsn) {
   return Crc32c({identity, sizeof identity});
 }
 
-namespace {
-
 bool HoldsWholeUnits(const FrameHeader& header) {
   return header.kind == FrameKind::kGroup && (header.flags & (kContinues | kContinued)) == 0;
 }
+
+namespace {
 
 // The CRC over the CRCs of all units in a frame, some at a time.
 class CrcOfCrcs {

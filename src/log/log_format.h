@@ -162,6 +162,8 @@ struct FrameHeader {
 
   std::uint64_t FrameBytes() const;  // with header and padding
 };
+// Whether the payload is units one after the other, none of which another frame has a part of.
+bool HoldsWholeUnits(const FrameHeader& header);
 static_assert(sizeof(FrameHeader) == kFrameHeaderBytes && offsetof(FrameHeader, durable) == 16 &&
               offsetof(FrameHeader, payload_bytes) == 32 && offsetof(FrameHeader, crc) == 60);
 

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <system_error>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "log/end_of_log.h"
+#include "log/frame_ahead.h"
 #include "log/segment_file.h"
 #include "log/segment_reader.h"
 #include "log/segment_shape.h"
@@ -16,16 +18,20 @@
 namespace varve {
 namespace {
 
+constexpr int kThreads = 2;  // that read ahead when no executor was given
+
 class LogRecovery {
  public:
   LogRecovery(Files* files, const std::string& dir, const RecoveryOptions& options,
-              OnDamage on_damage, const LogReplay& replay, LogKeyProvider* keys)
+              OnDamage on_damage, const LogReplay& replay, LogKeyProvider* keys, Executor* executor)
       : files_(files),
         dir_(dir),
         options_(options),
         on_damage_(on_damage),
         replay_(replay),
-        keys_(keys) {}
+        keys_(keys),
+        executor_(executor),
+        ahead_bytes_(FrameAhead::ReadBytes(options.read_ahead_bytes)) {}
 
   Result<RecoveredLog> Run();
 
@@ -33,12 +39,14 @@ class LogRecovery {
   // Where reading of one segment stands.
   struct Cursor {
     std::size_t index;
+    File* file;
     SegmentReader* reader;
     std::optional<std::uint64_t> stop;   // offset where the next link says this segment ends
     std::optional<std::uint32_t> chain;  // that the next frame must have; none after a gap
     bool sealed = false;
     bool successor = false;
     std::uint64_t seal_unit_end = 0;  // of the last seal
+    std::optional<FrameAhead> ahead;  // where it pays
   };
 
   Status CheckShape();
@@ -46,6 +54,8 @@ class LogRecovery {
   Status FindStart();
   Status ReadSegment(std::size_t index);
   Status ReadFrames(Cursor* at);
+  Result<std::optional<LogFrame>> NextFrame(Cursor* at);
+  void StartAhead(Cursor* at);
   Result<bool> EndsUnlinked(const Cursor& at);
   Result<bool> GoOnAfterDamage(Cursor* at);
   Result<std::string> Absorb(Cursor* at, const LogFrame& frame);
@@ -66,6 +76,10 @@ class LogRecovery {
   const OnDamage on_damage_;
   const LogReplay& replay_;
   LogKeyProvider* const keys_;
+  Executor* executor_;              // null until it is needed, when none was given
+  std::uint64_t ahead_bytes_;       // of the file that one task reads ahead; 0: there is none
+  std::unique_ptr<ThreadPool> own_executor_;
+  std::unique_ptr<FrameAhead::Pieces> pieces_;
   RecoveredLog out_;
   std::vector<SegmentOnDisk> found_;
   std::size_t used_ = 0;  // found_[0, used_) are used
@@ -214,7 +228,7 @@ Status LogRecovery::ReadSegment(std::size_t index) {
     stream_->SetCipher(*std::move(cipher));
   }
   SegmentReader reader(file.get(), *segment.header, segment.file_bytes);
-  Cursor at{index, &reader, {}, {}};
+  Cursor at{index, file.get(), &reader, {}, {}, false, false, 0, {}};
   if (segment.link) at.chain = segment.link->payload.chain;
   if (index + 1 < used_ && found_[index + 1].link) {
     const auto& next = found_[index + 1].link->payload;
@@ -232,7 +246,7 @@ Status LogRecovery::ReadFrames(Cursor* at) {
   const bool last = at->index + 1 == used_;
   while (!at->successor && !(at->stop && at->reader->offset() >= *at->stop)) {
     const auto offset = at->reader->offset();
-    VARVE_ASSIGN(auto frame, at->reader->Next(at->chain));
+    VARVE_ASSIGN(auto frame, NextFrame(at));
     if (!frame && at->sealed && !at->stop) break;  // closed, and nothing came after it
     std::string defect = at->reader->defect();
     if (frame) {
@@ -262,6 +276,42 @@ Status LogRecovery::ReadFrames(Cursor* at) {
     if (!more) return {};
   }
   return last ? JudgeTail(at) : CheckJoin(*at);
+}
+
+// What was prepared, if it is the frame that must come here; all else the reader finds out.
+Result<std::optional<LogFrame>> LogRecovery::NextFrame(Cursor* at) {
+  StartAhead(at);
+  if (at->ahead) {
+    auto frame = at->ahead->Take(at->reader->offset());
+    if (frame && (!at->chain || frame->header.chain == *at->chain)) {
+      at->reader->Pass(frame->header);
+      return frame;
+    }
+  }
+  return at->reader->Next(at->chain);
+}
+
+// A short log is read sooner than others could be asked to help. How much of a segment is used is
+// known when there is a next one; else that some of it was read must do.
+void LogRecovery::StartAhead(Cursor* at) {
+  if (ahead_bytes_ == 0 || at->ahead) return;
+  const auto offset = at->reader->offset();
+  if (!at->stop && offset < kLinkOffset + ahead_bytes_) return;
+  const auto& segment = found_[at->index];
+  const auto end = at->stop.value_or(std::min(segment.header->capacity, segment.file_bytes));
+  if (end < offset + 2 * ahead_bytes_) return;
+  if (!pieces_) pieces_ = std::make_unique<FrameAhead::Pieces>();
+  if (executor_ == nullptr) {
+    try {
+      own_executor_ = std::make_unique<ThreadPool>(kThreads);
+    } catch (const std::system_error&) {  // no threads to be had
+      ahead_bytes_ = 0;
+      return;
+    }
+    executor_ = own_executor_.get();
+  }
+  at->ahead.emplace(executor_, pieces_.get(), at->file, *segment.header, stream_->cipher(),
+                    offset, end, options_.read_ahead_bytes);
 }
 
 // Where the next segment's link is damaged it cannot say where this one ended.
@@ -412,8 +462,8 @@ void LogRecovery::Finish() {
 
 Result<RecoveredLog> RecoverLog(Files* files, const std::string& dir,
                                 const RecoveryOptions& options, OnDamage on_damage,
-                                const LogReplay& replay, LogKeyProvider* keys) {
-  return LogRecovery(files, dir, options, on_damage, replay, keys).Run();
+                                const LogReplay& replay, LogKeyProvider* keys, Executor* executor) {
+  return LogRecovery(files, dir, options, on_damage, replay, keys, executor).Run();
 }
 
 }  // namespace varve

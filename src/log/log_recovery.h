@@ -83,9 +83,11 @@ enum class OnDamage : std::uint8_t {
 };
 
 // Changes nothing. NotFound when there is no such folder. `keys` may be null: without keys and
-// without `replay`, encrypted units are checked and counted.
+// without `replay`, encrypted units are checked and counted. What is read ahead is prepared by
+// tasks of `executor`, all of which have ended when this returns; null: by threads of its own.
 Result<RecoveredLog> RecoverLog(Files* files, const std::string& dir,
                                 const RecoveryOptions& options, OnDamage on_damage,
-                                const LogReplay& replay, LogKeyProvider* keys);
+                                const LogReplay& replay, LogKeyProvider* keys,
+                                Executor* executor);
 
 }  // namespace varve

@@ -129,7 +129,8 @@ std::string DescribeFrame(const LogFrame& frame, const SegmentCipher* cipher) {
 Result<LogVerification> VerifyLog(const std::string& dir, const LogComponents& components,
                                   LogKeyProvider* keys) {
   auto* files = components.files != nullptr ? components.files : PosixFiles();
-  VARVE_ASSIGN(auto recovered, RecoverLog(files, dir, {}, OnDamage::kSkip, {}, keys));
+  VARVE_ASSIGN(auto recovered, RecoverLog(files, dir, {}, OnDamage::kSkip, {}, keys,
+                                          components.executor));
   LogVerification found{recovered.report, {}, std::move(recovered.damages)};
   for (auto& segment : recovered.segments) found.segments.push_back(std::move(segment.info));
   return found;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 #include "base/result.h"
@@ -43,20 +44,29 @@ Error SegmentReader::Located(const Error& error) const {
   return error.Within(fmt::format("{}, offset {}", file_->path(), offset_));
 }
 
+// Makes the buffer begin at `offset`, with what it has of the bytes from there on: so many.
+std::uint64_t SegmentReader::KeepFrom(std::uint64_t offset) {
+  const auto buffer_end = buffer_offset_ + buffer_.size();
+  const auto keep = offset < buffer_offset_ || offset >= buffer_end ? 0 : buffer_end - offset;
+  std::memmove(buffer_.data(), buffer_.data() + (buffer_.size() - keep), keep);
+  buffer_offset_ = offset;
+  return keep;
+}
+
 Result<std::string_view> SegmentReader::Fetch(std::uint64_t offset, std::uint64_t size) {
   const auto end = std::min(offset + size, limit_);
   if (offset >= end) return std::string_view();
   if (offset < buffer_offset_ || end > buffer_offset_ + buffer_.size()) {
     const auto want = std::min(std::max(read_bytes_, end - offset), limit_ - offset);
     read_bytes_ = std::min(2 * read_bytes_, kReadBytes);
+    const auto have = KeepFrom(offset);
     buffer_.resize(want);
-    buffer_offset_ = offset;
-    auto read = file_->ReadAt(offset, want, buffer_.data());
+    auto read = file_->ReadAt(offset + have, want - have, buffer_.data() + have);
     if (!read) {
       buffer_.clear();
       return std::unexpected(std::move(read).error());
     }
-    buffer_.resize(*read);
+    buffer_.resize(have + *read);
     bytes_read_ += *read;
   }
   return std::string_view(buffer_).substr(offset - buffer_offset_, end - offset);
@@ -77,7 +87,7 @@ Result<LogFrame> SegmentReader::Decode(std::optional<std::uint32_t> chain) {
   const auto content = bytes.substr(kFrameHeaderBytes);
   VARVE_TRY(CheckPayload(header_, header, content));
   VARVE_TRY(CheckChain(header, chain));
-  return LogFrame{header, offset_, content.substr(0, header.payload_bytes), bytes};
+  return LogFrame{header, offset_, content.substr(0, header.payload_bytes), bytes, {}};
 }
 
 Result<FrameHeader> SegmentReader::DecodeHeader(std::optional<std::uint32_t> chain) {
@@ -111,6 +121,11 @@ Result<std::optional<FrameHeader>> SegmentReader::Skip(std::optional<std::uint32
   auto header = NoteDefect(DecodeHeader(chain));
   if (header && *header) offset_ += (*header)->FrameBytes();
   return header;
+}
+
+void SegmentReader::Pass(const FrameHeader& header) {
+  offset_ += header.FrameBytes();
+  bytes_read_ += header.FrameBytes();
 }
 
 void SegmentReader::LookAgain(std::uint64_t offset) {

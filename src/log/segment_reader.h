@@ -5,19 +5,28 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "files/files.h"
 #include "log/log_format.h"
+#include "log/unit_codec.h"
 
 namespace varve {
+
+// The units of a frame.
+struct FrameUnits {
+  std::span<const FoundUnit> places;
+  LogRecords records;
+};
 
 struct LogFrame {
   FrameHeader header;
   std::uint64_t offset = 0;   // in the file
   std::string_view payload;   // valid until the next call of the reader
   std::string_view bytes;     // as long: header, payload and padding
+  std::optional<FrameUnits> units;  // as long; when they were taken apart already
 };
 
 // What lies beyond a place where no valid frame is.
@@ -44,6 +53,9 @@ class SegmentReader {
   // The same of a frame's header alone: 64 bytes are read, the payload is not.
   Result<std::optional<FrameHeader>> Skip(std::optional<std::uint32_t> chain);
 
+  // Moves behind the frame at offset(), which was read otherwise.
+  void Pass(const FrameHeader& header);
+
   // From now on the frames at `offset` and after it, as they are in the file then: for a file that
   // another writes to. Reading begins with small pieces, since the end may be near.
   void LookAgain(std::uint64_t offset);
@@ -62,6 +74,7 @@ class SegmentReader {
  private:
   // Up to `size` bytes at `offset`; fewer only at the end of the file.
   Result<std::string_view> Fetch(std::uint64_t offset, std::uint64_t size);
+  std::uint64_t KeepFrom(std::uint64_t offset);
   Result<LogFrame> Decode(std::optional<std::uint32_t> chain);
   Result<FrameHeader> DecodeHeader(std::optional<std::uint32_t> chain);
   template <typename T>

@@ -48,6 +48,12 @@ void UnitStream::Resync() {
 }
 
 Result<std::string> UnitStream::TakeGroup(const LogFrame& frame) {
+  if (frame.units && !ExpectsMore()) {
+    unit_end_ = {frame.header.lsn + kFrameHeaderBytes + frame.payload.size()};
+    VARVE_TRY(Deliver(*frame.units));
+    DropOpen();
+    return std::string();
+  }
   decoder_.Clear();
   units_.clear();
   records_ = 0;
@@ -59,7 +65,7 @@ Result<std::string> UnitStream::TakeGroup(const LogFrame& frame) {
     return fmt::format("group: expected {} units and {} records, found {} and {}",
                        frame.header.units, frame.header.records, units_.size(), records_);
   }
-  VARVE_TRY(Deliver());
+  VARVE_TRY(Deliver({units_, decoder_.records()}));
   if ((frame.header.flags & kContinued) == 0) DropOpen();
   return std::string();
 }
@@ -86,7 +92,7 @@ Result<std::string> UnitStream::DecodeInto(std::string_view unit, Lsn lsn,
 }
 
 Result<std::string> UnitStream::DecodeWhole(const LogFrame& frame) {
-  if (open_unit_.value != 0 || skip_ == Skip::kMust) {
+  if (ExpectsMore()) {
     return "group: expected the unit of the frame before to go on, found a new one";
   }
   auto rest = frame.payload;
@@ -115,7 +121,7 @@ Result<std::string> UnitStream::DecodeFragment(const LogFrame& frame) {
     if (last) unit_end_ = end;
     return std::string();
   }
-  if (first != (open_unit_.value == 0 && skip_ != Skip::kMust)) {
+  if (first == ExpectsMore()) {
     return first ? "group: expected the unit of the frame before to go on, found a new one"
                  : "group: expected a new unit, found the middle of one";
   }
@@ -142,9 +148,9 @@ Result<std::string> UnitStream::DecodeFragment(const LogFrame& frame) {
   return defect;
 }
 
-Status UnitStream::Deliver() {
-  auto records = decoder_.records();
-  for (const auto& [lsn, end, count] : units_) {
+Status UnitStream::Deliver(const FrameUnits& units) {
+  auto records = units.records;
+  for (const auto& [lsn, end, count] : units.places) {
     if (lsn >= from_) {
       ++report_->units;
       report_->records += count;

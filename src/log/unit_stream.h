@@ -27,6 +27,8 @@ class UnitStream {
   // its units are counted and not delivered, which is an error when somebody wants them.
   void SetCipher(std::shared_ptr<const SegmentCipher> cipher) { cipher_ = std::move(cipher); }
 
+  const std::shared_ptr<const SegmentCipher>& cipher() const { return cipher_; }
+
   // The link of the segment where reading begins, or of the next segment.
   std::string TakeFirstLink(const SegmentHeader& segment, std::uint16_t flags,
                             const LinkPayload& link);
@@ -44,19 +46,16 @@ class UnitStream {
   std::uint64_t open_bytes() const { return assembled_.size(); }
 
  private:
-  struct Place {
-    Lsn lsn;
-    Lsn end;
-    std::uint32_t records;
-  };
   // Whether the next frame may go on with a unit whose beginning was not read.
   enum class Skip : std::uint8_t { kNo, kMust, kMay };
 
+  // Whether the next group must go on with the unit of the one before.
+  bool ExpectsMore() const { return open_unit_.value != 0 || skip_ == Skip::kMust; }
   void DropOpen();
   Result<std::string> DecodeWhole(const LogFrame& frame);
   Result<std::string> DecodeFragment(const LogFrame& frame);
   Result<std::string> DecodeInto(std::string_view unit, Lsn lsn, const SegmentCipher* cipher);
-  Status Deliver();
+  Status Deliver(const FrameUnits& units);
 
   const LogReplay& replay_;
   const Lsn from_;
@@ -69,7 +68,7 @@ class UnitStream {
   std::shared_ptr<const SegmentCipher> open_cipher_;  // of the open unit
   Skip skip_ = Skip::kNo;
   UnitDecoder decoder_;
-  std::vector<Place> units_;
+  std::vector<FoundUnit> units_;
   std::uint64_t records_ = 0;  // of units_
 };
 
