@@ -26,7 +26,7 @@ struct PieceSource {
   std::uint64_t read_bytes;  // at once; whole blocks
   std::uint64_t bytes_max;   // a piece holds no more, everything counted
 
-  // Of these, what was read; the rest is for what it is decoded into.
+  // What of these the frames may be; the rest is for what they are decoded into.
   std::uint64_t raw_bytes_max() const { return bytes_max / 4 * 3; }
 };
 

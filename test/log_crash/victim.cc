@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/executor.h"
 #include "log/log_format.h"
 
 namespace varve::testing {
@@ -169,8 +170,10 @@ Verdict Judge(SimulatedDisk* disk, const Victim& victim, const Attempt& attempt,
   std::vector<SeenUnit> seen;
   auto options = victim.options;
   options.read_only = attempt.read_only;
-  const auto log = Log::Open(kLifeDir, options, Remember(&seen), attempt.recovery,
-                             {.files = disk});
+  ManualExecutor executor;
+  LogComponents world{.files = disk};
+  if (attempt.recovery.read_ahead_bytes == kReadAheadLittle) world.executor = &executor;
+  const auto log = Log::Open(kLifeDir, options, Remember(&seen), attempt.recovery, world);
   if (!log) {
     const auto& error = log.error();
     *why = error.message();

@@ -79,11 +79,14 @@ struct Victim {
   std::map<std::string, Blocks> tail_;  // by path
 };
 
+// RecoveryOptions::read_ahead_bytes for logs of a few blocks: frames are prepared one by one.
+inline constexpr std::uint64_t kReadAheadLittle = 64u << 10;
+
 // What the folder held at each moment of the victim's making.
 std::vector<FolderBytes> HistoryOf(const VictimPlan& plan, const LogVariant& variant,
                                    std::uint64_t seed, const Victim& victim);
 
-// Opens what was a victim. `why` is told what came of it, unless all is whole.
+// Opens what was a victim; what is read ahead is prepared in this thread. `why` is told what came of it, unless all is whole.
 Verdict Judge(SimulatedDisk* disk, const Victim& victim, const Attempt& attempt, std::string* why);
 
 }  // namespace varve::testing
