@@ -141,6 +141,17 @@ class FrameAheadTest : public testing::LogTest {
     executor_.RunAll();
   }
 
+  // A group of whole units, if one is there, becomes another one that is valid by itself.
+  void Forge(const std::string& path, const std::string& bytes, std::uint64_t at) {
+    const auto segment = DecodeSegmentHeader(bytes.substr(0, kLogBlock));
+    if (!segment || at < kFirstGroupOffset) return;
+    auto header = DecodeFrameHeader(*segment, segment->LsnAt(at), bytes.substr(at, kLogBlock));
+    if (!header || !HoldsWholeUnits(*header)) return;
+    header->durable = header->durable == 0 ? 1 : 0;
+    const auto frame = bytes.substr(at, kFrameHeaderBytes + header->payload_bytes);
+    Overwrite(path, at, testing::FinishedFrame(*segment, *header, frame));
+  }
+
   // One file, in one place.
   void DamageSomething() {
     std::vector<std::string> segments;
@@ -150,10 +161,11 @@ class FrameAheadTest : public testing::LogTest {
     const auto& path = segments[random_.Below(segments.size())];
     const auto bytes = Bytes(path);
     const auto at = random_.Below(bytes.size());
-    switch (random_.Below(4)) {
+    switch (random_.Below(5)) {
       case 0: return Cut(path, at);
       case 1: return Overwrite(path, at / kLogBlock * kLogBlock, std::string(kLogBlock, '\0'));
       case 2: return Overwrite(path, at, {"x", 1});
+      case 3: return Forge(path, bytes, at / kLogBlock * kLogBlock);
       default: return Overwrite(path, at / kLogBlock * kLogBlock + random_.Below(90), {"\1", 1});
     }
   }

@@ -30,11 +30,11 @@ struct PieceSource {
   std::uint64_t raw_bytes_max() const { return bytes_max / 4 * 3; }
 };
 
-// Used by one thread at a time. It holds nothing that does not validate, and says nothing about it.
+// Used by one thread at a time. It gives nothing that does not validate, and does not say why.
 class FramePiece {
  public:
-  // Walks the headers of the frames from `from` on: of source.read_bytes, and of the frame that lies
-  // across their end, so that no byte is in two pieces. A frame that is too large for a piece is
+  // Walks the headers of the frames from `from` on: of source.read_bytes, and of the frame across
+  // their end, so that no byte is in two pieces. A frame that is too large for a piece is
   // left out. `by_headers`: reads the headers alone, which is quicker when frames are large; else
   // all bytes. Gives where the next piece begins; nothing when there is no valid frame header, the
   // limit is reached, or the file cannot be read. Lends `source`.

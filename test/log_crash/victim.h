@@ -86,7 +86,8 @@ inline constexpr std::uint64_t kReadAheadLittle = 64u << 10;
 std::vector<FolderBytes> HistoryOf(const VictimPlan& plan, const LogVariant& variant,
                                    std::uint64_t seed, const Victim& victim);
 
-// Opens what was a victim; what is read ahead is prepared in this thread. `why` is told what came of it, unless all is whole.
+// Opens what was a victim; what is read ahead is prepared in this thread. `why` is told what came
+// of it, unless all is whole.
 Verdict Judge(SimulatedDisk* disk, const Victim& victim, const Attempt& attempt, std::string* why);
 
 }  // namespace varve::testing
