@@ -171,8 +171,9 @@ class LogPin {
 class Log {
  public:
   // Opens or creates the log in `dir`, recovers it, and calls `replay` for each unit in order; an
-  // error from `replay` ends Open with that error. Memory is bounded by the largest unit. A log
-  // that was created is durable when Open returns: from then on its absence is a loss.
+  // error from `replay` ends Open with that error. Memory is bounded by the largest unit, and
+  // RecoveryOptions::read_ahead_bytes. A log that was created is durable when Open returns: from
+  // then on its absence is a loss.
   // Errors: Unavailable/kLocked (says by whom), Corruption (says file, offset, expected, found; no
   // byte is changed), Invalid/kUnsupportedFormat, Invalid/kWrongKey, NotFound/kMissingKey,
   // Unavailable/kIo, kNoSpace, kPermission; NotFound when there is no log and none was to be made

@@ -156,8 +156,9 @@ struct RecoveryOptions {
   // Of a log that is longer than some MiB the next frames are read, checked and decoded by other
   // threads (LogComponents::executor, or two of its own) while `replay`, which only ever runs in
   // the thread that opens, takes the units. What they prepare may hold this much memory. The units,
-  // their order and every error are the same without. Frames larger than 3/16 of it are not read
-  // ahead. 0, or below 64 KiB: nothing is.
+  // their order and every judgement are the same without; a read that fails for them is tried again
+  // by the thread that opens. Frames larger than 3/16 of this are not read ahead. 0, or below
+  // 64 KiB: nothing is.
   std::uint64_t read_ahead_bytes = 32ull << 20;
 };
 
