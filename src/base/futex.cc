@@ -33,6 +33,8 @@ void FutexWait(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
 void FutexWakeOne(const std::atomic<std::uint32_t>& word) { Wake(word, 1); }
 void FutexWakeAll(const std::atomic<std::uint32_t>& word) { Wake(word, INT_MAX); }
 
+std::uint32_t FewSleepers() { return 24; }
+
 std::size_t ProcessorOfThisThread() {
   const int processor = ::sched_getcpu();
   return processor < 0 ? 0 : static_cast<std::size_t>(processor);

@@ -16,6 +16,9 @@ void FutexWait(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
 void FutexWakeOne(const std::atomic<std::uint32_t>& word);
 void FutexWakeAll(const std::atomic<std::uint32_t>& word);
 
+// So many sleepers one thread wakes in the time in which the first of them have done something.
+std::uint32_t FewSleepers();
+
 // The number of the processor that the calling thread runs on, or ran on a moment ago.
 std::size_t ProcessorOfThisThread();
 

@@ -34,12 +34,20 @@ void GroupWaiters::TellOneToLead() {
 }
 
 void GroupWaiters::TellDone() {
-  for (auto& lane : lanes_) {
+  const auto own = LaneOfThisProcessor();
+  std::uint32_t waiting = 0;
+  for (const auto& lane : lanes_) waiting += lane.count.load(std::memory_order_relaxed);
+  // Few are woken by the leader itself: when it is done most of them are back with their next unit,
+  // and the next flush is not a small one.
+  const bool few = waiting <= FewSleepers();
+  for (std::size_t i = 1; i <= kLanes; ++i) {  // this processor's come last
+    auto& lane = lanes_[(own + i) % kLanes];
     const auto count = lane.count.load(std::memory_order_relaxed);
     if (count == 0) continue;
-    lane.wake_others.store(count > 1, std::memory_order_relaxed);
+    const bool all = few || i == kLanes;
+    lane.wake_others.store(!all && count > 1, std::memory_order_relaxed);
     lane.word.fetch_or(kDone, std::memory_order_release);
-    FutexWakeOne(lane.word);
+    all ? FutexWakeAll(lane.word) : FutexWakeOne(lane.word);
   }
 }
 

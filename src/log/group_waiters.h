@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Those who wait for one flush.
 //
-// Each waits on a word of the processor it runs on. Whoever wakes them all wakes one of every
+// Each waits on a word of the processor it runs on. Whoever wakes many wakes one of every other
 // processor, and that one wakes its neighbours: to wake a thread from its own processor interrupts
 // no other, which is most of what waking costs (docs/design/0005).
 //

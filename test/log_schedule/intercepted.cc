@@ -59,6 +59,8 @@ void FutexWakeOne(const std::atomic<std::uint32_t>& word) { FutexWake(word, 1); 
 void FutexWakeAll(const std::atomic<std::uint32_t>& word) { FutexWake(word, ~0ull); }
 
 // Threads move between a few processors as the seed says.
+std::uint32_t FewSleepers() { return 1; }  // so that they wake one another
+
 std::size_t ProcessorOfThisThread() {
   constexpr std::size_t kProcessors = 3;
   auto* const scheduler = Scheduler::Current();
