@@ -25,7 +25,7 @@ void WriteLog(const std::string& dir, std::size_t record_bytes, std::uint64_t by
   Must(log->Close());
 }
 
-Slice Replay(const std::string& dir) {
+Slice Replay(const std::string& dir, const RecoveryOptions& recovery = {}) {
   Slice slice;
   std::uint64_t bytes = 0;
   const auto count = [&](const LogUnit& unit) {
@@ -35,7 +35,7 @@ Slice Replay(const std::string& dir) {
   };
   const Bystanders watch;
   const auto start = Nanos();
-  const auto log = Must(Log::Open(dir, {.read_only = true}, count));
+  const auto log = Must(Log::Open(dir, {.read_only = true}, count, recovery));
   slice.seconds = static_cast<double>(Nanos() - start) / 1e9;
   slice.counts["bytes"] = static_cast<double>(bytes);
   slice.counts["others"] = watch.Share();
@@ -55,6 +55,8 @@ void MeasureReplay(const Settings& settings) {
     for (const auto size : sizes) {
       Print(round, fmt::format("read and CRC, {} B", size), ReadAndChecksum(dir_of(size)));
       Print(round, fmt::format("replay, {} B", size), Replay(dir_of(size)));
+      Print(round, fmt::format("replay without reading ahead, {} B", size),
+            Replay(dir_of(size), {.read_ahead_bytes = 0}));
     }
   }
 }

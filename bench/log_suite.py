@@ -238,6 +238,9 @@ def measure_replay(slices):
         yield Measure(f"replay, {size} B, share of read + CRC",
                       slices.seconds_ratio(f"read and CRC, {size} B", f"replay, {size} B"),
                       target, floor)
+        yield Measure(f"replay, {size} B, over one that does not read ahead",
+                      slices.seconds_ratio(f"replay without reading ahead, {size} B",
+                                           f"replay, {size} B"), unit="x")
 
 
 def measure_economy(slices):
