@@ -52,11 +52,11 @@ void AddCreate(CLI::App* app, Session* session) {
       "varve create shop.varve orders --key id \\\n"
       "    --schema \"id int64, name utf8, at timestamp[us, UTC], tags list<utf8>\"",
       Run);
-  verb->add_option("DB", options->database, "Folder of the database")->required();
-  verb->add_option("TABLE", options->table, "Name of the new table")->required();
-  verb->add_option("--key", options->key, "Key columns, in key order: a,b")->required();
-  verb->add_option("--schema", options->schema, "Columns and types; \"not null\" after a type");
-  verb->add_option("--like", options->like, "Take columns and types from this file");
+  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.Add("TABLE", &options->table, "Name of the new table").Required();
+  verb.Add("--key", &options->key, "Key columns, in key order: a,b").Required();
+  verb.Add("--schema", &options->schema, "Columns and types; \"not null\" after a type");
+  verb.Add("--like", &options->like, "Take columns and types from this file");
 }
 
 }  // namespace varve::cli

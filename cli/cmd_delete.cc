@@ -146,16 +146,14 @@ void AddDelete(CLI::App* app, Session* session) {
       "65,536 rows; it is not one commit. Without --yes nothing is changed. Binary keys of --keys\n"
       "are hexadecimal.",
       Run);
-  verb->add_option("DB", options->database, "Folder of the database")->required();
-  verb->add_option("TABLE", options->table, "Name of the table")->required();
-  verb->add_option("--keys", options->keys, "File with the key columns; others are ignored");
-  verb->add_option("--where", options->where, "Rows for which this expression is true")
-      ->check(NotEmpty());
-  verb->add_option("--input-format", options->input_format, "Format of the file, not by extension");
-  verb->add_option("--null", options->nulls, "Text that means null in CSV; repeatable")
-      ->allow_extra_args(false);
-  verb->add_option("--ack", options->ack, "durable, written or buffered");
-  verb->add_flag("--yes", options->yes, "Delete; otherwise show how many rows would go");
+  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.Add("TABLE", &options->table, "Name of the table").Required();
+  verb.Add("--keys", &options->keys, "File with the key columns; others are ignored");
+  verb.Add("--where", &options->where, "Rows for which this expression is true").NotEmpty();
+  verb.Add("--input-format", &options->input_format, "Format of the file, not by extension");
+  verb.Add("--null", &options->nulls, "Text that means null in CSV; repeatable").OneEachTime();
+  verb.Add("--ack", &options->ack, "durable, written or buffered");
+  verb.AddFlag("--yes", &options->yes, "Delete; otherwise show how many rows would go");
 }
 
 }  // namespace varve::cli

@@ -30,7 +30,7 @@ void AddFlush(CLI::App* app, Session* session) {
       app, session, "flush",
       "Write all committed rows to Parquet files and let go of their log",
       "varve flush flights.varve", Run);
-  verb->add_option("DB", options->database, "Folder of the database")->required();
+  verb.Add("DB", &options->database, "Folder of the database").Required();
 }
 
 }  // namespace varve::cli

@@ -58,10 +58,10 @@ void AddGet(CLI::App* app, Session* session) {
                        "string key may go without its quotes unless it reads as JSON. A\n"
                        "binary key is hexadecimal, as scan prints it: '\"00ff\"'.",
                        Run);
-  verb->add_option("DB", options->database, "Folder of the database")->required();
-  verb->add_option("TABLE", options->table, "Name of the table")->required();
-  verb->add_option("KEY", options->keys, "Keys, in key order of columns")->required();
-  verb->add_option("--format", options->format, "table, csv, json, arrow or parquet");
+  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.Add("TABLE", &options->table, "Name of the table").Required();
+  verb.Add("KEY", &options->keys, "Keys, in key order of columns").Required();
+  verb.Add("--format", &options->format, "table, csv, json, arrow or parquet");
 }
 
 }  // namespace varve::cli

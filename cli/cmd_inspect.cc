@@ -47,7 +47,7 @@ void AddInspect(CLI::App* app, Session* session) {
       "Say what a file is and dump its headers and footers, up to the first damage there (exit "
       "6); verify reads all of it",
       "varve inspect flights.varve/manifest/00000000000000000001", Run);
-  verb->add_option("PATH", options->path, "A log segment, manifest or Parquet file")->required();
+  verb.Add("PATH", &options->path, "A log segment, manifest or Parquet file").Required();
 }
 
 }  // namespace varve::cli

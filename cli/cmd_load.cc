@@ -269,29 +269,27 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   return kExitDone;
 }
 
-void AddFlags(CLI::App* verb, Options* options) {
-  verb->add_flag("--create", options->create,
-                 "Make the table, and the database, when there is none; types are taken from "
-                 "the first file");
-  verb->add_option("--key", options->key, "Key columns of a new table, in key order: a,b");
-  verb->add_option("--schema", options->schema, "Columns and types of a new table");
-  verb->add_option("--rows-per-commit", options->rows_per_commit, "Rows in a commit (65536)")
-      ->type_name("N");
-  verb->add_option("--threads", options->threads,
-                   "Threads that commit (1); with more, the order of commits is open")
-      ->type_name("N");
-  verb->add_option("--ack", options->ack,
-                   "Count a commit when it is durable, written or buffered (durable)");
-  verb->add_flag("--commits", options->commits,
-                 "Print a line of JSON for each commit, after its ack");
-  verb->add_option("--null", options->nulls,
-                   "Text that means null in CSV, in string columns too; repeatable")
-      ->allow_extra_args(false);
-  verb->add_option("--input-format", options->input_format,
-                   "csv, tsv, jsonl, parquet or arrow (csv.gz, jsonl.zst): not by extension");
-  verb->add_option("--memtable-bytes", options->memtable_bytes,
-                   "Memory for rows not yet flushed")
-      ->type_name("N");
+void AddFlags(VerbLine verb, Options* options) {
+  verb.AddFlag("--create", &options->create,
+               "Make the table, and the database, when there is none; types are taken from "
+               "the first file");
+  verb.Add("--key", &options->key, "Key columns of a new table, in key order: a,b");
+  verb.Add("--schema", &options->schema, "Columns and types of a new table");
+  verb.Add("--rows-per-commit", &options->rows_per_commit, "Rows in a commit (65536)").Type("N");
+  verb.Add("--threads", &options->threads,
+           "Threads that commit (1); with more, the order of commits is open")
+      .Type("N");
+  verb.Add("--ack", &options->ack,
+           "Count a commit when it is durable, written or buffered (durable)");
+  verb.AddFlag("--commits", &options->commits,
+               "Print a line of JSON for each commit, after its ack");
+  verb.Add("--null", &options->nulls,
+           "Text that means null in CSV, in string columns too; repeatable")
+      .OneEachTime();
+  verb.Add("--input-format", &options->input_format,
+           "csv, tsv, jsonl, parquet or arrow (csv.gz, jsonl.zst): not by extension");
+  verb.Add("--memtable-bytes", &options->memtable_bytes, "Memory for rows not yet flushed")
+      .Type("N");
 }
 
 }  // namespace
@@ -308,9 +306,9 @@ void AddLoad(CLI::App* app, Session* session) {
       "--null names. Types of a new table come from the first 16 MiB of text.\n"
       "When a row cannot be read, its commit is not made and earlier commits stay.",
       Run);
-  verb->add_option("DB", options->database, "Folder of the database")->required();
-  verb->add_option("TABLE", options->table, "Name of the table")->required();
-  verb->add_option("FILE", options->files, "Files, in this order; - is stdin")->required();
+  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.Add("TABLE", &options->table, "Name of the table").Required();
+  verb.Add("FILE", &options->files, "Files, in this order; - is stdin").Required();
   AddFlags(verb, options.get());
 }
 

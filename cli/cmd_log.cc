@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // varve log: the verbs about a write-ahead log alone, without a database.
+#include <CLI/App.hpp>
+
 #include "commands.h"
 
 namespace varve::cli {

@@ -131,24 +131,24 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   return kExitDone;
 }
 
-void AddFlags(CLI::App* verb, Options* options) {
-  verb->add_option("--sync", options->sync,
-                   "When what nobody waits for is synced: group, interval=50ms, bytes=1048576 or "
-                   "never (group)");
-  verb->add_option("--sync-method", options->sync_method,
-                   "How: auto, fdatasync, fsync, dsync or direct_dsync (auto: what is fastest)");
-  verb->add_option("--ack", options->ack,
-                   "Count a unit when it is durable, written or buffered (durable)");
-  verb->add_option("--records-per-unit", options->records_per_unit,
-                   "Lines that are kept or lost together (1)")
-      ->type_name("N");
-  verb->add_option("--threads", options->threads,
-                   "Threads that append (1); with more, the order of lines is open")
-      ->type_name("N");
-  verb->add_option("--compress", options->compress, "none, lz4 or zstd (none)");
-  verb->add_flag("--acks", options->acks, "Print a line of JSON for each unit, after its ack");
-  verb->add_flag("--metrics", options->metrics,
-                 "Print counts and times to stderr at the end, in Prometheus' text form");
+void AddFlags(VerbLine verb, Options* options) {
+  verb.Add("--sync", &options->sync,
+           "When what nobody waits for is synced: group, interval=50ms, bytes=1048576 or "
+           "never (group)");
+  verb.Add("--sync-method", &options->sync_method,
+           "How: auto, fdatasync, fsync, dsync or direct_dsync (auto: what is fastest)");
+  verb.Add("--ack", &options->ack,
+           "Count a unit when it is durable, written or buffered (durable)");
+  verb.Add("--records-per-unit", &options->records_per_unit,
+           "Lines that are kept or lost together (1)")
+      .Type("N");
+  verb.Add("--threads", &options->threads,
+           "Threads that append (1); with more, the order of lines is open")
+      .Type("N");
+  verb.Add("--compress", &options->compress, "none, lz4 or zstd (none)");
+  verb.AddFlag("--acks", &options->acks, "Print a line of JSON for each unit, after its ack");
+  verb.AddFlag("--metrics", &options->metrics,
+               "Print counts and times to stderr at the end, in Prometheus' text form");
 }
 
 }  // namespace

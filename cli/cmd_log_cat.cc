@@ -158,11 +158,10 @@ void AddLogCat(CLI::App* app, Session* session) {
       "three say on stderr what they went past.",
       Run);
   AddLogFolder(verb, &options->folder, /*takes_keys=*/true);
-  verb->add_option("--from", options->from, "Leave out units before this position (0)")
-      ->type_name("LSN");
-  verb->add_option("--format", options->format, "lines or json (lines)");
-  verb->add_option("--recovery", options->recovery,
-                   "strict, tolerate-tail, point-in-time or salvage (strict)");
+  verb.Add("--from", &options->from, "Leave out units before this position (0)").Type("LSN");
+  verb.Add("--format", &options->format, "lines or json (lines)");
+  verb.Add("--recovery", &options->recovery,
+           "strict, tolerate-tail, point-in-time or salvage (strict)");
 }
 
 }  // namespace varve::cli

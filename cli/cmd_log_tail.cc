@@ -90,14 +90,13 @@ void AddLogTail(CLI::App* app, Session* session) {
       "or it is interrupted. Changes nothing and takes no lock: the writer does not notice it.",
       Run);
   AddLogFolder(verb, &options->folder, /*takes_keys=*/true);
-  verb->add_option("--from", options->from, "Leave out units before this position (0)")
-      ->type_name("LSN");
-  verb->add_option("--until", options->until, "End when everything before this position is printed")
-      ->type_name("LSN");
-  verb->add_option("--limit", options->limit, "End after this many records")->type_name("N");
-  verb->add_option("--format", options->format, "lines or json (lines)");
-  verb->add_flag("--durable", options->durable,
-                 "Print a unit when it is known to be durable, not when it is in the file");
+  verb.Add("--from", &options->from, "Leave out units before this position (0)").Type("LSN");
+  verb.Add("--until", &options->until, "End when everything before this position is printed")
+      .Type("LSN");
+  verb.Add("--limit", &options->limit, "End after this many records").Type("N");
+  verb.Add("--format", &options->format, "lines or json (lines)");
+  verb.AddFlag("--durable", &options->durable,
+               "Print a unit when it is known to be durable, not when it is in the file");
 }
 
 }  // namespace varve::cli

@@ -50,11 +50,9 @@ void AddLogTruncate(CLI::App* app, Session* session) {
       "Without --yes, or with --dry-run, nothing is removed: the same figures are shown.",
       Run);
   AddLogFolder(verb, &options->folder, /*takes_keys=*/true);
-  verb->add_option("--before", options->before, "Everything at or after it stays")
-      ->required()
-      ->type_name("LSN");
-  verb->add_flag("--dry-run", options->dry_run, "Show what would be removed, even with --yes");
-  verb->add_flag("--yes", options->yes, "Remove");
+  verb.Add("--before", &options->before, "Everything at or after it stays").Required().Type("LSN");
+  verb.AddFlag("--dry-run", &options->dry_run, "Show what would be removed, even with --yes");
+  verb.AddFlag("--yes", &options->yes, "Remove");
 }
 
 }  // namespace varve::cli

@@ -156,30 +156,25 @@ void AddScan(CLI::App* app, Session* session) {
       "Formats: a table for a terminal, otherwise CSV. Times are ISO 8601, binary values\n"
       "hexadecimal, lists and structs JSON. Arrow goes to a pipe as a stream.",
       Run);
-  verb->add_option("DB", options->database, "Folder of the database")->required();
-  verb->add_option("TABLE", options->table, "Name of the table")->required();
-  verb->add_option("--columns", options->columns, "Columns to print, in this order: a,b")
-      ->check(NotEmpty());
-  verb->add_option("--where", options->where, "Rows for which this expression is true")
-      ->check(NotEmpty());
-  verb->add_option("--limit", options->limit, "At most N rows")
-      ->type_name("N")
-      ->check(NotEmpty());
-  verb->add_flag("--reverse", options->reverse, "From the largest key to the smallest");
-  verb->add_option("--at", options->at,
-                   "As of a commit number, a time (2026-11-20T12:00:00Z) or -5m, -2h, -7d; a time "
-                   "to come means now")
-      ->type_name("V")
-      ->check(NotEmpty());
-  verb->add_option("--format", options->format, "table, csv, json, arrow or parquet")
-      ->check(NotEmpty());
-  verb->add_option("-o,--output", options->output,
-                   "Write this file, whole or not at all; format by extension (.gz, .zst too)")
-      ->check(NotEmpty());
-  verb->add_flag("--yes", options->yes, "Overwrite the file of -o when it exists");
-  verb->add_flag("--count", options->count, "Print only how many rows there are");
-  verb->add_flag("--explain", options->explain,
-                 "Print which files and row groups would be read or skipped, and why");
+  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.Add("TABLE", &options->table, "Name of the table").Required();
+  verb.Add("--columns", &options->columns, "Columns to print, in this order: a,b").NotEmpty();
+  verb.Add("--where", &options->where, "Rows for which this expression is true").NotEmpty();
+  verb.Add("--limit", &options->limit, "At most N rows").Type("N").NotEmpty();
+  verb.AddFlag("--reverse", &options->reverse, "From the largest key to the smallest");
+  verb.Add("--at", &options->at,
+           "As of a commit number, a time (2026-11-20T12:00:00Z) or -5m, -2h, -7d; a time "
+           "to come means now")
+      .Type("V")
+      .NotEmpty();
+  verb.Add("--format", &options->format, "table, csv, json, arrow or parquet").NotEmpty();
+  verb.Add("-o,--output", &options->output,
+           "Write this file, whole or not at all; format by extension (.gz, .zst too)")
+      .NotEmpty();
+  verb.AddFlag("--yes", &options->yes, "Overwrite the file of -o when it exists");
+  verb.AddFlag("--count", &options->count, "Print only how many rows there are");
+  verb.AddFlag("--explain", &options->explain,
+               "Print which files and row groups would be read or skipped, and why");
 }
 
 }  // namespace varve::cli

@@ -89,7 +89,7 @@ void AddStats(CLI::App* app, Session* session) {
   auto [verb, options] =
       AddVerb<Options>(app, session, "stats", "Print sizes, positions and levels",
                        "varve stats flights.varve --json", Run);
-  verb->add_option("DB", options->database, "Folder of the database")->required();
+  verb.Add("DB", &options->database, "Folder of the database").Required();
 }
 
 }  // namespace varve::cli

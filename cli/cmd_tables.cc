@@ -53,7 +53,7 @@ void AddTables(CLI::App* app, Session* session) {
   auto [verb, options] = AddVerb<Options>(app, session, "tables",
                                           "List the tables with their columns and keys",
                                           "varve tables flights.varve", Run);
-  verb->add_option("DB", options->database, "Folder of the database")->required();
+  verb.Add("DB", &options->database, "Folder of the database").Required();
 }
 
 }  // namespace varve::cli

@@ -77,8 +77,8 @@ void AddVerify(CLI::App* app, Session* session) {
       app, session, "verify",
       "Check everything the database must trust: exit 0 when sound, 6 with a line per damage",
       "varve verify flights.varve --deep", Run);
-  verb->add_option("DB", options->database, "Folder of the database")->required();
-  verb->add_flag("--deep", options->deep, "Also decode every row and check order and bounds");
+  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.AddFlag("--deep", &options->deep, "Also decode every row and check order and bounds");
 }
 
 }  // namespace varve::cli

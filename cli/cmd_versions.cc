@@ -46,8 +46,8 @@ void AddVersions(CLI::App* app, Session* session) {
   auto [verb, options] = AddVerb<Options>(
       app, session, "versions", "List flushes and the commits since, newest first",
       "varve versions flights.varve --limit 10", Run);
-  verb->add_option("DB", options->database, "Folder of the database")->required();
-  verb->add_option("--limit", options->limit, "At most N versions")->type_name("N");
+  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.Add("--limit", &options->limit, "At most N versions").Type("N");
 }
 
 }  // namespace varve::cli

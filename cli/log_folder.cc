@@ -40,13 +40,13 @@ std::vector<LogDamage> FoundAgain(std::vector<LogDamage> now,
 
 }  // namespace
 
-void AddLogFolder(CLI::App* verb, LogFolder* folder, bool takes_keys) {
-  verb->add_option("DIR", folder->path, "Folder of the log")->required();
+void AddLogFolder(VerbLine verb, LogFolder* folder, bool takes_keys) {
+  verb.Add("DIR", &folder->path, "Folder of the log").Required();
   if (!takes_keys) return;
-  verb->add_option("--key-file", folder->key_file,
-                   "File with the key of an encrypted log: 32 bytes, 64 hex digits, or lines of a "
-                   "name and 64 hex digits, newest first")
-      ->check(NotEmpty());
+  verb.Add("--key-file", &folder->key_file,
+           "File with the key of an encrypted log: 32 bytes, 64 hex digits, or lines of a "
+           "name and 64 hex digits, newest first")
+      .NotEmpty();
 }
 
 Done CheckLogFolder(const std::string& path) {

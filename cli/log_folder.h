@@ -19,7 +19,7 @@ struct LogFolder {
 };
 
 // Adds DIR; and --key-file to verbs that read or write units.
-void AddLogFolder(CLI::App* verb, LogFolder* folder, bool takes_keys);
+void AddLogFolder(VerbLine verb, LogFolder* folder, bool takes_keys);
 
 // The keys of the key file; null without one.
 Outcome<std::unique_ptr<KeyFile>> ReadKeys(const LogFolder& folder);

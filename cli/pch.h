@@ -6,7 +6,6 @@
 #include <arrow/util/value_parsing.h>
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>

@@ -24,21 +24,6 @@ Outcome<bool> Session::UseColor() const {
   return mode == ColorMode::kAlways || (mode == ColorMode::kAuto && IsTerminal(STDOUT_FILENO));
 }
 
-CLI::App* AddVerbApp(CLI::App* parent, Session* session, const std::string& name,
-                     const std::string& description, const std::string& example) {
-  CLI::App* app = parent->add_subcommand(name, description);
-  app->add_flag("--json", session->json, "Print JSON, errors too");
-  app->add_option("--color", session->color_flag, "auto, always or never")->type_name("WHEN");
-  app->footer("\nExample:\n  " + example);
-  return app;
-}
-
-CLI::Validator NotEmpty() {
-  return CLI::Validator(
-      [](const std::string& text) { return std::string(text.empty() ? "expected a value" : ""); },
-      "");
-}
-
 Done RefuseRemote(const std::string& path) {
   if (!path.starts_with("s3://")) return {};
   return std::unexpected(Failure(Error(ErrorKind::kInvalid,

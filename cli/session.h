@@ -2,11 +2,9 @@
 // What every verb shares: the options that all have, opening a database, printing a document.
 #pragma once
 
-#include <CLI/App.hpp>
-#include <nlohmann/json.hpp>
-
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +13,7 @@
 #include "environment.h"
 #include "failure.h"
 #include "varve/database.h"
+#include "verb.h"
 
 namespace varve::cli {
 
@@ -31,31 +30,18 @@ struct Session {
   Outcome<bool> UseColor() const;
 };
 
-// A verb of the parser, and the options that it binds to its flags.
-template <typename Options>
-struct Verb {
-  CLI::App* app;
-  std::shared_ptr<Options> options;
-};
-// Adds a verb with --json, --color, --help and an example.
-CLI::App* AddVerbApp(CLI::App* parent, Session* session, const std::string& name,
-                     const std::string& description, const std::string& example);
-
-// The same, and `run` will be called with the options as parsed.
+// Adds a verb; `run` will be called with its options as parsed.
 template <typename Options>
 Verb<Options> AddVerb(CLI::App* parent, Session* session, const std::string& name,
                       const std::string& description, const std::string& example,
                       Outcome<ExitCode> (*run)(const Session&, const Options&)) {
-  Verb<Options> verb{AddVerbApp(parent, session, name, description, example),
+  Verb<Options> verb{VerbLine(parent, session, name, description, example),
                      std::make_shared<Options>()};
-  verb.app->callback([session, run, options = verb.options] {
+  verb.line.OnChosen([session, run, options = verb.options] {
     session->run = [session, run, options] { return run(*session, *options); };
   });
   return verb;
 }
-
-// For options whose empty value would pass for none: --where "" is a mistake, not every row.
-CLI::Validator NotEmpty();
 
 enum class OpenMode { kRead, kWrite, kCreate };
 
