@@ -1,107 +1,168 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the tests: plants one bug at a time in a copy of the tree and demands that a test fails.
+"""Tests of the tests: plants one bug at a time and demands that a test fails.
 
-bugs_log.json lists those of the log and its files, which need no Arrow and are quick: ./run test
-plants them. bugs.json lists the others, for ./run test --long. A bug is a file, a text that stands
-in it exactly once, what it becomes, and the test that has to notice: a GoogleTest program (with a
-filter) or a script of test/ (with arguments).
+bugs_log.json lists those of the log and its files: ./run test plants them. bugs.json lists the
+others, for ./run test --long. A bug is a file, a text that stands in it exactly once, what it
+becomes, and the test that has to notice: a GoogleTest program (with the case, or a filter) or a
+script of test/ (with arguments).
 A bug that no longer fits the source, that does not compile, or that nobody notices is a failure.
+
+The sources stay as they are. The file with the bug is compiled as the build of the tests compiles
+it, and takes the place of its object when the test's program is linked anew into build/planted.
 
   test/planted/plant.py --log [NAME ...]      of bugs_log.json, all or these
   test/planted/plant.py [NAME ...]            of bugs.json
+  --learn    where no case is listed, write down the first of the quick ones that fails
 """
 import json
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-LOG_ALONE = "--log" in sys.argv[1:]
-# Tests that take long and look at what the bugs are not about; a bug may ask for them.
-FILTER = "*-LogArchive*:LogFollow*:LogPages*" if LOG_ALONE else "*"
-COPY = ROOT / "build" / ("planted_log" if LOG_ALONE else "planted")
-BUILD = COPY / "build" / "dev"
-TEST_SECONDS_MAX = 120 if LOG_ALONE else 600
+BUILD = pathlib.Path(os.environ.get("VARVE_BUILD_DIR", ROOT / "build" / "release"))
+PLANTED = BUILD / "planted"
+SCRIPT_SECONDS_MAX, CASE_SECONDS_MAX = 600, 60
+QUICK = "*-*Crash*:*Schedule*:LogDamage*:LogArchive*:LogFollow*:LogPages*"
 
 
-def copy_tree():
-    COPY.mkdir(parents=True, exist_ok=True)
-    files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                           cwd=ROOT, check=True, capture_output=True).stdout.split(b"\0")
-    for name in filter(None, (f.decode() for f in files)):
-        source, target = ROOT / name, COPY / name
-        if not source.exists():
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists() or target.read_bytes() != source.read_bytes():
-            shutil.copy2(source, target)
+def ninja(*arguments):
+    return subprocess.run(["ninja", "-C", str(BUILD), *arguments], check=True, capture_output=True,
+                          text=True).stdout
 
 
-def build(*targets):
-    return subprocess.run(["ninja", "-C", str(BUILD), *targets], capture_output=True, text=True)
+class Tree:
+    """What the build of the tests knows: how to compile a file, and how to link a program."""
 
+    def __init__(self):
+        self.compiles = {c["output"]: c["command"] for c in json.loads(ninja("-t", "compdb"))
+                         if c["output"].endswith(".o")}
+        self.sources = {output: shlex.split(command)[-1]
+                        for output, command in self.compiles.items()}
 
-def configure():
-    environment = dict(os.environ)
-    venv = list((ROOT / "build" / "venv").glob("lib/python3*/site-packages/pyarrow"))
-    if venv:
-        environment["VARVE_PYARROW_DIR"] = str(venv[0])
-    alone = ["-DVARVE_BUILD_DATABASE=OFF", "-DCMAKE_CXX_FLAGS_DEBUG=-O1"] if LOG_ALONE else []
-    subprocess.run(["cmake", "--preset", "dev", *alone], cwd=COPY, env=environment, check=True,
-                   capture_output=True)
+    def link_command(self, target):
+        command = ninja("-t", "commands", target).splitlines()[-1]
+        return shlex.split(command.removeprefix(": && ").removesuffix(" && :"))
 
-
-def program(name):
-    [path] = [p for p in BUILD.rglob(name) if p.is_file() and os.access(p, os.X_OK)]
-    return path
-
-
-def noticed(bug):
-    """None when a test noticed the bug; otherwise what went wrong."""
-    path = COPY / bug["file"]
-    sound = path.read_text()
-    if sound.count(bug["old"]) != 1:
-        return f"its text stands {sound.count(bug['old'])} times in {bug['file']}, expected once"
-    path.write_text(sound.replace(bug["old"], bug["new"]))
-    try:
-        is_script = bug["test"].endswith(".py")
-        built = build("varve_cli" if is_script else bug["test"])
-        if built.returncode != 0:
-            return "it does not compile:\n" + built.stdout[-2000:]
-        if is_script:
-            command = [sys.executable, str(COPY / "test" / bug["test"]), *bug.get("arguments", [])]
+    def objects_with(self, file, link):
+        """The objects of a source, or of all that include a header, that `link` may need."""
+        if file.suffix == ".cc":
+            found = [o for o, source in self.sources.items() if source == str(file)]
         else:
-            command = [str(program(bug["test"])), f"--gtest_filter={bug.get('filter', FILTER)}",
-                       "--gtest_fail_fast", "--gtest_brief=1"]
-        try:
-            ran = subprocess.run(command, capture_output=True, timeout=TEST_SECONDS_MAX, cwd=COPY,
-                                 env={**os.environ, "VARVE_BUILD_DIR": str(BUILD)})
-        except subprocess.TimeoutExpired:
-            return None  # a hang is noticed too
-        return None if ran.returncode != 0 else f"{bug['test']} passes with it"
-    finally:
-        path.write_text(sound)
+            found = [o for o in self.compiles if str(file) in self.headers_of(o)]
+        named = [o for o in found if o in link]
+        return named or [o for o in found if "/varve_room_" in o]
+
+    def headers_of(self, output):
+        told = subprocess.run(["ninja", "-C", str(BUILD), "-t", "deps", output], check=False,
+                              capture_output=True, text=True).stdout
+        return {str((BUILD / line.strip()).resolve()) for line in told.splitlines()[1:]}
+
+    def compile_with(self, output, file, patched):
+        """Compiles one object with `patched` for `file`; its path and what went wrong."""
+        command = shlex.split(self.compiles[output])
+        made = PLANTED / (output.replace("/", "_"))
+        command[command.index("-o") + 1] = str(made)
+        command[command.index("-MF") + 1] = f"{made}.d"
+        if self.sources[output] == str(file):
+            command[-1] = str(patched)
+            command[-2:-2] = ["-iquote", str(file.parent)]
+        else:
+            first = next(i for i, a in enumerate(command) if a.startswith("-I"))
+            command.insert(first, f"-I{PLANTED / 'src'}")
+        done = subprocess.run(command, cwd=BUILD, capture_output=True, text=True)
+        return made, done.stderr if done.returncode != 0 else ""
+
+
+def link(command, replaced, made):
+    """Links with the objects of `replaced`; those of an archive come before it, and win."""
+    command = [str(replaced.pop(a)) if a in replaced else a for a in command]
+    command[command.index("-o") + 1] = str(made)
+    archive = next((i for i, a in enumerate(command) if a.endswith(".a")), len(command))
+    command[archive:archive] = [str(o) for o in replaced.values()]
+    return subprocess.run(command, cwd=BUILD, capture_output=True, text=True)
+
+
+def program_with(tree, bug):
+    """The test's program with the bug in it, and what went wrong."""
+    file = ROOT / bug["file"]
+    sound = file.read_text()
+    if sound.count(bug["old"]) != 1:
+        return None, f"its text stands {sound.count(bug['old'])} times in {bug['file']}, not once"
+    patched = PLANTED / bug["file"]
+    patched.parent.mkdir(parents=True, exist_ok=True)
+    patched.write_text(sound.replace(bug["old"], bug["new"]))
+    is_script = bug["test"].endswith(".py")
+    command = tree.link_command("varve_cli" if is_script else bug["test"])
+    replaced = {}
+    for output in tree.objects_with(file, command):
+        replaced[output], wrong = tree.compile_with(output, file, patched)
+        if wrong:
+            return None, f"it does not compile:\n{wrong[-2000:]}"
+    if not replaced:
+        return None, f"{bug['test']} is not made from {bug['file']}"
+    made = PLANTED / ("varve" if is_script else bug["test"])
+    linked = link(command, replaced, made)
+    return made, "" if linked.returncode == 0 else f"it does not link:\n{linked.stderr[-2000:]}"
+
+
+def test_command(bug, program):
+    if bug["test"].endswith(".py"):
+        return [sys.executable, str(ROOT / "test" / bug["test"]), *bug.get("arguments", [])]
+    return [str(program), f"--gtest_filter={bug.get('case', QUICK)}", "--gtest_fail_fast"]
+
+
+def last_case(output):
+    """The case that failed, or ran when the time was over."""
+    cases = re.findall(r"^\[(?: RUN     |  FAILED ) \] ([\w/.]+)", output, re.MULTILINE)
+    return cases[-1] if cases else ""
+
+
+def noticed(tree, bug):
+    """None when a test noticed the bug, whose case is then known; otherwise what went wrong."""
+    shutil.rmtree(PLANTED, ignore_errors=True)
+    PLANTED.mkdir()
+    program, wrong = program_with(tree, bug)
+    if wrong:
+        return wrong
+    seconds_max = SCRIPT_SECONDS_MAX if bug["test"].endswith(".py") else CASE_SECONDS_MAX
+    try:
+        ran = subprocess.run(test_command(bug, program), capture_output=True, cwd=ROOT,
+                             timeout=seconds_max,
+                             env={**os.environ, "VARVE_BUILD_DIR": str(PLANTED)})
+    except subprocess.TimeoutExpired as late:  # a hang is noticed too
+        bug.setdefault("case", last_case((late.stdout or b"").decode(errors="replace")))
+        return None
+    if ran.returncode != 0 and not bug["test"].endswith(".py"):
+        bug.setdefault("case", last_case(ran.stdout.decode(errors="replace")))
+    return None if ran.returncode != 0 else f"{bug['test']} passes with it"
 
 
 def main():
-    bugs = json.loads((HERE / ("bugs_log.json" if LOG_ALONE else "bugs.json")).read_text())
-    wanted = set(sys.argv[1:]) - {"--log"}
-    if wanted:
-        bugs = [bug for bug in bugs if bug["name"] in wanted]
-    copy_tree()
-    configure()
+    learn = "--learn" in sys.argv
+    listed = HERE / ("bugs_log.json" if "--log" in sys.argv else "bugs.json")
+    bugs = json.loads(listed.read_text())
+    wanted = {a for a in sys.argv[1:] if not a.startswith("--")}
+    chosen = [bug for bug in bugs if not wanted or bug["name"] in wanted]
+    tree = Tree()
     missed = 0
-    for bug in bugs:
-        wrong = noticed(bug)
+    for bug in chosen:
+        wrong = noticed(tree, bug)
         missed += wrong is not None
         print(f"{'MISSED' if wrong else 'caught'}  {bug['name']:<44} by {bug['test']}"
-              f"{': ' + wrong if wrong else ''}", flush=True)
-    print(f"{len(bugs) - missed} of {len(bugs)} planted bugs caught")
-    sys.exit(1 if missed else 0)
+              f" {bug.get('case', '')}{': ' + wrong if wrong else ''}", flush=True)
+    shutil.rmtree(PLANTED, ignore_errors=True)
+    if learn:
+        lines = ",\n".join(f" {json.dumps(bug, ensure_ascii=False)}" for bug in bugs)
+        listed.write_text(f"[\n{lines}\n]\n")
+    print(f"{len(chosen) - missed} of {len(chosen)} planted bugs caught")
+    sys.exit(1 if missed or not chosen else 0)
 
 
 if __name__ == "__main__":
