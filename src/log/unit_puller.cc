@@ -42,15 +42,17 @@ void UnitPuller::DropOpen() {
 }
 
 std::string UnitPuller::TakeLink(std::uint16_t flags, const LinkPayload& link) {
-  const bool goes_on = link.open_unit != 0 && (flags & kDropsOpen) == 0;
-  if (!unit_end_) {  // nothing whole was read yet: the link knows
-    if (open_unit_.value == 0) skipping_ = goes_on;
-  } else if (link.unit_end != unit_end_->value ||
-             (!skipping_ && link.open_unit != open_unit_.value)) {
+  // What is not known yet, the link knows.
+  const auto unit_end = unit_end_.value_or(Lsn{link.unit_end});
+  const bool knows_open = open_unit_.value != 0 || (unit_end_ && !skipping_);
+  const Lsn open_unit = knows_open ? open_unit_ : Lsn{link.open_unit};
+  if (link.unit_end != unit_end.value || link.open_unit != open_unit.value) {
     return fmt::format("link: expected last unit end {} and open unit {}, found {} and {}",
-                       unit_end_->value, open_unit_.value, link.unit_end, link.open_unit);
+                       unit_end.value, open_unit.value, link.unit_end, link.open_unit);
   }
-  unit_end_ = Lsn{link.unit_end};
+  unit_end_ = unit_end;
+  if (!knows_open) skipping_ = open_unit.value != 0;
+  open_unit_ = open_unit;
   if ((flags & kDropsOpen) != 0) DropOpen();
   return {};
 }
@@ -87,19 +89,19 @@ std::string UnitPuller::TakeFragment(const LogFrame& frame, Cipher cipher) {
     const auto header = DecodeUnitHeader(frame.payload);
     if (!header) return header.error().message();
     skipping_ = begin < from_;
+    open_unit_ = begin;
     if (!skipping_) {
       assembled_ = std::string();
       open_bytes_ = header->size;
       // Beyond that it grows with what is there: the size is not yet known to be true.
       assembled_.reserve(std::min<std::uint64_t>(open_bytes_, kFrameBytesMax));
-      open_unit_ = begin;
       cipher_ = std::move(cipher);
     }
   }
   const bool last = (frame.header.flags & kContinued) == 0;
   if (last) unit_end_ = Lsn{begin.value + frame.payload.size()};
   if (skipping_) {
-    skipping_ = !last;
+    if (last) DropOpen();
     return {};
   }
   if (open_bytes_ - assembled_.size() < frame.payload.size()) {

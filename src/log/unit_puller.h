@@ -57,7 +57,7 @@ class UnitPuller {
   const Lsn from_;
   std::optional<Lsn> unit_end_;  // of the last whole unit, once it is known
   std::uint64_t open_bytes_ = 0; // of the open unit, as it says
-  Lsn open_unit_;                // spans frames, and is not whole yet; 0: none
+  Lsn open_unit_;                // spans frames, and is not whole yet; 0: none, or not known
   bool skipping_;                // inside a unit that is not wanted
   std::string assembled_;        // of the open unit, or the whole one that is next
   Cipher cipher_;                // of the next unit, or the open one

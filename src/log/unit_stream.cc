@@ -22,12 +22,13 @@ std::string UnitStream::TakeFirstLink(const SegmentHeader& segment, std::uint16_
   unit_end_ = {link.unit_end};
   const bool goes_on = link.open_unit != 0 && (flags & kDropsOpen) == 0;
   skip_ = goes_on ? Skip::kMust : Skip::kNo;
+  if (goes_on) open_unit_ = {link.open_unit};
   return {};
 }
 
 std::string UnitStream::TakeLink(std::uint16_t flags, const LinkPayload& link) {
   const bool agrees = link.unit_end == unit_end_.value && link.open_unit == open_unit_.value;
-  if (skip_ == Skip::kNo && !agrees) {
+  if (skip_ != Skip::kMay && !agrees) {
     return fmt::format("link: expected last unit end {} and open unit {}, found {} and {}",
                        unit_end_.value, open_unit_.value, link.unit_end, link.open_unit);
   }

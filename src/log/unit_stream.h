@@ -42,7 +42,8 @@ class UnitStream {
   void Resync();
 
   Lsn unit_end() const { return unit_end_; }    // of the last whole unit
-  Lsn open_unit() const { return open_unit_; }  // 0: none
+  // Goes on behind the last frame; its beginning need not have been read. 0: none.
+  Lsn open_unit() const { return open_unit_; }
   std::uint64_t open_bytes() const { return assembled_.size(); }
 
  private:
@@ -50,7 +51,7 @@ class UnitStream {
   enum class Skip : std::uint8_t { kNo, kMust, kMay };
 
   // Whether the next group must go on with the unit of the one before.
-  bool ExpectsMore() const { return open_unit_.value != 0 || skip_ == Skip::kMust; }
+  bool ExpectsMore() const { return open_unit_.value != 0; }
   void DropOpen();
   Result<std::string> DecodeWhole(const LogFrame& frame);
   Result<std::string> DecodeFragment(const LogFrame& frame);
