@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -82,9 +83,13 @@ Result<std::optional<CheckpointSlot>> ReadCheckpoint(Files* files, const std::st
   return newest;
 }
 
+// An earlier process may have ended before it synced the slot, or its sync failed: then what is
+// read is in the page cache only. Written again it becomes durable, whatever the kernel takes for
+// clean.
 Status CheckpointFile::Read() {
   if (read_) return {};
-  VARVE_ASSIGN(newest_, ReadCheckpoint(files_, dir_, id_));
+  VARVE_ASSIGN(const auto slot, ReadCheckpoint(files_, dir_, id_));
+  if (slot) VARVE_TRY(Put(*slot));
   read_ = true;
   return {};
 }
@@ -97,7 +102,6 @@ Result<std::optional<Lsn>> CheckpointFile::ReplayFrom() {
 
 Status CheckpointFile::Open() {
   const auto path = JoinPath(dir_, kCheckpointName);
-  VARVE_TRY(Read());
   auto file = files_->Open(path, OpenMode::kReadWrite);
   if (!file && file.error().kind() == ErrorKind::kNotFound) {
     file = files_->Open(path, OpenMode::kCreate);
@@ -109,24 +113,31 @@ Status CheckpointFile::Open() {
 
 Status CheckpointFile::Write(Lsn durable, Lsn replay_from) {
   std::lock_guard lock(mutex_);
-  if (failure_) return std::unexpected(*failure_);
-  if (!file_) VARVE_TRY(Open());
+  VARVE_TRY(Read());
   const auto before = newest_ ? newest_->number : 0;
   if (before == kNumberMost) {
     return Fail(ErrorKind::kCorruption,
                 fmt::format("{}: checkpoint {} cannot be; remove the file",
                             JoinPath(dir_, kCheckpointName), before));
   }
-  const CheckpointSlot slot{before + 1, durable, replay_from};
+  return Put({before + 1, durable, replay_from});
+}
+
+Status CheckpointFile::Put(const CheckpointSlot& slot) {
+  if (failure_) return std::unexpected(*failure_);
+  if (!file_) VARVE_TRY(Open());
   auto written = file_->WriteAt(slot.number % kSlots * kLogBlock, EncodeSlot(id_, slot));
   if (written) written = file_->Sync();
-  if (written && before == 0) written = files_->SyncDirectory(dir_);
-  if (!written) {
-    failure_ = written.error().Within("writing the checkpoint; reopen the log to write another");
-    return std::unexpected(*failure_);
+  if (written && !newest_) written = files_->SyncDirectory(dir_);
+  if (written) {
+    newest_ = slot;
+    return {};
   }
-  newest_ = slot;
-  return {};
+  failure_ = written.error().Within("writing the checkpoint; reopen the log to write another");
+  // Either of the two may be what a crash leaves.
+  if (!newest_) newest_ = slot;
+  newest_->replay_from = std::min(newest_->replay_from, slot.replay_from);
+  return std::unexpected(*failure_);
 }
 
 }  // namespace varve

@@ -50,12 +50,14 @@ class CheckpointFile {
   // Durable when it returns. After an error the file is not written again: what it holds is not
   // known, but one slot of it is sound.
   Status Write(Lsn durable, Lsn replay_from);
-  // Of the newest checkpoint, if there is one: what lies behind it must stay.
+  // Of the newest checkpoint, if there is one: what lies behind it must stay. Durable: whatever a
+  // crash leaves says to replay from there, or from later on.
   Result<std::optional<Lsn>> ReplayFrom();
 
  private:
   Status Read();
   Status Open();
+  Status Put(const CheckpointSlot& slot);
 
   Files* const files_;
   const std::string dir_;

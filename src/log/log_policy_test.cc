@@ -289,6 +289,54 @@ TEST_F(LogPolicyTest, ACheckpointIsDurableWhenItReturns) {
   log_.reset();
 }
 
+// Its slot was read from the page cache: the process that wrote it could not sync it.
+TEST_F(LogPolicyTest, ATruncationDoesNotRestOnACheckpointThatIsNotOnTheDevice) {
+  std::uint64_t sync = 0;  // of the second checkpoint's slot
+  for (const bool fails : {false, true}) {
+    SimulatedDisk disk;
+    files_ = &disk;
+    if (fails) disk.FailEvent(sync, Error(ErrorKind::kUnavailable, "sync", ErrorReason::kIo));
+    Open();
+    ASSERT_TRUE(log_->Checkpoint(Append("flushed elsewhere").lsn));
+    ASSERT_TRUE(log_->Rotate());
+    const auto second = Append("not flushed");
+    EXPECT_EQ(log_->Checkpoint(second.lsn).has_value(), !fails);
+    sync = disk.events();
+    ASSERT_EQ(disk.trace().back().path, JoinPath(testing::kLogDir, "CHECKPOINT"));
+    Kill();
+    Open();
+    ASSERT_TRUE(log_->TruncateBefore(second.lsn));
+    Kill();
+    disk.Crash(Survival::kAllLost, &random_);
+    Open({.from_checkpoint = true});
+    ASSERT_FALSE(replayed_.empty());
+    EXPECT_GE(second.lsn, replayed_.front().lsn);
+    Kill();
+  }
+}
+
+// Which of the two is on the device is not known.
+TEST_F(LogPolicyTest, AfterACheckpointThatFailedTruncationStopsAtTheLowerOne) {
+  std::uint64_t sync = 0;
+  for (const bool fails : {false, true}) {
+    SimulatedDisk disk;
+    files_ = &disk;
+    if (fails) disk.FailEvent(sync, Error(ErrorKind::kUnavailable, "sync", ErrorReason::kIo));
+    Open();
+    const auto first = Append("one");
+    ASSERT_TRUE(log_->Rotate());
+    const auto second = Append("two");
+    ASSERT_TRUE(log_->Checkpoint(second.lsn));
+    EXPECT_EQ(log_->Checkpoint(first.lsn).has_value(), !fails);
+    sync = disk.events();
+    const auto truncated = log_->TruncateBefore(second.lsn);
+    ASSERT_TRUE(truncated) << truncated.error().message();
+    EXPECT_EQ(truncated->segments, 0u);
+    EXPECT_EQ(truncated->held_at, first.lsn);
+    Kill();
+  }
+}
+
 TEST_F(LogPolicyTest, ACheckpointKnowsThatALostTailIsDamage) {
   Open();
   Append("one");
