@@ -230,6 +230,7 @@ class Log {
 
   // Appends a checkpoint, durably, as a unit that replay sees too: whoever opens with
   // from_checkpoint replays from `replay_from`, which must be durable. `note` comes back with it.
+  // Errors: as Append's; NotFound when `replay_from` was truncated already.
   Result<LogAck> Checkpoint(Lsn replay_from, std::string_view note = {});
 
   LogPositions positions() const;

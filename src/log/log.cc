@@ -559,6 +559,11 @@ Result<LogAck> Log::Checkpoint(Lsn replay_from, std::string_view note) {
                 fmt::format("a checkpoint cannot say to replay from LSN {}: only LSN {} is durable",
                             replay_from.value, durable.value));
   }
+  // Whoever opens from it needs what is there: it must be, and must stay meanwhile.
+  LogPin pin;
+  if (replay_from != Lsn{}) {
+    VARVE_ASSIGN(pin, impl_->writer().Pin(replay_from));
+  }
   const auto record = EncodeCheckpoint(replay_from, note);
   const LogRecord records[] = {{record, LogKind::kCheckpoint}};
   VARVE_ASSIGN(const auto ack, impl_->Append(records, AckLevel::kDurable));

@@ -337,6 +337,22 @@ TEST_F(LogPolicyTest, AfterACheckpointThatFailedTruncationStopsAtTheLowerOne) {
   }
 }
 
+TEST_F(LogPolicyTest, ACheckpointThatPointsIntoWhatWasTruncatedIsRefused) {
+  Open();
+  const auto first = Append("one");
+  ASSERT_TRUE(log_->Rotate());
+  const auto second = Append("two");
+  ASSERT_TRUE(log_->TruncateBefore(second.lsn));
+  const auto refused = log_->Checkpoint(first.lsn);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), ErrorKind::kNotFound) << refused.error().message();
+  ASSERT_TRUE(log_->Checkpoint({}));
+  ASSERT_TRUE(log_->Checkpoint(first.end));
+  Kill();
+  Open({.from_checkpoint = true});
+  EXPECT_EQ(replayed_.front().lsn, second.lsn);
+}
+
 TEST_F(LogPolicyTest, ACheckpointKnowsThatALostTailIsDamage) {
   Open();
   Append("one");
