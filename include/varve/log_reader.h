@@ -68,9 +68,9 @@ class LogCursor {
   // The next unit; nothing at the present end, where later calls go on. Its records are valid until
   // the next call of any member.
   // Errors, besides those of Open: NotFound, "was truncated", when the log was truncated past this
-  // cursor; Conflict when units that it gave were lost to a power cut or cut off by a recovery
-  // (open a new one); Corruption. An error leaves the position where it was: the next call tries
-  // again.
+  // cursor; Conflict when units that it gave were lost to a power cut or cut off by a recovery, or
+  // when the folder was put back to an earlier point, or holds another log now (open a new one);
+  // Corruption. An error leaves the position where it was: the next call tries again.
   Result<std::optional<LogUnit>> Next();
 
   // Waits until Next has a unit or an error to give, `timeout_ms` at most; gives whether it has.

@@ -60,10 +60,8 @@ Result<Step> FrameFollower::PassEnd(Lsn durable, bool in_full) {
     return again.linked() ? Step::kFrame : Judge(*evidence);
   }
   // While this one has its name, so has whatever follows it.
-  const auto info = settings_.files->Info(PathOf(header_.sequence));
-  if (info) return Step::kEnd;
-  if (info.error().kind() == ErrorKind::kNotFound) return Step::kMoved;
-  return std::unexpected(info.error());
+  std::string defect;
+  return LookAnew(&defect);
 }
 
 Result<Step> FrameFollower::FollowLink(Look next) {
@@ -199,21 +197,32 @@ FrameFollower::MaybeEvidence FrameFollower::LookForLater() {
 // Everything was read before the evidence was, so it is read again.
 Result<Step> FrameFollower::Judge(const Evidence& evidence) {
   std::string defect;
-  if (!promised_ && !AtStop()) {
-    const auto offset = reader_->offset();
-    reader_->LookAgain(offset);
-    VARVE_ASSIGN(const auto frame, reader_->Next(chain_));
-    reader_->LookAgain(offset);
-    if (frame) return Step::kFrame;
-    defect = reader_->defect() + "; ";
-  }
+  VARVE_ASSIGN(const auto step, LookAnew(&defect));
+  if (step != Step::kEnd) return step;
   VARVE_ASSIGN(const bool intact, Intact());
   if (!intact) return Step::kMoved;
   return Fail(ErrorKind::kCorruption,
-              fmt::format("{}, offset {}: {}{}; nothing was changed; restore the file, or open the "
-                          "log with another recovery mode",
+              fmt::format("{}, offset {}: {}{}{}; nothing was changed; restore the file, or open "
+                          "the log with another recovery mode",
                           JoinPath(settings_.dir, evidence.name), evidence.offset, defect,
-                          evidence.message));
+                          defect.empty() ? "" : "; ", evidence.message));
+}
+
+// Looks for the next frame again, in the file that has the name now. kEnd: there is none, as
+// `defect` says if one could be here.
+Result<Step> FrameFollower::LookAnew(std::string* defect) {
+  VARVE_ASSIGN(auto file, Reopen());
+  if (!file) return Step::kMoved;
+  const auto offset = reader_->offset();
+  bytes_read_ += reader_->bytes_read();
+  file_ = std::move(file);
+  reader_.emplace(file_.get(), header_, header_.capacity);
+  reader_->LookAgain(offset);
+  if (promised_ || AtStop()) return Step::kEnd;
+  VARVE_ASSIGN(const auto frame, reader_->Next(chain_));
+  *defect = reader_->defect();
+  reader_->LookAgain(offset);
+  return frame ? Step::kFrame : Step::kEnd;
 }
 
 Result<Step> FrameFollower::Refuse(const std::string& defect) {
@@ -224,12 +233,13 @@ Result<Step> FrameFollower::Refuse(const std::string& defect) {
                           PathOf(header_.sequence), frame_offset_, defect));
 }
 
-// Whether the segment's name still shows what is being read.
-Result<bool> FrameFollower::Intact() {
+// The file that has the segment's name, if it is the one that is being read, or a copy of it that
+// holds at least what was read; else null.
+Result<std::unique_ptr<File>> FrameFollower::Reopen() const {
   auto file = settings_.files->Open(PathOf(header_.sequence), OpenMode::kRead);
   if (!file) {
-    if (file.error().kind() == ErrorKind::kNotFound) return false;
-    return std::unexpected(std::move(file).error());
+    if (file.error().kind() == ErrorKind::kNotFound) return nullptr;
+    return file;
   }
   std::string block(kLogBlock, '\0');
   VARVE_ASSIGN(const auto read, (*file)->ReadAt(0, block.size(), block.data()));
@@ -238,21 +248,43 @@ Result<bool> FrameFollower::Intact() {
   if (!header && header.error().kind() != ErrorKind::kCorruption) {
     return std::unexpected(header.error().Within((*file)->path()));
   }
-  if (header) return header->generation == header_.generation;
+  if (header) {
+    VARVE_ASSIGN(const bool same, HoldsLastFrame(file->get()));
+    if (header->generation != header_.generation || !same) return nullptr;
+    return file;
+  }
   // Opened by its name, and then used again? Else the header was damaged since it was read.
   const auto info = settings_.files->Info(PathOf(header_.sequence));
-  if (info) return true;
-  if (info.error().kind() == ErrorKind::kNotFound) return false;
+  if (info) return file;
+  if (info.error().kind() == ErrorKind::kNotFound) return nullptr;
   return std::unexpected(info.error());
 }
 
-Result<bool> FrameFollower::KnowsDurable(Lsn end) {
-  if (durable_ < end) VARVE_TRY(ScoutAhead(end));
-  return durable_ >= end;
+// Through the chain of checksums it speaks for all before it.
+Result<bool> FrameFollower::HoldsLastFrame(File* file) const {
+  if (frame_offset_ == 0) return true;
+  char bytes[kFrameHeaderBytes];
+  VARVE_ASSIGN(const auto read, file->ReadAt(frame_offset_, sizeof bytes, bytes));
+  const auto header = DecodeFrameHeader(header_, header_.LsnAt(frame_offset_), {bytes, read});
+  return header && header->crc == *chain_;
+}
+
+Result<bool> FrameFollower::Intact() const {
+  VARVE_ASSIGN(const auto file, Reopen());
+  return file != nullptr;
+}
+
+Result<Step> FrameFollower::KnowsDurable(Lsn end) {
+  if (durable_ < end) VARVE_TRY(ScoutAhead(file_.get(), end));
+  if (durable_ >= end) return Step::kFrame;
+  VARVE_ASSIGN(const auto file, Reopen());
+  if (!file) return Step::kMoved;
+  VARVE_TRY(ScoutAhead(file.get(), end));
+  return durable_ >= end ? Step::kFrame : Step::kEnd;
 }
 
 // Headers alone, each a read of 64 bytes, from the next frame on.
-Status FrameFollower::ScoutAhead(Lsn end) {
+Status FrameFollower::ScoutAhead(File* file, Lsn end) {
   if (scout_offset_ < reader_->offset()) {
     scout_offset_ = reader_->offset();
     scout_chain_ = chain_;
@@ -260,10 +292,10 @@ Status FrameFollower::ScoutAhead(Lsn end) {
   }
   while (durable_ < end && scout_offset_ < header_.capacity) {
     char bytes[kFrameHeaderBytes];
-    VARVE_ASSIGN(const auto read, file_->ReadAt(scout_offset_, sizeof bytes, bytes));
+    VARVE_ASSIGN(const auto read, file->ReadAt(scout_offset_, sizeof bytes, bytes));
     const auto header = DecodeFrameHeader(header_, header_.LsnAt(scout_offset_), {bytes, read});
     if (!header && header.error().kind() != ErrorKind::kCorruption) {
-      return std::unexpected(header.error().Within(file_->path()));
+      return std::unexpected(header.error().Within(file->path()));
     }
     if (!header || (scout_chain_ && header->chain != *scout_chain_)) break;
     durable_ = std::max(durable_, Lsn{header->durable});
@@ -273,7 +305,7 @@ Status FrameFollower::ScoutAhead(Lsn end) {
   }
   if (durable_ >= end) return {};
   // A file is cut only after a sync behind its seal; a link is written after one too.
-  VARVE_ASSIGN(const auto file_bytes, file_->Size());
+  VARVE_ASSIGN(const auto file_bytes, file->Size());
   const bool cut = scout_sealed_ && file_bytes < header_.capacity && scout_offset_ <= file_bytes;
   VARVE_ASSIGN(const auto next, LookAt(header_.sequence + 1));
   const bool linked = next.linked() && next.found.link->payload.sequence == header_.sequence &&

@@ -37,6 +37,14 @@ std::unexpected<Error> CutOff(Lsn from, Lsn end) {
                           from.value, end.value, end.value));
 }
 
+std::unexpected<Error> OtherHistory(Lsn from, const SegmentLife& given) {
+  return Fail(ErrorKind::kConflict,
+              fmt::format("units up to LSN {} were read, the last in segment {} of generation "
+                          "{:016x}, but now the log has another history: it was put back to an "
+                          "earlier point and went on; open a cursor anew",
+                          from.value, given.sequence, given.generation));
+}
+
 std::unexpected<Error> Damaged(const std::string& path, std::uint64_t offset,
                                const std::string& message) {
   return Fail(ErrorKind::kCorruption, fmt::format("{}, offset {}: {}; restore the file", path,
@@ -124,6 +132,7 @@ Result<FrameFollower::Look> FrameFollower::Oldest(const std::vector<std::uint64_
   }
   VARVE_ASSIGN(auto look, LookAt(sequences.front()));
   if (!look.file) return look;
+  if (look.found.header) VARVE_TRY(CheckLog(*look.found.header));
   if (!look.found.link) {
     VARVE_ASSIGN(const auto next, LookAt(look.found.sequence + 1));
     VARVE_ASSIGN(const bool began, HasFirstGroup(look));
@@ -143,8 +152,20 @@ Result<FrameFollower::Look> FrameFollower::SkipGap(Look look, Lsn from) {
   return covers ? std::move(next) : std::move(look);
 }
 
-// Nothing that was given may be missing from the log before the segment that was entered.
-Status FrameFollower::CheckGiven(Lsn from) const {
+Status FrameFollower::CheckLog(const SegmentHeader& header) const {
+  if (!log_id_ || header.log_id == *log_id_) return {};
+  return Fail(ErrorKind::kConflict,
+              fmt::format("{} holds another log now: expected id {}, found {}; open a cursor anew",
+                          settings_.dir, LogIdText(*log_id_), LogIdText(header.log_id)));
+}
+
+// Nothing that was given may be missing from the log before the segment that was entered, nor be
+// something else there.
+Status FrameFollower::CheckGiven(Lsn from, const SegmentLife& given) const {
+  const bool follows = header_.sequence == given.sequence + 1;
+  const SegmentLife expected = follows ? SegmentLife{before_.sequence, before_.generation}
+                                       : segment();
+  if (header_.sequence <= given.sequence + 1 && expected != given) return OtherHistory(from, given);
   if (header_.base < from.value || before_.sequence == 0 || from.value <= before_.unit_end) {
     return {};
   }
@@ -152,6 +173,7 @@ Status FrameFollower::CheckGiven(Lsn from) const {
 }
 
 Status FrameFollower::Enter(Look look) {
+  VARVE_TRY(CheckLog(*look.found.header));
   const auto path = PathOf(look.found.sequence);
   auto cipher = OpenSegmentCipher(settings_.keys, *look.found.header);
   if (!cipher) return std::unexpected(cipher.error().Within(path));
@@ -159,6 +181,7 @@ Status FrameFollower::Enter(Look look) {
   reader_.reset();
   file_ = std::move(look.file);
   header_ = *look.found.header;
+  log_id_ = header_.log_id;
   cipher_ = *std::move(cipher);
   before_ = look.found.link->payload;
   chain_ = before_.chain;
@@ -167,8 +190,7 @@ Status FrameFollower::Enter(Look look) {
   reader_->LookAgain(kLinkOffset);
   stop_.reset();
   sealed_ = promised_ = false;
-  scout_offset_ = beyond_of_ = 0;
-  frame_offset_ = kLinkOffset;
+  scout_offset_ = beyond_of_ = frame_offset_ = 0;
   // It was written after a sync of everything before it.
   durable_ = std::max({durable_, Lsn{before_.unit_end}, Lsn{look.found.link->header.durable}});
   VARVE_ASSIGN(const auto next, LookAt(header_.sequence + 1));
@@ -225,7 +247,7 @@ Result<FrameFollower::Skipped> FrameFollower::SkipBefore(Lsn from) {
   return Skipped::kYes;
 }
 
-Result<Step> FrameFollower::Place(Lsn from, bool given) {
+Result<Step> FrameFollower::Place(Lsn from, const std::optional<SegmentLife>& given) {
   Look start;
   for (int attempt = 0; !start.file; ++attempt) {
     if (attempt == kAttemptsMax) return ChangedMeanwhile();
@@ -233,6 +255,7 @@ Result<Step> FrameFollower::Place(Lsn from, bool given) {
   }
   VARVE_ASSIGN(start, SkipGap(std::move(start), from));
   epoch_.reset();
+  durable_ = {};  // the files tell it anew: they may have been put back to an earlier point
   VARVE_TRY(Enter(std::move(start)));
   while (header_.base <= from.value && lsn() < from) {
     VARVE_ASSIGN(const auto skipped, SkipBefore(from));
@@ -245,7 +268,7 @@ Result<Step> FrameFollower::Place(Lsn from, bool given) {
     return Fail(ErrorKind::kInvalid, fmt::format("LSN {} lies beyond the end of the log, LSN {}",
                                                  from.value, lsn().value));
   }
-  if (given) VARVE_TRY(CheckGiven(from));
+  if (given) VARVE_TRY(CheckGiven(from, *given));
   return Step::kFrame;
 }
 

@@ -14,6 +14,9 @@
 //     name is gone before one byte is overwritten, and no frame of another generation validates. So
 //     frames that validate are right whenever they are read, and damage is damage only if the name
 //     still shows this generation after the bad bytes were read.
+//   - The folder may be put back to an earlier point, from a backup or an archive, or hold another
+//     log. So the end is the end, and damage is damage, only in the file that has the name now and
+//     holds the frame that was read last.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +43,13 @@ struct FollowerSettings {
   bool follow;           // see LogReaderOptions
 };
 
+// A segment among all that ever had its name.
+struct SegmentLife {
+  std::uint64_t sequence = 0;
+  std::uint64_t generation = 0;
+  bool operator==(const SegmentLife&) const = default;
+};
+
 // Used by one thread.
 class FrameFollower {
  public:
@@ -52,9 +62,10 @@ class FrameFollower {
   explicit FrameFollower(FollowerSettings settings) : settings_(std::move(settings)) {}
 
   // Stands before the first frame that holds or follows `from` (0: the oldest). `given`: everything
-  // before `from` was read already, so that its loss is a Conflict. kEnd: `from` is the end.
+  // before `from` was read already, the end of it in this segment, so that its loss is a Conflict;
+  // and so is another log than that of the first Place. kEnd: `from` is the end.
   // Errors: those of LogCursor::Open.
-  Result<Step> Place(Lsn from, bool given);
+  Result<Step> Place(Lsn from, const std::optional<SegmentLife>& given);
   // Whether the next frame goes on with a unit that began before it.
   bool inside() const { return inside_; }
 
@@ -62,15 +73,16 @@ class FrameFollower {
   // `durable`: the caller knows that everything before it was synced.
   Result<Step> Next(Lsn durable, LogFrame* frame);
 
-  // Whether everything before `end`, which was read, is known to have been synced. Reads headers of
-  // later frames, each once.
-  Result<bool> KnowsDurable(Lsn end);
+  // Whether everything before `end`, which was read, is known to have been synced: kFrame when it
+  // is. Reads headers of later frames, each once.
+  Result<Step> KnowsDurable(Lsn end);
 
   // Corruption at the frame that Next gave last, unless the files changed: then kMoved.
   Result<Step> Refuse(const std::string& defect);
 
   const std::shared_ptr<const SegmentCipher>& cipher() const { return cipher_; }
-  std::uint64_t sequence() const { return header_.sequence; }
+  // That is being read.
+  SegmentLife segment() const { return {header_.sequence, header_.generation}; }
   std::uint64_t bytes_read() const { return bytes_read_ + (reader_ ? reader_->bytes_read() : 0); }
 
  private:
@@ -94,7 +106,8 @@ class FrameFollower {
   Result<Look> FindSegment(Lsn from);
   Result<bool> HasFirstGroup(const Look& look) const;
   Result<Look> Oldest(const std::vector<std::uint64_t>& sequences, Lsn from);
-  Status CheckGiven(Lsn from) const;
+  Status CheckLog(const SegmentHeader& header) const;
+  Status CheckGiven(Lsn from, const SegmentLife& given) const;
   Result<Look> SkipGap(Look look, Lsn from);
   Status Enter(Look look);
   void TakeStop(const Look& next);
@@ -111,11 +124,15 @@ class FrameFollower {
   MaybeEvidence LookForLater();
   Evidence AtEnd(std::string message) const;
   Result<Step> Judge(const Evidence& evidence);
-  Result<bool> Intact();
-  Status ScoutAhead(Lsn end);
+  Result<std::unique_ptr<File>> Reopen() const;
+  Result<bool> HoldsLastFrame(File* file) const;
+  Result<bool> Intact() const;
+  Result<Step> LookAnew(std::string* defect);
+  Status ScoutAhead(File* file, Lsn end);
   Lsn lsn() const { return reader_->lsn(); }
 
   const FollowerSettings settings_;
+  std::optional<LogId> log_id_;  // once a segment was entered
 
   // The segment that is being read.
   std::unique_ptr<File> file_;
@@ -126,7 +143,7 @@ class FrameFollower {
   std::optional<std::uint32_t> chain_;  // of the next frame
   std::optional<std::uint64_t> epoch_;  // of the last frame, here or in the segment before
   std::optional<std::uint64_t> stop_;   // offset where the next link says that it ends
-  std::uint64_t frame_offset_ = 0;      // of the frame that was given last
+  std::uint64_t frame_offset_ = 0;      // of the frame that was read last; 0: none in this segment
   bool sealed_ = false;                 // the last frame is a seal
   bool promised_ = false;               // and says that there is a next segment
   bool inside_ = false;

@@ -47,10 +47,6 @@ OnDamage ResponseOf(RecoveryMode mode) {
   return OnDamage::kRefuse;
 }
 
-std::string IdText(const LogId& id) {
-  return ToHex({reinterpret_cast<const char*>(id.data()), id.size()});
-}
-
 bool ParseId(std::string_view text, LogId* id) {
   std::string bytes;
   if (!FromHex(text, &bytes) || bytes.size() != id->size()) return false;
@@ -131,7 +127,7 @@ Status CheckIdentity(const std::string& dir, const LogOptions& options, const Lo
     const bool make = options.create_if_missing && !options.read_only;
     return make ? Status() : std::unexpected(NoLog(dir));
   }
-  const auto id = IdText(*tail.log_id);
+  const auto id = LogIdText(*tail.log_id);
   if (options.id.empty() || options.id == id) return {};
   return Fail(ErrorKind::kCorruption,
               fmt::format("{}, offset 16 of each segment: expected log id {}, found {}: these are "
@@ -326,7 +322,7 @@ Status Log::Impl::Open(const LogReplay& replay, const RecoveryOptions& recovery)
          {"bytes", report_.bytes},
          {"torn_bytes", report_.torn_bytes}});
   if (options_.read_only) {
-    id_ = IdText(*recovered.tail.log_id);
+    id_ = LogIdText(*recovered.tail.log_id);
     read_only_segments_ = std::move(recovered.segments);
     return {};
   }
@@ -348,7 +344,7 @@ void Log::Impl::StartCore(RecoveredLog recovered) {
   }
   const auto segment_bytes = options_.segment_bytes_max / kLogBlock * kLogBlock;
   recovered.tail.log_id = IdFor(options_, recovered.tail, components_.random);
-  id_ = IdText(*recovered.tail.log_id);
+  id_ = LogIdText(*recovered.tail.log_id);
   checkpoints_ = std::make_unique<CheckpointFile>(components_.files, dir_,
                                                   *recovered.tail.log_id);
   core_ = std::make_shared<LogCore>(

@@ -59,7 +59,7 @@ void LogCursor::Impl::Displace() { puller_.reset(); }
 
 Status LogCursor::Impl::Place() {
   for (int attempt = 0; attempt < kMovesMax; ++attempt) {
-    VARVE_ASSIGN(const auto step, follower_.Place(position_, given_));
+    VARVE_ASSIGN(const auto step, follower_.Place(position_, given_in_));
     if (step == Step::kMoved) continue;
     puller_.emplace(position_, follower_.inside());
     return {};
@@ -70,7 +70,10 @@ Status LogCursor::Impl::Place() {
                           dir_, position_.value));
 }
 
-Result<Step> LogCursor::Impl::TakeFrame(const LogFrame& frame) {
+Result<Step> LogCursor::Impl::TakeNextFrame(Lsn durable) {
+  LogFrame frame;
+  VARVE_ASSIGN(const auto step, follower_.Next(durable, &frame));
+  if (step != Step::kFrame) return step;
   std::string defect;
   if (frame.header.kind == FrameKind::kGroup) {
     defect = puller_->TakeGroup(frame, follower_.cipher());
@@ -85,9 +88,10 @@ Result<Step> LogCursor::Impl::TakeFrame(const LogFrame& frame) {
   return Step::kFrame;
 }
 
-Result<bool> LogCursor::Impl::MayGive(Lsn end) {
-  if (live_.positions) return end <= Limit(live_.positions());
-  if (options_.level != AckLevel::kDurable) return true;
+// kFrame: yes. kEnd: not yet.
+Result<Step> LogCursor::Impl::MayGive(Lsn end) {
+  if (live_.positions) return end <= Limit(live_.positions()) ? Step::kFrame : Step::kEnd;
+  if (options_.level != AckLevel::kDurable) return Step::kFrame;
   return follower_.KnowsDurable(end);
 }
 
@@ -101,12 +105,13 @@ Result<bool> LogCursor::Impl::FillOnce() {
   }
   for (int moves = 0; moves < kMovesMax;) {
     if (!puller_) VARVE_TRY(Place());
-    if (const auto next = puller_->Peek()) return MayGive(next->end);
-    LogFrame frame;
-    VARVE_ASSIGN(auto step, follower_.Next(durable, &frame));
-    if (step == Step::kEnd) return PassUnwanted();
-    if (step == Step::kFrame) {
-      VARVE_ASSIGN(step, TakeFrame(frame));
+    Step step;
+    if (const auto next = puller_->Peek()) {
+      VARVE_ASSIGN(step, MayGive(next->end));
+      if (step != Step::kMoved) return step == Step::kFrame;
+    } else {
+      VARVE_ASSIGN(step, TakeNextFrame(durable));
+      if (step == Step::kEnd) return PassUnwanted();
     }
     if (step != Step::kMoved) continue;
     Displace();
@@ -122,8 +127,8 @@ Result<bool> LogCursor::Impl::FillOnce() {
 Result<bool> LogCursor::Impl::PassUnwanted() {
   const auto passed = puller_->Passed();
   if (!passed || *passed <= position_) return false;
-  VARVE_ASSIGN(const bool reached, MayGive(*passed));
-  if (reached) position_ = *passed;
+  VARVE_ASSIGN(const auto reached, MayGive(*passed));
+  if (reached == Step::kFrame) position_ = *passed;
   return false;
 }
 
@@ -145,13 +150,20 @@ Result<LogUnit> LogCursor::Impl::Give() {
     VARVE_TRY(follower_.Refuse(unit.error().message()));
     return Fail(ErrorKind::kUnavailable, "the log changed under a reader; try again");
   }
+  const auto segment = follower_.segment();
+  if (live_.pin && given_in_ != segment) VARVE_TRY(MovePin(unit->end));
   position_ = unit->end;
-  given_ = true;
-  if (live_.pin && pinned_sequence_ != follower_.sequence()) {
-    VARVE_ASSIGN(pin_, live_.pin(position_));
-    pinned_sequence_ = follower_.sequence();
-  }
+  given_in_ = segment;
   return unit;
+}
+
+// A closed log truncates nothing.
+Status LogCursor::Impl::MovePin(Lsn position) {
+  auto pin = live_.pin(position);
+  if (!pin && pin.error().reason() == ErrorReason::kClosed) return {};
+  if (!pin) return std::unexpected(std::move(pin).error());
+  pin_ = *std::move(pin);
+  return {};
 }
 
 Result<std::optional<LogUnit>> LogCursor::Impl::Next() {

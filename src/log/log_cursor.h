@@ -41,9 +41,10 @@ class LogCursor::Impl {
   Result<bool> FillOnce();
   Result<bool> PassUnwanted();
   Status Place();
-  Result<FrameFollower::Step> TakeFrame(const LogFrame& frame);
-  Result<bool> MayGive(Lsn end);
+  Result<FrameFollower::Step> TakeNextFrame(Lsn durable);
+  Result<FrameFollower::Step> MayGive(Lsn end);
   Result<LogUnit> Give();
+  Status MovePin(Lsn position);
   Lsn Limit(const LogPositions& positions) const;
   void Displace();
   Result<bool> WaitInLog(std::int64_t micros);
@@ -57,9 +58,8 @@ class LogCursor::Impl {
   FrameFollower follower_;
   std::optional<UnitPuller> puller_;  // none: the place has to be found first
   Lsn position_;
-  bool given_ = false;                // a unit was: what lies before position_ was read
+  std::optional<SegmentLife> given_in_;  // where the unit ended that was given last
   LogPin pin_;
-  std::uint64_t pinned_sequence_ = 0; // segment in which the pin was taken
   std::unique_ptr<FolderWatch> watch_;
   bool watch_asked_ = false;
   std::int64_t nap_micros_ = 0;       // of the next look without a watch

@@ -27,6 +27,19 @@ class LogFollowTest : public LogReaderTest {
     OpenReader({.level = level, .follow = true});
   }
   void ExpectCaughtUp() { EXPECT_EQ(ReadAll(), appended_); }
+  // The folder's files are gone, and then it holds these.
+  void ReplaceFolder(const std::vector<std::pair<std::string, std::string>>& files) {
+    log_.reset();
+    for (const auto& name : Names()) ASSERT_TRUE(files_->Remove(JoinPath(kLogDir, name)));
+    for (const auto& [name, bytes] : files) Put(JoinPath(kLogDir, name), bytes);
+  }
+  void ExpectConflict(std::string_view part) {
+    for (int call = 0; call < 2; ++call) {
+      const auto error = ReadToError();
+      EXPECT_EQ(error.kind(), ErrorKind::kConflict) << error.message();
+      EXPECT_NE(error.message().find(part), std::string::npos) << error.message();
+    }
+  }
 };
 
 // Time passes only while somebody waits, and then something happens.
@@ -248,6 +261,91 @@ TEST_F(LogFollowTest, UnitsLostToAPowerCutAreAConflictAndNeverReplacedInSilence)
     EXPECT_EQ(error.reason(), ErrorReason::kIo) << error.message();
     EXPECT_EQ(ReadToError().kind(), ErrorKind::kConflict);
   }
+}
+
+TEST_F(LogFollowTest, AnotherLogThatTakesTheFoldersPlaceIsAConflict) {
+  for (int segments = 1; segments <= 4; ++segments) {
+    SCOPED_TRACE(segments);
+    NewWorld();
+    Open();
+    for (int i = 0; i < 5; ++i) Append("unit " + std::to_string(i));
+    Follow();
+    ExpectCaughtUp();
+    ReplaceFolder({});
+    Open();
+    for (int i = 1; i < segments; ++i) {
+      Append(std::string(9'000, 'x'));
+      ASSERT_TRUE(log_->Rotate());
+    }
+    for (int i = 0; i < 5; ++i) Append("of another log " + std::to_string(i));
+    ExpectConflict("another log");
+  }
+}
+
+// Nothing was read of the first one.
+TEST_F(LogFollowTest, ACursorOfALogWithoutUnitsDoesNotGoOnInAnotherLog) {
+  Open();
+  Follow();
+  ExpectCaughtUp();
+  ReplaceFolder({});
+  Open();
+  Append("of another log");
+  ExpectConflict("another log");
+}
+
+// A backup of the folder, put back in its place.
+TEST_F(LogFollowTest, AHistoryThatWentAnotherWayIsAConflict) {
+  for (const bool rotated : {false, true}) {
+    SCOPED_TRACE(rotated);
+    NewWorld();
+    Open();
+    Append("in both");
+    if (rotated) Kill();
+    const auto backup = Picture();
+    if (rotated) Open();
+    Append("in the first one only");
+    Follow();
+    ExpectCaughtUp();
+    ReplaceFolder(backup);
+    Open();
+    for (int i = 0; i < 5; ++i) Append("in the second one only");
+    ExpectConflict("open a cursor");
+    ASSERT_TRUE(log_->Rotate());
+    Append("in the second one only");
+    ExpectConflict("open a cursor");
+  }
+}
+
+TEST_F(LogFollowTest, ABackupThatHoldsWhatWasReadIsFollowed) {
+  for (const bool closed : {false, true}) {
+    SCOPED_TRACE(closed);
+    NewWorld();
+    Open();
+    Append("in both");
+    Follow();
+    ExpectCaughtUp();
+    if (closed) Close();
+    const auto backup = Picture();
+    ReplaceFolder(backup);
+    Open();
+    ExpectCaughtUp();
+    Append("after it was put back");
+    ExpectCaughtUp();
+    ASSERT_TRUE(log_->Rotate());
+    Append("and again");
+    ExpectCaughtUp();
+  }
+}
+
+TEST_F(LogFollowTest, ALiveCursorGivesEachUnitThoughTheLogWasClosed) {
+  Open();
+  for (int i = 0; i < 5; ++i) {
+    Append("unit " + std::to_string(i));
+    ASSERT_TRUE(log_->Rotate());
+  }
+  OpenLiveReader({.follow = true});
+  ASSERT_TRUE(log_->Close());
+  ExpectCaughtUp();
 }
 
 TEST_F(LogFollowTest, RandomDamageWhileFollowingNeverGivesWrongBytes) {

@@ -60,6 +60,10 @@ std::uint64_t FrameHeader::FrameBytes() const {
   return RoundUp(kFrameHeaderBytes + payload_bytes, kLogBlock);
 }
 
+std::string LogIdText(const LogId& id) {
+  return ToHex({reinterpret_cast<const char*>(id.data()), id.size()});
+}
+
 std::string EncodeSegmentHeader(const SegmentHeader& header) {
   std::string block(kLogBlock, '\0');
   std::memcpy(block.data(), &header, sizeof header);

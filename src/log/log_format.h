@@ -108,6 +108,7 @@ inline constexpr std::uint64_t kFirstGroupOffset = 2 * kLogBlock;
 inline constexpr std::uint32_t kLogFormatVersion = 1;
 
 using LogId = std::array<std::uint8_t, 16>;
+std::string LogIdText(const LogId& id);  // 32 hex digits
 
 struct SegmentHeader {
   char magic[8] = {'V', 'A', 'R', 'V', 'E', 'L', 'O', 'G'};

@@ -160,7 +160,7 @@ Result<SegmentHeader> LogRestore::CheckHead(const std::string& object,
   VARVE_ASSIGN(const auto found, LookAtSegment(from));
   if (!found.header) return Damaged(object, 0, found.header_defect);
   const auto& header = *found.header;
-  const auto id = ToHex({reinterpret_cast<const char*>(header.log_id.data()), 16});
+  const auto id = LogIdText(header.log_id);
   if (id != contents_.id) {
     return Damaged(object, 16, fmt::format("expected log id {}, found {}: the object is of "
                                            "another log",

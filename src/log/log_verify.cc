@@ -7,7 +7,6 @@
 #include <string>
 #include <utility>
 
-#include "base/bytes.h"
 #include "base/result.h"
 #include "files/files.h"
 #include "log/log_recovery.h"
@@ -23,13 +22,11 @@ namespace {
 using Visit = std::function<void(std::string_view)>;
 
 std::string DescribeHeader(const SegmentHeader& header, std::uint64_t file_bytes) {
-  const std::string_view id(reinterpret_cast<const char*>(header.log_id.data()),
-                            header.log_id.size());
   auto line = fmt::format(
       "segment {} of log {}: generation {:016x}, base LSN {}, capacity {}, file {} bytes, made at "
       "{} us since 1970",
-      header.sequence, ToHex(id), header.generation, header.base, header.capacity, file_bytes,
-      header.created_micros);
+      header.sequence, LogIdText(header.log_id), header.generation, header.base, header.capacity,
+      file_bytes, header.created_micros);
   if ((header.flags & kRecycledFile) != 0) line += ", of a file that was used before";
   if (header.cipher != 0) {
     line += fmt::format(", AES-256-GCM with key '{}'",

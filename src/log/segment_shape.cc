@@ -5,16 +5,11 @@
 
 #include <algorithm>
 
-#include "base/bytes.h"
 
 namespace varve {
 namespace {
 
 using Segments = std::vector<SegmentOnDisk>;
-
-std::string HexId(const LogId& id) {
-  return ToHex({reinterpret_cast<const char*>(id.data()), id.size()});
-}
 
 class ShapeCheck {
  public:
@@ -61,7 +56,7 @@ class ShapeCheck {
     if (segment.header->log_id == *first_id_) return true;
     return Report(i, 16, fmt::format("segment header: expected log id {}, found {}; the file "
                                      "belongs to another log",
-                                     HexId(*first_id_), HexId(segment.header->log_id)));
+                                     LogIdText(*first_id_), LogIdText(segment.header->log_id)));
   }
 
   bool CheckLink(std::size_t i) {
