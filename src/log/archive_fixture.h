@@ -76,6 +76,14 @@ class LogArchiveTest : public LogTest {
   LogArchiveTest() { options_.segment_bytes_max = 64 << 10; }
   ~LogArchiveTest() override { archiver_.reset(); }
 
+  // Everything anew, empty.
+  void NewWorld() {
+    KillAll();
+    archive_.reset();
+    owned_files_ = NewMemoryFiles();
+    files_ = owned_files_.get();
+    appended_.clear();
+  }
   void OpenArchiver(const LogArchiverOptions& options = {}) {
     archiver_.reset();
     if (!archive_) NewArchive(kArchiveDir);

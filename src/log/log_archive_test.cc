@@ -247,6 +247,30 @@ TEST_F(LogArchiveTest, SegmentsWithoutAUnitAreArchivedToo) {
   EXPECT_EQ(Restore(), appended_);
 }
 
+// It is the oldest one of the log, and what was before it is in the archive.
+TEST_F(LogArchiveTest, AFirstSegmentWithoutAUnitIsKeptUntilItIsArchived) {
+  OpenLogAndArchiver();
+  Append("whole");
+  Append(std::string(60'000, 'L'));
+  Archive(LogArchiveExtent::kSealed);
+  ASSERT_EQ(ObjectsLike(".log"), std::vector<std::string>{"0000000000000001.log"});
+  appended_.pop_back();
+  KillAll();
+  Overwrite(PathOf(2), kFirstGroupOffset + 70, "flip");
+  ASSERT_TRUE(files_->Remove(PathOf(1)));
+  Open({.mode = RecoveryMode::kPointInTime});
+  OpenArchiver();
+  archive_->out_of_reach = true;
+  EXPECT_FALSE(archiver_->ArchiveNow());
+  EXPECT_EQ(TruncateAll(), 0u);
+  Append("after");
+  EXPECT_EQ(TruncateAll(), 0u);
+  archive_->out_of_reach = false;
+  Archive();
+  EXPECT_EQ(TruncateAll(), 1u);
+  EXPECT_EQ(Restore(), appended_);
+}
+
 TEST_F(LogArchiveTest, AnotherLogsArchiveIsRefused) {
   OpenLogAndArchiver();
   Fill(3);
@@ -278,6 +302,42 @@ TEST_F(LogArchiveTest, ALogThatWasPutBackIsRefused) {
     ExpectFailure((*archiver)->ArchiveNow(), ErrorKind::kCorruption, "put back");
   }
   EXPECT_EQ(Objects(), objects);
+}
+
+// It went on and was truncated since, so that it has no segment left to compare.
+TEST_F(LogArchiveTest, ALogThatWasPutBackAndTruncatedIsRefused) {
+  for (const bool put_back : {false, true}) {
+    SCOPED_TRACE(put_back);
+    NewWorld();
+    Open();
+    Append("in both");
+    Kill();
+    const auto backup = Picture();
+    OpenLogAndArchiver();
+    Fill(20);
+    Archive(LogArchiveExtent::kSealed);
+    const auto archived = archiver_->status().archived;
+    if (put_back) {
+      KillAll();
+      for (const auto& name : Names()) ASSERT_TRUE(files_->Remove(JoinPath(kLogDir, name)));
+      for (const auto& [name, bytes] : backup) Put(JoinPath(kLogDir, name), bytes);
+      Open();
+    }
+    archiver_.reset();
+    Fill(30);
+    ASSERT_TRUE(log_->TruncateBefore(archived));
+    ASSERT_EQ(log_->stats().segments.front().sequence, ObjectsLike(".log").size() + 1);
+    OpenArchiver();
+    const auto objects = Objects();
+    const auto done = archiver_->ArchiveNow();
+    if (put_back) {
+      ExpectFailure(done, ErrorKind::kCorruption, "history");
+      EXPECT_EQ(Objects(), objects);
+    } else {
+      ASSERT_TRUE(done) << done.error().message();
+      EXPECT_EQ(Restore(), appended_);
+    }
+  }
 }
 
 TEST_F(LogArchiveTest, HistoryThatWasTruncatedWithoutAnArchiverIsAskedFor) {

@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // LogArchiver: what the archive holds, what the log holds, and the copying of the difference.
-//
-// The pin. A log truncates by units, an archive needs every segment, also one that holds no whole
-// unit. So the pin stands where the unit that is first to come begins only when the next segment to
-// be archived has the end of a unit in it; otherwise one position lower, which keeps one segment
-// more. See UsedSegment::Covers.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -222,7 +217,10 @@ Status LogArchiver::Core::CompareAll(const ArchiveContents& contents) {
     VARVE_TRY(CompareWithSource(archive_, archived, source, how));
     NoteArchived(source.header.LsnAt(archived.size()));
   }
-  return {};
+  // The newest one was truncated, and the log begins behind it.
+  if (!newest.whole || segments.front().sequence != newest.sequence + 1) return {};
+  VARVE_ASSIGN(const auto next, OpenSource(files_, dir_, segments.front()));
+  return CheckFollows(archive_, newest, next);
 }
 
 Status LogArchiver::Core::CheckReach(const Segments& segments) {
@@ -291,19 +289,13 @@ Status LogArchiver::Core::DeleteStale() {
   return {};
 }
 
+// The first segment that is not there whole stays, and with it all later ones.
 Status LogArchiver::Core::MovePin(const Segments& segments, Lsn durable) {
   if (segments.empty()) return {};
   std::size_t at = 0;
   while (at + 1 < segments.size() && segments[at].sequence < next_) ++at;
-  VARVE_ASSIGN(const auto next, OpenSource(files_, dir_, segments[at]));
-  Lsn ends_after = durable;
-  if (at + 1 < segments.size()) {
-    VARVE_ASSIGN(const auto after, OpenSource(files_, dir_, segments[at + 1]));
-    ends_after = {after.link.unit_end};
-  }
-  Lsn position{next.link.unit_end};
-  if (at > 0 && ends_after <= position && position.value > 0) --position.value;
-  auto pin = log_->Pin(position);
+  // Where no unit ended yet the segment's base was not given out, and a lower position holds it.
+  auto pin = log_->Pin(std::min(segments[at].base, durable));
   // Not found: nothing that the pin held before is needed less. A closed log truncates nothing.
   if (!pin && pin.error().kind() == ErrorKind::kNotFound) return {};
   if (!pin && pin.error().reason() == ErrorReason::kClosed) return {};

@@ -193,12 +193,13 @@ std::uint64_t LogWriter::TotalBytes() const {
   return bytes;
 }
 
-std::size_t LogWriter::Removable(Lsn fence) const {
+std::size_t LogWriter::Removable(Lsn fence, Lsn pinned) const {
   std::size_t count = 0;
   while (true) {
     const auto left = segments_.size() - count;
     const bool next_is_durable = left > 2 || (left == 2 && last_is_durable_);
     if (!next_is_durable || !segments_[count + 1].Covers(fence)) return count;
+    if (segments_[count].info.base >= pinned) return count;  // though no unit ends in it
     ++count;
   }
 }
@@ -225,8 +226,10 @@ Result<LogTruncation> LogWriter::Truncate(Lsn fence, bool dry_run) {
   std::lock_guard one_at_a_time(truncating_);
   if (truncate_failure_) return std::unexpected(*truncate_failure_);
   LogTruncation done;
+  Lsn pinned{UINT64_MAX};
   {
     std::lock_guard lock(pins_->mutex);
+    if (!pins_->positions.empty()) pinned = *pins_->positions.begin();
     if (!pins_->positions.empty() && *pins_->positions.begin() < fence) {
       fence = done.held_at = *pins_->positions.begin();
     }
@@ -234,7 +237,7 @@ Result<LogTruncation> LogWriter::Truncate(Lsn fence, bool dry_run) {
   std::vector<LogSegmentInfo> doomed;
   {
     std::lock_guard lock(mutex_);
-    const auto count = Removable(fence);
+    const auto count = Removable(fence, pinned);
     for (std::size_t i = 0; i < count; ++i) doomed.push_back(segments_[i].info);
     if (count < segments_.size()) done.first = segments_[count].info.base;
   }

@@ -82,8 +82,9 @@ class LogWriter {
   Lsn durable_;
   bool unsynced_ = false;        // the current segment has bytes that no sync covered
 
-  // How many segments the fence allows to remove. Requires mutex_.
-  std::size_t Removable(Lsn fence) const;
+  // How many segments the fence allows to remove, all of which begin before `pinned`. Requires
+  // mutex_.
+  std::size_t Removable(Lsn fence, Lsn pinned) const;
   Status RemoveFirst(const LogSegmentInfo& segment);
 
   // Shared with the pins, which may outlive the writer.

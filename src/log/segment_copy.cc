@@ -152,4 +152,29 @@ Status CompareWithSource(LogArchive* archive, const ArchivedSegment& archived,
   return CompareRange(file.get(), source, size - kLogBlock, size);
 }
 
+Status CheckFollows(LogArchive* archive, const ArchivedSegment& before,
+                    const SourceSegment& source) {
+  const auto file = OpenArchived(archive, before);
+  VARVE_ASSIGN(const auto found, LookAtSegment(file.get()));
+  if (!found.header) return Damaged(file->path(), 0, found.header_defect);
+  SegmentReader reader(file.get(), *found.header, before.size());
+  std::optional<std::uint32_t> chain;
+  while (reader.offset() < before.size()) {
+    VARVE_ASSIGN(const auto frame, reader.Next(chain));
+    if (!frame) return Damaged(file->path(), reader.offset(), reader.defect());
+    chain = frame->header.crc;
+  }
+  const auto& link = source.link;
+  const bool named = link.sequence == found.header->sequence &&
+                     link.generation == found.header->generation &&
+                     link.end == reader.lsn().value && link.chain == chain;
+  if (named && source.header.log_id == found.header->log_id) return {};
+  return Damaged(source.file->path(), kLinkOffset,
+                 fmt::format("expected the link to {}, of generation {:016x} and ending at LSN {}, "
+                             "found generation {:016x} and LSN {}: the archive holds another "
+                             "history of this log; use another archive",
+                             file->path(), found.header->generation, reader.lsn().value,
+                             link.generation, link.end));
+}
+
 }  // namespace varve

@@ -55,4 +55,9 @@ enum class Compare : std::uint8_t { kEnds, kEveryByte };
 Status CompareWithSource(LogArchive* archive, const ArchivedSegment& archived,
                          const SourceSegment& source, Compare how);
 
+// Whether the source's link names the whole archived segment, every frame of which is checked, as
+// the one before it. Corruption when it does not.
+Status CheckFollows(LogArchive* archive, const ArchivedSegment& before,
+                    const SourceSegment& source);
+
 }  // namespace varve
