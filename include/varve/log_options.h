@@ -78,8 +78,9 @@ struct LogOptions {
   std::uint64_t segment_age_ms_max = 0;
   // Segments that truncation keeps for reuse instead of deleting them.
   std::uint32_t recycled_segments_max = 2;
-  // When the segments together have this size, appends wait for a truncation. Nothing that is
-  // needed is ever deleted for it. 0: no limit.
+  // When the segments together have this size, appends wait for a truncation; checkpoints go on,
+  // beyond it, so that there can be one. Nothing that is needed is ever deleted for it. A unit for
+  // which no truncation can make room is refused (Invalid). 0: no limit.
   std::uint64_t log_bytes_max = 0;
 
   // Groups and the queue.

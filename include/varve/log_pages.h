@@ -104,8 +104,11 @@ class PageLog {
     std::map<PageNumber, std::string> images;  // as stored
   };
   using Images = std::map<PageNumber, std::string>;
+  using Map = std::unordered_map<std::uint64_t, Open>;
 
+  Result<Map::node_type> TakeToCommit(LogTransaction transaction);
   Result<LogTicket> Enqueue(LogTransaction transaction);
+  void ForgetCommitsIfIdle();
   Status CheckConflict(const Open& open) const;
   Status ApplyUpTo(Lsn lsn);
 
@@ -117,10 +120,13 @@ class PageLog {
   std::mutex applying_;              // before mutex_; held while the sink is called
   std::optional<Error> sink_failure_;  // guarded by applying_
 
+  std::mutex placing_one_;           // before mutex_; held while the log is given a commit
+
   std::mutex mutex_;                 // guards all below
   std::uint64_t last_transaction_ = 0;
   std::uint64_t commits_ = 0;
-  std::unordered_map<std::uint64_t, Open> open_;
+  Map open_;
+  std::optional<Lsn> placing_;       // the commit that the log is given gets no place before it
   std::map<Lsn, Images> unapplied_;  // in the log, not with the sink
   std::map<PageNumber, std::uint64_t> committed_;  // which commit had the page last
 };

@@ -386,11 +386,13 @@ Status CommitQueue::Rotate(bool last) {
   full_ = full_ || last;
   if (rotated) rotated = FlushOnce(&lock, Flushing::kSeal);
   EndLead();
+  NoteTruncation();  // what was sealed shrank
   return rotated;
 }
 
 Status CommitQueue::BeginSegment() {
   VARVE_ASSIGN(auto segment, supply_->Take());
+  writer_->NoteTaken(segment->header.capacity);
   VARVE_TRY(writer_->Begin(segment));
   Lock lock(mutex_);
   layout_.Enter(std::move(segment));

@@ -59,6 +59,10 @@ Status OrOutOfMemory(const Encode& encode) {
   }
 }
 
+// Checkpoints: nothing can be truncated without them, so no limit that a truncation lifts holds
+// them back.
+bool IsOfTheLog(LogRecords records) { return records.front().kind == LogKind::kCheckpoint; }
+
 // Spread evenly over units, and the same in every run.
 bool IsShadowed(Lsn lsn, std::uint32_t per_mille) {
   return (lsn.value * 0x9e3779b97f4a7c15ull >> 32) % 1000 < per_mille;
@@ -134,7 +138,7 @@ Result<LogTicket> CommitQueue::Enqueue(LogRecords records, AckLevel to_come) {
   auto place = PlaceInOpen(unit.bytes());
   if (!place) {
     Lock lock(mutex_);
-    VARVE_ASSIGN(place, PlaceUnit(&lock, unit.bytes(), &filled));
+    VARVE_ASSIGN(place, PlaceUnit(&lock, {unit.bytes(), IsOfTheLog(records)}, &filled));
   }
   const auto encoded = Encode(records, unit, *place);
   Complete(*place, unit.records());
@@ -163,7 +167,8 @@ Result<LogTicket> CommitQueue::EnqueueSerially(LogRecords records, std::int64_t 
   Lock lock(mutex_);
   const UnitEncoder unit(records, settings_.options.compression, encrypt_);
   if (!unit.is_valid()) return std::unexpected(unit.Refusal());
-  VARVE_ASSIGN(const auto place, PlaceUnit(&lock, unit.bytes(), filled));
+  VARVE_ASSIGN(const auto place,
+               PlaceUnit(&lock, {unit.bytes(), IsOfTheLog(records)}, filled));
   const auto encoded = OrOutOfMemory([&]() -> Status {
     VARVE_ASSIGN(const auto bytes, EncodeUnitSerially(records, settings_.options.compression,
                                                       place.lsn, place.cipher));
@@ -189,15 +194,15 @@ std::optional<UnitPlace> CommitQueue::PlaceInOpen(std::uint64_t unit_bytes) {
                    {}};
 }
 
-Result<UnitPlace> CommitQueue::PlaceUnit(Lock* lock, std::uint64_t unit_bytes, bool* filled) {
-  VARVE_ASSIGN(auto place, MakeRoom(lock, unit_bytes));
+Result<UnitPlace> CommitQueue::PlaceUnit(Lock* lock, const Wanted& wanted, bool* filled) {
+  VARVE_ASSIGN(auto place, MakeRoom(lock, wanted));
   if (place) return *std::move(place);
   if (settings_.options.linger_us > 0 && !layout_.HasFrames()) {
     gathering_since_ = settings_.clock->SteadyMicros();
   }
   UnitPlace placed{};
   try {
-    placed = layout_.Place(unit_bytes);
+    placed = layout_.Place(wanted.bytes);
   } catch (const std::bad_alloc&) {
     Poison(Error(ErrorKind::kUnavailable, "out of memory while a unit was placed"));
     return std::unexpected(*poison_);
@@ -211,7 +216,7 @@ Result<UnitPlace> CommitQueue::PlaceUnit(Lock* lock, std::uint64_t unit_bytes, b
 
 // Until the unit has room in the queue and a place in the segments; gives its place when meanwhile
 // an open frame took it.
-Result<std::optional<UnitPlace>> CommitQueue::MakeRoom(Lock* lock, std::uint64_t unit_bytes) {
+Result<std::optional<UnitPlace>> CommitQueue::MakeRoom(Lock* lock, const Wanted& wanted) {
   bool nudged = false;
   Deadline deadline;
   std::optional<UnitPlace> place;
@@ -220,19 +225,19 @@ Result<std::optional<UnitPlace>> CommitQueue::MakeRoom(Lock* lock, std::uint64_t
     made = CheckOpen();
     if (made && full_) made = std::unexpected(ClosedError());
     if (!made) break;
-    place = PlaceInOpen(unit_bytes);
+    place = PlaceInOpen(wanted.bytes);
     if (place) break;
     layout_.CloseFrame();
     open_.store(nullptr, std::memory_order_release);
     const auto& segment = layout_.segment();
     if (segment && IsOld(*segment)) layout_.EndSegment();
-    const auto wanted = layout_.GatheredBytes() + unit_bytes;
-    if (layout_.HasFrames() && wanted > settings_.options.queue_bytes_max) {
+    const auto queued = layout_.GatheredBytes() + wanted.bytes;
+    if (layout_.HasFrames() && queued > settings_.options.queue_bytes_max) {
       if (!deadline) deadline = QueueDeadline();
       made = WaitForRoom(lock, deadline, &nudged);
-    } else if (!layout_.Fits(unit_bytes)) {
+    } else if (!layout_.Fits(wanted.bytes)) {
       if (!deadline) deadline = QueueDeadline();
-      made = AddSegment(lock, deadline);
+      made = AddSegment(lock, wanted, deadline);
     } else {
       break;
     }
@@ -272,14 +277,18 @@ void CommitQueue::EndLinger() {
   FutexWakeAll(filled_);
 }
 
-Status CommitQueue::AddSegment(Lock* lock, Deadline deadline) {
+Status CommitQueue::AddSegment(Lock* lock, const Wanted& wanted, Deadline deadline) {
   if (growing_) {
     grown_.wait(*lock, [this] { return !growing_; });
     return {};
   }
+  // Before the sizes are compared: what changes them later changes this word too.
+  const auto seen = truncations_.load(std::memory_order_acquire);
   const auto cap = settings_.options.log_bytes_max;
-  if (cap > 0 && writer_->TotalBytes() + supply_->NextBytes() > cap) {
-    return WaitForTruncation(lock, deadline);
+  const auto next = supply_->NextBytes();
+  if (cap > 0 && !wanted.of_the_log && writer_->TotalBytes() + next > cap) {
+    if (layout_.AheadBytes() + next > cap) return RefuseTooLarge(wanted);
+    return WaitForTruncation(lock, seen, deadline);
   }
   growing_ = true;
   lock->unlock();
@@ -288,6 +297,7 @@ Status CommitQueue::AddSegment(Lock* lock, Deadline deadline) {
   growing_ = false;
   grown_.notify_all();
   if (segment) {
+    writer_->NoteTaken((*segment)->header.capacity);
     layout_.AddSegment(*std::move(segment));
     return {};
   }
@@ -296,21 +306,36 @@ Status CommitQueue::AddSegment(Lock* lock, Deadline deadline) {
     Poison(error);
     return std::unexpected(*poison_);
   }
-  // A unit that needs several segments got some of them: the room is for others now. But one stays:
-  // a seal may promise it.
-  supply_->PutBack(layout_.TakeUpcoming());
-  if (auto trimmed = supply_->Trim(1); !trimmed) {
-    Poison(trimmed.error());
-    return std::unexpected(*poison_);
-  }
+  VARVE_TRY(GiveSegmentsBack());
   return std::unexpected(error.Within("no segment could be made; the unit was not kept, append it "
                                       "again when there is room"));
 }
 
-// The cap never deletes anything: it makes appends wait for whoever truncates.
-Status CommitQueue::WaitForTruncation(Lock* lock, Deadline deadline) {
+// A unit that needs several segments got some of them: the room is for others now. But one stays: a
+// seal may promise it.
+Status CommitQueue::GiveSegmentsBack() {
+  auto segments = layout_.TakeUpcoming();
+  for (const auto& segment : segments) writer_->NoteGivenBack(segment->header.capacity);
+  supply_->PutBack(std::move(segments));
+  if (auto trimmed = supply_->Trim(1); !trimmed) {
+    Poison(trimmed.error());
+    return std::unexpected(*poison_);
+  }
+  return {};
+}
+
+Status CommitQueue::RefuseTooLarge(const Wanted& wanted) {
+  VARVE_TRY(GiveSegmentsBack());
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("a unit of {} bytes needs more segments than log_bytes_max ({} bytes) "
+                          "allows; append it as several, or raise the limit",
+                          wanted.bytes, settings_.options.log_bytes_max));
+}
+
+// The cap never deletes anything: it makes appends wait for whoever truncates. `seen` is the word
+// as it was before the sizes were compared.
+Status CommitQueue::WaitForTruncation(Lock* lock, std::uint32_t seen, Deadline deadline) {
   const auto cap = settings_.options.log_bytes_max;
-  const auto seen = truncations_.load(std::memory_order_acquire);
   if (cap_alerted_ != seen) {
     cap_alerted_ = seen;
     Trace(settings_.trace, "log.alert",

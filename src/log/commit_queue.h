@@ -109,17 +109,24 @@ class CommitQueue {
   };
   using Callbacks = std::multimap<Lsn, Callback>;  // by the end of their unit
 
+  struct Wanted {
+    std::uint64_t bytes;
+    bool of_the_log;  // passes log_bytes_max
+  };
+
   Status CheckOpen() const;
   Deadline QueueDeadline() const;
   Result<LogTicket> EnqueueSerially(LogRecords records, std::int64_t now, bool* filled);
-  Result<UnitPlace> PlaceUnit(Lock* lock, std::uint64_t unit_bytes, bool* filled);
-  Result<std::optional<UnitPlace>> MakeRoom(Lock* lock, std::uint64_t unit_bytes);
+  Result<UnitPlace> PlaceUnit(Lock* lock, const Wanted& wanted, bool* filled);
+  Result<std::optional<UnitPlace>> MakeRoom(Lock* lock, const Wanted& wanted);
   std::optional<UnitPlace> PlaceInOpen(std::uint64_t unit_bytes);
   Status WaitForRoom(Lock* lock, Deadline deadline, bool* nudged);
   bool IsOld(const OpenSegment& segment) const;
   void EndLinger();
-  Status AddSegment(Lock* lock, Deadline deadline);
-  Status WaitForTruncation(Lock* lock, Deadline deadline);
+  Status AddSegment(Lock* lock, const Wanted& wanted, Deadline deadline);
+  Status GiveSegmentsBack();
+  Status RefuseTooLarge(const Wanted& wanted);
+  Status WaitForTruncation(Lock* lock, std::uint32_t seen, Deadline deadline);
   Status Encode(LogRecords records, const UnitEncoder& unit, const UnitPlace& place);
   Status Fill(const UnitEncoder& unit, const UnitPlace& place);
   void Complete(const UnitPlace& place, std::uint32_t records);

@@ -45,6 +45,12 @@ bool GroupLayout::Fits(std::uint64_t unit_bytes) const {
   return room >= unit_bytes;
 }
 
+std::uint64_t GroupLayout::AheadBytes() const {
+  std::uint64_t bytes = segment_ ? segment_->header.capacity : 0;
+  for (const auto& next : upcoming_) bytes += next->header.capacity;
+  return bytes;
+}
+
 UnitPlace GroupLayout::Place(std::uint64_t unit_bytes) {
   CloseFrame();
   VARVE_CHECK(Fits(unit_bytes));

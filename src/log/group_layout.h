@@ -48,6 +48,8 @@ class GroupLayout {
   // When not, AddSegment.
   bool Fits(std::uint64_t unit_bytes) const;
   void AddSegment(OpenSegmentPtr segment) { upcoming_.push_back(std::move(segment)); }
+  // Of the segment that units go to, and of those behind it.
+  std::uint64_t AheadBytes() const;
   // Segments added and not entered; they are no longer known afterwards.
   std::deque<OpenSegmentPtr> TakeUpcoming() { return std::exchange(upcoming_, {}); }
 

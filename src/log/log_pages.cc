@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PageLog. The order of commits is fixed where a unit gets its place, under one mutex, together
+// PageLog. The order of commits is fixed where a unit gets its place, by one at a time, together
 // with the check for conflicts: two transactions that saw the same page cannot both be kept.
 // Whoever finds his commit durable applies it and all before it, which are durable too.
 #include "varve/log_pages.h"
@@ -131,25 +131,41 @@ Status PageLog::CheckConflict(const Open& open) const {
   return {};
 }
 
-Result<LogTicket> PageLog::Enqueue(LogTransaction transaction) {
+// Takes the transaction, unless somebody else committed one of its pages since it began.
+Result<PageLog::Map::node_type> PageLog::TakeToCommit(LogTransaction transaction) {
   std::lock_guard lock(mutex_);
-  const auto open = open_.find(transaction.value);
-  if (open == open_.end()) return NoTransaction(transaction);
-  if (auto conflict = CheckConflict(open->second); !conflict) {
-    open_.erase(open);
-    return std::unexpected(std::move(conflict).error());
-  }
+  auto open = open_.extract(transaction.value);
+  if (!open) return NoTransaction(transaction);
+  VARVE_TRY(CheckConflict(open.mapped()));
+  placing_ = log_->positions().appended;
+  return open;
+}
+
+// The log may let it wait for a truncation, which needs a checkpoint: so mutex_ is not held here,
+// and placing_ tells the checkpoint that a commit may come behind it.
+Result<LogTicket> PageLog::Enqueue(LogTransaction transaction) {
+  std::lock_guard one_at_a_time(placing_one_);
+  VARVE_ASSIGN(auto open, TakeToCommit(transaction));
+  auto& images = open.mapped().images;
   std::vector<LogRecord> records;
-  for (const auto& [page, image] : open->second.images) {
-    records.emplace_back(image, LogKind::kPageImage);
+  for (const auto& [page, image] : images) records.emplace_back(image, LogKind::kPageImage);
+  const auto ticket = log_->Enqueue(records, AckLevel::kDurable);
+  std::lock_guard lock(mutex_);
+  placing_.reset();
+  if (!ticket) {
+    open_.insert(std::move(open));
+    return ticket;
   }
-  VARVE_ASSIGN(const auto ticket, log_->Enqueue(records, AckLevel::kDurable));
   ++commits_;
-  for (const auto& [page, image] : open->second.images) committed_[page] = commits_;
-  unapplied_.emplace(ticket.lsn, std::move(open->second.images));
-  open_.erase(open);
-  if (open_.empty()) committed_.clear();  // nobody is left who could conflict
+  for (const auto& [page, image] : images) committed_[page] = commits_;
+  unapplied_.emplace(ticket->lsn, std::move(images));
+  ForgetCommitsIfIdle();
   return ticket;
+}
+
+// Nobody is left who could conflict.
+void PageLog::ForgetCommitsIfIdle() {
+  if (open_.empty() && !placing_) committed_.clear();
 }
 
 Result<LogAck> PageLog::Commit(LogTransaction transaction) {
@@ -184,7 +200,7 @@ Status PageLog::ApplyUpTo(Lsn lsn) {
 Status PageLog::Abort(LogTransaction transaction) {
   std::lock_guard lock(mutex_);
   if (open_.erase(transaction.value) == 0) return NoTransaction(transaction);
-  if (open_.empty()) committed_.clear();
+  ForgetCommitsIfIdle();
   return {};
 }
 
@@ -199,6 +215,7 @@ Status PageLog::Checkpoint() {
       std::lock_guard lock(mutex_);
       fence = log_->positions().durable;
       if (!unapplied_.empty()) fence = std::min(fence, unapplied_.begin()->first);
+      if (placing_) fence = std::min(fence, *placing_);
     }
     if (auto flushed = sink_->Flush(); !flushed) {  // a second one would prove nothing
       sink_failure_ = flushed.error().Within("flushing pages; reopen to apply them again");

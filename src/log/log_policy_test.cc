@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +39,15 @@ class LogPolicyTest : public testing::LogTest {
     EXPECT_TRUE(ticket);
     appended_.push_back({ticket->lsn, {record}});
     return *ticket;
+  }
+  void LimitTo3Segments() {
+    options_.segment_bytes_max = kSegmentBytesMin;
+    options_.log_bytes_max = 3 * kSegmentBytesMin;
+    options_.queue_wait_ms_max = 0;
+  }
+  int FileCount() {
+    return static_cast<int>(std::ranges::count_if(
+        Names(), [](const auto& name) { return name.ends_with(".log"); }));
   }
   std::string AllBytes() {
     std::string all;
@@ -149,6 +160,50 @@ TEST_F(LogPolicyTest, AFullQueueGivesUpAtItsDeadline) {
   EXPECT_EQ(log_->stats().segments.front().sequence, 1u);
   ASSERT_TRUE(log_->TruncateBefore(acks.back().lsn));
   EXPECT_TRUE(log_->Append({"goes on"}));
+}
+
+TEST_F(LogPolicyTest, ACheckpointPassesTheCapSoThatATruncationCanMakeRoom) {
+  LimitTo3Segments();
+  Open();
+  ASSERT_TRUE(log_->Checkpoint(log_->positions().durable));
+  while (log_->Append({std::string(3'900, 'x')})) {
+  }
+  const auto durable = log_->positions().durable;
+  EXPECT_EQ(log_->TruncateBefore(durable)->segments, 0u) << "the checkpoint holds all of them";
+  EXPECT_FALSE(log_->Append({"no room"}));
+  const auto checkpoint = log_->Checkpoint(durable);
+  ASSERT_TRUE(checkpoint) << checkpoint.error().message();
+  EXPECT_GT(log_->TruncateBefore(durable)->segments, 0u);
+  EXPECT_TRUE(log_->Append({std::string(9'000, 'x')}));
+}
+
+TEST_F(LogPolicyTest, TheCapCountsSegmentsThatNothingWasWrittenTo) {
+  LimitTo3Segments();
+  options_.sync_policy = LogSyncPolicy::kNever;
+  Open();
+  const std::string fills_a_segment(9'000, 'x');
+  const LogRecord records[] = {fills_a_segment};
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(log_->Enqueue(records));
+  const auto refused = log_->Enqueue(records);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason(), ErrorReason::kTimedOut);
+  EXPECT_EQ(FileCount(), 3);
+}
+
+TEST_F(LogPolicyTest, AUnitThatNoTruncationMakesRoomForIsRefusedAtOnce) {
+  LimitTo3Segments();
+  options_.queue_wait_ms_max = LogOptions().queue_wait_ms_max;
+  Open();
+  Append("before");
+  const auto refused = log_->Append({std::string(40'000, 'x')});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), ErrorKind::kInvalid);
+  EXPECT_NE(refused.error().message().find("log_bytes_max"), std::string::npos);
+  EXPECT_LE(FileCount(), 2) << "what it took is given back";
+  Append("after");
+  Close();
+  Open();
+  ExpectEverythingBack();
 }
 
 TEST_F(LogPolicyTest, ASegmentIsEndedByItsAge) {

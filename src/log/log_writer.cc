@@ -92,6 +92,7 @@ Status LogWriter::Enter(const OpenSegmentPtr& segment) {
   {
     std::lock_guard lock(mutex_);
     segments_.push_back(used);
+    taken_bytes_ -= segment->header.capacity;
     last_is_durable_ = false;
   }
   const auto frame = RoomAnd(used.link);
@@ -186,9 +187,19 @@ std::vector<UsedSegment> LogWriter::Segments() const {
   return segments_;
 }
 
+void LogWriter::NoteTaken(std::uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  taken_bytes_ += bytes;
+}
+
+void LogWriter::NoteGivenBack(std::uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  taken_bytes_ -= bytes;
+}
+
 std::uint64_t LogWriter::TotalBytes() const {
   std::lock_guard lock(mutex_);
-  std::uint64_t bytes = 0;
+  auto bytes = taken_bytes_;
   for (const auto& segment : segments_) bytes += segment.info.file_bytes;
   return bytes;
 }

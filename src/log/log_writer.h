@@ -56,7 +56,10 @@ class LogWriter {
   std::uint64_t syncs() const { return syncs_; }
   std::uint64_t units() const { return units_; }
   std::uint64_t records() const { return records_; }
-  // Of all segment files that this writer knows.
+  // A segment was taken for what will be written, or given back unused.
+  void NoteTaken(std::uint64_t bytes);
+  void NoteGivenBack(std::uint64_t bytes);
+  // Of all segment files, with those that were taken.
   std::uint64_t TotalBytes() const;
   std::uint64_t bytes_written() const { return bytes_written_; }
 
@@ -97,6 +100,7 @@ class LogWriter {
   std::mutex truncating_;  // a pin is taken under it too
   std::optional<Error> truncate_failure_;  // guarded by truncating_
   std::vector<UsedSegment> segments_;    // guarded by mutex_; the last one is the current one
+  std::uint64_t taken_bytes_ = 0;        // guarded by mutex_; of segments not entered yet
   bool last_is_durable_ = false;         // guarded by mutex_; its link was synced
   std::atomic<std::uint64_t> groups_ = 0;
   std::atomic<std::uint64_t> syncs_ = 0;

@@ -122,12 +122,14 @@ void LogWorld::StartProducers(std::uint64_t bytes_max) {
   }
 }
 
-void LogWorld::AppendThen(int producer, std::uint64_t bytes, AckLevel level) {
+void LogWorld::AppendThen(int producer, std::uint64_t bytes, AckLevel level,
+                          const std::function<void()>& then) {
   const auto unit = ledger_.Begin(producer, bytes);
   ++callbacks_left_;
   const LogRecord records[] = {ledger_.BytesOf(unit)};
-  log_->AppendThen(records, level, [this, unit, level, told = false](const auto& ack) mutable {
+  log_->AppendThen(records, level, [=, this, told = false](const auto& ack) mutable {
     Expect(!std::exchange(told, true), "a callback came twice");
+    if (then) then();
     if (ack) {
       ledger_.Acked(unit, *ack, level);
       Note("a callback");
@@ -308,7 +310,7 @@ void LogWorld::Check(Moment* moment) {
   }
   std::vector<Ledger::Read> units;
   const LogReplay keep = [&](const LogUnit& unit) {
-    units.emplace_back(unit);
+    if (unit.records.front().kind == LogKind::kData) units.emplace_back(unit);
     return Status();
   };
   const auto log = Log::Open(kDir, {.read_only = true}, keep, {},

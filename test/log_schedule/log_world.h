@@ -53,7 +53,9 @@ class LogWorld {
 
   // Each notes what it was told, and what that promises. False: it failed.
   bool Append(int producer, std::uint64_t bytes, AckLevel level);
-  void AppendThen(int producer, std::uint64_t bytes, AckLevel level);
+  // `then` runs in the callback.
+  void AppendThen(int producer, std::uint64_t bytes, AckLevel level,
+                  const std::function<void()>& then = {});
   // A few producers, each of which appends a few units of up to so many bytes.
   void StartProducers(std::uint64_t bytes_max);
   struct Ticket {

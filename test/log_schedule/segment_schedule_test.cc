@@ -2,7 +2,10 @@
 // Schedules in which segments end, begin, go, and are read.
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "test/log_schedule/explore.h"
+#include "varve/log_pages.h"
 
 namespace varve::testing {
 namespace {
@@ -70,6 +73,60 @@ TEST(LogScheduleTest, AFullLogGoesOnAfterATruncation) {
     world.JoinAll();
     done = true;
     world.scheduler().Join(truncations);
+  });
+}
+
+// Three segments, each filled by one unit, and a log that may have no more.
+void FillToTheCap(LogWorld& world) {
+  auto options = world.SmallLog();
+  options.log_bytes_max = 3 * options.segment_bytes_max;
+  world.Open(options);
+  for (int i = 0; i < 3; ++i) world.Append(9, 9'000, AckLevel::kDurable);
+}
+
+// Whoever sleeps through the only truncation sleeps for ever.
+TEST(LogScheduleTest, OneTruncationWakesThoseWhoWaitAtTheCap) {
+  Explore(kSchedules, [](LogWorld& world) {
+    FillToTheCap(world);
+    for (int i = 0; i < 2; ++i) {
+      world.Start("producer", [&world, i] { world.Append(i, 9'000, world.PickLevel()); });
+    }
+    world.TruncateBefore(world.log().positions().durable);
+  });
+}
+
+// A segment that is sealed gives its unused space back, which makes room as a truncation does.
+TEST(LogScheduleTest, ARotationWakesThoseWhoWaitAtTheCap) {
+  Explore(kSchedules / 2, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    options.segment_bytes_max = 64 << 10;
+    options.log_bytes_max = 3 * options.segment_bytes_max;
+    world.Open(options);
+    for (int i = 0; i < 3; ++i) world.Append(9, 25'000, AckLevel::kDurable);
+    world.Start("producer", [&world] { world.Append(0, 42'000, world.PickLevel()); });
+    world.Rotate();
+  });
+}
+
+class NoPages final : public PageSink {
+ public:
+  Status Apply(PageNumber, std::string_view) override { return {}; }
+  Status Flush() override { return {}; }
+};
+
+TEST(LogScheduleTest, PagesAreCheckpointedWhileACommitWaitsAtTheCap) {
+  Explore(kSchedules / 2, [](LogWorld& world) {
+    FillToTheCap(world);
+    NoPages sink;
+    PageLog pages(&world.log(), &sink, {.page_bytes = 9'000});
+    world.Start("commit", [&] {
+      const auto transaction = pages.Begin();
+      const bool put = transaction && pages.Put(*transaction, {1}, std::string(9'000, 'p'));
+      world.Expect(put && pages.Commit(*transaction).has_value(), "a commit failed");
+    });
+    world.ledger().Truncated(world.log().positions().durable);
+    world.Expect(pages.Checkpoint().has_value(), "a checkpoint failed");
+    world.JoinAll();
   });
 }
 
