@@ -56,8 +56,8 @@ enum class LogEncodeMode : std::uint8_t {
               // mismatch is mended from the serial form and turns the log serial, see LogStats
 };
 
-// Gives and opens the keys that encrypt a log. One data key per segment is made by the log and
-// kept in the segment's header, wrapped by the key named here. Thread-safe.
+// Gives and opens the keys that encrypt a log. Each segment has a data key of its own, kept in its
+// header, wrapped by the key named here. Thread-safe. What it throws becomes an Internal error.
 class LogKeyProvider {
  public:
   virtual ~LogKeyProvider() = default;

@@ -140,16 +140,15 @@ class Callback {
   bool Cancel() { return !used_.exchange(true); }
   void Call(const Result<LogAck>& result) noexcept {
     if (!Cancel()) return;
+    varve_log_error* error = nullptr;
+    const int code = result ? VARVE_LOG_OK : Give(&error, result.error());
+    varve_log_ack ack{};
+    if (result) InC(*result, &ack);
     try {
-      if (!result) {
-        const varve_log_error lent{CodeOf(result.error()), result.error().message()};
-        return done_(context_, lent.code, nullptr, &lent);
-      }
-      varve_log_ack ack;
-      InC(*result, &ack);
-      done_(context_, VARVE_LOG_OK, &ack, nullptr);
+      done_(context_, code, result ? &ack : nullptr, error);
     } catch (...) {  // the callback's: there is nobody to tell
     }
+    FreeError(error);
   }
 
  private:
@@ -275,9 +274,7 @@ int varve_log_error_code(const varve_log_error* error) {
   return error == nullptr ? VARVE_LOG_OK : error->code;
 }
 
-void varve_log_error_free(varve_log_error* error) {
-  if (error != NoMemoryError()) delete error;
-}
+void varve_log_error_free(varve_log_error* error) { FreeError(error); }
 
 int varve_log_open(const char* dir, const varve_log_options* options, varve_log_replay replay,
                    void* context, varve_log** log, varve_log_error** error) {

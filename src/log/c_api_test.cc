@@ -5,14 +5,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <future>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "test/support/failing_memory.h"
 #include "varve_log.h"
 
 namespace {
@@ -337,16 +340,76 @@ TEST_F(CLog, ReplayStartsAtTheCheckpoint) {
   EXPECT_EQ(std::string(recovery.note, recovery.note_size), "note");
 }
 
+// The code of `call`, whose n-th allocation fails if it makes so many.
+template <typename Call>
+int WithFailing(int nth, bool* failed, const Call& call) {
+  const varve::testing::FailingAllocation allocation(nth);
+  const int code = call();
+  *failed = allocation.hit();
+  return code;
+}
+
+TEST_F(CLog, WithoutMemoryTheErrorSaysWhatTheCodeSays) {
+  Open();
+  Close();
+  const auto record = RecordOf("x");
+  bool failed = true;
+  for (int nth = 1; failed; ++nth) {
+    auto** const error = Error();
+    const int code = WithFailing(nth, &failed, [&] {
+      return varve_log_append(log_, &record, 1, VARVE_LOG_DURABLE, nullptr, error);
+    });
+    EXPECT_NE(code, VARVE_LOG_OK);
+    EXPECT_EQ(varve_log_error_code(error_), code) << Message() << ", allocation " << nth;
+    EXPECT_FALSE(Message().empty());
+    if (!failed) EXPECT_EQ(VARVE_LOG_REASON(code), VARVE_LOG_CLOSED);
+  }
+}
+
+TEST_F(CLog, WithoutMemoryACallbackIsToldOnceOrTheCallFails) {
+  Open();
+  Close();
+  const auto record = RecordOf("x");
+  bool failed = true;
+  for (int nth = 1; failed; ++nth) {
+    struct Calls {
+      int times = 0;
+      int code = -1;
+      int error_code = -1;
+    } calls;
+    const auto count = [](void* context, int code, const varve_log_ack*,
+                          const varve_log_error* error) {
+      *static_cast<Calls*>(context) = {static_cast<Calls*>(context)->times + 1, code,
+                                       varve_log_error_code(error)};
+    };
+    auto** const error = Error();
+    const int code = WithFailing(nth, &failed, [&] {
+      return varve_log_append_then(log_, &record, 1, 2, count, &calls, error);
+    });
+    EXPECT_EQ(calls.times, code == VARVE_LOG_OK ? 1 : 0) << "allocation " << nth;
+    EXPECT_EQ(calls.code, calls.error_code);
+    EXPECT_EQ(varve_log_error_code(error_), code);
+  }
+}
+
 struct Ring {
   unsigned char byte = 7;
   int code = VARVE_LOG_OK;
+  std::atomic<int> throws = 0;  // 1: an exception; 2: no exception; 3: no memory
 };
+void MaybeThrow(const Ring& ring) {
+  if (ring.throws == 1) throw std::runtime_error("the safe is shut");
+  if (ring.throws == 2) throw 7;
+  if (ring.throws == 3) throw std::bad_alloc();
+}
 int CurrentKey(void* context, char name[64], size_t* size) {
+  MaybeThrow(*static_cast<Ring*>(context));
   name[0] = 'k';
   *size = 1;
   return static_cast<Ring*>(context)->code;
 }
 int KeyOf(void* context, const char* name, size_t size, unsigned char key[32]) {
+  MaybeThrow(*static_cast<Ring*>(context));
   EXPECT_EQ(std::string(name, size), "k");
   std::fill_n(key, 32, static_cast<Ring*>(context)->byte);
   return static_cast<Ring*>(context)->code;
@@ -369,6 +432,32 @@ TEST_F(CLog, KeysComeByCallback) {
   options_.current_key = nullptr;
   options_.key = nullptr;
   EXPECT_EQ(TryOpen(), VARVE_LOG_NOT_FOUND | VARVE_LOG_MISSING_KEY << 8) << Message();
+}
+
+// A segment of its own needs a key: the appender's thread asks for it, and others ahead of need.
+TEST_F(CLog, AKeyCallbackThatThrowsRefusesTheUnitAndStopsNothing) {
+  Ring ring;
+  options_.current_key = CurrentKey;
+  options_.key = KeyOf;
+  options_.key_context = &ring;
+  options_.segment_bytes_max = 32 << 10;
+  Open();
+  const std::string large(40'000, 's');
+  const auto record = RecordOf(large);
+  for (const auto& [throws, expected] : {std::pair{1, VARVE_LOG_INTERNAL},
+                                         std::pair{2, VARVE_LOG_INTERNAL},
+                                         std::pair{3, VARVE_LOG_UNAVAILABLE}}) {
+    ring.throws = throws;
+    EXPECT_EQ(varve_log_append(log_, &record, 1, 2, nullptr, Error()), expected) << Message();
+    if (throws == 1) EXPECT_NE(Message().find("the safe is shut"), std::string::npos) << Message();
+    ring.throws = 0;
+    Append(large);
+  }
+  ring.throws = 1;
+  EXPECT_EQ(TryOpen(), VARVE_LOG_INTERNAL) << Message();
+  ring.throws = 0;
+  Open();
+  EXPECT_EQ(seen_.records, Strings(3, large));
 }
 
 TEST_F(CLog, StatsAndMetricsTellWhatWasDone) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "log/c_error.h"
 
+#include <array>
+#include <functional>
+
 namespace varve {
 namespace {
 
@@ -9,12 +12,26 @@ constexpr std::size_t kStructBytesMost = 4096;  // a larger `size` was never set
 static_assert(VARVE_LOG_INTERNAL == static_cast<int>(ErrorKind::kInternal) + 1 &&
               VARVE_LOG_WRONG_KEY == static_cast<int>(ErrorReason::kWrongKey));
 
-// Short: its text is inside it.
-varve_log_error no_memory{VARVE_LOG_UNAVAILABLE, "no memory"};
+constexpr int kKinds = VARVE_LOG_INTERNAL;
+constexpr int kReasons = VARVE_LOG_WRONG_KEY + 1;
+constexpr char kNoMemory[] = "no memory";  // so short that a string needs none for it
+using NoMemoryErrors = std::array<varve_log_error, kKinds * kReasons>;
+
+// One for each code, never freed.
+NoMemoryErrors no_memory = [] {
+  NoMemoryErrors all;
+  for (int i = 0; i < kKinds * kReasons; ++i) {
+    all[static_cast<std::size_t>(i)] = {(i % kKinds + 1) | (i / kKinds) << 8, kNoMemory};
+  }
+  return all;
+}();
+
+varve_log_error* NoMemoryError(int code) {
+  const int place = VARVE_LOG_REASON(code) * kKinds + VARVE_LOG_KIND(code) - 1;
+  return &no_memory.at(static_cast<std::size_t>(place));
+}
 
 }  // namespace
-
-varve_log_error* NoMemoryError() { return &no_memory; }
 
 int CodeOf(const Error& error) {
   return (static_cast<int>(error.kind()) + 1) | static_cast<int>(error.reason()) << 8;
@@ -34,21 +51,25 @@ int Give(varve_log_error** to, const Error& error) noexcept {
   const int code = CodeOf(error);
   if (to == nullptr) return code;
   *to = new (std::nothrow) varve_log_error{code, {}};
-  if (*to == nullptr) {
-    *to = &no_memory;
-    return code;
-  }
+  if (*to == nullptr) return GiveNoMemory(to, code);
   try {
     (*to)->message = error.message();
   } catch (const std::exception&) {
-    (*to)->message = no_memory.message;
+    (*to)->message = kNoMemory;
   }
   return code;
 }
 
 int GiveNoMemory(varve_log_error** to, int code) noexcept {
-  if (to != nullptr) *to = &no_memory;
+  if (to != nullptr) *to = NoMemoryError(code);
   return code;
+}
+
+void FreeError(varve_log_error* error) noexcept {
+  const std::less<const varve_log_error*> before;
+  const bool is_static = !before(error, no_memory.data()) &&
+                         before(error, no_memory.data() + no_memory.size());
+  if (!is_static) delete error;
 }
 
 Status Need(const void* pointer, std::string_view what) {

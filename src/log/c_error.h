@@ -29,11 +29,11 @@ int CodeOf(const Error& error);
 // The error for a code that a callback gave; Invalid when it is no code.
 Error FromCode(int code, const std::string& message);
 
-// The one object that is given where there is no memory for another, and never freed.
-varve_log_error* NoMemoryError();
-// Makes the caller's error object, if it wants one, and gives its code.
+// Makes the caller's error object, if it wants one, and gives its code. Where there is no memory
+// for an object, it is one of those that are there for each code.
 int Give(varve_log_error** to, const Error& error) noexcept;
 int GiveNoMemory(varve_log_error** to, int code) noexcept;
+void FreeError(varve_log_error* error) noexcept;
 // What no memory means where a unit may have been appended.
 inline constexpr int kUnknownOutcomeCode = VARVE_LOG_UNAVAILABLE | VARVE_LOG_UNKNOWN_OUTCOME << 8;
 

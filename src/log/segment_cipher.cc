@@ -9,7 +9,9 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <exception>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include "base/bytes.h"
@@ -117,6 +119,21 @@ std::string_view Identity(const SegmentHeader& header) {
       .substr(offsetof(SegmentHeader, log_id));
 }
 
+// What `call` gives of the provider, which is somebody else's code: were it to throw through a log,
+// others would wait for ever for what it was about to do.
+template <typename Call>
+auto Ask(const Call& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorKind::kUnavailable, "the key provider found no memory");
+  } catch (const std::exception& thrown) {
+    return Fail(ErrorKind::kInternal, fmt::format("the key provider threw: {}", thrown.what()));
+  } catch (...) {
+    return Fail(ErrorKind::kInternal, "the key provider threw what is no exception");
+  }
+}
+
 Status CheckKey(std::string_view id, std::string_view key) {
   if (id.empty() || id.size() > sizeof SegmentHeader::key_id) {
     return Fail(ErrorKind::kInvalid, fmt::format("a key id has 1 to {} bytes, found {}",
@@ -153,8 +170,8 @@ Status SegmentCipher::Decrypt(Lsn lsn, std::string_view header, std::string_view
 
 Result<std::shared_ptr<const SegmentCipher>> MakeSegmentCipher(LogKeyProvider* keys,
                                                                SegmentHeader* header) {
-  VARVE_ASSIGN(const auto id, keys->CurrentKeyId());
-  VARVE_ASSIGN(const auto key, keys->Key(id));
+  VARVE_ASSIGN(const auto id, Ask([&] { return keys->CurrentKeyId(); }));
+  VARVE_ASSIGN(const auto key, Ask([&] { return keys->Key(id); }));
   VARVE_TRY(CheckKey(id, key));
   std::string data_key(kCipherKeyBytes, '\0');
   Nonce nonce;
@@ -185,7 +202,7 @@ Result<std::shared_ptr<const SegmentCipher>> OpenSegmentCipher(LogKeyProvider* k
                 ErrorReason::kMissingKey);
   };
   if (keys == nullptr) return missing("no keys were given");
-  const auto key = keys->Key(id);
+  const auto key = Ask([&] { return keys->Key(id); });
   if (!key && key.error().kind() == ErrorKind::kNotFound) {
     return missing("the key provider has no such key: " + key.error().message());
   }
