@@ -155,7 +155,7 @@ struct LogTruncation {
   std::uint64_t segments = 0;
   std::uint64_t bytes = 0;
   Lsn first;       // oldest position readable afterwards
-  Lsn held_at{};   // the lowest pin, when it is before the fence; else 0
+  Lsn held_at{};   // the lowest pin or checkpoint before the fence, which holds the rest; else 0
 };
 
 // While it lives nothing at or after its position is truncated. Movable; any thread may end it.
@@ -246,8 +246,8 @@ class Log {
   // Errors: NotFound when the position was truncated already.
   Result<LogPin> Pin(Lsn position);
 
-  // Removes segments that lie wholly before `fence` (which must be durable), before every pin and
-  // before what the newest checkpoint says to replay. Never the active one. `dry_run` only tells.
+  // Removes segments wholly before `fence` (which must be durable), every pin and what the newest
+  // checkpoint says to replay. Never the active one. `dry_run` only tells, also of a read-only log.
   Result<LogTruncation> TruncateBefore(Lsn fence, bool dry_run = false);
 
   // Makes everything durable, seals the active segment and gives back its unused space.

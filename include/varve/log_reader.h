@@ -113,6 +113,8 @@ struct LogDamage {
 // checksums of what is stored are checked alone.
 struct LogVerification {
   RecoveryReport report;
+  Lsn durable;  // up to here the files show by themselves that they were synced. The last flush
+                // does not show it before the next one, or the end of a closed log
   std::vector<LogSegmentInfo> segments;  // in use, oldest first; those that were readable
   std::vector<LogDamage> damages;
 };

@@ -227,11 +227,12 @@ class Log::Impl {
   Status Open(const LogReplay& replay, const RecoveryOptions& recovery);
   Status CheckWritable() const;
   bool IsWritable() const { return !options_.read_only && !Forked(); }
-  Status CheckOpen() const;  // writable, and not closed
+  Status CheckOpen(bool to_look = false) const;  // not closed, and unless `to_look` writable
   LogStats Stats() const;
   Status Close();
 
   Result<LogAck> Append(LogRecords records, AckLevel level);
+  Result<LogTruncation> Truncate(Lsn fence, bool dry_run);
   CommitQueue& queue() { return *core_->queue; }
   Transactions& transactions() { return transactions_; }
   CheckpointFile& checkpoints() { return *checkpoints_; }
@@ -259,9 +260,10 @@ class Log::Impl {
   std::unique_ptr<FileLock> lock_;
   RecoveryReport report_;
   std::string id_;
+  LogTail read_only_tail_;
   std::vector<UsedSegment> read_only_segments_;
   Transactions transactions_;
-  std::unique_ptr<CheckpointFile> checkpoints_;  // null when read-only
+  std::unique_ptr<CheckpointFile> checkpoints_;
   std::atomic<bool> closed_ = false;
   std::shared_ptr<LogCore> core_;                // null when read-only
   std::unique_ptr<ThreadPool> own_executor_;     // when none was given; joined before core_ goes
@@ -323,6 +325,9 @@ Status Log::Impl::Open(const LogReplay& replay, const RecoveryOptions& recovery)
          {"torn_bytes", report_.torn_bytes}});
   if (options_.read_only) {
     id_ = LogIdText(*recovered.tail.log_id);
+    checkpoints_ = std::make_unique<CheckpointFile>(components_.files, dir_,
+                                                    *recovered.tail.log_id);
+    read_only_tail_ = recovered.tail;
     read_only_segments_ = std::move(recovered.segments);
     return {};
   }
@@ -381,8 +386,8 @@ Status Log::Impl::CheckWritable() const {
               ErrorReason::kReadOnly);
 }
 
-Status Log::Impl::CheckOpen() const {
-  VARVE_TRY(CheckWritable());
+Status Log::Impl::CheckOpen(bool to_look) const {
+  if (!to_look || Forked()) VARVE_TRY(CheckWritable());
   return closed_ ? ClosedFailure() : Status();
 }
 
@@ -579,8 +584,15 @@ Result<LogPin> Log::Pin(Lsn position) {
   return impl_->writer().Pin(position);
 }
 
+// Who may not write asks a writer that nobody else knows, and that only tells.
+Result<LogTruncation> Log::Impl::Truncate(Lsn fence, bool dry_run) {
+  if (core_) return core_->writer.Truncate(fence, dry_run);
+  LogWriter writer(components_.files, dir_, read_only_tail_, read_only_segments_, nullptr, nullptr);
+  return writer.Truncate(fence, /*dry_run=*/true);
+}
+
 Result<LogTruncation> Log::TruncateBefore(Lsn fence, bool dry_run) {
-  VARVE_TRY(impl_->CheckOpen());
+  VARVE_TRY(impl_->CheckOpen(/*to_look=*/dry_run));
   const auto durable = impl_->Positions().durable;
   if (fence > durable) {
     return Fail(ErrorKind::kInvalid,
@@ -589,7 +601,7 @@ Result<LogTruncation> Log::TruncateBefore(Lsn fence, bool dry_run) {
   }
   VARVE_ASSIGN(const auto replay_from, impl_->checkpoints().ReplayFrom());
   const bool held = replay_from && *replay_from < fence;
-  auto truncated = impl_->writer().Truncate(held ? *replay_from : fence, dry_run);
+  auto truncated = impl_->Truncate(held ? *replay_from : fence, dry_run);
   if (truncated && held && truncated->held_at == Lsn{}) truncated->held_at = *replay_from;
   if (!dry_run) impl_->queue().NoteTruncation();
   if (truncated && !dry_run) {

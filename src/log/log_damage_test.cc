@@ -446,6 +446,29 @@ TEST_F(LogDamageTest, ALinkThatSaysThatNothingLiesBeforeIsNotBelieved) {
   ExpectCorruption(TryOpen(), "last unit end");
 }
 
+// Written again by a reopening whose next segment was lost to a crash.
+TEST_F(LogDamageTest, ASecondSealThatDisagreesWithTheFirstIsDamage) {
+  Open();
+  Append("one");
+  Close();
+  Open();
+  Append("two");
+  Kill();
+  Overwrite(PathOf(2), kLinkOffset, std::string(Bytes(PathOf(2)).size() - kLinkOffset, '\0'));
+  Open();
+  ExpectUnits(1);
+  Kill();
+  const auto bytes = Bytes(PathOf(1));
+  const auto segment = *DecodeSegmentHeader(bytes);
+  const auto at = bytes.size() - kLogBlock;
+  auto seal = bytes.substr(at, kFrameHeaderBytes + sizeof(SealPayload));
+  const auto header = *DecodeFrameHeader(segment, segment.LsnAt(at), seal);
+  ASSERT_EQ(header.flags & kSuccessor, kSuccessor);
+  StoreLittle(seal.data() + kFrameHeaderBytes, appended_[0].lsn.value);
+  Overwrite(PathOf(1), at, testing::FinishedFrame(segment, header, seal));
+  ExpectCorruption(TryOpen(), "seal: expected last unit end");
+}
+
 TEST_F(LogDamageTest, T8_SalvageReadsWhatValidatesAndChangesNothing) {
   MakeThreeSegments();
   Close();
@@ -459,6 +482,23 @@ TEST_F(LogDamageTest, T8_SalvageReadsWhatValidatesAndChangesNothing) {
   EXPECT_EQ(replayed_, expected);
   log_.reset();
   EXPECT_EQ(Picture(), before);
+}
+
+TEST_F(LogDamageTest, VerifyTellsWhatTheFilesShowToBeDurable) {
+  options_.sync_policy = LogSyncPolicy::kNever;
+  Open();
+  const auto durable = Append("durable").end;
+  const auto written = Append("written", AckLevel::kWritten).end;
+  Kill();
+  auto found = *VerifyLog(kLogDir, World());
+  EXPECT_EQ(found.report.end, written);
+  EXPECT_EQ(found.durable, durable);
+  Open();
+  const auto last = Append("last").end;
+  Close();
+  found = *VerifyLog(kLogDir, World());
+  EXPECT_EQ(found.report.end, last);
+  EXPECT_EQ(found.durable, last) << "a closed log says all";
 }
 
 TEST_F(LogDamageTest, VerifyListsEachDamageWithoutALockAndChangesNothing) {

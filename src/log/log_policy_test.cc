@@ -241,6 +241,29 @@ TEST_F(LogPolicyTest, L10_APinHoldsTruncationBackAndADryRunTellsIt) {
   EXPECT_EQ(log_->Pin(acks[0].lsn).error().kind(), ErrorKind::kNotFound);
 }
 
+TEST_F(LogPolicyTest, ADryRunNeedsNoRightToWriteAndChangesNothing) {
+  Open();
+  std::vector<LogAck> acks;
+  for (int i = 0; i < 4; ++i) {
+    acks.push_back(Append("x"));
+    ASSERT_TRUE(log_->Rotate());
+  }
+  ASSERT_TRUE(log_->Checkpoint(acks[2].lsn));
+  const auto plan = *log_->TruncateBefore(acks[3].lsn, true);
+  Kill();
+  const auto before = Picture();
+  options_.read_only = true;
+  Open();
+  const auto told = *log_->TruncateBefore(acks[3].lsn, true);
+  EXPECT_EQ(told.segments, 2u);
+  EXPECT_EQ(told.bytes, plan.bytes);
+  EXPECT_EQ(told.first, plan.first);
+  EXPECT_EQ(told.held_at, acks[2].lsn);
+  EXPECT_EQ(log_->TruncateBefore(acks[3].lsn).error().reason(), ErrorReason::kReadOnly);
+  Kill();
+  EXPECT_EQ(Picture(), before);
+}
+
 TEST_F(LogPolicyTest, R9_AFileThatIsUsedAgainNeverShowsWhatItHeldBefore) {
   options_.segment_bytes_max = 64 << 10;
   Open();
@@ -326,6 +349,27 @@ TEST_F(LogPolicyTest, ACheckpointInTheSlotOfAnotherIsNotBelieved) {
   EXPECT_EQ(replayed_.size(), 3u);
   ASSERT_TRUE(log_->Checkpoint(log_->positions().durable));
   EXPECT_EQ(Bytes(path), slot + Bytes(path).substr(4096)) << "written over";
+}
+
+// Nothing could be newer than the one, and the other is none.
+TEST_F(LogPolicyTest, ACheckpointWithANumberThatCannotBeIsNotBelieved) {
+  Open();
+  Append("one");
+  ASSERT_TRUE(log_->Checkpoint(Append("two").lsn));
+  Close();
+  const auto path = JoinPath(testing::kLogDir, "CHECKPOINT");
+  for (const auto number : {0ull, (1ull << 62) + 2}) {
+    SCOPED_TRACE(number);
+    auto slot = Bytes(path).substr(4096, 4096);
+    StoreLittle(slot.data() + 24, number);
+    StoreLittle(slot.data() + 48, Crc32c(std::string_view(slot).substr(0, 48)));
+    const auto sound = Bytes(path).substr(4096);
+    Put(path, slot + std::string(4096, '\0'));
+    Open({.from_checkpoint = true});
+    EXPECT_EQ(replayed_.size(), 3u);
+    Kill();
+    Put(path, std::string(4096, '\0') + sound);
+  }
 }
 
 TEST_F(LogPolicyTest, ACheckpointIsDurableWhenItReturns) {

@@ -2,6 +2,7 @@
 // Looking at a log without opening it: VerifyLog and DumpLogSegment.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -121,6 +122,14 @@ std::string DescribeFrame(const LogFrame& frame, const SegmentCipher* cipher) {
                      header.chain, header.crc, DescribeContent(frame, cipher));
 }
 
+// A closed log's last file is cut when its seal is on the device.
+Lsn DurableEnd(const RecoveredLog& log) {
+  const auto end = log.report.end;
+  if (log.segments.empty()) return {};
+  const bool closed = log.segments.back().info.file_bytes < log.tail.segment.capacity;
+  return closed && log.damages.empty() ? end : std::min(log.tail.synced, end);
+}
+
 }  // namespace
 
 Result<LogVerification> VerifyLog(const std::string& dir, const LogComponents& components,
@@ -128,7 +137,8 @@ Result<LogVerification> VerifyLog(const std::string& dir, const LogComponents& c
   auto* files = components.files != nullptr ? components.files : PosixFiles();
   VARVE_ASSIGN(auto recovered, RecoverLog(files, dir, {}, OnDamage::kSkip, {}, keys,
                                           components.executor));
-  LogVerification found{recovered.report, {}, std::move(recovered.damages)};
+  LogVerification found{recovered.report, DurableEnd(recovered), {}, {}};
+  found.damages = std::move(recovered.damages);
   for (auto& segment : recovered.segments) found.segments.push_back(std::move(segment.info));
   return found;
 }
