@@ -407,6 +407,21 @@ TEST_F(LogArchiveTest, ATailThatCameThroughLateBehindAWholeSegmentIsStale) {
   EXPECT_EQ(contents->stale, std::vector<std::string>{late});
 }
 
+TEST_F(LogArchiveTest, NamesThatNoArchiverGivesAreNoneOfItsObjects) {
+  ASSERT_TRUE(files_->CreateDirectories("other"));
+  Put(JoinPath("other", "log.id"), std::string(32, '1'));
+  Put(JoinPath("other", WholeName(1, 4096, false)), std::string(4096, 'w'));
+  Put(JoinPath("other", WholeName(2, 0, false)), "");
+  Put(JoinPath("other", TailName(1, 8192, 4096)), std::string(4096, 't'));
+  Put(JoinPath("other", TailName(1, 8192, 8192)), "");
+  NewArchive("other");
+  const auto contents = ReadContents(archive_.get());
+  ASSERT_TRUE(contents) << contents.error().message();
+  ASSERT_EQ(contents->segments.size(), 1u);
+  EXPECT_EQ(contents->segments[0].objects.size(), 1u);
+  EXPECT_TRUE(contents->stale.empty());
+}
+
 TEST_F(LogArchiveTest, TwoObjectsThatSayToBeOneWholeSegmentAreRefused) {
   ASSERT_TRUE(files_->CreateDirectories("other"));
   Put(JoinPath("other", "log.id"), std::string(32, '1'));

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "log/log_reader_fixture.h"
+#include "test/support/failing_memory.h"
 #include "log/segment_cipher.h"
 
 namespace varve {
@@ -31,6 +32,18 @@ class LogCursorTest : public LogReaderTest {
     Append(large);
     for (int i = 0; i < 5; ++i) Append("after " + std::to_string(i));
     ASSERT_GT(log_->stats().segments.size(), 4u);
+  }
+  // The frame of the last unit that was appended, alone in it and in the first segment.
+  void ForgeLastFrame(void (*forge)(FrameHeader*, char* payload)) {
+    const auto bytes = Bytes(PathOf(1));
+    const auto segment = *DecodeSegmentHeader(bytes);
+    const Lsn lsn{last_ack_.lsn.value - kFrameHeaderBytes};
+    const auto offset = segment.OffsetOf(lsn);
+    auto frame = bytes.substr(offset);
+    auto header = *DecodeFrameHeader(segment, lsn, frame);
+    frame.resize(kFrameHeaderBytes + header.payload_bytes);
+    forge(&header, frame.data() + kFrameHeaderBytes);
+    Overwrite(PathOf(1), offset, testing::FinishedFrame(segment, header, frame));
   }
   std::vector<SeenUnit> From(Lsn lsn) const {
     std::vector<SeenUnit> units;
@@ -205,6 +218,74 @@ TEST_F(LogCursorTest, L8_AMissingSegmentIsDamage) {
     ExpectPrefix();
     Put(PathOf(3), third);
   }
+}
+
+// With all checksums and the chain, in a place where recovery refuses it.
+TEST_F(LogCursorTest, AFrameThatCannotStandThereIsRefusedAsRecoveryDoes) {
+  const auto expect = [&](const char* part, void (*forge)(FrameHeader*, char*)) {
+    SCOPED_TRACE(part);
+    NewWorld();
+    Open();
+    Append("one");
+    Append("two");
+    Kill();
+    ForgeLastFrame(forge);
+    OpenReader({});
+    const auto error = ReadToError();
+    EXPECT_EQ(error.kind(), ErrorKind::kCorruption);
+    EXPECT_NE(error.message().find(part), std::string::npos) << error.message();
+    ExpectPrefix();
+    ExpectCorruption(TryOpen(), part);
+  };
+  expect("expected epoch", [](FrameHeader* header, char*) { header->epoch += 2; });
+  expect("lies beyond it", [](FrameHeader* header, char*) {
+    header->durable = header->lsn + 1;
+  });
+  expect("a link stands only", [](FrameHeader* header, char*) {
+    header->kind = FrameKind::kLink;
+    header->units = header->records = 0;
+  });
+}
+
+TEST_F(LogCursorTest, AFrameBehindTheSealOfAClosedLogIsRefusedAsRecoveryDoes) {
+  Open();
+  Append("one");
+  Close();
+  const auto bytes = Bytes(PathOf(1));
+  const auto segment = *DecodeSegmentHeader(bytes);
+  const auto header_at = [&](std::uint64_t offset) {
+    return *DecodeFrameHeader(segment, segment.LsnAt(offset), bytes.substr(offset));
+  };
+  const auto end = bytes.size() - kLogBlock;  // a block of zeros
+  const auto seal = header_at(end - kLogBlock);
+  ASSERT_EQ(seal.kind, FrameKind::kSeal);
+  auto again = header_at(kFirstGroupOffset);
+  const auto frame = bytes.substr(kFirstGroupOffset, kFrameHeaderBytes + again.payload_bytes);
+  again.lsn = segment.LsnAt(end).value;
+  again.epoch = seal.epoch;
+  again.chain = seal.crc;
+  Overwrite(PathOf(1), end, testing::FinishedFrame(segment, again, frame));
+  OpenReader({});
+  EXPECT_NE(ReadToError().message().find("behind the seal"), std::string::npos);
+  ExpectPrefix();
+  ExpectCorruption(TryOpen(), "behind the seal");
+}
+
+TEST_F(LogCursorTest, AUnitThatSaysToBeLargeTakesNoMemoryBeforeItIsThere) {
+  Open();
+  Append("one");
+  Append("two");
+  Kill();
+  ForgeLastFrame([](FrameHeader* header, char* unit) {
+    header->flags = kContinued;
+    header->units = header->records = 0;
+    StoreLittle(unit + 4, std::uint32_t{0x7fff'0000});
+  });
+  const testing::LargestAllocation largest;
+  OpenReader({});
+  EXPECT_EQ(ReadAll().size(), 1u);
+  EXPECT_LE(largest.bytes(), 2 * kFrameBytesMax);
+  EXPECT_GT(largest.bytes(), kFrameBytesMax / 2) << "of one frame: the unit was begun";
 }
 
 // Its link went with its end, so it looks like one that was never used.

@@ -3,14 +3,17 @@
 // none of its own among them.
 #include "test/support/failing_memory.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 
 namespace {
 
 thread_local int until_failure = 0;  // allocations; 0: none fails
+thread_local std::size_t largest = 0;
 
 void* Allocate(std::size_t size) noexcept {
+  largest = std::max(largest, size);
   if (until_failure > 0 && --until_failure == 0) return nullptr;
   return std::malloc(size == 0 ? 1 : size);
 }
@@ -37,5 +40,8 @@ namespace varve::testing {
 FailingAllocation::FailingAllocation(int nth) { until_failure = nth; }
 FailingAllocation::~FailingAllocation() { until_failure = 0; }
 bool FailingAllocation::hit() const { return until_failure == 0; }
+
+LargestAllocation::LargestAllocation() { largest = 0; }
+std::size_t LargestAllocation::bytes() const { return largest; }
 
 }  // namespace varve::testing

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lets one allocation fail. A program that uses it links failing_memory.cc, which replaces operator
-// new.
+// Lets one allocation fail, and tells how large they were. A program that uses it links
+// failing_memory.cc, which replaces operator new.
 #pragma once
+
+#include <cstddef>
 
 namespace varve::testing {
 
@@ -16,6 +18,13 @@ class FailingAllocation {
 
   // Whether there were so many.
   bool hit() const;
+};
+
+// The largest that this thread asked operator new for, since this was made. One at a time.
+class LargestAllocation {
+ public:
+  LargestAllocation();
+  std::size_t bytes() const;
 };
 
 }  // namespace varve::testing
