@@ -3,124 +3,15 @@
 // told to.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
-#include "base/result.h"
-#include "files/files.h"
 #include "files/simulated_disk.h"
 #include "log/log_fixture.h"
 #include "log/log_format.h"
+#include "test/support/gated_files.h"
 
 namespace varve::testing {
 namespace {
-
-// Holds the first sync that comes after Shut, until Open; others pass.
-class Gate {
- public:
-  void Shut() {
-    std::lock_guard lock(mutex_);
-    shut_ = true;
-    held_ = false;
-  }
-  void Open() {
-    std::lock_guard lock(mutex_);
-    shut_ = false;
-    changed_.notify_all();
-  }
-  void Pass() {
-    std::unique_lock lock(mutex_);
-    if (!shut_ || held_) return;
-    held_ = true;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return !shut_; });
-  }
-  void AwaitHeld() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return held_; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool shut_ = false;
-  bool held_ = false;
-};
-
-std::unexpected<Error> Injected(const std::string& what) {
-  return Fail(ErrorKind::kUnavailable, what, ErrorReason::kIo);
-}
-
-struct Faults {
-  Gate gate;
-  std::atomic<bool> no_sync = false;
-  std::atomic<int> reads_until_failure = -1;  // one read fails; negative: none
-};
-
-class GatedFile final : public File {
- public:
-  GatedFile(std::unique_ptr<File> file, Faults* faults)
-      : file_(std::move(file)), faults_(faults) {}
-  Result<std::uint64_t> ReadAt(std::uint64_t offset, std::uint64_t size, char* into) override {
-    if (faults_->reads_until_failure-- == 0) return Injected("read");
-    return file_->ReadAt(offset, size, into);
-  }
-  Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
-    return file_->WriteAt(offset, bytes);
-  }
-  Status Sync() override {
-    faults_->gate.Pass();
-    if (faults_->no_sync) return Injected("fsync");
-    return file_->Sync();
-  }
-  Result<std::uint64_t> Size() override { return file_->Size(); }
-  Status Truncate(std::uint64_t size) override { return file_->Truncate(size); }
-  const std::string& path() const override { return file_->path(); }
-
- private:
-  std::unique_ptr<File> file_;
-  Faults* const faults_;
-};
-
-class GatedFiles final : public Files {
- public:
-  Faults faults;
-  Gate& gate = faults.gate;
-  std::atomic<bool> no_descriptors = false;
-  std::atomic<bool> no_directory_sync = false;
-
-  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
-    if (no_descriptors && mode == OpenMode::kCreate) return Injected("open: too many open files");
-    VARVE_ASSIGN(auto file, inner_->Open(path, mode));
-    return std::make_unique<GatedFile>(std::move(file), &faults);
-  }
-  Result<FileInfo> Info(const std::string& path) override { return inner_->Info(path); }
-  Result<std::vector<FileInfo>> List(const std::string& path) override {
-    return inner_->List(path);
-  }
-  Status CreateDirectories(const std::string& path) override {
-    return inner_->CreateDirectories(path);
-  }
-  Status Rename(const std::string& from, const std::string& to) override {
-    return inner_->Rename(from, to);
-  }
-  Status Link(const std::string& from, const std::string& to) override {
-    return inner_->Link(from, to);
-  }
-  Status Remove(const std::string& path) override { return inner_->Remove(path); }
-  Status SyncDirectory(const std::string& path) override {
-    if (no_directory_sync) return Injected("fsync of the folder");
-    return inner_->SyncDirectory(path);
-  }
-  Result<std::unique_ptr<FileLock>> Lock(const std::string& path, LockMode mode) override {
-    return inner_->Lock(path, mode);
-  }
-
- private:
-  std::unique_ptr<Files> inner_ = NewMemoryFiles();
-};
 
 class LogFailureTest : public LogTest {
  protected:

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "files/simulated_disk.h"
 #include "log/log_fixture.h"
+#include "test/support/forwarding_files.h"
 #include "varve/log_reader.h"
 
 namespace varve::testing {
@@ -40,17 +41,10 @@ struct Device {
   ManualClock clock;
 };
 
-class CostlyFile final : public File {
+class CostlyFile final : public ForwardingFile {
  public:
   CostlyFile(std::unique_ptr<File> file, Device* device)
-      : file_(std::move(file)), device_(device) {}
-  Result<std::uint64_t> ReadAt(std::uint64_t offset, std::uint64_t size, char* into) override {
-    return file_->ReadAt(offset, size, into);
-  }
-  Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
-    return file_->WriteAt(offset, bytes);
-  }
-  Status Sync() override { return file_->Sync(); }
+      : ForwardingFile(std::move(file)), device_(device) {}
   Status WriteDurably(std::uint64_t offset, std::string_view bytes) override {
     ExpectBlockOfZeros(offset, bytes);
     device_->offsets[method_].insert(offset);
@@ -59,16 +53,13 @@ class CostlyFile final : public File {
     const bool stalls = slow && device_->slow_micros > 0;
     device_->clock.Advance(stalls ? device_->slow_micros : device_->micros[method_]);
     if (device_->writes == device_->fails_at) return std::unexpected(kInjected);
-    return file_->WriteDurably(offset, bytes);
+    return file()->WriteDurably(offset, bytes);
   }
   Status UseSyncMethod(SyncMethod method) override {
     if (device_->refused.contains(method)) return std::unexpected(kInjected);
     method_ = method;
-    return file_->UseSyncMethod(method);
+    return file()->UseSyncMethod(method);
   }
-  Result<std::uint64_t> Size() override { return file_->Size(); }
-  Status Truncate(std::uint64_t size) override { return file_->Truncate(size); }
-  const std::string& path() const override { return file_->path(); }
 
  private:
   // What a log writes: a block where direct I/O takes it, over zeros that are there.
@@ -77,47 +68,28 @@ class CostlyFile final : public File {
     EXPECT_EQ(offset % kDirectBlock, 0u);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(bytes.data()) % kDirectBlock, 0u);
     std::string before(kDirectBlock, 'x');
-    EXPECT_EQ(*file_->ReadAt(offset, kDirectBlock, before.data()), kDirectBlock);
+    EXPECT_EQ(*file()->ReadAt(offset, kDirectBlock, before.data()), kDirectBlock);
     EXPECT_TRUE(before == std::string(kDirectBlock, '\0'));
   }
 
-  const std::unique_ptr<File> file_;
   Device* const device_;
   SyncMethod method_ = kFdatasync;
 };
 
-class CostlyFiles final : public Files {
+class CostlyFiles final : public ForwardingFiles {
  public:
-  CostlyFiles(Files* inner, Device* device) : inner_(inner), device_(device) {}
+  CostlyFiles(Files* inner, Device* device) : ForwardingFiles(inner), device_(device) {}
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
-    VARVE_ASSIGN(auto file, inner_->Open(path, mode));
+    VARVE_ASSIGN(auto file, files()->Open(path, mode));
     return std::make_unique<CostlyFile>(std::move(file), device_);
   }
   Result<FileInfo> Info(const std::string& path) override {
-    VARVE_ASSIGN(auto info, inner_->Info(path));
+    VARVE_ASSIGN(auto info, files()->Info(path));
     info.device = device_->id;
     return info;
   }
-  Result<std::vector<FileInfo>> List(const std::string& path) override {
-    return inner_->List(path);
-  }
-  Status CreateDirectories(const std::string& path) override {
-    return inner_->CreateDirectories(path);
-  }
-  Status Rename(const std::string& from, const std::string& to) override {
-    return inner_->Rename(from, to);
-  }
-  Status Link(const std::string& from, const std::string& to) override {
-    return inner_->Link(from, to);
-  }
-  Status Remove(const std::string& path) override { return inner_->Remove(path); }
-  Status SyncDirectory(const std::string& path) override { return inner_->SyncDirectory(path); }
-  Result<std::unique_ptr<FileLock>> Lock(const std::string& path, LockMode mode) override {
-    return inner_->Lock(path, mode);
-  }
 
  private:
-  Files* const inner_;
   Device* const device_;
 };
 

@@ -12,26 +12,19 @@
 namespace varve::testing {
 namespace {
 
-class PiecewiseFile final : public File {
+class PiecewiseFile final : public ForwardingFile {
  public:
-  explicit PiecewiseFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  using ForwardingFile::ForwardingFile;
 
-  Result<std::uint64_t> ReadAt(std::uint64_t offset, std::uint64_t size, char* into) override {
-    return file_->ReadAt(offset, size, into);
-  }
   Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
     VARVE_TRY(WriteOnePiece(offset, bytes));
-    return file_->WriteAt(offset, bytes);
+    return file()->WriteAt(offset, bytes);
   }
   Status WriteDurably(std::uint64_t offset, std::string_view bytes) override {
     VARVE_TRY(WriteOnePiece(offset, bytes));
-    return file_->WriteDurably(offset, bytes);
+    return file()->WriteDurably(offset, bytes);
   }
-  Status Sync() override { return file_->Sync(); }
-  Status UseSyncMethod(SyncMethod method) override { return file_->UseSyncMethod(method); }
-  Result<std::uint64_t> Size() override { return file_->Size(); }
-  Status Truncate(std::uint64_t size) override { return file_->Truncate(size); }
-  const std::string& path() const override { return file_->path(); }
+  Status UseSyncMethod(SyncMethod method) override { return file()->UseSyncMethod(method); }
 
  private:
   // Any part of what is to be written. A file that exists has its size before it is written to, as
@@ -42,12 +35,10 @@ class PiecewiseFile final : public File {
     const auto cut = 1 + scheduler->chooser().Below(bytes.size() - 1);
     const bool front = scheduler->chooser().OneIn(2);
     const auto piece = front ? bytes.substr(0, cut) : bytes.substr(cut);
-    VARVE_TRY(file_->WriteAt(front ? offset : offset + cut, piece));
+    VARVE_TRY(file()->WriteAt(front ? offset : offset + cut, piece));
     scheduler->Point(PointKind::kFile, this);
     return {};
   }
-
-  const std::unique_ptr<File> file_;
 };
 
 }  // namespace
@@ -113,7 +104,7 @@ void ScheduledExecutor::Stop() {
 }
 
 Result<std::unique_ptr<File>> PiecewiseFiles::Open(const std::string& path, OpenMode mode) {
-  VARVE_ASSIGN(auto file, disk_->Open(path, mode));
+  VARVE_ASSIGN(auto file, files()->Open(path, mode));
   return std::make_unique<PiecewiseFile>(std::move(file));
 }
 

@@ -14,6 +14,7 @@
 #include "files/files.h"
 #include "files/simulated_disk.h"
 #include "test/log_schedule/scheduler.h"
+#include "test/support/forwarding_files.h"
 
 namespace varve::testing {
 
@@ -47,34 +48,10 @@ class ScheduledExecutor final : public Executor {
 };
 
 // The disk, where a write shows in two pieces, in either order: others may look in between.
-class PiecewiseFiles final : public Files {
+class PiecewiseFiles final : public ForwardingFiles {
  public:
-  explicit PiecewiseFiles(SimulatedDisk* disk) : disk_(disk) {}
-
+  explicit PiecewiseFiles(SimulatedDisk* disk) : ForwardingFiles(disk) {}
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override;
-  Result<FileInfo> Info(const std::string& path) override { return disk_->Info(path); }
-  Result<std::vector<FileInfo>> List(const std::string& directory) override {
-    return disk_->List(directory);
-  }
-  Status CreateDirectories(const std::string& directory) override {
-    return disk_->CreateDirectories(directory);
-  }
-  Status Rename(const std::string& from, const std::string& to) override {
-    return disk_->Rename(from, to);
-  }
-  Status Link(const std::string& from, const std::string& to) override {
-    return disk_->Link(from, to);
-  }
-  Status Remove(const std::string& path) override { return disk_->Remove(path); }
-  Status SyncDirectory(const std::string& directory) override {
-    return disk_->SyncDirectory(directory);
-  }
-  Result<std::unique_ptr<FileLock>> Lock(const std::string& path, LockMode mode) override {
-    return disk_->Lock(path, mode);
-  }
-
- private:
-  SimulatedDisk* const disk_;
 };
 
 }  // namespace varve::testing
