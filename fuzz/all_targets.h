@@ -2,17 +2,17 @@
 // Every target of the folder, for programs that hold all of them.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <ostream>
 #include <string>
 #include <vector>
+
+#include "fuzz/input.h"
 
 namespace varve::fuzz {
 
 struct NamedTarget {
   std::string name;
-  int (*run)(const std::uint8_t* data, std::size_t size);
+  void (*run)(Input input);
   std::vector<std::string> (*seeds)();
 
   // For GoogleTest.

@@ -110,17 +110,13 @@ void Test(ListedArchive* archive) {
 }
 
 }  // namespace
-}  // namespace varve::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace varve;
-  fuzz::Input input(data, size);
-  fuzz::ListedArchive archive;
+void FuzzOne(Input input) {
+  ListedArchive archive;
   const auto options = input.Take<std::uint8_t>();
   if ((options & 1) != 0) archive.objects["log.id"] = 32;
-  for (int i = 0; i < 40 && !input.empty(); ++i) fuzz::TakeObject(&input, &archive);
-  fuzz::Test(&archive);
-  return 0;
+  for (int i = 0; i < 40 && !input.empty(); ++i) TakeObject(&input, &archive);
+  Test(&archive);
 }
 
 std::vector<std::string> FuzzSeeds() {
@@ -132,3 +128,5 @@ std::vector<std::string> FuzzSeeds() {
   return {"\1" + whole + next + unsealed + tails, "\1" + whole + tails, "\1" + next + odd,
           "\1" + tails + std::string("\0\4\0\6", 4), std::string(1, '\0') + odd};
 }
+
+}  // namespace varve::fuzz

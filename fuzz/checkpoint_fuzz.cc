@@ -96,26 +96,21 @@ std::string Slot(std::uint64_t number, std::uint64_t replay_from) {
 }
 
 }  // namespace
-}  // namespace varve::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace varve;
-  fuzz::Input input(data, size);
+void FuzzOne(Input input) {
   const auto options = input.Take<std::uint8_t>();
   if ((options & 4) != 0) {
-    fuzz::TestRecord(input.TakeRest());
-    return 0;
+    TestRecord(input.TakeRest());
+    return;
   }
   const auto first_bytes = input.Take<std::uint16_t>();
-  auto content = fuzz::MendSlot(options, std::string(input.TakeBytes(first_bytes)));
-  const auto second = fuzz::MendSlot(options, std::string(input.TakeRest()));
+  auto content = MendSlot(options, std::string(input.TakeBytes(first_bytes)));
+  const auto second = MendSlot(options, std::string(input.TakeRest()));
   if (!second.empty()) content.resize(kLogBlock, '\0');
-  fuzz::TestFile(content + second, (options & 2) != 0);
-  return 0;
+  TestFile(content + second, (options & 2) != 0);
 }
 
 std::vector<std::string> FuzzSeeds() {
-  using varve::fuzz::Slot;
   const auto input = [](char options, std::string_view first, std::string_view second) {
     std::string bytes{options, static_cast<char>(first.size()), '\0'};
     return bytes.append(first).append(second);
@@ -124,3 +119,5 @@ std::vector<std::string> FuzzSeeds() {
           input(3, "", Slot(1, 4000)), input(0, Slot(4, 7000), ""),
           std::string("\4") + std::string(8, '\1') + "note"};
 }
+
+}  // namespace varve::fuzz

@@ -81,25 +81,20 @@ std::string GroupFrame(const std::vector<std::string>& units, std::uint16_t flag
 }
 
 }  // namespace
-}  // namespace varve::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace varve;
-  fuzz::Input input(data, size);
+void FuzzOne(Input input) {
   const auto mend = input.Take<std::uint8_t>();
   const auto block = input.Take<std::uint8_t>();
-  const auto segment = fuzz::Segment();
+  const auto segment = Segment();
   const auto blocks = segment.capacity / kLogBlock - 1;
   const Lsn lsn = segment.LsnAt(kLogBlock * (1 + block % blocks));
   std::string bytes(input.TakeRest());
   if (bytes.size() >= kFrameHeaderBytes) bytes.resize(RoundUp(bytes.size(), kLogBlock), '\0');
-  fuzz::MendFrame(segment, lsn.value, mend, bytes.data(), bytes.size());
-  fuzz::CheckFrame(segment, lsn, bytes);
-  return 0;
+  MendFrame(segment, lsn.value, mend, bytes.data(), bytes.size());
+  CheckFrame(segment, lsn, bytes);
 }
 
 std::vector<std::string> FuzzSeeds() {
-  using namespace varve;
   const std::string text(100, 'x');
   std::vector<std::string> units;
   for (const auto codec : {LogCompression::kNone, LogCompression::kLz4, LogCompression::kZstd}) {
@@ -107,10 +102,12 @@ std::vector<std::string> FuzzSeeds() {
     units.push_back(*EncodeUnitSerially({&record, 1}, codec, {64}, nullptr));
   }
   const std::string start{'\3', '\0'};
-  std::vector<std::string> seeds = {start + fuzz::GroupFrame(units, 0),
-                                    start + fuzz::GroupFrame({units[0]}, 0),
-                                    start + fuzz::GroupFrame({units[1]}, kContinued),
-                                    start + fuzz::GroupFrame({}, 0)};
-  seeds.push_back(std::string(2, '\0') + fuzz::GroupFrame(units, 0));
+  std::vector<std::string> seeds = {start + GroupFrame(units, 0),
+                                    start + GroupFrame({units[0]}, 0),
+                                    start + GroupFrame({units[1]}, kContinued),
+                                    start + GroupFrame({}, 0)};
+  seeds.push_back(std::string(2, '\0') + GroupFrame(units, 0));
   return seeds;
 }
+
+}  // namespace varve::fuzz

@@ -33,7 +33,8 @@ bool RunOne(const std::string& name, const char* path) {
   const std::string input((std::istreambuf_iterator<char>(file)), {});
   for (const auto& target : AllTargets()) {
     if (target.name != name || !file) continue;
-    return target.run(reinterpret_cast<const std::uint8_t*>(input.data()), input.size()) == 0;
+    target.run(Input(input));
+    return true;
   }
   std::fprintf(stderr, "fuzz_inputs: no target %s, or no file %s\n", name.c_str(), path);
   return false;

@@ -45,8 +45,7 @@ class FuzzTest : public ::testing::TestWithParam<NamedTarget> {
   void Run(const std::string& input, const std::string& which) {
     running = "target " + GetParam().name + ", " + which + ", " + std::to_string(input.size()) +
               " bytes: " + ToHex(std::string_view(input).substr(0, kHexBytesMax));
-    const auto* const data = reinterpret_cast<const std::uint8_t*>(input.data());
-    ASSERT_EQ(GetParam().run(data, input.size()), 0) << running;
+    GetParam().run(Input(input));
   }
 
   static constexpr std::size_t kHexBytesMax = 4096;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -11,6 +12,7 @@ namespace varve::fuzz {
 
 class Input {
  public:
+  explicit Input(std::string_view bytes) : rest_(bytes) {}
   Input(const std::uint8_t* data, std::size_t size)
       : rest_(reinterpret_cast<const char*>(data), size) {}
 

@@ -52,27 +52,22 @@ void TakeTwice(std::uint16_t flags, std::uint64_t base, const LinkPayload& link)
 }
 
 }  // namespace
-}  // namespace varve::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace varve;
-  fuzz::Input input(data, size);
+void FuzzOne(Input input) {
   const bool is_seal = (input.Take<std::uint8_t>() & 1) != 0;
   const auto flags = input.Take<std::uint16_t>();
   const auto base = input.Take<std::uint64_t>();
   const auto bytes = input.TakeRest();
   if (is_seal) {
-    fuzz::CheckPlain(DecodeSeal(bytes), bytes);
-    return 0;
+    CheckPlain(DecodeSeal(bytes), bytes);
+    return;
   }
   const auto link = DecodeLink(bytes);
-  fuzz::CheckPlain(link, bytes);
-  if (link) fuzz::TakeTwice(flags, base, *link);
-  return 0;
+  CheckPlain(link, bytes);
+  if (link) TakeTwice(flags, base, *link);
 }
 
 std::vector<std::string> FuzzSeeds() {
-  using namespace varve;
   const auto input = [](char kind, char flags, std::string_view payload) {
     std::string bytes{kind, flags, '\0', '\0', '\0', '\1', '\0', '\0', '\0', '\0', '\0'};
     return bytes.append(payload);
@@ -84,3 +79,5 @@ std::vector<std::string> FuzzSeeds() {
   return {input(0, 0, link_bytes), input(0, 4, link_bytes), input(1, 8, seal_bytes),
           input(0, 0, link_bytes.substr(1))};
 }
+
+}  // namespace varve::fuzz

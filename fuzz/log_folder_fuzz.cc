@@ -128,11 +128,11 @@ void Test(const LogFolder& folder) {
 }
 
 }  // namespace
-}  // namespace varve::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  varve::fuzz::Test(varve::fuzz::TakeFolder(varve::fuzz::Input(data, size)));
-  return 0;
+void FuzzOne(Input input) {
+  Test(TakeFolder(input));
 }
 
-std::vector<std::string> FuzzSeeds() { return varve::fuzz::SampleFolders(); }
+std::vector<std::string> FuzzSeeds() { return SampleFolders(); }
+
+}  // namespace varve::fuzz

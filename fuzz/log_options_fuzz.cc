@@ -89,23 +89,20 @@ void CheckOpens(LogOptions options) {
 }
 
 }  // namespace
-}  // namespace varve::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace varve;
-  const auto lines = fuzz::Lines(fuzz::Input(data, size).TakeRest());
-  const auto options = fuzz::Read({}, lines);
+void FuzzOne(Input input) {
+  const auto lines = Lines(input.TakeRest());
+  const auto options = Read({}, lines);
   if (!options) {
     FUZZ_EXPECT(options.error().kind() == ErrorKind::kInvalid, options.error().message());
-    FUZZ_EXPECT(options.error().message().starts_with(fuzz::kPrefix), options.error().message());
-    return 0;
+    FUZZ_EXPECT(options.error().message().starts_with(kPrefix), options.error().message());
+    return;
   }
-  const auto written = fuzz::Written(*options);
-  const auto again = fuzz::Read(LogOptions::Latency(), written);
+  const auto written = Written(*options);
+  const auto again = Read(LogOptions::Latency(), written);
   FUZZ_EXPECT(again.has_value(), again.error().message());
-  FUZZ_EXPECT(fuzz::Written(*again) == written, "other options");
-  fuzz::CheckOpens(*options);
-  return 0;
+  FUZZ_EXPECT(Written(*again) == written, "other options");
+  CheckOpens(*options);
 }
 
 std::vector<std::string> FuzzSeeds() {
@@ -114,3 +111,5 @@ std::vector<std::string> FuzzSeeds() {
           "PATH=x\n=RECYCLED_SEGMENTS_MAX=3\n=SHADOW_PER_MILLE=10\n=QUEUE_BYTES_MAX=4096\n",
           "=LOG_BYTES_MAX=18446744073709551615\n=LINGER_US=-1\n", "=NO_SUCH=1\nVARVE_LOG_"};
 }
+
+}  // namespace varve::fuzz

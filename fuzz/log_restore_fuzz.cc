@@ -130,16 +130,14 @@ void Test(const LogFolder& folder) {
 }
 
 }  // namespace
-}  // namespace varve::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  varve::fuzz::Test(varve::fuzz::TakeFolder(varve::fuzz::Input(data, size)));
-  return 0;
+void FuzzOne(Input input) {
+  Test(TakeFolder(input));
 }
 
 std::vector<std::string> FuzzSeeds() {
   std::vector<std::string> seeds;
-  for (auto seed : varve::fuzz::SampleFolders()) {
+  for (auto seed : SampleFolders()) {
     for (const char choices : {1, 3, 17}) {
       seed[1] = choices;
       seeds.push_back(seed);
@@ -147,3 +145,5 @@ std::vector<std::string> FuzzSeeds() {
   }
   return seeds;
 }
+
+}  // namespace varve::fuzz

@@ -54,22 +54,17 @@ void CheckUnit(std::string_view first, std::string_view second, std::uint64_t pa
 }
 
 }  // namespace
-}  // namespace varve::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace varve;
-  fuzz::Input input(data, size);
+void FuzzOne(Input input) {
   const auto page_bytes = input.Take<std::uint16_t>();
   const auto first_bytes = input.Take<std::uint16_t>();
   const auto first = input.TakeBytes(first_bytes);
   const auto second = input.TakeRest();
-  fuzz::CheckImage(first, page_bytes);
-  fuzz::CheckUnit(first, second, page_bytes);
-  return 0;
+  CheckImage(first, page_bytes);
+  CheckUnit(first, second, page_bytes);
 }
 
 std::vector<std::string> FuzzSeeds() {
-  using namespace varve;
   const std::string before(16, 'b');
   const std::string after(16, 'a');
   const auto with = EncodePageImage({3, {7}, before, after});
@@ -81,3 +76,5 @@ std::vector<std::string> FuzzSeeds() {
   return {input(with, without), input(without, with), input(without, without),
           input(with, EncodePageImage({4, {8}, {}, after})), input("", with)};
 }
+
+}  // namespace varve::fuzz

@@ -28,29 +28,24 @@ void CheckHeader(const SegmentHeader& header, std::string_view block) {
 }
 
 }  // namespace
-}  // namespace varve::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace varve;
-  fuzz::Input input(data, size);
+void FuzzOne(Input input) {
   const auto options = input.Take<std::uint8_t>();
   std::string block(input.TakeRest());
   if ((options & 2) != 0) block.resize(kLogBlock, '\0');
   if ((options & 1) != 0 && block.size() >= kLogBlock) {
-    const auto crc = Crc32c(std::string_view(block).substr(0, fuzz::kCrcOffset));
-    StoreLittle(block.data() + fuzz::kCrcOffset, crc);
+    const auto crc = Crc32c(std::string_view(block).substr(0, kCrcOffset));
+    StoreLittle(block.data() + kCrcOffset, crc);
   }
   const auto header = DecodeSegmentHeader(block);
   if (header) {
-    fuzz::CheckHeader(*header, block);
+    CheckHeader(*header, block);
   } else {
-    FUZZ_EXPECT(fuzz::BlamesBytes(header.error()), header.error().message());
+    FUZZ_EXPECT(BlamesBytes(header.error()), header.error().message());
   }
-  return 0;
 }
 
 std::vector<std::string> FuzzSeeds() {
-  using namespace varve;
   SegmentHeader header;
   header.log_id.fill(7);
   header.sequence = 3;
@@ -72,3 +67,5 @@ std::vector<std::string> FuzzSeeds() {
   }
   return seeds;
 }
+
+}  // namespace varve::fuzz

@@ -13,6 +13,7 @@
 #include "fuzz/oracle.h"
 #include "fuzz/target.h"
 #include "log/sync_calibration.h"
+#include "test/support/forwarding_files.h"
 
 namespace varve::fuzz {
 namespace {
@@ -21,37 +22,17 @@ constexpr char kDir[] = "log";
 constexpr std::uint64_t kDevice = 64768;
 
 // Files in memory that say to be on a device.
-class OnDevice final : public Files {
+class OnDevice final : public testing::ForwardingFiles {
  public:
-  explicit OnDevice(std::uint64_t device) : device_(device), files_(NewMemoryFiles()) {}
-
-  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
-    return files_->Open(path, mode);
-  }
+  explicit OnDevice(std::uint64_t device) : ForwardingFiles(NewMemoryFiles()), device_(device) {}
   Result<FileInfo> Info(const std::string& path) override {
-    VARVE_ASSIGN(auto info, files_->Info(path));
+    VARVE_ASSIGN(auto info, files()->Info(path));
     info.device = device_;
     return info;
-  }
-  Result<std::vector<FileInfo>> List(const std::string& dir) override { return files_->List(dir); }
-  Status CreateDirectories(const std::string& dir) override {
-    return files_->CreateDirectories(dir);
-  }
-  Status Rename(const std::string& from, const std::string& to) override {
-    return files_->Rename(from, to);
-  }
-  Status Link(const std::string& from, const std::string& to) override {
-    return files_->Link(from, to);
-  }
-  Status Remove(const std::string& path) override { return files_->Remove(path); }
-  Status SyncDirectory(const std::string& dir) override { return files_->SyncDirectory(dir); }
-  Result<std::unique_ptr<FileLock>> Lock(const std::string& path, LockMode mode) override {
-    return files_->Lock(path, mode);
   }
 
  private:
   const std::uint64_t device_;
-  const std::unique_ptr<Files> files_;
 };
 
 std::string CrcLine(std::string_view before) {
@@ -115,14 +96,10 @@ void Test(const std::string& text) {
 }
 
 }  // namespace
-}  // namespace varve::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace varve;
-  fuzz::Input input(data, size);
+void FuzzOne(Input input) {
   const auto options = input.Take<std::uint8_t>();
-  fuzz::Test(fuzz::Mended(options, std::string(input.TakeRest())));
-  return 0;
+  Test(Mended(options, std::string(input.TakeRest())));
 }
 
 std::vector<std::string> FuzzSeeds() {
@@ -133,3 +110,5 @@ std::vector<std::string> FuzzSeeds() {
           "\2varve sync 1\ndevice 64768\nfdatasync 1\nfsync -\ndsync -\ndirect-dsync -\n"
           "choice fdatasync\n"};
 }
+
+}  // namespace varve::fuzz

@@ -120,23 +120,18 @@ void TestRecords(std::uint8_t options, Lsn lsn, Input input) {
 }
 
 }  // namespace
-}  // namespace varve::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace varve;
-  fuzz::Input input(data, size);
+void FuzzOne(Input input) {
   const auto options = input.Take<std::uint8_t>();
   const Lsn lsn{input.Take<std::uint32_t>()};
-  if ((options & fuzz::kFromRecords) != 0) {
-    fuzz::TestRecords(options, lsn, input);
+  if ((options & kFromRecords) != 0) {
+    TestRecords(options, lsn, input);
   } else {
-    fuzz::TestStored(options, lsn, std::string(input.TakeRest()));
+    TestStored(options, lsn, std::string(input.TakeRest()));
   }
-  return 0;
 }
 
 std::vector<std::string> FuzzSeeds() {
-  using namespace varve;
   const std::string start{'\0', '\100', '\0', '\0', '\0'};
   const auto options = [&](int bits) {
     auto bytes = start;
@@ -149,15 +144,17 @@ std::vector<std::string> FuzzSeeds() {
   std::vector<std::string> seeds;
   for (const auto codec : {LogCompression::kNone, LogCompression::kLz4, LogCompression::kZstd}) {
     const auto unit = *EncodeUnitSerially(records, codec, {64}, nullptr);
-    seeds.push_back(options(fuzz::kMendCrc | fuzz::kMendSize) + unit);
-    seeds.push_back(options(fuzz::kMendCrc | fuzz::kEncryptUnit) + unit);
-    const auto shift = static_cast<int>(codec) << fuzz::kCodecShift;
+    seeds.push_back(options(kMendCrc | kMendSize) + unit);
+    seeds.push_back(options(kMendCrc | kEncryptUnit) + unit);
+    const auto shift = static_cast<int>(codec) << kCodecShift;
     const std::string as_input = std::string("\5\0\0small", 8) + std::string("\54\1\0", 3) +
                                  repetitive + std::string("\0\0\360", 3);
-    seeds.push_back(options(fuzz::kFromRecords | shift) + as_input);
-    seeds.push_back(options(fuzz::kFromRecords | fuzz::kEncryptUnit | shift) + as_input);
+    seeds.push_back(options(kFromRecords | shift) + as_input);
+    seeds.push_back(options(kFromRecords | kEncryptUnit | shift) + as_input);
   }
   seeds.push_back(start + *EncodeUnitSerially(records, LogCompression::kNone, {64},
-                                              fuzz::Cipher()));
+                                              Cipher()));
   return seeds;
 }
+
+}  // namespace varve::fuzz
