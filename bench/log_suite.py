@@ -258,7 +258,7 @@ def measure_economy(slices):
                       [s["log_bytes"] / s["user_bytes"]
                        for s in slices.of(f"varve N={writers}").values()], at_most=True)
     yield Measure("contended atomics per commit", [], 1, 1, True,
-                  absent="the library does not count them")
+                  absent="a test counts them: test/log_schedule, ATicketSwapsOneWord")
 
 
 def measure_changes(slices):

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <optional>
+#include <vector>
 
 #include "test/log_schedule/explore.h"
 
@@ -87,6 +88,32 @@ TEST(LogScheduleTest, TicketsAreWaitedForByAnotherThread) {
       });
     }
     world.JoinAll();
+  });
+}
+
+// What two producers contend for is the place of their units: one word, swapped once for each.
+TEST(LogScheduleTest, ATicketSwapsOneWordThatProducersShare) {
+  constexpr int kUnits = 40;
+  Explore(kSchedules / 40, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    options.segment_bytes_max = 1 << 20;
+    options.group_bytes_max = 256 << 10;
+    options.group_units_max = 0;
+    options.encode_mode = LogEncodeMode::kParallel;
+    world.Open(options);
+    world.Append(0, 20, AckLevel::kDurable);
+    world.scheduler().CountTouches();
+    std::vector<int> producers;
+    for (int i = 0; i < 2; ++i) {
+      producers.push_back(world.scheduler().Start("producer", [&world, i] {
+        const Scheduler::Undisturbed alone;
+        for (int left = kUnits; left > 0; --left) world.Enqueue(i, 20);
+      }));
+    }
+    for (const int producer : producers) world.scheduler().Join(producer);
+    const auto shared = world.scheduler().TouchesShared(producers[0], producers[1]);
+    world.Expect(shared > 0, "producers that share nothing cannot be in one order");
+    world.Expect(shared <= 2 * kUnits + 8, "units contend for more than one word");
   });
 }
 

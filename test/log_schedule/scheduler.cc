@@ -103,11 +103,22 @@ void Scheduler::Point(PointKind kind, const volatile void* object) {
   me->last = kind;
   me->object = object;
   me->loads_in_a_row = kind == PointKind::kLoad ? me->loads_in_a_row + 1 : 0;
+  const bool touches = kind == PointKind::kSwap || kind == PointKind::kLock;
+  if (touches_ && touches) ++(*touches_)[object][me->id];
   if (me->undisturbed > 0) return;
   if (++steps_ > kStepsMax) Fail("the schedule does not end");
   const bool spins = me->loads_in_a_row > kLoadsOfASpin;
   if (spins) me->loads_in_a_row = 0;
   PassOn(spins || kind == PointKind::kYield);
+}
+
+std::uint64_t Scheduler::TouchesShared(int one, int other) const {
+  std::uint64_t times = 0;
+  for (const auto& [object, touches] : *touches_) {
+    const auto mine = touches.find(one), theirs = touches.find(other);
+    if (mine != touches.end() && theirs != touches.end()) times += mine->second + theirs->second;
+  }
+  return times;
 }
 
 void Scheduler::PassOn(bool yields) {

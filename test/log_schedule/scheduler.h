@@ -57,6 +57,10 @@ class Scheduler {
   Chooser& chooser() { return chooser_; }
   // See CountOfSchedule.
   std::uint64_t* CountOf(const volatile void* object) { return &counts_[object]; }
+  // From here on it is counted what threads swap and lock; then: how often two of them swapped or
+  // locked what both did.
+  void CountTouches() { touches_.emplace(); }
+  std::uint64_t TouchesShared(int one, int other) const;
   // Says what is wrong and how to replay it, and ends the process.
   [[noreturn]] void Fail(const std::string& what) const;
 
@@ -93,7 +97,10 @@ class Scheduler {
   Thread* running_ = nullptr;
   std::unordered_map<const volatile void*, Thread*> owners_;  // of mutexes
   std::unordered_map<const volatile void*, std::uint64_t> counts_;
-  std::vector<int> ready_;                                    // used again by Next
+  // Of an object: how often each thread swapped or locked it.
+  using Touches = std::unordered_map<int, std::uint64_t>;
+  std::optional<std::unordered_map<const volatile void*, Touches>> touches_;
+  std::vector<int> ready_;  // used again by Next
   std::int64_t now_ = 1'000'000;
   std::uint64_t steps_ = 0;
   std::uint64_t fingerprint_ = 14695981039346656037ull;
