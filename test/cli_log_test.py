@@ -104,6 +104,24 @@ class AppendAndCatTest(LogCliTest):
                               env=clean_environment())
         self.assertEqual(done.stdout, lines + b"\nlast, without newline\n")
 
+    @unittest.skipUnless(os.environ.get("VARVE_LONG"), "takes 3 GB of disk: ./run test --long")
+    def test_a_record_has_at_most_a_gib(self):
+        giant = self.folder / "giant"
+        giant.write_bytes(b"g" * (1 << 30))
+        shell = 'exec "$1" log append "$2" < "$3"'
+        self.run_varve(exit_code=0, prefix=("bash", "-c", shell, "-", VARVE, self.log, giant))
+        with open(giant, "ab") as more:
+            more.write(b"\n")
+        with subprocess.Popen([VARVE, "log", "cat", self.log], stdout=subprocess.PIPE,
+                              env=clean_environment()) as cat:
+            self.assertEqual(subprocess.run(["cmp", "-", giant], stdin=cat.stdout,
+                                            check=False).returncode, 0)
+        self.assertEqual(self.stat()["units"], 1)
+        giant.write_bytes(b"g" * ((1 << 30) + 1) + b"\n")
+        done = self.run_varve(exit_code=1, prefix=("bash", "-c", shell, "-", VARVE, self.log, giant))
+        self.assertIn("longer than 1073741824 bytes", done.err)
+        self.assertEqual(self.stat()["units"], 1)
+
     def test_no_lines_are_no_records(self):
         self.append([])
         self.assertEqual(self.stat()["units"], 0)
