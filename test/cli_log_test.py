@@ -118,7 +118,8 @@ class AppendAndCatTest(LogCliTest):
                                             check=False).returncode, 0)
         self.assertEqual(self.stat()["units"], 1)
         giant.write_bytes(b"g" * ((1 << 30) + 1) + b"\n")
-        done = self.run_varve(exit_code=1, prefix=("bash", "-c", shell, "-", VARVE, self.log, giant))
+        done = self.run_varve(exit_code=1, prefix=("bash", "-c", shell, "-", VARVE, self.log,
+                                                       giant))
         self.assertIn("longer than 1073741824 bytes", done.err)
         self.assertEqual(self.stat()["units"], 1)
 
