@@ -80,7 +80,8 @@ class LogCursor {
   // it, and for kDurable syncs it.
   Result<bool> WaitForMore(std::uint64_t timeout_ms);
 
-  // Just after the last unit given, or as asked for: where a later cursor goes on.
+  // Just after the last unit given, or as asked for (the oldest there was): where a later cursor
+  // goes on.
   Lsn position() const;
 
  private:

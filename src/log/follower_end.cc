@@ -75,15 +75,11 @@ Result<Step> FrameFollower::FollowLink(Look next) {
                               link.generation)});
   }
   if (next.found.header->log_id != header_.log_id ||
-      next.found.header->base < header_.EndOfRange()) {
-    return Judge({name, 0, "segment header: it does not follow the segment before it"});
+      next.found.header->base < header_.EndOfRange() || link.end <= header_.base) {
+    return Judge({name, 0, "segment header and link: they do not follow the segment before"});
   }
-  if (link.end < lsn().value) {
-    return Fail(ErrorKind::kConflict,
-                fmt::format("units up to LSN {} were read, but a recovery cut the log off at LSN "
-                            "{}; open a cursor from there",
-                            lsn().value, link.end));
-  }
+  // A recovery cut off what was read; whether it was given, Place will tell.
+  if (link.end < lsn().value) return Step::kMoved;
   if (link.end > lsn().value) {
     TakeStop(next);
     return Judge(AtEnd(fmt::format("the next segment's link says that this one ends at LSN {}",
@@ -249,8 +245,10 @@ Result<std::unique_ptr<File>> FrameFollower::Reopen() const {
     return std::unexpected(header.error().Within((*file)->path()));
   }
   if (header) {
-    VARVE_ASSIGN(const bool same, HoldsLastFrame(file->get()));
-    if (header->generation != header_.generation || !same) return nullptr;
+    if (header->generation != header_.generation) return nullptr;
+    const bool read_any = frame_offset_ != 0;
+    VARVE_ASSIGN(const bool same, read_any ? Holds(file->get(), frame()) : Result<bool>(true));
+    if (!same) return nullptr;
     return file;
   }
   // Opened by its name, and then used again? Else the header was damaged since it was read.
@@ -260,13 +258,11 @@ Result<std::unique_ptr<File>> FrameFollower::Reopen() const {
   return std::unexpected(info.error());
 }
 
-// Through the chain of checksums it speaks for all before it.
-Result<bool> FrameFollower::HoldsLastFrame(File* file) const {
-  if (frame_offset_ == 0) return true;
+Result<bool> FrameFollower::Holds(File* file, const ReadFrame& frame) const {
   char bytes[kFrameHeaderBytes];
-  VARVE_ASSIGN(const auto read, file->ReadAt(frame_offset_, sizeof bytes, bytes));
-  const auto header = DecodeFrameHeader(header_, header_.LsnAt(frame_offset_), {bytes, read});
-  return header && header->crc == *chain_;
+  VARVE_ASSIGN(const auto read, file->ReadAt(frame.offset, sizeof bytes, bytes));
+  const auto found = DecodeFrameHeader(header_, header_.LsnAt(frame.offset), {bytes, read});
+  return found && found->crc == frame.crc;
 }
 
 Result<bool> FrameFollower::Intact() const {

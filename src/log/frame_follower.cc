@@ -159,16 +159,18 @@ Status FrameFollower::CheckLog(const SegmentHeader& header) const {
                           settings_.dir, LogIdText(*log_id_), LogIdText(header.log_id)));
 }
 
-// Nothing that was given may be missing from the log before the segment that was entered, nor be
+// Nothing that was given may be missing from the log before the place that was found, nor be
 // something else there.
-Status FrameFollower::CheckGiven(Lsn from, const SegmentLife& given) const {
-  const bool follows = header_.sequence == given.sequence + 1;
-  const SegmentLife expected = follows ? SegmentLife{before_.sequence, before_.generation}
-                                       : segment();
-  if (header_.sequence <= given.sequence + 1 && expected != given) return OtherHistory(from, given);
-  if (header_.base < from.value || before_.sequence == 0 || from.value <= before_.unit_end) {
-    return {};
+Status FrameFollower::CheckGiven(Lsn from, const ReadFrame& given) const {
+  const auto& there = given.segment;
+  if (header_.sequence <= there.sequence) {
+    if (segment() != there) return OtherHistory(from, there);
+    VARVE_ASSIGN(const bool same, Holds(file_.get(), given));
+    return same ? Status() : OtherHistory(from, there);
   }
+  const bool follows = header_.sequence == there.sequence + 1;
+  if (follows && before_.generation != there.generation) return OtherHistory(from, there);
+  if (before_.sequence == 0 || from.value <= before_.unit_end) return {};
   return CutOff(from, {before_.unit_end});
 }
 
@@ -247,7 +249,7 @@ Result<FrameFollower::Skipped> FrameFollower::SkipBefore(Lsn from) {
   return Skipped::kYes;
 }
 
-Result<Step> FrameFollower::Place(Lsn from, const std::optional<SegmentLife>& given) {
+Result<Step> FrameFollower::Place(Lsn from, const std::optional<ReadFrame>& given) {
   Look start;
   for (int attempt = 0; !start.file; ++attempt) {
     if (attempt == kAttemptsMax) return ChangedMeanwhile();

@@ -50,6 +50,13 @@ struct SegmentLife {
   bool operator==(const SegmentLife&) const = default;
 };
 
+// A frame that was read. Through the chain of checksums it speaks for all before it.
+struct ReadFrame {
+  SegmentLife segment;
+  std::uint64_t offset = 0;
+  std::uint32_t crc = 0;
+};
+
 // Used by one thread.
 class FrameFollower {
  public:
@@ -62,10 +69,10 @@ class FrameFollower {
   explicit FrameFollower(FollowerSettings settings) : settings_(std::move(settings)) {}
 
   // Stands before the first frame that holds or follows `from` (0: the oldest). `given`: everything
-  // before `from` was read already, the end of it in this segment, so that its loss is a Conflict;
+  // before `from` was read already, the end of it in this frame, so that its loss is a Conflict;
   // and so is another log than that of the first Place. kEnd: `from` is the end.
   // Errors: those of LogCursor::Open.
-  Result<Step> Place(Lsn from, const std::optional<SegmentLife>& given);
+  Result<Step> Place(Lsn from, const std::optional<ReadFrame>& given);
   // Whether the next frame goes on with a unit that began before it.
   bool inside() const { return inside_; }
 
@@ -83,6 +90,9 @@ class FrameFollower {
   const std::shared_ptr<const SegmentCipher>& cipher() const { return cipher_; }
   // That is being read.
   SegmentLife segment() const { return {header_.sequence, header_.generation}; }
+  // That Next gave last.
+  ReadFrame frame() const { return {segment(), frame_offset_, *chain_}; }
+  Lsn begin() const { return {header_.base}; }  // of it
   std::uint64_t bytes_read() const { return bytes_read_ + (reader_ ? reader_->bytes_read() : 0); }
 
  private:
@@ -107,7 +117,7 @@ class FrameFollower {
   Result<bool> HasFirstGroup(const Look& look) const;
   Result<Look> Oldest(const std::vector<std::uint64_t>& sequences, Lsn from);
   Status CheckLog(const SegmentHeader& header) const;
-  Status CheckGiven(Lsn from, const SegmentLife& given) const;
+  Status CheckGiven(Lsn from, const ReadFrame& given) const;
   Result<Look> SkipGap(Look look, Lsn from);
   Status Enter(Look look);
   void TakeStop(const Look& next);
@@ -125,7 +135,7 @@ class FrameFollower {
   Evidence AtEnd(std::string message) const;
   Result<Step> Judge(const Evidence& evidence);
   Result<std::unique_ptr<File>> Reopen() const;
-  Result<bool> HoldsLastFrame(File* file) const;
+  Result<bool> Holds(File* file, const ReadFrame& frame) const;
   Result<bool> Intact() const;
   Result<Step> LookAnew(std::string* defect);
   Status ScoutAhead(File* file, Lsn end);

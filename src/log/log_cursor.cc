@@ -51,7 +51,10 @@ Status LogCursor::Impl::Open() {
     VARVE_ASSIGN(pin_, live_.pin(position_));
     if (position_ >= Limit(live_.positions())) return {};  // its frame need not be there yet
   }
-  return Place();
+  VARVE_TRY(Place());
+  // The oldest there is now: what is truncated before it was read is missed.
+  if (position_ == Lsn{}) position_ = follower_.begin();
+  return {};
 }
 
 // From here on the files are read anew.
@@ -150,10 +153,11 @@ Result<LogUnit> LogCursor::Impl::Give() {
     VARVE_TRY(follower_.Refuse(unit.error().message()));
     return Fail(ErrorKind::kUnavailable, "the log changed under a reader; try again");
   }
-  const auto segment = follower_.segment();
-  if (live_.pin && given_in_ != segment) VARVE_TRY(MovePin(unit->end));
+  const auto frame = follower_.frame();
+  const bool other_segment = !given_in_ || given_in_->segment != frame.segment;
+  if (live_.pin && other_segment) VARVE_TRY(MovePin(unit->end));
   position_ = unit->end;
-  given_in_ = segment;
+  given_in_ = frame;
   return unit;
 }
 

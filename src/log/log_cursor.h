@@ -58,7 +58,7 @@ class LogCursor::Impl {
   FrameFollower follower_;
   std::optional<UnitPuller> puller_;  // none: the place has to be found first
   Lsn position_;
-  std::optional<SegmentLife> given_in_;  // where the unit ended that was given last
+  std::optional<ReadFrame> given_in_;  // where the unit ended that was given last
   LogPin pin_;
   std::unique_ptr<FolderWatch> watch_;
   bool watch_asked_ = false;
