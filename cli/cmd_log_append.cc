@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::uint64_t kThreadsMax = 256;
 constexpr std::uint64_t kLineBytesMax = 1 << 30;
+constexpr std::uint64_t kCapWaitMillis = 5000;
 
 struct Options {
   LogFolder folder;
@@ -59,6 +60,11 @@ Outcome<Plan> MakePlan(const Session& session, const Options& options) {
   }
   plan.appender.threads = static_cast<int>(threads);
   plan.appender.print_acks = options.acks;
+  // This process holds the log, so nobody can truncate it while it waits at the cap.
+  auto& wait_ms = plan.log.queue_wait_ms_max;
+  if (plan.log.log_bytes_max > 0 && wait_ms == LogOptions().queue_wait_ms_max) {
+    wait_ms = kCapWaitMillis;
+  }
   return plan;
 }
 
@@ -118,7 +124,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_ASSIGN(const Plan plan, MakePlan(session, options));
   CLI_ASSIGN(const OpenedLog opened, OpenLogToWrite(options.folder, plan.log, /*create=*/true));
   Log& log = *opened.log;
-  NoteTornTail(session, log.recovery().torn_bytes, "cut");
+  NoteTornTail(session, log.recovery().torn_bytes);
   CLI_ASSIGN(const auto appender, LogAppender::Make(&log, plan.appender));
   Done done = AppendAll(plan, appender.get());
   const Appended appended = appender->appended();
@@ -154,8 +160,9 @@ void AddFlags(VerbLine verb, Options* options) {
 }  // namespace
 
 void AddLogAppend(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
-      app, session, "append", "Append each line of stdin as a record; makes the log if need be",
+  auto [verb, options] = AddLogVerb<Options>(
+      app, session, /*takes_keys=*/true, "append",
+      "Append each line of stdin as a record; makes the log if need be",
       "seq 1 100000 | varve log append my.log --acks | tail -1\n"
       "\n"
       "A record is a line without its newline: any bytes, at most 1 GiB, also none. With\n"
@@ -163,9 +170,9 @@ void AddLogAppend(CLI::App* app, Session* session) {
       "total counts the records acknowledged so far:\n"
       "  {\"lsn\":8256,\"records\":1,\"total\":17}\n"
       "An interrupt (exit 130) keeps what was acknowledged. When the reader of the acks goes\n"
-      "away the lines are appended nevertheless.",
+      "away the lines are appended nevertheless. A log that has reached VARVE_LOG_LOG_BYTES_MAX\n"
+      "refuses lines (exit 7) after 5 s, or VARVE_LOG_QUEUE_WAIT_MS_MAX.",
       Run);
-  AddLogFolder(verb, &options->folder, /*takes_keys=*/true);
   AddFlags(verb, options.get());
 }
 

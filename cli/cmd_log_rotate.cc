@@ -15,7 +15,7 @@ struct Options {
 Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_ASSIGN(const OpenedLog opened,
              OpenLogToWrite(options.folder, session.environment.log, /*create=*/false));
-  NoteTornTail(session, opened.log->recovery().torn_bytes, "cut");
+  NoteTornTail(session, opened.log->recovery().torn_bytes);
   CLI_TRY(opened.log->Rotate());
   const LogStats stats = opened.log->stats();
   CLI_TRY(opened.log->Close());
@@ -30,10 +30,10 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddLogRotate(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
-      app, session, "rotate", "End the current segment; what is appended next starts a new one",
+  AddLogVerb<Options>(
+      app, session, /*takes_keys=*/true, "rotate",
+      "End the current segment; what is appended next starts a new one",
       "varve log rotate my.log", Run);
-  AddLogFolder(verb, &options->folder, /*takes_keys=*/true);
 }
 
 }  // namespace varve::cli

@@ -38,7 +38,7 @@ Json Document(const LogVerification& found) {
           {"bytes", FileBytes(found)},
           {"first_lsn", FirstLsn(found).value},
           {"last_lsn", report.end.value},
-          {"durable_lsn", report.end.value},
+          {"durable_lsn", found.durable.value},
           {"records", report.records},
           {"units", report.units},
           {"torn_bytes", report.torn_bytes},
@@ -50,11 +50,12 @@ std::string Text(const LogVerification& found) {
   const RecoveryReport& report = found.report;
   return fmt::format(
       "segments  {}, {}\n"
-      "positions LSN {} to {}\n"
+      "positions LSN {} to {}, synced up to {}\n"
       "content   {} units, {} records\n"
       "torn      {}\n",
       found.segments.size(), FormatBytes(FileBytes(found)), FirstLsn(found).value,
-      report.end.value, WithThousands(report.units), WithThousands(report.records),
+      report.end.value, found.durable.value, WithThousands(report.units),
+      WithThousands(report.records),
       report.torn_bytes == 0 ? "nothing" : FormatBytes(report.torn_bytes));
 }
 
@@ -71,16 +72,16 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddLogStat(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
-      app, session, "stat", "Print sizes, positions and counts of a log",
+  AddLogVerb<Options>(
+      app, session, /*takes_keys=*/false, "stat", "Print sizes, positions and counts of a log",
       "varve log stat my.log --json\n"
       "\n"
       "Reads the whole log to count, changes nothing, takes no lock, needs no key. The units lie\n"
-      "from first_lsn up to last_lsn. durable_lsn is as far as the log would open now, which\n"
-      "includes all that was acknowledged as durable. torn_bytes lie behind it: they were never\n"
-      "acknowledged. Where there is damage the rest is counted, and the exit code is 6.",
+      "from first_lsn up to last_lsn, where the log would open now. durable_lsn is as far as its\n"
+      "files show that they were synced: the last flush shows it when the next one comes, or the\n"
+      "log is closed. torn_bytes lie behind last_lsn: they were never acknowledged as durable.\n"
+      "Where there is damage the rest is counted, and the exit code is 6.",
       Run);
-  AddLogFolder(verb, &options->folder, /*takes_keys=*/false);
 }
 
 }  // namespace varve::cli

@@ -49,17 +49,20 @@ Outcome<Plan> MakePlan(const Session& session, const Options& options) {
 }
 
 // Prints units until the plan's end; what there is reaches stdout before it waits for more.
-Done Follow(const Plan& plan, LogCursor* cursor) {
+Done Follow(const LogFolder& folder, const Plan& plan, LogCursor* cursor) {
   std::uint64_t left = plan.records_max;
   std::string text;
   while (left > 0 && cursor->position() < plan.until) {
     if (Interrupted()) return InterruptedFailure("interrupted");
-    CLI_ASSIGN(auto unit, cursor->Next());
+    auto next = cursor->Next();
+    if (!next) return std::unexpected(LogFailure(folder, next.error()));
+    auto& unit = *next;
     if (!unit) {
       CLI_ARROW_TRY(Stdout()->Flush());
       CLI_TRY(cursor->WaitForMore(kWaitMillis));
       continue;
     }
+    if (unit->lsn >= plan.until) break;
     unit->records = unit->records.first(std::min<std::size_t>(unit->records.size(), left));
     left -= unit->records.size();
     text.clear();
@@ -75,23 +78,23 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   plan.reader.keys = keys.get();
   const auto cursor = LogCursor::Open(options.folder.path, plan.reader);
   if (!cursor) return std::unexpected(LogFailure(options.folder, cursor.error()));
-  CLI_TRY(Follow(plan, cursor->get()));
+  CLI_TRY(Follow(options.folder, plan, cursor->get()));
   return kExitDone;
 }
 
 }  // namespace
 
 void AddLogTail(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
-      app, session, "tail", "Print the records of a log, and then what others append to it",
+  auto [verb, options] = AddLogVerb<Options>(
+      app, session, /*takes_keys=*/true, "tail",
+      "Print the records of a log, and then what others append to it",
       "varve log tail my.log --from 8256\n"
       "\n"
       "Begins with the oldest unit, or at --from, and goes on until --limit or --until is reached\n"
       "or it is interrupted. Changes nothing and takes no lock: the writer does not notice it.",
       Run);
-  AddLogFolder(verb, &options->folder, /*takes_keys=*/true);
   verb.Add("--from", &options->from, "Leave out units before this position (0)").Type("LSN");
-  verb.Add("--until", &options->until, "End when everything before this position is printed")
+  verb.Add("--until", &options->until, "End before the first unit at or after this position")
       .Type("LSN");
   verb.Add("--limit", &options->limit, "End after this many records").Type("N");
   verb.Add("--format", &options->format, "lines or json (lines)");

@@ -55,15 +55,14 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddLogVerify(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
-      app, session, "verify",
+  AddLogVerb<Options>(
+      app, session, /*takes_keys=*/true, "verify",
       "Check every byte the log must trust: exit 0 when sound, 6 with a line per damage",
       "varve log verify my.log\n"
       "\n"
       "Changes nothing and takes no lock. Units of an encrypted log are checked by the checksums\n"
       "of what is stored, and with --key-file they are opened, too.",
       Run);
-  AddLogFolder(verb, &options->folder, /*takes_keys=*/true);
 }
 
 }  // namespace varve::cli

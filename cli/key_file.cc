@@ -46,6 +46,13 @@ bool ParseHexKey(std::string_view text, std::string* key) {
   return true;
 }
 
+// Of 32 random bytes, one in 10^13 times.
+bool IsText(std::string_view bytes) {
+  return std::ranges::all_of(bytes, [](char c) {
+    return (c >= ' ' && c <= '~') || kBlanks.find(c) != std::string_view::npos;
+  });
+}
+
 // The whole file, one byte more than allowed at most.
 Outcome<std::string> ReadAll(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -86,8 +93,12 @@ Outcome<std::unique_ptr<KeyFile>> KeyFile::Read(const std::string& path) {
 
 Outcome<std::unique_ptr<KeyFile>> KeyFile::Parse(const std::string& what, std::string_view text) {
   std::unique_ptr<KeyFile> file(new KeyFile(what));
-  if (text.size() == kKeyBytes) {
+  if (text.size() == kKeyBytes && !IsText(text)) {
     CLI_TRY(file->Add(0, {}, std::string(text)));
+  } else if (text.size() == kKeyBytes) {
+    return WrongUsage(what + ": expected 32 random bytes or 64 hex digits, found 32 characters of "
+                      "text. Make a key with: openssl rand -hex 32. If this text is the key of a "
+                      "log, give its bytes as hex digits");
   } else if (text.size() > kFileBytesMax) {
     return WrongUsage(fmt::format("{}: larger than {} bytes", what, kFileBytesMax));
   } else {

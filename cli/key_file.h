@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keys of encrypted logs, from a file. It holds one of
 //
-//   32 bytes                       one key
+//   32 bytes                       one key, unless they are text: what one can type is not random
 //   64 hex digits                  one key; blanks and line ends around it do not count
 //   lines of a name and 64 digits  several keys, the newest first; a line may leave out the name.
 //                                  Empty lines, and those that begin with #, are passed over

@@ -8,12 +8,12 @@
 namespace varve::cli {
 namespace {
 
-const std::string kOld(32, 'o');
-const std::string kNew(32, 'n');
+const std::string kOld(32, '\x8f');
+const std::string kNew(32, '\xbe');
 
 std::string Hex(const std::string& key) {
   std::string text;
-  for (const char c : key) text += c == 'o' ? "6f" : "6E";
+  for (const char c : key) text += c == '\x8f' ? "8f" : "bE";
   return text;
 }
 
@@ -55,9 +55,22 @@ TEST(KeyFileTest, WhatIsNoKeyIsWrongUsage) {
   }
 }
 
+TEST(KeyFileTest, ThirtyTwoCharactersOfTextAreNoKey) {
+  const std::string text = "correct horse battery staple, 32";
+  ASSERT_EQ(text.size(), 32u);
+  for (const std::string& typed : {text, std::string(32, '0'), text.substr(1) + "\n"}) {
+    const auto file = KeyFile::Parse("keys", typed);
+    ASSERT_FALSE(file) << typed;
+    EXPECT_EQ(file.error().exit, kExitUsage);
+    EXPECT_NE(file.error().error.message().find("64 hex digits"), std::string::npos);
+    EXPECT_EQ(file.error().error.message().find("horse"), std::string::npos);
+  }
+  EXPECT_EQ(CurrentKeyOf(text.substr(1) + '\x01'), text.substr(1) + '\x01');
+}
+
 TEST(KeyFileTest, AnErrorSaysNothingOfTheKey) {
   const auto file = KeyFile::Parse("keys", "june " + Hex(kNew) + "0\n");
-  EXPECT_EQ(file.error().error.message().find("6E6E"), std::string::npos);
+  EXPECT_EQ(file.error().error.message().find("bEbE"), std::string::npos);
 }
 
 }  // namespace

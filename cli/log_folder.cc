@@ -44,8 +44,8 @@ void AddLogFolder(VerbLine verb, LogFolder* folder, bool takes_keys) {
   verb.Add("DIR", &folder->path, "Folder of the log").Required();
   if (!takes_keys) return;
   verb.Add("--key-file", &folder->key_file,
-           "File with the key of an encrypted log: 32 bytes, 64 hex digits, or lines of a "
-           "name and 64 hex digits, newest first")
+           "File with the key of an encrypted log: 32 random bytes, 64 hex digits, or "
+           "lines of a name and 64 hex digits, newest first")
       .NotEmpty();
 }
 
@@ -103,11 +103,11 @@ Outcome<OpenedLog> OpenLogToWrite(const LogFolder& folder, LogOptions options, b
   return OpenLog(folder, options);
 }
 
-void NoteTornTail(const Session& session, std::uint64_t torn_bytes, const char* what_now) {
+void NoteTornTail(const Session& session, std::uint64_t torn_bytes) {
   if (torn_bytes == 0 || session.json) return;
   PrintError(fmt::format("varve: the log ended in {} that were never acknowledged as durable; "
-                         "they were {} (no damage)\n",
-                         FormatBytes(torn_bytes), what_now));
+                         "they were cut (no damage)\n",
+                         FormatBytes(torn_bytes)));
 }
 
 Outcome<LogVerification> VerifyLogFolder(const LogFolder& folder) {

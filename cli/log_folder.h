@@ -20,6 +20,16 @@ struct LogFolder {
 
 // Adds DIR; and --key-file to verbs that read or write units.
 void AddLogFolder(VerbLine verb, LogFolder* folder, bool takes_keys);
+// AddVerb for a verb of `varve log`, whose Options have a member `folder`.
+template <typename Options>
+Verb<Options> AddLogVerb(CLI::App* parent, Session* session, bool takes_keys,
+                         const std::string& name, const std::string& description,
+                         const std::string& example,
+                         Outcome<ExitCode> (*run)(const Session&, const Options&)) {
+  auto verb = AddVerb<Options>(parent, session, name, description, example, run);
+  AddLogFolder(verb.line, &verb.options->folder, takes_keys);
+  return verb;
+}
 
 // The keys of the key file; null without one.
 Outcome<std::unique_ptr<KeyFile>> ReadKeys(const LogFolder& folder);
@@ -41,11 +51,12 @@ struct OpenedLog {
 // Opens the log with `options` and the keys of the folder's key file. Errors as Log::Open.
 Outcome<OpenedLog> OpenLog(const LogFolder& folder, LogOptions options,
                            const LogReplay& replay = {}, const RecoveryOptions& recovery = {});
-// The same, to change the log: not that of a database. `create`: make it when it is not there.
+// The same, to change the log, or (read_only) to say how it would be changed: not that of a
+// database. `create`: make it when it is not there.
 Outcome<OpenedLog> OpenLogToWrite(const LogFolder& folder, LogOptions options, bool create);
 
-// Says on stderr what the end of the log lost, when it did; `what_now` is "cut" or "passed over".
-void NoteTornTail(const Session& session, std::uint64_t torn_bytes, const char* what_now);
+// Says on stderr what the end of the log lost, when it did.
+void NoteTornTail(const Session& session, std::uint64_t torn_bytes);
 
 // VerifyLog, where a log that is written to meanwhile is no damage: what is found must be found
 // again. Errors: not found when there is no log; those of keys when there is a key file.

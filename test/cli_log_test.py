@@ -123,6 +123,26 @@ class AppendAndCatTest(LogCliTest):
         self.assertIn("longer than 1073741824 bytes", done.err)
         self.assertEqual(self.stat()["units"], 1)
 
+    def test_a_log_at_its_cap_refuses_lines_and_says_why(self):
+        cap = clean_environment(VARVE_LOG_LOG_BYTES_MAX="98304", **SMALL_SEGMENTS)
+        done = self.run_varve("log", "append", self.log, "--acks", stdin=text(["x" * 9000] * 30),
+                              env=cap, exit_code=7)
+        total = done.lines()[-1]["total"]
+        self.assertLess(total, 30)
+        self.assertRegex(done.err, "log_bytes_max .98304 bytes.*truncate the log, or raise")
+        self.assertIn(f"{total} lines were acknowledged", done.err)
+        self.assertEqual(len(self.cat()), total)
+
+    def test_cat_keeps_no_writer_out(self):
+        self.append(["x" * 1000] * 1000)
+        cat = subprocess.Popen([VARVE, "log", "cat", self.log], stdout=subprocess.PIPE,
+                               env=clean_environment())
+        self.addCleanup(cat.wait)
+        self.addCleanup(cat.stdout.close)
+        self.assertEqual(cat.stdout.read(1), b"x")  # and now its pipe is full
+        self.append(["y"])
+        self.assertGreaterEqual(len(cat.stdout.read().splitlines()), 1000)
+
     def test_no_lines_are_no_records(self):
         self.append([])
         self.assertEqual(self.stat()["units"], 0)
@@ -328,6 +348,13 @@ class TailTest(LogCliTest):
         cut = self.ok("log", "tail", self.log, "--limit", "102").out.splitlines()
         self.assertEqual(cut, numbers(1, 100) + ["a", "b"])
 
+    def test_tail_stops_before_a_unit_at_its_end_in_a_frame_of_its_own(self):
+        first, second = (self.append([line], "--acks").lines()[0]["lsn"] for line in ("a", "b"))
+        self.assertGreater(second - first, 1000)
+        self.assertEqual(self.ok("log", "tail", self.log, "--until", second).out, "a\n")
+        self.assertEqual(self.ok("log", "tail", self.log, "--until",
+                                 self.stat()["last_lsn"]).out, "a\nb\n")
+
     def test_an_interrupt_ends_a_tail(self):
         self.append(["one"])
         tail = self.start_tail()
@@ -352,10 +379,30 @@ class UpkeepTest(LogCliTest):
         self.assertEqual((stat["records"], stat["units"], stat["torn_bytes"]), (50, 10, 0))
         self.assertLess(stat["first_lsn"], lsns[0])
         self.assertGreater(stat["last_lsn"], lsns[-1])
-        self.assertGreater(stat["durable_lsn"], lsns[-1])
+        self.assertEqual(stat["durable_lsn"], stat["last_lsn"])
         self.assertEqual(stat["segments"], len(stat["files"]))
         self.assertEqual(stat["bytes"], sum(f.stat().st_size for f in self.files()))
         self.assertIn("50 records", self.ok("log", "stat", self.log).out)
+
+    def test_stat_does_not_call_durable_what_was_only_written(self):
+        for ack in ("durable", "written"):
+            process = self.start_append("--sync", "never", "--ack", ack)
+            process.stdin.write(b"%s\n" % ack.encode())
+            lsn = json.loads(process.stdout.readline())["lsn"]
+            process.kill()
+            process.wait()
+        stat = self.stat()
+        self.assertGreater(stat["last_lsn"], lsn)
+        self.assertLessEqual(stat["durable_lsn"], lsn)
+        self.assertEqual(self.cat(), ["durable", "written"])
+
+    def test_truncate_without_yes_changes_nothing_and_needs_no_lock_for_itself(self):
+        self.append_small(numbers(1, 5000))
+        before = self.contents()
+        arguments = ("log", "truncate", self.log, "--before", self.stat()["last_lsn"], "--json")
+        shown = self.ok(*arguments).document()
+        self.assertIsNone(shown["held_at"])
+        self.assertEqual(self.contents(), before)
 
     def test_truncate_removes_what_its_dry_run_said(self):
         acks = [ack["lsn"] for ack in self.append_small(numbers(1, 20_000), "--acks").lines()]
@@ -376,8 +423,7 @@ class UpkeepTest(LogCliTest):
         self.assertLessEqual(after["first_lsn"], fence)
         self.assertLess(after["segments"], before["segments"])
         self.assertEqual(self.cat("--from", fence), numbers(12_001, 20_000))
-        self.fails(3, f"begins at LSN {done['first_lsn']}", "log", "cat", self.log, "--from",
-                   acks[0])
+        self.fails(3, "was truncated", "log", "cat", self.log, "--from", acks[0])
         self.ok("log", "verify", self.log)
 
     def test_truncate_without_yes_says_so(self):
@@ -405,6 +451,7 @@ class UpkeepTest(LogCliTest):
             self.ok("log", verb, self.log, prefix=prefix)
         for mode in ("tolerate-tail", "point-in-time", "salvage"):
             self.ok("log", "cat", self.log, "--recovery", mode, prefix=prefix)
+        self.ok("log", "truncate", self.log, "--before", "1", prefix=prefix)
         self.assertEqual(self.contents(), before)
         self.fails(8, ".", "log", "append", self.log, prefix=prefix, stdin=b"a\n")
         self.fails(8, ".", "log", "rotate", self.log, prefix=prefix)
@@ -522,7 +569,7 @@ class KeyTest(LogCliTest):
 
     def test_files_that_hold_no_key(self):
         for name, content in (("short", "abc"), ("empty", ""), ("long", KEY + b"\n"),
-                              ("digits", KEY.hex() + "0")):
+                              ("digits", KEY.hex() + "0"), ("text", KEY.hex()[:32])):
             self.fails(2, "--key-file", "log", "append", self.log, "--key-file",
                        self.write(name, content), stdin=b"a\n")
         self.fails(3, "nowhere", "log", "append", self.log, "--key-file", "nowhere", stdin=b"a\n")
