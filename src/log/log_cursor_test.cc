@@ -288,6 +288,20 @@ TEST_F(LogCursorTest, AUnitThatSaysToBeLargeTakesNoMemoryBeforeItIsThere) {
   EXPECT_GT(largest.bytes(), kFrameBytesMax / 2) << "of one frame: the unit was begun";
 }
 
+// What is buffered is in no file: only a flush can give it.
+TEST_F(LogCursorTest, ALiveCursorThatWaitsForWhatIsBufferedFlushesIt) {
+  options_.sync_policy = LogSyncPolicy::kNever;
+  Open();
+  Append("written");
+  OpenLiveReader({.level = AckLevel::kBuffered, .follow = true});
+  EXPECT_EQ(ReadAll().size(), 1u);
+  Append("buffered", AckLevel::kBuffered);
+  const auto more = cursor_->WaitForMore(1000);
+  ASSERT_TRUE(more) << more.error().message();
+  EXPECT_TRUE(*more);
+  EXPECT_EQ(ReadAll(), appended_);
+}
+
 // Its link went with its end, so it looks like one that was never used.
 TEST_F(LogCursorTest, R19_ALastSegmentThatWasCutToItsHeaderIsDamage) {
   MakeLog();
