@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <latch>
+#include <string>
 
 #include "base/aligned_buffer.h"
 #include "base/bytes.h"
@@ -120,6 +122,20 @@ TEST(Executor, ThePoolRunsEverythingBeforeItEnds) {
     for (int i = 0; i < 1000; ++i) pool.Submit([&ran] { ++ran; });
   }
   EXPECT_EQ(ran, 1000);
+}
+
+TEST(Executor, ThePoolRunsWhatIsDueBeforeWhatWasSubmitted) {
+  std::string order;
+  {
+    std::latch all_are_there(1);
+    ThreadPool pool(1);
+    pool.Submit([&] { all_are_there.wait(); });
+    for (int i = 0; i < 3; ++i) pool.Submit([&] { order += 's'; });
+    pool.SubmitAfter(0, [&] { order += 'd'; });
+    pool.SubmitAfter(3'600'000'000, [&] { order += 'l'; });
+    all_are_there.count_down();
+  }
+  EXPECT_EQ(order, "dsss");
 }
 
 TEST(Executor, TheManualOneRunsOnlyWhenAsked) {

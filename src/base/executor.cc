@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/executor.h"
 
+#include <exception>
 #include <utility>
 
 namespace varve {
@@ -21,7 +22,14 @@ bool PopAndRun(std::mutex* mutex, std::deque<Executor::Task>* queue) {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
+  threads_.reserve(static_cast<std::size_t>(threads));
+  try {
+    while (threads_.size() < static_cast<std::size_t>(threads)) {
+      threads_.emplace_back([this] { Work(); });
+    }
+  } catch (const std::exception&) {  // no memory for it, or too many threads already
+    if (threads_.empty()) throw;
+  }
 }
 
 ThreadPool::~ThreadPool() {
@@ -55,6 +63,11 @@ void ThreadPool::SubmitAfter(std::int64_t micros, Task task) {
 // The next task that may run; false when there will be none.
 bool ThreadPool::Next(std::unique_lock<std::mutex>* lock, Task* task) {
   while (true) {
+    if (!later_.empty() && later_.begin()->first <= std::chrono::steady_clock::now()) {
+      *task = std::move(later_.begin()->second);
+      later_.erase(later_.begin());
+      return true;
+    }
     if (!queue_.empty()) {
       *task = std::move(queue_.front());
       queue_.pop_front();
@@ -63,10 +76,6 @@ bool ThreadPool::Next(std::unique_lock<std::mutex>* lock, Task* task) {
     if (stopping_) return false;
     if (later_.empty()) {
       ready_.wait(*lock);
-    } else if (later_.begin()->first <= std::chrono::steady_clock::now()) {
-      *task = std::move(later_.begin()->second);
-      later_.erase(later_.begin());
-      return true;
     } else {
       const auto due = later_.begin()->first;
       ready_.wait_until(*lock, due);

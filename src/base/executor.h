@@ -28,9 +28,12 @@ class Executor {
   virtual bool RunOne() = 0;
 };
 
-// A fixed number of threads over one queue. The destructor runs what was submitted, then joins.
+// A fixed number of threads over one queue; what is due comes first. The destructor runs what was
+// submitted, then joins.
 class ThreadPool final : public Executor {
  public:
+  // Fewer threads when no more can be made; throws (std::system_error, std::bad_alloc) when it is
+  // not even one.
   explicit ThreadPool(int threads);
   ~ThreadPool() override;
   void Submit(Task task) override;
