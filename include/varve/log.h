@@ -189,8 +189,10 @@ class Log {
   Log& operator=(const Log&) = delete;
 
   // Appends one unit and waits until it reached `level`.
-  // Errors: Invalid when there is no record, or after Close (kClosed); Unavailable/kTimedOut when
-  // the queue stayed full (queue_wait_ms_max); Unavailable/kNoSpace when no segment could be made.
+  // Errors: Invalid when there is no record, when no truncation could make room for the unit
+  // (log_bytes_max), or after Close (kClosed); Unavailable/kTimedOut when the queue stayed full
+  // (queue_wait_ms_max); Unavailable/kNoSpace when no segment could be made; Unavailable, "out of
+  // memory".
   // After these the unit is certainly not kept. Unavailable/kUnknownOutcome when a write or sync
   // failed.
   Result<LogAck> Append(LogRecords records, AckLevel level = AckLevel::kDurable);
@@ -198,8 +200,9 @@ class Log {
                         AckLevel level = AckLevel::kDurable);
 
   // The same without waiting: `done` is called once, by another thread or by this one, when the
-  // unit reached `level` or never will. It must be quick and must not call the log's blocking
-  // members.
+  // unit reached `level` or never will, by one thread at a time. It must be quick and must not call
+  // the log's blocking members; it may append in this way again. AppendAsync throws std::bad_alloc
+  // when there is no memory for the future, and then nothing was appended.
   void AppendThen(LogRecords records, AckLevel level, LogCallback done);
   std::future<Result<LogAck>> AppendAsync(LogRecords records,
                                           AckLevel level = AckLevel::kDurable);
@@ -233,6 +236,7 @@ class Log {
   // Errors: as Append's; NotFound when `replay_from` was truncated already.
   Result<LogAck> Checkpoint(Lsn replay_from, std::string_view note = {});
 
+  // In a child by fork: what was known when the log was opened.
   LogPositions positions() const;
   LogStats stats() const;
   const RecoveryReport& recovery() const;

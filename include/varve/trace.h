@@ -24,7 +24,8 @@ struct TraceField {
   std::uint64_t value = 0;
 };
 
-// Called from any thread; must be thread-safe and quick.
+// Called from any thread, under no lock of the log; must be thread-safe and quick. It may ask the
+// log (stats, positions), and must do nothing else with it: the calling thread may be in a flush.
 class TraceSink {
  public:
   virtual ~TraceSink() = default;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/futex.h"
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "log/commit_queue.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::size_t kGroupsRemembered = 256;
 constexpr std::uint32_t kWaitersForFlusher = 2;
+constexpr int kFlushesAtOnce = 64;  // then other tasks of the executor have their turn
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
 Status TimedOut(Lsn position, std::uint64_t timeout_ms) {
@@ -23,6 +25,11 @@ Status TimedOut(Lsn position, std::uint64_t timeout_ms) {
               fmt::format("LSN {} was not reached within {} ms; it may still come", position.value,
                           timeout_ms),
               ErrorReason::kTimedOut);
+}
+
+// A hundred years are as good as more.
+std::int64_t LingerOf(const LogOptions& options) {
+  return MicrosOf(options.linger_us / 1000) + static_cast<std::int64_t>(options.linger_us % 1000);
 }
 
 }  // namespace
@@ -33,20 +40,21 @@ bool CommitQueue::Reached(Lsn end, AckLevel level) const {
 }
 
 // Whoever waits on the gathering group is told: nobody will ever lead it.
-void CommitQueue::Poison(const Error& cause) {
+void CommitQueue::Poison(Lock* lock, const Error& cause) {
   if (poison_) return;
+  poison_ = UnknownOutcome(
+      "the log stopped after a failure, and whether later units are kept is unknown; reopen it to "
+      "learn. Cause: ",
+      cause);
   layout_.CloseFrame();
   open_.store(nullptr, std::memory_order_release);
   gathering_->failed = true;
   gathering_->waiters.TellDone();
-  Trace(settings_.trace, "log.stopped", cause.message());
-  poison_ = Error(ErrorKind::kUnavailable,
-                  fmt::format("the log stopped after a failure, and whether later units are kept "
-                              "is unknown; reopen it to learn. Cause: {}",
-                              cause.message()),
-                  ErrorReason::kUnknownOutcome);
+  EndLinger();
   NoteTruncation();  // nobody waits for room any more
-  if (!callbacks_[1].empty() || !callbacks_[2].empty()) AskForFlush();  // to tell them
+  lock->unlock();
+  Trace(settings_.trace, "log.stopped", cause.message());
+  lock->lock();
 }
 
 Result<LogAck> CommitQueue::Wait(const LogTicket& ticket, AckLevel level) {
@@ -120,34 +128,63 @@ CommitQueue::Woken CommitQueue::WaitOn(Lock* lock, const GroupPtr& group, Deadli
   return woken;
 }
 
+// Throws std::bad_alloc, and then nothing was taken.
 CommitQueue::GroupPtr CommitQueue::Take(Flushing how) {
   const auto& options = settings_.options;
-  auto group = std::exchange(gathering_, std::make_shared<Group>());
   const bool all = how == Flushing::kSeal;
-  group->frames = layout_.TakeFrames(all ? kNoLimit : options.group_bytes_max,
-                                     all ? 0 : options.group_units_max);
+  auto next = std::make_shared<Group>();
+  auto frames = layout_.TakeFrames(all ? kNoLimit : options.group_bytes_max,
+                                   all ? 0 : options.group_units_max);
+  auto group = std::exchange(gathering_, std::move(next));
+  group->frames = std::move(frames);
   open_.store(nullptr, std::memory_order_release);
   room_wanted_ = false;
-  group->sync = group->sync || how != Flushing::kWrite;
+  group->taken_micros = settings_.clock->SteadyMicros();
   group->end = positions_.written;
   if (!group->frames.empty()) {
     group->begin = group->frames.front()->PayloadLsn();
     group->end = std::max(group->end, group->frames.back()->UnitEnd());
   }
+  group->sync = group->sync || how != Flushing::kWrite || SyncIsDue(*group);
   if (how == Flushing::kSeal) layout_.EndSegment();
   flushing_ = group;
   return group;
 }
 
+// Whether a flush that nobody wants synced is synced all the same: for a callback that it carries,
+// or by the policy. Under kEveryGroup a task sees to both, so that whoever waits for less waits for
+// no sync.
+bool CommitQueue::SyncIsDue(const Group& group) const {
+  if (settings_.options.sync_policy == LogSyncPolicy::kEveryGroup) return false;
+  const auto& durable = callbacks_[static_cast<int>(AckLevel::kDurable)];
+  if (!durable.empty() && durable.begin()->first <= group.end) return true;
+  const bool unsynced = unsynced_begin_ != Lsn{};
+  const auto& options = settings_.options;
+  if (options.sync_policy == LogSyncPolicy::kBytes) {
+    const auto begin = unsynced ? unsynced_begin_ : group.begin;
+    return begin != Lsn{} && group.end.value >= begin.value + options.sync_bytes;
+  }
+  return options.sync_policy == LogSyncPolicy::kInterval && unsynced &&
+         group.taken_micros - unsynced_since_ >= MicrosOf(options.sync_interval_ms);
+}
+
+void CommitQueue::NoteUnsynced(const Group& group) {
+  if (positions_.durable >= positions_.written) {
+    unsynced_begin_ = {};
+  } else if (unsynced_begin_ == Lsn{} && !group.frames.empty()) {
+    unsynced_begin_ = group.begin;
+    unsynced_since_ = group.taken_micros;
+  }
+}
+
 Status CommitQueue::WriteGroup(Group* group, Flushing how) {
-  group->taken_micros = settings_.clock->SteadyMicros();
   for (const auto* frame : group->frames) {
     frame->AwaitComplete();
     if ((frame->flags & kContinued) == 0) group->units += frame->units();
   }
   {
     Lock lock(mutex_);
-    if (fill_failure_) return std::unexpected(*fill_failure_);
+    if (fill_failure_) return std::unexpected(CopyOf(*fill_failure_));
   }
   VARVE_TRY(writer_->Write(group->frames, group->sync && how != Flushing::kSeal));
   if (how == Flushing::kSeal) VARVE_TRY(writer_->Seal(false));
@@ -166,29 +203,34 @@ Status CommitQueue::Flush(Lock* lock, Flushing how) {
   leading_ = true;
   auto done = FlushOnce(lock, how);
   EndLead();
+  Tell(lock);
   return done;
 }
 
-// Requires that the caller leads.
+// Requires that the caller leads, and afterwards calls EndLead and Tell. Does not throw.
 Status CommitQueue::FlushOnce(Lock* lock, Flushing how) {
   if (settings_.options.linger_us > 0 && how != Flushing::kSeal) Linger(lock);
-  const auto group = Take(how);
+  if (poison_) return Stopped();  // meanwhile
+  const auto taken = OrOutOfMemory([&]() -> Result<GroupPtr> { return Take(how); });
+  if (!taken) {
+    Poison(lock, taken.error());
+    MoveHopelessCallbacks();
+    return Stopped();
+  }
+  const auto& group = *taken;
   lock->unlock();
-  const auto done = WriteGroup(group.get(), how);
+  const auto done = OrOutOfMemory([&] { return WriteGroup(group.get(), how); });
   lock->lock();
-  Publish(group.get(), done);
-  auto ready = ReadyCallbacks();
+  Publish(lock, group.get(), done);
+  MoveReadyCallbacks();
   // Another thread may have poisoned the log beside a flush that went well.
-  const auto poisoned = poison_ ? std::unexpected(*poison_) : Status();
-  auto hopeless = poison_ ? AllCallbacks() : std::vector<Callback>();
+  if (poison_) MoveHopelessCallbacks();
   flushing_.reset();
   // Wakes outside the mutex, so that nobody wakes only to wait for it.
   lock->unlock();
   group->waiters.TellDone();
-  if (!ready.empty()) Run(std::move(ready), {});
-  if (!hopeless.empty()) Run(std::move(hopeless), poisoned);
   lock->lock();
-  return done ? Status() : poisoned;
+  return done ? Status() : Stopped();
 }
 
 // Leads from now on, as soon as whoever does so now is through with a flush.
@@ -216,34 +258,34 @@ void CommitQueue::EndLead() {
   const auto waiters = gathering_->waiters.count();
   PassNudgeOn();
   if (waiters >= kWaitersForFlusher && !closed_) AskForFlusher();
-  const bool callbacks = !callbacks_[1].empty() || !callbacks_[2].empty();
-  if (waiters == 0 && callbacks) AskForFlush();
 }
 
 // While many wait, one thread leads flush after flush: the device does not stand still until
-// whoever comes next has woken.
+// whoever comes next has woken. Callbacks must not wait for the end of that.
 void CommitQueue::LeadWhileOthersWait() {
   Lock lock(mutex_);
   AwaitLead(&lock);
-  while (!poison_ && gathering_->waiters.count() > 0 && lead_waiters_ == 0) {
+  for (int left = kFlushesAtOnce; left > 0 && lead_waiters_ == 0; --left) {
+    if (poison_ || closed_) break;
+    if (gathering_->waiters.count() == 0 || (!ready_.empty() && !telling_)) break;
     const auto how = gathering_->sync ? Flushing::kSync : Flushing::kWrite;
     if (!FlushOnce(&lock, how)) break;  // a failure poisons the log and wakes everybody
   }
   flusher_asked_ = false;
   EndLead();
+  Tell(&lock);
 }
 
 void CommitQueue::AskForFlusher() {
   if (flusher_asked_) return;
-  flusher_asked_ = true;
-  settings_.ask_for_flusher();
+  flusher_asked_ = HadMemory(settings_.ask_for_flusher);  // else they lead one another
 }
 
 // Lets others join the group, until a while after its first unit or until it is full.
 void CommitQueue::Linger(Lock* lock) {
   const auto& options = settings_.options;
-  const auto deadline = gathering_since_ + static_cast<std::int64_t>(options.linger_us);
-  while (layout_.HasFrames() && !room_wanted_ &&
+  const auto deadline = gathering_since_ + LingerOf(options);
+  while (layout_.HasFrames() && !room_wanted_ && !poison_ && !full_ && !closed_ &&
          layout_.GatheredBytes() < options.group_bytes_max &&
          (options.group_units_max == 0 || layout_.GatheredUnits() < options.group_units_max)) {
     const auto left = deadline - settings_.clock->SteadyMicros();
@@ -255,98 +297,111 @@ void CommitQueue::Linger(Lock* lock) {
   }
 }
 
-void CommitQueue::Publish(Group* group, const Status& done) {
+void CommitQueue::Publish(Lock* lock, Group* group, const Status& done) {
   if (!done) {
-    Poison(done.error());
     group->failed = true;
-    return;
+    return Poison(lock, done.error());
   }
   positions_.written = writer_->written();
   positions_.durable = writer_->durable();
+  NoteUnsynced(*group);
   layout_.Recycle(group->frames);
   if (group->units == 0) return;
-  done_.emplace_back(group->end, group->units);
+  // What is not remembered is not known: LogAck::group_units.
+  (void)HadMemory([&] { done_.emplace_back(group->end, group->units); });
   if (done_.size() > kGroupsRemembered) done_.pop_front();
 }
 
 void CommitQueue::Then(const LogTicket& ticket, AckLevel level, LogCallback done) {
   Callback callback{ticket, std::move(done)};
   Lock lock(mutex_);
-  auto open = CheckOpen();
-  if (open && !Reached(ticket.end, level)) {
-    callbacks_[static_cast<int>(level)].emplace(ticket.end, std::move(callback));
+  auto outcome = CheckOpen();
+  if (Reached(ticket.end, level)) {
+    callback.group_units = UnitsOfGroupAt(ticket.lsn);
     lock.unlock();
-    return AskForFlush();
+    return Run(callback);
   }
-  callback.group_units = UnitsOfGroupAt(ticket.lsn);
-  const auto outcome = Reached(ticket.end, level) ? Status() : std::move(open);
+  auto& waiting = callbacks_[static_cast<int>(level)];
+  if (outcome && !HadMemory([&] { waiting.emplace(ticket.end, std::move(callback)); })) {
+    outcome = std::unexpected(OutOfMemory(ErrorReason::kUnknownOutcome));
+  }
   lock.unlock();
-  std::vector<Callback> one;
-  one.push_back(std::move(callback));
-  Run(std::move(one), outcome);
+  if (outcome) return FlushSoon();
+  callback.done(std::unexpected(std::move(outcome).error()));
 }
 
-std::vector<CommitQueue::Callback> CommitQueue::AllCallbacks() {
+void CommitQueue::MoveReadyCallbacks() {
+  MoveCallbacks(positions_.written, positions_.durable, &ready_);
+}
+
+void CommitQueue::MoveHopelessCallbacks() {
   const Lsn all{std::numeric_limits<std::uint64_t>::max()};
-  return TakeCallbacks(all, all);
+  MoveCallbacks(all, all, &hopeless_);
 }
 
-std::vector<CommitQueue::Callback> CommitQueue::ReadyCallbacks() {
-  return TakeCallbacks(positions_.written, positions_.durable);
-}
-
-std::vector<CommitQueue::Callback> CommitQueue::TakeCallbacks(Lsn written, Lsn durable) {
-  std::vector<Callback> ready;
+void CommitQueue::MoveCallbacks(Lsn written, Lsn durable, Callbacks* to) {
   const Lsn reached[] = {written, written, durable};
   for (int level = 0; level < 3; ++level) {
     auto& waiting = callbacks_[level];
     while (!waiting.empty() && waiting.begin()->first <= reached[level]) {
-      auto& callback = waiting.begin()->second;
-      callback.group_units = UnitsOfGroupAt(callback.ticket.lsn);
-      ready.push_back(std::move(callback));
-      waiting.erase(waiting.begin());
+      auto callback = waiting.extract(waiting.begin());
+      callback.mapped().group_units = UnitsOfGroupAt(callback.mapped().ticket.lsn);
+      to->insert(std::move(callback));
     }
   }
-  return ready;
 }
 
-void CommitQueue::Run(std::vector<Callback> callbacks, const Status& outcome) {
-  const auto now = settings_.clock->SteadyMicros();
-  for (const auto& callback : callbacks) {
-    if (!outcome) {
-      callback.done(std::unexpected(outcome.error()));
-      continue;
+// Runs the callbacks that can be run, under no lock; the caller does not lead. One thread does so
+// at a time, each for one round: a callback that appends may have to flush, and comes here again.
+void CommitQueue::Tell(Lock* lock) {
+  if (telling_ || (ready_.empty() && hopeless_.empty())) return;
+  telling_ = true;
+  {
+    const auto ready = std::exchange(ready_, {});
+    const auto hopeless = std::exchange(hopeless_, {});
+    auto outcome = CheckOpen();
+    lock->unlock();
+    for (const auto& [end, callback] : ready) Run(callback);
+    if (!hopeless.empty()) {
+      const Result<LogAck> failed = std::unexpected(std::move(outcome).error());
+      for (const auto& [end, callback] : hopeless) callback.done(failed);
     }
-    const auto& ticket = callback.ticket;
-    const auto since = ticket.enqueued_micros != 0 ? ticket.enqueued_micros : now;
-    const LogAck ack{ticket.lsn, ticket.end, ticket.end.value - ticket.lsn.value,
-                     callback.group_units, now - since};
-    metrics_.ack_micros.Add(ack.wait_micros);
-    callback.done(ack);
-  }
+  }  // what they hold is let go under no lock either
+  lock->lock();
+  telling_ = false;
+  told_.notify_all();
+  if ((ready_.empty() && hopeless_.empty()) || closed_) return;
+  lock->unlock();
+  FlushSoon();  // it tells the others
+  lock->lock();
+}
+
+void CommitQueue::Run(const Callback& callback) {
+  const auto now = settings_.clock->SteadyMicros();
+  const auto& ticket = callback.ticket;
+  const auto since = ticket.enqueued_micros != 0 ? ticket.enqueued_micros : now;
+  const LogAck ack{ticket.lsn, ticket.end, ticket.end.value - ticket.lsn.value,
+                   callback.group_units, now - since};
+  metrics_.ack_micros.Add(ack.wait_micros);
+  callback.done(ack);
 }
 
 bool CommitQueue::NeedsSync() const {
-  if (!callbacks_[2].empty()) return true;
-  const auto& options = settings_.options;
-  if (options.sync_policy == LogSyncPolicy::kEveryGroup) return true;
-  return options.sync_policy == LogSyncPolicy::kBytes &&
-         layout_.UnitEnd().value - positions_.durable.value >= options.sync_bytes;
+  return !callbacks_[static_cast<int>(AckLevel::kDurable)].empty() ||
+         settings_.options.sync_policy == LogSyncPolicy::kEveryGroup;
 }
 
 void CommitQueue::FlushDeferred() {
-  flush_asked_.store(false);
+  flush_asked_.store(false);  // see AskForFlush
   Lock lock(mutex_);
-  if (poison_) {
-    auto ready = AllCallbacks();
-    const auto outcome = CheckOpen();
-    lock.unlock();
-    return Run(std::move(ready), outcome);
-  }
   if (closed_) return;
   const auto level = NeedsSync() ? AckLevel::kDurable : AckLevel::kWritten;
   // A failure poisons the log: whoever comes next hears of it.
   (void)WaitFor(&lock, layout_.UnitEnd(), level);
+  if (!lock.owns_lock()) lock.lock();
+  if (closed_) return;
+  if (poison_) MoveHopelessCallbacks();
+  Tell(&lock);
 }
 
 void CommitQueue::SyncDeferred() {
@@ -381,12 +436,14 @@ Status CommitQueue::Sync() {
 
 Status CommitQueue::Rotate(bool last) {
   Lock lock(mutex_);
+  full_ = full_ || last;
+  if (full_) EndLinger();
   AwaitLead(&lock);
   auto rotated = CheckOpen();
-  full_ = full_ || last;
   if (rotated) rotated = FlushOnce(&lock, Flushing::kSeal);
   EndLead();
   NoteTruncation();  // what was sealed shrank
+  Tell(&lock);
   return rotated;
 }
 
@@ -404,6 +461,8 @@ Status CommitQueue::Close() {
   Abandon();
   VARVE_TRY(std::move(rotated));
   Lock lock(mutex_);
+  // A later segment may be there, half made: what is before it stays.
+  if (poison_) return Stopped();
   supply_->PutBack(layout_.TakeUpcoming());
   lock.unlock();
   // A seal may promise the next segment though nothing was written to it.
@@ -415,17 +474,20 @@ void CommitQueue::Abandon() {
   closed_ = true;
   layout_.CloseFrame();
   open_.store(nullptr, std::memory_order_release);
+  EndLinger();
   AwaitLead(&lock);  // no flush is on its way
   EndLead();
   grown_.wait(lock, [this] { return !growing_; });
   const auto group = gathering_;
   group->failed = true;
-  const auto outcome = CheckOpen();
-  auto ready = AllCallbacks();
   lock.unlock();
   group->waiters.TellDone();
   NoteTruncation();
-  Run(std::move(ready), outcome);
+  lock.lock();
+  told_.wait(lock, [this] { return !telling_; });
+  MoveHopelessCallbacks();
+  Tell(&lock);
+  lock.unlock();
   supply_->Stop();
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/futex.h"
+#include "base/out_of_memory.h"
 #include "base/result.h"
 
 namespace varve {
@@ -23,9 +24,8 @@ constexpr std::uint64_t kGatherBytesMin = 64u << 10;
 constexpr std::uint32_t kEncodesPerSample = 256;
 constexpr std::uint64_t kForEver = std::numeric_limits<std::uint64_t>::max();
 
-Error ClosedError() {
-  return Error(ErrorKind::kInvalid, "the log is closed", ErrorReason::kClosed);
-}
+// In so few bytes that it needs no memory.
+Error ClosedError() { return Error(ErrorKind::kInvalid, "log is closed", ErrorReason::kClosed); }
 
 LayoutSettings LayoutFor(const LogOptions& options) {
   LayoutSettings layout;
@@ -47,16 +47,6 @@ LayoutSettings LayoutFor(const LogOptions& options) {
 bool SampleThisUnit() {
   thread_local std::uint32_t count = 0;
   return ++count % kEncodesPerSample == 0;
-}
-
-// A place that was given out must be filled or reported, whatever happens.
-template <typename Encode>
-Status OrOutOfMemory(const Encode& encode) {
-  try {
-    return encode();
-  } catch (const std::bad_alloc&) {
-    return Fail(ErrorKind::kUnavailable, "out of memory while a unit was encoded");
-  }
 }
 
 // Checkpoints: nothing can be truncated without them, so no limit that a truncation lifts holds
@@ -112,10 +102,12 @@ CommitQueue::CommitQueue(QueueSettings settings, LogWriter* writer, SegmentSuppl
       positions_{{}, writer->written(), writer->durable()} {}
 
 Status CommitQueue::CheckOpen() const {
-  if (poison_) return std::unexpected(*poison_);
+  if (poison_) return Stopped();
   if (closed_) return std::unexpected(ClosedError());
   return {};
 }
+
+std::unexpected<Error> CommitQueue::Stopped() const { return std::unexpected(CopyOf(*poison_)); }
 
 CommitQueue::Deadline CommitQueue::QueueDeadline() const {
   const auto wait_ms = settings_.options.queue_wait_ms_max;
@@ -123,32 +115,39 @@ CommitQueue::Deadline CommitQueue::QueueDeadline() const {
   return settings_.clock->SteadyMicros() + MicrosOf(wait_ms);
 }
 
-Result<LogTicket> CommitQueue::Enqueue(LogRecords records, AckLevel to_come) {
+// What is refused memory here has no place yet: the rest sees to itself.
+Result<LogTicket> CommitQueue::Enqueue(LogRecords records, AckLevel to_come) try {
   const bool sampled = SampleThisUnit();
   const bool timed = sampled || to_come != AckLevel::kBuffered;
   const auto now = timed ? settings_.clock->SteadyMicros() : 0;
   bool filled = false;
-  if (mode() == LogEncodeMode::kSerial) {
-    VARVE_ASSIGN(const auto ticket, EnqueueSerially(records, now, &filled));
-    if (to_come != AckLevel::kDurable) Defer(filled);
-    return ticket;
-  }
+  auto ticket = mode() == LogEncodeMode::kSerial
+                    ? EnqueueSerially(records, now, &filled)
+                    : EnqueueInParallel(records, now, sampled, &filled);
+  if (ticket && to_come != AckLevel::kDurable) Defer(filled);
+  return ticket;
+} catch (const std::bad_alloc&) {
+  return std::unexpected(OutOfMemory());
+}
+
+Result<LogTicket> CommitQueue::EnqueueInParallel(LogRecords records, std::int64_t now, bool sampled,
+                                                 bool* filled) {
   const UnitEncoder unit(records, settings_.options.compression, encrypt_);
   if (!unit.is_valid()) return std::unexpected(unit.Refusal());
   auto place = PlaceInOpen(unit.bytes());
   if (!place) {
     Lock lock(mutex_);
-    VARVE_ASSIGN(place, PlaceUnit(&lock, {unit.bytes(), IsOfTheLog(records)}, &filled));
+    VARVE_ASSIGN(place, PlaceUnit(&lock, {unit.bytes(), IsOfTheLog(records)}, filled));
   }
-  const auto encoded = Encode(records, unit, *place);
+  auto encoded = Encode(records, unit, *place);
   Complete(*place, unit.records());
-  VARVE_TRY(encoded);
+  VARVE_TRY(std::move(encoded));
   if (sampled) metrics_.encode_micros.Add(settings_.clock->SteadyMicros() - now);
-  if (to_come != AckLevel::kDurable) Defer(filled);
   return LogTicket{place->lsn, place->end, now};
 }
 
 // Under no lock, but for a failure. The unit does not count as complete yet: no leader writes it.
+// A place that was given out must be filled or reported, whatever happens.
 Status CommitQueue::Encode(LogRecords records, const UnitEncoder& unit, const UnitPlace& place) {
   const bool shadowed = mode() == LogEncodeMode::kShadow &&
                         IsShadowed(place.lsn, settings_.options.shadow_per_mille);
@@ -156,7 +155,7 @@ Status CommitQueue::Encode(LogRecords records, const UnitEncoder& unit, const Un
   if (encoded && shadowed) encoded = OrOutOfMemory([&] { return CheckShadow(records, place); });
   if (!encoded) {
     Lock lock(mutex_);
-    fill_failure_ = encoded.error();
+    fill_failure_ = CopyOf(encoded.error());
   }
   return encoded;
 }
@@ -169,16 +168,16 @@ Result<LogTicket> CommitQueue::EnqueueSerially(LogRecords records, std::int64_t 
   if (!unit.is_valid()) return std::unexpected(unit.Refusal());
   VARVE_ASSIGN(const auto place,
                PlaceUnit(&lock, {unit.bytes(), IsOfTheLog(records)}, filled));
-  const auto encoded = OrOutOfMemory([&]() -> Status {
+  auto encoded = OrOutOfMemory([&]() -> Status {
     VARVE_ASSIGN(const auto bytes, EncodeUnitSerially(records, settings_.options.compression,
                                                       place.lsn, place.cipher));
     VARVE_CHECK(bytes.size() == unit.bytes());
     CopyToPieces(bytes, place);
     return {};
   });
-  if (!encoded) fill_failure_ = encoded.error();
+  if (!encoded) fill_failure_ = CopyOf(encoded.error());
   Complete(place, unit.records());
-  VARVE_TRY(encoded);
+  VARVE_TRY(std::move(encoded));
   return LogTicket{place.lsn, place.end, now};
 }
 
@@ -191,6 +190,7 @@ std::optional<UnitPlace> CommitQueue::PlaceInOpen(std::uint64_t unit_bytes) {
                    {place->lsn.value + unit_bytes},
                    frame->segment()->cipher.get(),
                    {frame, place->to, unit_bytes},
+                   {},
                    {}};
 }
 
@@ -200,58 +200,57 @@ Result<UnitPlace> CommitQueue::PlaceUnit(Lock* lock, const Wanted& wanted, bool*
   if (settings_.options.linger_us > 0 && !layout_.HasFrames()) {
     gathering_since_ = settings_.clock->SteadyMicros();
   }
-  UnitPlace placed{};
-  try {
-    placed = layout_.Place(wanted.bytes);
-  } catch (const std::bad_alloc&) {
-    Poison(Error(ErrorKind::kUnavailable, "out of memory while a unit was placed"));
-    return std::unexpected(*poison_);
-  }
+  auto placed = layout_.Place(wanted.bytes);
   *filled = layout_.HasClosedFrames();
   open_.store(layout_.open(), std::memory_order_release);
+  auto& entered = layout_.segment()->entered_micros;
+  if (settings_.options.segment_age_ms_max > 0 && entered == 0) {
+    entered = settings_.clock->SteadyMicros();
+  }
   if (settings_.options.linger_us > 0) EndLinger();
-  if (layout_.WantsSegmentAhead()) settings_.ask_for_segment();
+  // Without memory for that it is made when it is needed.
+  if (layout_.WantsSegmentAhead()) (void)HadMemory(settings_.ask_for_segment);
   return placed;
 }
 
 // Until the unit has room in the queue and a place in the segments; gives its place when meanwhile
-// an open frame took it.
+// an open frame took it. However that ends: whoever was told to lead and did not tells the next.
 Result<std::optional<UnitPlace>> CommitQueue::MakeRoom(Lock* lock, const Wanted& wanted) {
   bool nudged = false;
+  auto place = OrOutOfMemory([&] { return LookForRoom(lock, wanted, &nudged); });
+  if (nudged) PassNudgeOn();
+  return place;
+}
+
+Result<std::optional<UnitPlace>> CommitQueue::LookForRoom(Lock* lock, const Wanted& wanted,
+                                                          bool* nudged) {
   Deadline deadline;
-  std::optional<UnitPlace> place;
-  Status made;
   while (true) {
-    made = CheckOpen();
-    if (made && full_) made = std::unexpected(ClosedError());
-    if (!made) break;
-    place = PlaceInOpen(wanted.bytes);
-    if (place) break;
+    VARVE_TRY(CheckOpen());
+    if (full_) return std::unexpected(ClosedError());
+    if (auto place = PlaceInOpen(wanted.bytes)) return place;
     layout_.CloseFrame();
     open_.store(nullptr, std::memory_order_release);
     const auto& segment = layout_.segment();
     if (segment && IsOld(*segment)) layout_.EndSegment();
-    const auto queued = layout_.GatheredBytes() + wanted.bytes;
+    const auto queued = layout_.GatheredMemory() + wanted.bytes;
     if (layout_.HasFrames() && queued > settings_.options.queue_bytes_max) {
       if (!deadline) deadline = QueueDeadline();
-      made = WaitForRoom(lock, deadline, &nudged);
+      VARVE_TRY(WaitForRoom(lock, deadline, nudged));
     } else if (!layout_.Fits(wanted.bytes)) {
       if (!deadline) deadline = QueueDeadline();
-      made = AddSegment(lock, wanted, deadline);
+      VARVE_TRY(AddSegment(lock, wanted, deadline));
     } else {
-      break;
+      return std::optional<UnitPlace>();
     }
-    if (!made) break;
   }
-  if (nudged) PassNudgeOn();
-  VARVE_TRY(std::move(made));
-  return place;
 }
 
+// By the time in which units went there: it may have been made long before.
 bool CommitQueue::IsOld(const OpenSegment& segment) const {
   const auto age_ms = settings_.options.segment_age_ms_max;
-  if (age_ms == 0) return false;
-  return settings_.clock->Now().micros - segment.header.created_micros > MicrosOf(age_ms);
+  if (age_ms == 0 || segment.entered_micros == 0) return false;
+  return settings_.clock->SteadyMicros() - segment.entered_micros > MicrosOf(age_ms);
 }
 
 Status CommitQueue::WaitForRoom(Lock* lock, Deadline deadline, bool* nudged) {
@@ -287,9 +286,10 @@ Status CommitQueue::AddSegment(Lock* lock, const Wanted& wanted, Deadline deadli
   const auto cap = settings_.options.log_bytes_max;
   const auto next = supply_->NextBytes();
   if (cap > 0 && !wanted.of_the_log && writer_->TotalBytes() + next > cap) {
-    if (layout_.AheadBytes() + next > cap) return RefuseTooLarge(wanted);
+    if (layout_.AheadBytes() + next > cap) return RefuseTooLarge(lock, wanted);
     return WaitForTruncation(lock, seen, deadline);
   }
+  layout_.ExpectSegment();
   growing_ = true;
   lock->unlock();
   auto segment = supply_->Take();
@@ -301,31 +301,30 @@ Status CommitQueue::AddSegment(Lock* lock, const Wanted& wanted, Deadline deadli
     layout_.AddSegment(*std::move(segment));
     return {};
   }
-  const auto error = segment.error();
+  const auto error = std::move(segment).error();
   if (error.reason() == ErrorReason::kUnknownOutcome) {
-    Poison(error);
-    return std::unexpected(*poison_);
+    Poison(lock, error);
+    return Stopped();
   }
-  VARVE_TRY(GiveSegmentsBack());
+  VARVE_TRY(GiveSegmentsBack(lock));
   return std::unexpected(error.Within("no segment could be made; the unit was not kept, append it "
                                       "again when there is room"));
 }
 
 // A unit that needs several segments got some of them: the room is for others now. But one stays: a
 // seal may promise it.
-Status CommitQueue::GiveSegmentsBack() {
+Status CommitQueue::GiveSegmentsBack(Lock* lock) {
   auto segments = layout_.TakeUpcoming();
   for (const auto& segment : segments) writer_->NoteGivenBack(segment->header.capacity);
   supply_->PutBack(std::move(segments));
-  if (auto trimmed = supply_->Trim(1); !trimmed) {
-    Poison(trimmed.error());
-    return std::unexpected(*poison_);
-  }
-  return {};
+  const auto trimmed = OrOutOfMemory([this] { return supply_->Trim(1); });
+  if (trimmed) return {};
+  Poison(lock, trimmed.error());
+  return Stopped();
 }
 
-Status CommitQueue::RefuseTooLarge(const Wanted& wanted) {
-  VARVE_TRY(GiveSegmentsBack());
+Status CommitQueue::RefuseTooLarge(Lock* lock, const Wanted& wanted) {
+  VARVE_TRY(GiveSegmentsBack(lock));
   return Fail(ErrorKind::kInvalid,
               fmt::format("a unit of {} bytes needs more segments than log_bytes_max ({} bytes) "
                           "allows; append it as several, or raise the limit",
@@ -335,20 +334,14 @@ Status CommitQueue::RefuseTooLarge(const Wanted& wanted) {
 // The cap never deletes anything: it makes appends wait for whoever truncates. `seen` is the word
 // as it was before the sizes were compared.
 Status CommitQueue::WaitForTruncation(Lock* lock, std::uint32_t seen, Deadline deadline) {
-  const auto cap = settings_.options.log_bytes_max;
-  if (cap_alerted_ != seen) {
-    cap_alerted_ = seen;
-    Trace(settings_.trace, "log.alert",
-          fmt::format("the log has reached log_bytes_max ({} bytes): appends wait for a truncation",
-                      cap));
-  }
+  AlertOfCap(lock, seen);
   const auto now = deadline ? settings_.clock->SteadyMicros() : 0;
   if (deadline && now >= *deadline) {
     return Fail(ErrorKind::kUnavailable,
                 fmt::format("the log has reached log_bytes_max ({} bytes) and nothing was "
                             "truncated for {} ms; the unit was not kept; truncate the log, or "
                             "raise the limit",
-                            cap, settings_.options.queue_wait_ms_max),
+                            settings_.options.log_bytes_max, settings_.options.queue_wait_ms_max),
                 ErrorReason::kTimedOut);
   }
   lock->unlock();
@@ -361,6 +354,18 @@ Status CommitQueue::WaitForTruncation(Lock* lock, std::uint32_t seen, Deadline d
   return {};
 }
 
+// Once until something is truncated.
+void CommitQueue::AlertOfCap(Lock* lock, std::uint32_t seen) {
+  if (cap_alerted_ == seen) return;
+  const auto alert =
+      fmt::format("the log has reached log_bytes_max ({} bytes): appends wait for a truncation",
+                  settings_.options.log_bytes_max);
+  cap_alerted_ = seen;
+  lock->unlock();
+  Trace(settings_.trace, "log.alert", alert);
+  lock->lock();
+}
+
 void CommitQueue::NoteTruncation() {
   truncations_.fetch_add(1, std::memory_order_release);
   FutexWakeAll(truncations_);
@@ -368,9 +373,9 @@ void CommitQueue::NoteTruncation() {
 
 Status CommitQueue::Fill(const UnitEncoder& unit, const UnitPlace& place) {
   if (place.more.empty()) return unit.Write(place.lsn, place.cipher, place.first.to);
-  std::string whole(unit.bytes(), '\0');
-  VARVE_TRY(unit.Write(place.lsn, place.cipher, whole.data()));
-  CopyToPieces(whole, place);
+  char* const whole = place.whole.get();
+  VARVE_TRY(unit.Write(place.lsn, place.cipher, whole));
+  CopyToPieces({whole, unit.bytes()}, place);
   return {};
 }
 
@@ -418,21 +423,31 @@ std::string CommitQueue::serial_reason() const {
 void CommitQueue::Defer(bool filled) {
   switch (settings_.options.sync_policy) {
     case LogSyncPolicy::kEveryGroup:
-      return AskForFlush();
+      return FlushSoon();
     case LogSyncPolicy::kInterval:
-      if (!timer_armed_.load(std::memory_order_relaxed) && !timer_armed_.exchange(true)) {
-        settings_.ask_for_sync_in(MicrosOf(settings_.options.sync_interval_ms));
+      if (!timer_armed_.load() && !timer_armed_.exchange(true)) {
+        const auto micros = MicrosOf(settings_.options.sync_interval_ms);
+        if (!HadMemory([&] { settings_.ask_for_sync_in(micros); })) SyncDeferred();
       }
       [[fallthrough]];
     case LogSyncPolicy::kBytes:
     case LogSyncPolicy::kNever:
-      if (filled) AskForFlush();
+      if (filled) FlushSoon();
   }
 }
 
-void CommitQueue::AskForFlush() {
-  if (flush_asked_.load(std::memory_order_relaxed) || flush_asked_.exchange(true)) return;
-  settings_.ask_for_flush();
+// False: there was no memory to ask with, and the caller must call FlushDeferred.
+//
+// A producer takes its place and then looks whether a flush is asked for; the flush says that it is
+// not any more and then looks how far places go. All four are sequentially consistent: so one of
+// the two sees the other. (timer_armed_ and SyncDeferred: the same.)
+bool CommitQueue::AskForFlush() {
+  if (flush_asked_.load() || flush_asked_.exchange(true)) return true;
+  return HadMemory(settings_.ask_for_flush);
+}
+
+void CommitQueue::FlushSoon() {
+  if (!AskForFlush()) FlushDeferred();
 }
 
 LogPositions CommitQueue::positions() const {

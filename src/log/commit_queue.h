@@ -11,7 +11,13 @@
 // Who waits on a group that still gathers cannot be satisfied before that group was taken: so the
 // nudge to lead it is never lost.
 //
-// A flush nobody waits for is asked from the executor: one task at a time.
+// A flush nobody waits for is asked from the executor: one task at a time. Each callback is served
+// by a task that began after it was there, if not by a flush before. Callbacks run in one thread at
+// a time, which does not lead: they may append.
+//
+// Memory may be refused anywhere. Before a unit has a place its append says so, and nothing
+// happened; a leader who is refused stops the log, as any failure does; what could not be asked
+// from the executor is done by who asks. No exception leaves the queue, nor what it runs.
 #pragma once
 
 #include <atomic>
@@ -115,17 +121,22 @@ class CommitQueue {
   };
 
   Status CheckOpen() const;
+  std::unexpected<Error> Stopped() const;  // requires poison_
   Deadline QueueDeadline() const;
   Result<LogTicket> EnqueueSerially(LogRecords records, std::int64_t now, bool* filled);
+  Result<LogTicket> EnqueueInParallel(LogRecords records, std::int64_t now, bool sampled,
+                                      bool* filled);
   Result<UnitPlace> PlaceUnit(Lock* lock, const Wanted& wanted, bool* filled);
   Result<std::optional<UnitPlace>> MakeRoom(Lock* lock, const Wanted& wanted);
+  Result<std::optional<UnitPlace>> LookForRoom(Lock* lock, const Wanted& wanted, bool* nudged);
   std::optional<UnitPlace> PlaceInOpen(std::uint64_t unit_bytes);
   Status WaitForRoom(Lock* lock, Deadline deadline, bool* nudged);
   bool IsOld(const OpenSegment& segment) const;
   void EndLinger();
   Status AddSegment(Lock* lock, const Wanted& wanted, Deadline deadline);
-  Status GiveSegmentsBack();
-  Status RefuseTooLarge(const Wanted& wanted);
+  Status GiveSegmentsBack(Lock* lock);
+  Status RefuseTooLarge(Lock* lock, const Wanted& wanted);
+  void AlertOfCap(Lock* lock, std::uint32_t seen);
   Status WaitForTruncation(Lock* lock, std::uint32_t seen, Deadline deadline);
   Status Encode(LogRecords records, const UnitEncoder& unit, const UnitPlace& place);
   Status Fill(const UnitEncoder& unit, const UnitPlace& place);
@@ -133,7 +144,8 @@ class CommitQueue {
   Status CheckShadow(LogRecords records, const UnitPlace& place);
   void FallBack(std::string reason);
   void Defer(bool filled);
-  void AskForFlush();
+  bool AskForFlush();
+  void FlushSoon();
 
   // Gives the group that was waited for, if one carried it there; then the lock is not held.
   Result<GroupPtr> WaitFor(Lock* lock, Lsn end, AckLevel level, Deadline deadline = {});
@@ -143,17 +155,20 @@ class CommitQueue {
   Status Flush(Lock* lock, Flushing how);
   void Linger(Lock* lock);
   Status WriteGroup(Group* group, Flushing how);
-  void Publish(Group* group, const Status& done);
+  void Publish(Lock* lock, Group* group, const Status& done);
+  void NoteUnsynced(const Group& group);
+  bool SyncIsDue(const Group& group) const;
   GroupPtr Take(Flushing how);
   Status FlushOnce(Lock* lock, Flushing how);
   void AwaitLead(Lock* lock);
   void EndLead();
   void AskForFlusher();
-  std::vector<Callback> ReadyCallbacks();
-  std::vector<Callback> AllCallbacks();
-  std::vector<Callback> TakeCallbacks(Lsn written, Lsn durable);
-  void Run(std::vector<Callback> callbacks, const Status& outcome);
-  void Poison(const Error& cause);
+  void MoveReadyCallbacks();
+  void MoveHopelessCallbacks();
+  void MoveCallbacks(Lsn written, Lsn durable, Callbacks* to);
+  void Tell(Lock* lock);
+  void Run(const Callback& callback);
+  void Poison(Lock* lock, const Error& cause);
   bool Reached(Lsn end, AckLevel level) const;
   std::uint64_t UnitsOfGroupAt(Lsn lsn) const;
   bool NeedsSync() const;
@@ -192,6 +207,12 @@ class CommitQueue {
   std::condition_variable grown_;
   std::int64_t gathering_since_ = 0;  // when lingering matters
   Callbacks callbacks_[3];        // by level
+  Callbacks ready_;               // their units are through
+  Callbacks hopeless_;            // theirs never will be
+  bool telling_ = false;          // somebody runs callbacks
+  std::condition_variable told_;
+  Lsn unsynced_begin_;            // of the first unit that was written and not synced; 0: none
+  std::int64_t unsynced_since_ = 0;
   std::deque<std::pair<Lsn, std::uint64_t>> done_;  // end and units of the last groups written
 };
 

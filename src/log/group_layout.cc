@@ -62,52 +62,87 @@ UnitPlace GroupLayout::Place(std::uint64_t unit_bytes) {
   return PlaceInFrame(unit_bytes);
 }
 
+// A frame has memory for the units that may come into it, if they are like the first.
 UnitPlace GroupLayout::PlaceInFrame(std::uint64_t unit_bytes) {
-  const auto payload =
-      std::min(FrameRoom(SegmentRoom()), std::max(unit_bytes, settings_.frame_bytes_max));
-  open_ = SpareFrame();
+  const auto usual = std::min(settings_.frame_bytes_max, unit_bytes * settings_.frame_units_max);
+  const auto payload = std::min(FrameRoom(SegmentRoom()), std::max(unit_bytes, usual));
+  NeedSpareFrames(1);
+  spare_.back()->TakeMemory(payload);
+  open_ = TakeSpareFrame();
   const auto place =
       open_->Begin(segment_, offset_, unit_bytes, payload, settings_.frame_units_max);
   return {place.lsn,
           {place.lsn.value + unit_bytes},
           segment_->cipher.get(),
           {open_, place.to, unit_bytes},
+          {},
           {}};
 }
 
+std::vector<GroupLayout::Fragment> GroupLayout::PlanFragments(std::uint64_t unit_bytes) const {
+  std::vector<Fragment> plan;
+  const auto* segment = segment_.get();
+  auto offset = offset_;
+  auto next = upcoming_.begin();
+  while (unit_bytes > 0) {
+    const auto room = segment == nullptr ? 0 : FrameRoom(RoomFrom(*segment, offset));
+    if (room == 0) {
+      segment = (next++)->get();
+      offset = kFirstGroupOffset;
+      continue;
+    }
+    const auto part = std::min(room, unit_bytes);
+    plan.push_back({segment, part});
+    offset += RoundUp(kFrameHeaderBytes + part, kLogBlock);
+    unit_bytes -= part;
+  }
+  return plan;
+}
+
+// All memory is taken before anything has a place.
 UnitPlace GroupLayout::PlaceFragments(std::uint64_t unit_bytes) {
+  const auto plan = PlanFragments(unit_bytes);
   UnitPlace unit{};
-  auto left = unit_bytes;
-  while (left > 0) {
-    if (SegmentRoom() == 0) EnterNext();
-    const auto part = std::min(FrameRoom(SegmentRoom()), left);
-    auto* const frame = SpareFrame();
-    const auto place = frame->BeginClosed(segment_, offset_, part);
-    const bool first = left == unit_bytes;
-    left -= part;
-    frame->flags =
-        static_cast<std::uint16_t>((first ? 0 : kContinues) | (left == 0 ? 0 : kContinued));
+  unit.whole = std::make_unique_for_overwrite<char[]>(unit_bytes);
+  unit.more.reserve(plan.size());
+  NeedSpareFrames(plan.size());
+  auto spare = spare_.rbegin();
+  for (const auto& fragment : plan) (*spare++)->TakeMemory(fragment.bytes);
+  for (const auto& fragment : plan) {
+    if (segment_.get() != fragment.segment) EnterNext();
+    const bool first = &fragment == &plan.front();
+    const bool last = &fragment == &plan.back();
+    auto* const frame = TakeSpareFrame();
+    const auto place = frame->BeginClosed(segment_, offset_, fragment.bytes);
+    frame->flags = static_cast<std::uint16_t>((first ? 0 : kContinues) | (last ? 0 : kContinued));
     if (first) {
       unit.lsn = place.lsn;
       unit.cipher = segment_->cipher.get();
-      unit.first = {frame, place.to, part};
+      unit.first = {frame, place.to, fragment.bytes};
     } else {
-      unit.more.push_back({frame, place.to, part});
+      unit.more.push_back({frame, place.to, fragment.bytes});
     }
-    frame->open_unit = left == 0 ? Lsn{} : unit.lsn;
+    frame->open_unit = last ? Lsn{} : unit.lsn;
     offset_ += frame->FileBytes();
     closed_.push_back(frame);
-    unit.end = {place.lsn.value + part};
+    unit.end = {place.lsn.value + fragment.bytes};
   }
   unit_end_ = unit.end;
   return unit;
 }
 
-OpenFrame* GroupLayout::SpareFrame() {
-  if (spare_.empty()) {
+void GroupLayout::NeedSpareFrames(std::size_t count) {
+  while (spare_.size() < count) {
+    if (closed_.capacity() <= all_.size()) {
+      spare_.reserve(2 * all_.size() + 8);
+      closed_.reserve(2 * all_.size() + 8);
+    }
     all_.push_back(std::make_unique<OpenFrame>());
     spare_.push_back(all_.back().get());
   }
+}
+
+OpenFrame* GroupLayout::TakeSpareFrame() {
   auto* const frame = spare_.back();
   spare_.pop_back();
   frame->unit_end_before = unit_end_;
@@ -127,7 +162,7 @@ Lsn GroupLayout::UnitEnd() const { return open_ == nullptr ? unit_end_ : open_->
 void GroupLayout::EnterNext() {
   VARVE_CHECK(!upcoming_.empty() && open_ == nullptr);
   Enter(std::move(upcoming_.front()));
-  upcoming_.pop_front();
+  upcoming_.erase(upcoming_.begin());
 }
 
 void GroupLayout::Enter(OpenSegmentPtr segment) {
@@ -142,24 +177,30 @@ void GroupLayout::EndSegment() {
 }
 
 std::vector<OpenFrame*> GroupLayout::TakeFrames(std::uint64_t bytes_max, std::uint64_t units_max) {
-  std::vector<OpenFrame*> taken;
+  CloseFrame();
   std::uint64_t bytes = 0;
   std::uint64_t units = 0;
-  CloseFrame();
-  while (!closed_.empty()) {
-    bytes += closed_.front()->FileBytes();
-    units += closed_.front()->units();
+  auto end = closed_.begin();
+  for (; end != closed_.end(); ++end) {
+    bytes += (*end)->FileBytes();
+    units += (*end)->units();
     const bool full = bytes > bytes_max || (units_max > 0 && units > units_max);
-    if (!taken.empty() && full) break;
-    taken.push_back(closed_.front());
-    closed_.pop_front();
+    if (end != closed_.begin() && full) break;
   }
+  std::vector<OpenFrame*> taken(closed_.begin(), end);
+  closed_.erase(closed_.begin(), end);
   return taken;
 }
 
 std::uint64_t GroupLayout::GatheredBytes() const {
   std::uint64_t bytes = open_ == nullptr ? 0 : open_->FileBytes();
   for (const auto* frame : closed_) bytes += frame->FileBytes();
+  return bytes;
+}
+
+std::uint64_t GroupLayout::GatheredMemory() const {
+  std::uint64_t bytes = open_ == nullptr ? 0 : open_->memory_bytes();
+  for (const auto* frame : closed_) bytes += frame->memory_bytes();
   return bytes;
 }
 

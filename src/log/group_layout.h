@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -30,6 +29,7 @@ struct UnitPlace {
   const SegmentCipher* cipher;  // of the segment in which it begins
   UnitPiece first;
   std::vector<UnitPiece> more;  // when it spans frames
+  std::unique_ptr<char[]> whole;  // then: room for the unit in one piece
 };
 
 struct LayoutSettings {
@@ -37,7 +37,8 @@ struct LayoutSettings {
   std::uint32_t frame_units_max = OpenFrame::kUnitsMost;
 };
 
-// Not thread-safe: the commit queue's mutex guards it.
+// Not thread-safe: the commit queue's mutex guards it. Whatever throws std::bad_alloc changes
+// nothing that anybody could see; what does not say so never does.
 class GroupLayout {
  public:
   // `unit_end`: end of the last unit there is.
@@ -48,24 +49,27 @@ class GroupLayout {
   // When not, AddSegment.
   bool Fits(std::uint64_t unit_bytes) const;
   void AddSegment(OpenSegmentPtr segment) { upcoming_.push_back(std::move(segment)); }
+  // Takes the memory for the next AddSegment. Throws std::bad_alloc.
+  void ExpectSegment() { upcoming_.reserve(upcoming_.size() + 1); }
   // Of the segment that units go to, and of those behind it.
   std::uint64_t AheadBytes() const;
   // Segments added and not entered; they are no longer known afterwards.
-  std::deque<OpenSegmentPtr> TakeUpcoming() { return std::exchange(upcoming_, {}); }
+  std::vector<OpenSegmentPtr> TakeUpcoming() { return std::exchange(upcoming_, {}); }
 
   // Closes the open frame and places a unit behind it. Requires Fits(unit_bytes). Afterwards the
-  // frame that open() gives takes more units, if there is one.
+  // frame that open() gives takes more units, if there is one. Throws std::bad_alloc.
   UnitPlace Place(std::uint64_t unit_bytes);
   OpenFrame* open() const { return open_; }
   void CloseFrame();
 
   // The oldest frames, closed, as many as `bytes_max` and `units_max` (0: no limit) allow, one at
-  // least if there is one.
+  // least if there is one. Throws std::bad_alloc.
   std::vector<OpenFrame*> TakeFrames(std::uint64_t bytes_max, std::uint64_t units_max);
   bool HasFrames() const { return open_ != nullptr || !closed_.empty(); }
   bool HasClosedFrames() const { return !closed_.empty(); }
-  // Memory of the frames that were not taken.
+  // Of the frames that were not taken, in the file; what they hold in memory.
   std::uint64_t GatheredBytes() const;
+  std::uint64_t GatheredMemory() const;
   std::uint64_t GatheredUnits() const;
   // Frames that were written, for use again.
   void Recycle(const std::vector<OpenFrame*>& frames);
@@ -82,8 +86,17 @@ class GroupLayout {
   bool WantsSegmentAhead();
 
  private:
+  // A part of a unit that spans frames.
+  struct Fragment {
+    const OpenSegment* segment;
+    std::uint64_t bytes;
+  };
+
   std::uint64_t SegmentRoom() const;  // for frames, behind the open one
-  OpenFrame* SpareFrame();
+  // Makes sure that so many frames are spare, and that they may all be closed.
+  void NeedSpareFrames(std::size_t count);
+  OpenFrame* TakeSpareFrame();
+  std::vector<Fragment> PlanFragments(std::uint64_t unit_bytes) const;
   UnitPlace PlaceInFrame(std::uint64_t unit_bytes);
   UnitPlace PlaceFragments(std::uint64_t unit_bytes);
   void EnterNext();
@@ -94,8 +107,8 @@ class GroupLayout {
   OpenFrame* open_ = nullptr;     // takes units
   Lsn unit_end_;                  // of the last unit before the open frame
   bool asked_ahead_ = false;
-  std::deque<OpenFrame*> closed_;
-  std::deque<OpenSegmentPtr> upcoming_;
+  std::vector<OpenFrame*> closed_;  // the oldest first; with room for all, as spare_ has
+  std::vector<OpenSegmentPtr> upcoming_;
   std::vector<OpenFrame*> spare_;
   std::vector<std::unique_ptr<OpenFrame>> all_;  // none is freed before: see OpenFrame
 };

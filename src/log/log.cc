@@ -9,12 +9,14 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/fork.h"
+#include "base/out_of_memory.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "varve/trace.h"
@@ -231,14 +233,17 @@ class Log::Impl {
   LogStats Stats() const;
   Status Close();
 
+  Status CheckRecords(LogRecords records) const;
   Result<LogAck> Append(LogRecords records, AckLevel level);
   Result<LogTruncation> Truncate(Lsn fence, bool dry_run);
+  Result<LogTicket> EnqueueTransaction(LogTransaction transaction, AckLevel level);
+  Result<LogAck> Checkpoint(Lsn replay_from, std::string_view note);
+  Result<LogPin> Pin(Lsn position);
+  Result<LogTruncation> TruncateBefore(Lsn fence, bool dry_run);
   CommitQueue& queue() { return *core_->queue; }
   Transactions& transactions() { return transactions_; }
-  CheckpointFile& checkpoints() { return *checkpoints_; }
-  LogWriter& writer() { return core_->writer; }
-  TraceSink* trace() const { return components_.trace; }
   const RecoveryReport& report() const { return report_; }
+  // Asks no lock in a child by fork, where nobody may ever give it back.
   LogPositions Positions() const;
   bool closed() const { return closed_; }
   std::unexpected<Error> ClosedFailure() const {
@@ -392,7 +397,7 @@ Status Log::Impl::CheckOpen(bool to_look) const {
 }
 
 LogPositions Log::Impl::Positions() const {
-  if (core_) return core_->queue->positions();
+  if (core_ && !Forked()) return core_->queue->positions();
   return {report_.end, report_.end, report_.end};
 }
 
@@ -400,6 +405,7 @@ LogStats Log::Impl::Stats() const {
   LogStats stats;
   stats.id = id_;
   stats.positions = Positions();
+  if (Forked()) return stats;
   const auto segments = core_ ? core_->writer.Segments() : read_only_segments_;
   for (const auto& segment : segments) stats.segments.push_back(segment.info);
   if (!segments.empty()) stats.first = segments.front().info.base;
@@ -427,7 +433,7 @@ Status Log::Impl::Close() {
   if (closed_.exchange(true)) return ClosedFailure();
   transactions_.ForgetAll();
   Status closed;
-  if (core_) closed = core_->queue->Close();
+  if (core_) closed = OrOutOfMemory([this] { return core_->queue->Close(); });
   lock_.reset();
   Trace(components_.trace, "log.close", dir_);
   return closed;
@@ -456,19 +462,30 @@ Result<std::unique_ptr<Log>> Log::Open(const std::string& dir, const LogOptions&
     VARVE_TRY(impl->Open(replay, recovery));
     return std::unique_ptr<Log>(new Log(std::move(impl)));
   } catch (const std::bad_alloc&) {
+    return std::unexpected(OutOfMemory());  // and nothing was cut
+  } catch (const std::system_error& failure) {
     return Fail(ErrorKind::kUnavailable,
-                fmt::format("opening the log in {}: out of memory; nothing was cut", dir));
+                fmt::format("opening the log in {}: no thread could be made: {}", dir,
+                            failure.what()));
   }
 }
 
+// For whoever appends `records`.
+Status Log::Impl::CheckRecords(LogRecords records) const {
+  return OrOutOfMemory([&]() -> Status {
+    VARVE_TRY(CheckWritable());
+    return CheckKinds(records);
+  });
+}
+
+// Without memory before there is a ticket nothing is kept; from then on the queue sees to it.
 Result<LogAck> Log::Impl::Append(LogRecords records, AckLevel level) {
-  VARVE_TRY(CheckWritable());
   VARVE_ASSIGN(const auto ticket, queue().Enqueue(records, level));
   return queue().Wait(ticket, level);
 }
 
 Result<LogAck> Log::Append(LogRecords records, AckLevel level) {
-  VARVE_TRY(CheckKinds(records));
+  VARVE_TRY(impl_->CheckRecords(records));
   return impl_->Append(records, level);
 }
 
@@ -477,70 +494,92 @@ Result<LogAck> Log::Append(std::initializer_list<LogRecord> records, AckLevel le
 }
 
 void Log::AppendThen(LogRecords records, AckLevel level, LogCallback done) {
-  auto writable = impl_->CheckWritable();
-  if (writable) writable = CheckKinds(records);
-  if (!writable) return done(std::unexpected(writable.error()));
-  const auto ticket = impl_->queue().Enqueue(records, level);
-  if (!ticket) return done(std::unexpected(ticket.error()));
+  auto valid = impl_->CheckRecords(records);
+  if (!valid) return done(std::unexpected(std::move(valid).error()));
+  auto ticket = impl_->queue().Enqueue(records, level);
+  if (!ticket) return done(std::unexpected(std::move(ticket).error()));
   impl_->queue().Then(*ticket, level, std::move(done));
 }
 
 std::future<Result<LogAck>> Log::AppendAsync(LogRecords records, AckLevel level) {
   const auto promise = std::make_shared<std::promise<Result<LogAck>>>();
   auto future = promise->get_future();
-  AppendThen(records, level, [promise](const Result<LogAck>& ack) { promise->set_value(ack); });
+  AppendThen(records, level, [promise](const Result<LogAck>& ack) {
+    promise->set_value(ack ? ack : std::unexpected(CopyOf(ack.error())));
+  });
   return future;
 }
 
 Result<LogTicket> Log::Enqueue(LogRecords records, AckLevel to_come) {
-  if (!impl_->IsWritable()) return std::unexpected(impl_->CheckWritable().error());
-  if (!AreForUsers(records)) return std::unexpected(CheckKinds(records).error());
+  if (!impl_->IsWritable() || !AreForUsers(records)) {
+    return std::unexpected(impl_->CheckRecords(records).error());
+  }
   return impl_->queue().Enqueue(records, to_come);
 }
 
 Result<LogAck> Log::Wait(const LogTicket& ticket, AckLevel level) {
-  VARVE_TRY(impl_->CheckWritable());
-  return impl_->queue().Wait(ticket, level);
+  return OrOutOfMemory([&]() -> Result<LogAck> {
+    VARVE_TRY(impl_->CheckWritable());
+    return impl_->queue().Wait(ticket, level);
+  });
 }
 
 Result<LogTransaction> Log::Begin() {
-  VARVE_TRY(impl_->CheckOpen());
-  return impl_->transactions().Begin();
+  return OrOutOfMemory([&]() -> Result<LogTransaction> {
+    VARVE_TRY(impl_->CheckOpen());
+    return impl_->transactions().Begin();
+  });
 }
 
 Status Log::AppendTo(LogTransaction transaction, LogRecords records) {
-  VARVE_TRY(impl_->CheckOpen());
-  VARVE_TRY(CheckKinds(records));
-  return impl_->transactions().Add(transaction, records);
+  return OrOutOfMemory([&]() -> Status {
+    VARVE_TRY(impl_->CheckOpen());
+    VARVE_TRY(CheckKinds(records));
+    return impl_->transactions().Add(transaction, records);
+  });
+}
+
+// Appends what the transaction holds; when it is certainly not kept, the transaction goes on.
+Result<LogTicket> Log::Impl::EnqueueTransaction(LogTransaction transaction, AckLevel level) {
+  VARVE_TRY(CheckOpen());
+  VARVE_ASSIGN(auto open, transactions_.Take(transaction));
+  auto ticket = OrOutOfMemory([&] {
+    std::vector<LogRecord> records;
+    records.reserve(open.mapped().records.size());
+    for (const auto& record : open.mapped().records) {
+      records.emplace_back(record.bytes, record.kind);
+    }
+    return queue().Enqueue(records, level);
+  });
+  if (!ticket) transactions_.PutBack(std::move(open));
+  return ticket;
 }
 
 Result<LogAck> Log::Commit(LogTransaction transaction, AckLevel level) {
-  VARVE_TRY(impl_->CheckOpen());
-  VARVE_ASSIGN(auto open, impl_->transactions().Take(transaction));
-  std::vector<LogRecord> records;
-  records.reserve(open.records.size());
-  for (const auto& record : open.records) records.emplace_back(record.bytes, record.kind);
-  const auto ticket = impl_->queue().Enqueue(records, level);
-  if (!ticket) {
-    impl_->transactions().PutBack(transaction, std::move(open));
-    return std::unexpected(ticket.error());
-  }
-  return impl_->queue().Wait(*ticket, level);
+  VARVE_ASSIGN(const auto ticket,
+               OrOutOfMemory([&] { return impl_->EnqueueTransaction(transaction, level); }));
+  return impl_->queue().Wait(ticket, level);
 }
 
 Status Log::Abort(LogTransaction transaction) {
-  VARVE_TRY(impl_->CheckOpen());
-  return impl_->transactions().Forget(transaction);
+  return OrOutOfMemory([&]() -> Status {
+    VARVE_TRY(impl_->CheckOpen());
+    return impl_->transactions().Forget(transaction);
+  });
 }
 
 Status Log::WaitUntil(Lsn position, AckLevel level, std::optional<std::uint64_t> timeout_ms) {
-  VARVE_TRY(impl_->CheckWritable());
-  return impl_->queue().WaitUntil(position, level, timeout_ms);
+  return OrOutOfMemory([&]() -> Status {
+    VARVE_TRY(impl_->CheckWritable());
+    return impl_->queue().WaitUntil(position, level, timeout_ms);
+  });
 }
 
 Status Log::Sync() {
-  VARVE_TRY(impl_->CheckWritable());
-  return impl_->queue().Sync();
+  return OrOutOfMemory([&]() -> Status {
+    VARVE_TRY(impl_->CheckWritable());
+    return impl_->queue().Sync();
+  });
 }
 
 LogPositions Log::positions() const { return impl_->Positions(); }
@@ -548,13 +587,15 @@ LogStats Log::stats() const { return impl_->Stats(); }
 const RecoveryReport& Log::recovery() const { return impl_->report(); }
 
 Status Log::Rotate() {
-  VARVE_TRY(impl_->CheckWritable());
-  return impl_->queue().Rotate();
+  return OrOutOfMemory([&]() -> Status {
+    VARVE_TRY(impl_->CheckWritable());
+    return impl_->queue().Rotate();
+  });
 }
 
-Result<LogAck> Log::Checkpoint(Lsn replay_from, std::string_view note) {
-  VARVE_TRY(impl_->CheckWritable());
-  const auto durable = impl_->Positions().durable;
+Result<LogAck> Log::Impl::Checkpoint(Lsn replay_from, std::string_view note) {
+  VARVE_TRY(CheckWritable());
+  const auto durable = Positions().durable;
   if (replay_from > durable) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("a checkpoint cannot say to replay from LSN {}: only LSN {} is durable",
@@ -563,25 +604,33 @@ Result<LogAck> Log::Checkpoint(Lsn replay_from, std::string_view note) {
   // Whoever opens from it needs what is there: it must be, and must stay meanwhile.
   LogPin pin;
   if (replay_from != Lsn{}) {
-    VARVE_ASSIGN(pin, impl_->writer().Pin(replay_from));
+    VARVE_ASSIGN(pin, core_->writer.Pin(replay_from));
   }
   const auto record = EncodeCheckpoint(replay_from, note);
   const LogRecord records[] = {{record, LogKind::kCheckpoint}};
-  VARVE_ASSIGN(const auto ack, impl_->Append(records, AckLevel::kDurable));
-  VARVE_TRY(impl_->checkpoints().Write(ack.end, replay_from));
-  Trace(impl_->trace(), "log.checkpoint", note,
+  VARVE_ASSIGN(const auto ack, Append(records, AckLevel::kDurable));
+  VARVE_TRY(checkpoints_->Write(ack.end, replay_from));
+  Trace(components_.trace, "log.checkpoint", note,
         {{"lsn", ack.lsn.value}, {"replay_from", replay_from.value}});
   return ack;
 }
 
-Result<LogPin> Log::Pin(Lsn position) {
-  VARVE_TRY(impl_->CheckOpen());
-  const auto end = std::max(impl_->Positions().appended, stats().first);
+Result<LogAck> Log::Checkpoint(Lsn replay_from, std::string_view note) {
+  return OrOutOfMemory([&] { return impl_->Checkpoint(replay_from, note); });
+}
+
+Result<LogPin> Log::Impl::Pin(Lsn position) {
+  VARVE_TRY(CheckOpen());
+  const auto end = std::max(Positions().appended, Stats().first);
   if (position > end) {
     return Fail(ErrorKind::kInvalid, fmt::format("LSN {} cannot be pinned: the log ends at LSN {}",
                                                  position.value, end.value));
   }
-  return impl_->writer().Pin(position);
+  return core_->writer.Pin(position);
+}
+
+Result<LogPin> Log::Pin(Lsn position) {
+  return OrOutOfMemory([&] { return impl_->Pin(position); });
 }
 
 // Who may not write asks a writer that nobody else knows, and that only tells.
@@ -591,26 +640,30 @@ Result<LogTruncation> Log::Impl::Truncate(Lsn fence, bool dry_run) {
   return writer.Truncate(fence, /*dry_run=*/true);
 }
 
-Result<LogTruncation> Log::TruncateBefore(Lsn fence, bool dry_run) {
-  VARVE_TRY(impl_->CheckOpen(/*to_look=*/dry_run));
-  const auto durable = impl_->Positions().durable;
+Result<LogTruncation> Log::Impl::TruncateBefore(Lsn fence, bool dry_run) {
+  VARVE_TRY(CheckOpen(/*to_look=*/dry_run));
+  const auto durable = Positions().durable;
   if (fence > durable) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("cannot truncate before LSN {}: only LSN {} is durable", fence.value,
                             durable.value));
   }
-  VARVE_ASSIGN(const auto replay_from, impl_->checkpoints().ReplayFrom());
+  VARVE_ASSIGN(const auto replay_from, checkpoints_->ReplayFrom());
   const bool held = replay_from && *replay_from < fence;
-  auto truncated = impl_->Truncate(held ? *replay_from : fence, dry_run);
+  auto truncated = OrOutOfMemory([&] { return Truncate(held ? *replay_from : fence, dry_run); });
   if (truncated && held && truncated->held_at == Lsn{}) truncated->held_at = *replay_from;
-  if (!dry_run) impl_->queue().NoteTruncation();
+  if (!dry_run) queue().NoteTruncation();
   if (truncated && !dry_run) {
-    Trace(impl_->trace(), "log.truncate", {},
+    Trace(components_.trace, "log.truncate", {},
           {{"segments", truncated->segments},
            {"bytes", truncated->bytes},
            {"first", truncated->first.value}});
   }
   return truncated;
+}
+
+Result<LogTruncation> Log::TruncateBefore(Lsn fence, bool dry_run) {
+  return OrOutOfMemory([&] { return impl_->TruncateBefore(fence, dry_run); });
 }
 
 Status Log::Close() { return impl_->Close(); }

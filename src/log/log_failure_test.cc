@@ -117,6 +117,27 @@ TEST_F(LogFailureTest, ASegmentThatCannotBeBegunRefusesTheUnitAndStopsNothing) {
   ExpectEverythingBack();
 }
 
+// One of two segments for a unit is there, the other one perhaps: neither may go.
+TEST_F(LogFailureTest, CloseBesideAHalfMadeSegmentRemovesNothing) {
+  options_.segment_bytes_max = 128 << 10;
+  Open();
+  Append(std::string(60'000, 'x'));
+  Append("the next segment is asked for");
+  executor_.RunAll();
+  gated_.gate.Shut();
+  std::thread appends([this] { EXPECT_FALSE(log_->Append({std::string(200'000, 'y')})); });
+  gated_.gate.AwaitHeld();  // in the second segment that it needs
+  std::thread closes([this] { EXPECT_FALSE(log_->Close()); });
+  while (!log_->stats().segments.back().sealed) std::this_thread::yield();
+  gated_.no_directory_sync = true;
+  gated_.gate.Open();
+  appends.join();
+  closes.join();
+  gated_.no_directory_sync = false;
+  Open();
+  ExpectEverythingBack();
+}
+
 // A crash between a seal and the link it promises; then a full disk; then a clean close.
 TEST_F(LogFailureTest, CloseKeepsTheSegmentThatASealPromises) {
   for (std::uint64_t event = 1;; ++event) {

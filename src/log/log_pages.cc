@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/out_of_memory.h"
 #include "base/result.h"
 
 namespace varve {
@@ -131,25 +132,34 @@ Status PageLog::CheckConflict(const Open& open) const {
   return {};
 }
 
-// Takes the transaction, unless somebody else committed one of its pages since it began.
+// Takes the transaction, unless somebody else committed one of its pages since it began. What notes
+// its commit needs no memory afterwards.
 Result<PageLog::Map::node_type> PageLog::TakeToCommit(LogTransaction transaction) {
   std::lock_guard lock(mutex_);
-  auto open = open_.extract(transaction.value);
-  if (!open) return NoTransaction(transaction);
-  VARVE_TRY(CheckConflict(open.mapped()));
+  const auto open = open_.find(transaction.value);
+  if (open == open_.end()) return NoTransaction(transaction);
+  if (auto conflict = CheckConflict(open->second); !conflict) {
+    open_.erase(open);
+    return std::unexpected(std::move(conflict).error());
+  }
+  for (const auto& [page, image] : open->second.images) committed_.try_emplace(page, 0);
   placing_ = log_->positions().appended;
-  return open;
+  return open_.extract(open);
 }
 
 // The log may let it wait for a truncation, which needs a checkpoint: so mutex_ is not held here,
 // and placing_ tells the checkpoint that a commit may come behind it.
 Result<LogTicket> PageLog::Enqueue(LogTransaction transaction) {
   std::lock_guard one_at_a_time(placing_one_);
+  std::map<Lsn, Images> applied_later;
+  applied_later.try_emplace({});
   VARVE_ASSIGN(auto open, TakeToCommit(transaction));
   auto& images = open.mapped().images;
-  std::vector<LogRecord> records;
-  for (const auto& [page, image] : images) records.emplace_back(image, LogKind::kPageImage);
-  const auto ticket = log_->Enqueue(records, AckLevel::kDurable);
+  auto ticket = OrOutOfMemory([&] {
+    std::vector<LogRecord> records;
+    for (const auto& [page, image] : images) records.emplace_back(image, LogKind::kPageImage);
+    return log_->Enqueue(records, AckLevel::kDurable);
+  });
   std::lock_guard lock(mutex_);
   placing_.reset();
   if (!ticket) {
@@ -157,8 +167,11 @@ Result<LogTicket> PageLog::Enqueue(LogTransaction transaction) {
     return ticket;
   }
   ++commits_;
-  for (const auto& [page, image] : images) committed_[page] = commits_;
-  unapplied_.emplace(ticket->lsn, std::move(images));
+  for (const auto& [page, image] : images) committed_.find(page)->second = commits_;
+  auto unapplied = applied_later.extract(applied_later.begin());
+  unapplied.key() = ticket->lsn;
+  unapplied.mapped() = std::move(images);
+  unapplied_.insert(std::move(unapplied));
   ForgetCommitsIfIdle();
   return ticket;
 }
@@ -168,12 +181,14 @@ void PageLog::ForgetCommitsIfIdle() {
   if (open_.empty() && !placing_) committed_.clear();
 }
 
-Result<LogAck> PageLog::Commit(LogTransaction transaction) {
-  VARVE_ASSIGN(const auto ticket, Enqueue(transaction));
+Result<LogAck> PageLog::Commit(LogTransaction transaction) try {
+  VARVE_ASSIGN(const auto ticket, OrOutOfMemory([&] { return Enqueue(transaction); }));
   VARVE_ASSIGN(const auto ack, log_->Wait(ticket, AckLevel::kDurable));
   std::lock_guard lock(applying_);
   VARVE_TRY(ApplyUpTo(ack.lsn));
   return ack;
+} catch (const std::bad_alloc&) {  // it is in the log
+  return std::unexpected(OutOfMemory(ErrorReason::kUnknownOutcome));
 }
 
 Status PageLog::ApplyUpTo(Lsn lsn) {

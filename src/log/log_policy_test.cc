@@ -95,6 +95,42 @@ TEST_F(LogPolicyTest, TheBytesPolicySyncsWhenSoManyAreWritten) {
   EXPECT_GT(log_->positions().durable, Lsn{});
 }
 
+TEST_F(LogPolicyTest, TheBytesPolicyCountsWhatTheWaitingWrote) {
+  options_.sync_policy = LogSyncPolicy::kBytes;
+  options_.sync_bytes = 12'000;
+  Open();
+  for (int i = 0; i < 3; ++i) Append(std::string(3000, 'x'), AckLevel::kWritten);
+  EXPECT_EQ(log_->positions().durable, Lsn{});
+  const auto ack = Append(std::string(3000, 'x'), AckLevel::kWritten);
+  EXPECT_EQ(log_->positions().durable, ack.end) << "and no task ran";
+}
+
+TEST_F(LogPolicyTest, TheIntervalPolicySyncsBesideTheWaitingWhenItsTaskIsLate) {
+  options_.sync_policy = LogSyncPolicy::kInterval;
+  Open();
+  Append("first", AckLevel::kWritten);
+  clock_.Advance(49'000);
+  Append("within 50 ms", AckLevel::kWritten);
+  EXPECT_EQ(log_->positions().durable, Lsn{});
+  clock_.Advance(2'000);
+  const auto late = Append("later", AckLevel::kWritten);
+  EXPECT_EQ(log_->positions().durable, late.end) << "and no task ran";
+  clock_.Advance(49'000);
+  Append("counts from the sync", AckLevel::kWritten);
+  EXPECT_EQ(log_->positions().durable, late.end);
+}
+
+TEST_F(LogPolicyTest, ACallbackIsServedByWhoeverFlushesNext) {
+  options_.sync_policy = LogSyncPolicy::kNever;
+  Open();
+  bool called = false;
+  const LogRecord records[] = {std::string_view("a callback waits")};
+  log_->AppendThen(records, AckLevel::kDurable, [&](const auto& ack) { called = ack.has_value(); });
+  EXPECT_FALSE(called);
+  ASSERT_TRUE(log_->Append({"a caller waits"}, AckLevel::kWritten));
+  EXPECT_TRUE(called) << "and no task ran";
+}
+
 TEST_F(LogPolicyTest, R22_EverySyncMethodKeepsWhatWasAcknowledged) {
   SimulatedDisk disk;
   files_ = &disk;
@@ -141,6 +177,17 @@ TEST_F(LogPolicyTest, R13_LingerIsADeadlineFromTheFirstUnit) {
   const auto waited = clock_.SteadyMicros() - began;
   EXPECT_GE(waited, 1000);
   EXPECT_LT(waited, 1100);
+}
+
+TEST_F(LogPolicyTest, ALingerOfManyYearsIsLong) {
+  for (const std::uint64_t linger : {(1ull << 63) - 1, 1ull << 63, ~0ull}) {
+    options_.linger_us = linger;
+    Open();
+    const auto began = clock_.SteadyMicros();
+    Append("alone");
+    EXPECT_GE(clock_.SteadyMicros() - began, MicrosOf(365ull * 24 * 3600 * 1000));
+    Close();
+  }
 }
 
 TEST_F(LogPolicyTest, AFullQueueGivesUpAtItsDeadline) {
@@ -204,6 +251,20 @@ TEST_F(LogPolicyTest, AUnitThatNoTruncationMakesRoomForIsRefusedAtOnce) {
   Close();
   Open();
   ExpectEverythingBack();
+}
+
+TEST_F(LogPolicyTest, ASegmentThatWasMadeAheadIsYoungWhenItBegins) {
+  options_.segment_bytes_max = 128 << 10;
+  options_.segment_age_ms_max = 1000;
+  Open();
+  Append(std::string(60'000, 'x'));
+  Append("the next segment is asked for");
+  executor_.RunAll();
+  EXPECT_EQ(FileCount(), 2);
+  clock_.Advance(10'000'000);
+  Append("begins a segment");
+  Append("goes on in it");
+  EXPECT_EQ(log_->stats().segments.size(), 2u);
 }
 
 TEST_F(LogPolicyTest, ASegmentIsEndedByItsAge) {
@@ -580,6 +641,43 @@ TEST_F(LogPolicyTest, ATraceTellsWhatTheLogDoes) {
       "log.flush units=0 bytes=0 synced=1",
       "log.close"};
   EXPECT_EQ(diary.lines, events);
+}
+
+// It asks what it is told about; were it called under a lock of the log, this would never end.
+class CuriousSink final : public TraceSink {
+ public:
+  void Event(std::string_view event, std::string_view,
+             std::initializer_list<TraceField>) override {
+    events.emplace(event);
+    if (log == nullptr) return;
+    (void)log->positions();
+    (void)log->stats();
+  }
+  const Log* log = nullptr;
+  std::set<std::string> events;
+};
+
+TEST_F(LogPolicyTest, ASinkMayAskTheLogInEveryEvent) {
+  CuriousSink sink;
+  SimulatedDisk disk;
+  files_ = &disk;
+  auto world = World();
+  world.trace = &sink;
+  LimitTo3Segments();
+  log_ = *Log::Open(testing::kLogDir, options_, {}, {}, world);
+  sink.log = log_.get();
+  while (log_->Append({std::string(8'000, 'x')})) {
+  }
+  ASSERT_TRUE(log_->Rotate());
+  ASSERT_TRUE(log_->Checkpoint(log_->positions().durable));
+  ASSERT_TRUE(log_->TruncateBefore(log_->positions().durable));
+  disk.FailEvent(disk.events() + 1, Error(ErrorKind::kUnavailable, "injected", ErrorReason::kIo));
+  EXPECT_FALSE(log_->Append({"fails"}));
+  const std::set<std::string> events = {"log.open",     "log.flush",      "log.rotate", "log.alert",
+                                        "log.truncate", "log.checkpoint", "log.stopped"};
+  EXPECT_EQ(sink.events, events);
+  sink.log = nullptr;
+  log_.reset();
 }
 
 TEST_F(LogPolicyTest, AnAlertSaysThatAppendsWaitForATruncation) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/result.h"
 #include "log/log_fixture.h"
@@ -408,6 +409,49 @@ TEST_F(LogTest, BadOptionsAreRefused) {
   EXPECT_EQ(TryOpen().error().kind(), ErrorKind::kInvalid);
   options_ = {};
   EXPECT_EQ(TryOpen({.mode = RecoveryMode::kSalvage}).error().kind(), ErrorKind::kInvalid);
+}
+
+// Forks when it is asked for the time: the child then owns what the asking thread has locked.
+class ForkingClock final : public Clock {
+ public:
+  WallTime Now() override { return {1}; }
+  std::int64_t SteadyMicros() override {
+    if (questions_left-- == 0) {
+      child = ::fork();
+      if (child == 0) in_child();
+    }
+    return ++micros_;
+  }
+  void WaitWord(const std::atomic<std::uint32_t>&, std::uint32_t, std::int64_t micros) override {
+    micros_ += micros;
+  }
+  int questions_left = -1;  // then it forks
+  pid_t child = -1;
+  std::function<void()> in_child;
+
+ private:
+  std::int64_t micros_ = 0;
+};
+
+TEST_F(LogTest, AChildMadeByForkAsksWithoutWaiting) {
+  ForkingClock clock;
+  options_.linger_us = 1;  // then the time is asked for under the queue's mutex too
+  auto world = World();
+  world.clock = &clock;
+  log_ = *Log::Open(kLogDir, options_, {}, {}, world);
+  clock.in_child = [this] {
+    ::alarm(20);  // ends a child that waits
+    const auto stats = log_->stats();
+    ::_exit(stats.positions.durable == log_->positions().durable ? 0 : 1);
+  };
+  for (int question = 0; question < 4; ++question) {
+    clock.questions_left = question;
+    Append("parent");
+    int status = 1;
+    ASSERT_EQ(::waitpid(clock.child, &status, 0), clock.child);
+    EXPECT_EQ(status, 0) << question;
+  }
+  log_.reset();
 }
 
 TEST_F(LogTest, AChildMadeByForkIsRefusedAndLeavesTheLogAlone) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "log/segment_file.h"
 
@@ -166,15 +167,20 @@ Status LogWriter::Seal(bool successor) {
   VARVE_TRY(current_->file->Truncate(file_bytes));
   tail_.promises_successor = successor;
   const auto sealed = std::exchange(current_, nullptr);
-  std::lock_guard lock(mutex_);
-  auto& info = segments_.back().info;
-  if (!info.sealed) {  // else it was sealed before, and now promises a successor too
+  // Else it was sealed before, and now promises a successor too.
+  if (NoteSealed(file_bytes)) {
     Trace(trace_, "log.rotate", sealed->name, {{"sequence", sealed->header.sequence}});
   }
+  return {};
+}
+
+// Gives whether the last segment was not sealed before.
+bool LogWriter::NoteSealed(std::uint64_t file_bytes) {
+  std::lock_guard lock(mutex_);
+  auto& info = segments_.back().info;
   info.end = tail_.end;
   info.file_bytes = file_bytes;
-  info.sealed = true;
-  return {};
+  return !std::exchange(info.sealed, true);
 }
 
 Status LogWriter::Begin(const OpenSegmentPtr& segment) {
@@ -225,8 +231,9 @@ Result<LogPin> LogWriter::Pin(Lsn position) {
                               segments_.front().info.base.value));
     }
   }
-  std::lock_guard lock(pins_->mutex);
+  std::unique_lock lock(pins_->mutex);
   const auto pinned = pins_->positions.insert(position);
+  lock.unlock();  // without memory for the pin it is let go of at once, which takes the mutex
   return LogPin(std::shared_ptr<void>(nullptr, [pins = pins_, pinned](void*) {
     std::lock_guard unpin(pins->mutex);
     pins->positions.erase(pinned);
@@ -235,7 +242,10 @@ Result<LogPin> LogWriter::Pin(Lsn position) {
 
 Result<LogTruncation> LogWriter::Truncate(Lsn fence, bool dry_run) {
   std::lock_guard one_at_a_time(truncating_);
-  if (truncate_failure_) return std::unexpected(*truncate_failure_);
+  if (truncate_failure_) {
+    return std::unexpected(
+        truncate_failure_->Within("truncating the log; reopen it to truncate more"));
+  }
   LogTruncation done;
   Lsn pinned{UINT64_MAX};
   {
@@ -266,14 +276,17 @@ Status LogWriter::RemoveFirst(const LogSegmentInfo& segment) {
   // A file that will be used again is not written to before it durably lost its name.
   const auto path = JoinPath(dir_, segment.name);
   const bool keep = supply_->WantsFree();
-  const auto free_name = FreeName(segment.sequence);
-  auto removed = keep ? files_->Rename(path, JoinPath(dir_, free_name)) : files_->Remove(path);
-  if (removed) removed = files_->SyncDirectory(dir_);
+  auto free_name = FreeName(segment.sequence);
+  const auto removed = OrOutOfMemory([&] {
+    auto done = keep ? files_->Rename(path, JoinPath(dir_, free_name)) : files_->Remove(path);
+    return done ? files_->SyncDirectory(dir_) : done;
+  });
   if (!removed) {
-    truncate_failure_ = removed.error().Within("truncating the log; reopen it to truncate more");
-    return std::unexpected(*truncate_failure_);
+    truncate_failure_ = CopyOf(removed.error());
+    return std::unexpected(
+        removed.error().Within("truncating the log; reopen it to truncate more"));
   }
-  if (keep) supply_->AddFree(free_name);
+  if (keep) supply_->AddFree(std::move(free_name));
   std::lock_guard lock(mutex_);
   segments_.erase(segments_.begin());
   return {};

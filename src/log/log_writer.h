@@ -72,6 +72,7 @@ class LogWriter {
   Status SyncFile();
   void NoteEnd();
   void NoteSynced();
+  bool NoteSealed(std::uint64_t file_bytes);
 
   Files* const files_;
   const std::string dir_;

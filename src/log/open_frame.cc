@@ -26,7 +26,7 @@ std::optional<OpenFrame::Place> OpenFrame::Reserve(std::uint64_t bytes) {
     const auto left = state & (kOneUnit - 1);
     if ((state & kClosed) != 0 || left < bytes || state < kOneUnit) return {};
   } while (!state_.compare_exchange_weak(state, state - bytes - kOneUnit,
-                                         std::memory_order_acq_rel, std::memory_order_acquire));
+                                         std::memory_order_seq_cst, std::memory_order_acquire));
   const auto at = payload_max_ - (state & (kOneUnit - 1));
   return Place{{PayloadLsn().value + at}, memory_.data() + kFrameHeaderBytes + at};
 }
@@ -53,17 +53,21 @@ OpenFrame::Place OpenFrame::BeginAs(OpenSegmentPtr segment, std::uint64_t offset
                                     std::uint64_t payload_max, std::uint32_t units_max,
                                     std::uint64_t state) {
   VARVE_CHECK(payload_max <= kFramePayloadMax);
+  TakeMemory(payload_max);
   segment_ = std::move(segment);
   offset_ = offset;
   payload_max_ = payload_max;
   units_max_ = units_max;
   flags = 0;
   open_unit = {};
-  const auto bytes = RoundUp(kFrameHeaderBytes + payload_max, kLogBlock);
-  if (memory_.size() < bytes) memory_ = FrameMemory(bytes);
   for (auto& lane : lanes_) lane.done.store(0, std::memory_order_relaxed);
   state_.store(state, std::memory_order_release);
   return {PayloadLsn(), memory_.data() + kFrameHeaderBytes};
+}
+
+void OpenFrame::TakeMemory(std::uint64_t payload_bytes) {
+  const auto bytes = RoundUp(kFrameHeaderBytes + payload_bytes, kLogBlock);
+  if (memory_.size() < bytes) memory_ = FrameMemory(bytes);
 }
 
 void OpenFrame::Release() {

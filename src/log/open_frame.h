@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -32,7 +33,9 @@ class FrameMemory {
  public:
   FrameMemory() = default;
   explicit FrameMemory(std::uint64_t bytes)  // a multiple of kLogBlock
-      : data_(static_cast<char*>(std::aligned_alloc(kLogBlock, bytes))), bytes_(bytes) {}
+      : data_(static_cast<char*>(std::aligned_alloc(kLogBlock, bytes))), bytes_(bytes) {
+    if (!data_) throw std::bad_alloc();
+  }
   char* data() const { return data_.get(); }
   std::uint64_t size() const { return data_ ? bytes_ : 0; }
 
@@ -59,6 +62,8 @@ class OpenFrame {
   void Complete(std::uint64_t bytes, std::uint32_t records);
 
   // The rest: under the queue's mutex, or of the leader once the frame was taken.
+  // Takes the memory for that much payload; until Release, to begin with no more needs none.
+  void TakeMemory(std::uint64_t payload_bytes);
   // Begins anew with a place of `bytes` for its first unit, for payload of at most `payload_max`
   // bytes. Both at once: whoever still points at the frame that it was may reserve from here on.
   Place Begin(OpenSegmentPtr segment, std::uint64_t offset, std::uint64_t bytes,
@@ -70,6 +75,7 @@ class OpenFrame {
 
   std::uint64_t payload_bytes() const { return payload_max_ - Left(); }
   std::uint64_t FileBytes() const;  // of the frame as it is now, padded
+  std::uint64_t memory_bytes() const { return memory_.size(); }
   std::uint32_t units() const;
   bool IsComplete(std::uint64_t* records) const;
   // Waits until every reservation was completed; gives the records. Closed before.
@@ -98,7 +104,8 @@ class OpenFrame {
 
   Place BeginAs(OpenSegmentPtr segment, std::uint64_t offset, std::uint64_t payload_max,
                 std::uint32_t units_max, std::uint64_t state);
-  std::uint64_t Left() const { return state_.load(std::memory_order_acquire) & (kOneUnit - 1); }
+  // Sequentially consistent, as Reserve is: see CommitQueue::AskForFlush.
+  std::uint64_t Left() const { return state_.load() & (kOneUnit - 1); }
   static std::size_t LaneOfThisThread();
 
   OpenSegmentPtr segment_;

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/out_of_memory.h"
 #include "base/result.h"
 
 namespace varve {
@@ -50,12 +51,18 @@ Result<std::unique_ptr<File>> WriteTemporary(Files* files, const std::string& pa
 // From here on the name is there or not, for good or not: nobody may go on from an error.
 Status NameSegment(Files* files, const std::string& dir, const std::string& from,
                    std::uint64_t sequence) {
-  auto named = files->Rename(from, JoinPath(dir, SegmentName(sequence)));
-  if (named) named = files->SyncDirectory(dir);
+  const auto named = OrOutOfMemory([&] {
+    auto done = files->Rename(from, JoinPath(dir, SegmentName(sequence)));
+    return done ? files->SyncDirectory(dir) : done;
+  });
   if (named) return {};
-  return Fail(ErrorKind::kUnavailable,
-              fmt::format("making a log segment: {}", named.error().message()),
-              ErrorReason::kUnknownOutcome);
+  return std::unexpected(UnknownOutcome("making a log segment: ", named.error()));
+}
+
+// Gives the room back. When that fails too the file is removed by the next attempt, or the next
+// open, and the first error is the one to report.
+void RemoveAfterFailure(Files* files, const std::string& path) {
+  (void)OrOutOfMemory([&] { return files->Remove(path); });
 }
 
 // Gives a file of any size the header and the size of a segment, durably.
@@ -132,11 +139,9 @@ Result<std::unique_ptr<File>> CreateSegment(Files* files, const std::string& dir
                                             const SegmentHeader& header, const FillPause& pause) {
   const auto path = JoinPath(dir, SegmentName(header.sequence));
   const auto temporary = path.substr(0, path.size() - kSuffix.size()) + ".tmp";
-  auto file = WriteTemporary(files, temporary, header, pause);
+  auto file = OrOutOfMemory([&] { return WriteTemporary(files, temporary, header, pause); });
   if (!file) {
-    // Gives the room back. When that fails too the file is removed by the next attempt, and the
-    // first error is the one to report.
-    (void)files->Remove(temporary);
+    RemoveAfterFailure(files, temporary);
     return std::unexpected(file.error().Within("making a log segment"));
   }
   VARVE_TRY(NameSegment(files, dir, temporary, header.sequence));
@@ -156,9 +161,9 @@ Result<std::unique_ptr<File>> RecycleSegment(Files* files, const std::string& di
                                              const FillPause& pause) {
   const auto path = JoinPath(dir, free_name);
   header.flags |= kRecycledFile;
-  auto file = PrepareUsedFile(files, path, header, pause);
+  auto file = OrOutOfMemory([&] { return PrepareUsedFile(files, path, header, pause); });
   if (!file) {
-    (void)files->Remove(path);  // a leftover is removed at the next open
+    RemoveAfterFailure(files, path);
     return std::unexpected(file.error().Within("making a log segment"));
   }
   VARVE_TRY(NameSegment(files, dir, path, header.sequence));

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/futex.h"
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "log/segment_file.h"
 #include "log/sync_calibration.h"
@@ -69,18 +70,19 @@ Result<OpenSegmentPtr> SegmentSupply::Make() {
     if (settings_.keys != nullptr) {
       VARVE_ASSIGN(cipher, MakeSegmentCipher(settings_.keys, &header));
     }
-    VARVE_ASSIGN(auto file, MakeFile(header));
-    made_ = std::make_shared<OpenSegment>(header, SegmentName(header.sequence), std::move(file),
-                                          std::move(cipher));
-    ApplySyncMethod(made_.get());
+    // Before the file, which nothing may follow that can fail and be tried again.
+    auto made = std::make_shared<OpenSegment>(header, SegmentName(header.sequence), nullptr,
+                                              std::move(cipher));
+    VARVE_ASSIGN(made->file, MakeFile(header));
+    made_ = std::move(made);
+    (void)HadMemory([this] { ApplySyncMethod(made_.get()); });
     ++next_sequence_;
     next_base_ = header.EndOfRange();
     next_capacity_ = std::min(2 * next_capacity_.load(), settings_.segment_bytes_max);
   }
   // A removal that may or may not hold is no ground to go on from.
-  if (auto removed = RemoveUnused(); !removed) {
-    return Fail(ErrorKind::kUnavailable, removed.error().message(), ErrorReason::kUnknownOutcome);
-  }
+  const auto removed = OrOutOfMemory([this] { return RemoveUnused(); });
+  if (!removed) return std::unexpected(UnknownOutcome("", removed.error()));
   return std::exchange(made_, nullptr);
 }
 
@@ -111,7 +113,7 @@ bool SegmentSupply::WantsFree() {
 
 void SegmentSupply::AddFree(std::string name) {
   std::lock_guard lock(mutex_);
-  free_.push_back(std::move(name));
+  (void)HadMemory([&] { free_.push_back(std::move(name)); });
 }
 
 std::string SegmentSupply::TakeFree() {
@@ -143,7 +145,7 @@ Result<OpenSegmentPtr> SegmentSupply::Take() {
   std::unique_lock lock(mutex_);
   if (ready_.empty()) Hurry();
   made_one_.wait(lock, [this] { return !making_; });
-  if (failure_) return std::unexpected(*failure_);
+  if (failure_) return std::unexpected(CopyOf(*failure_));
   if (!ready_.empty()) {
     auto segment = std::move(ready_.front());
     ready_.pop_front();
@@ -151,9 +153,10 @@ Result<OpenSegmentPtr> SegmentSupply::Take() {
   }
   making_ = true;
   lock.unlock();
-  auto segment = Make();
+  auto segment = OrOutOfMemory([this] { return Make(); });
   lock.lock();
   making_ = false;
+  NoteFailure(segment);
   made_one_.notify_all();
   return segment;
 }
@@ -164,27 +167,32 @@ void SegmentSupply::MakeAhead() {
   making_ = true;
   hurry_.store(0, std::memory_order_release);
   lock.unlock();
-  auto segment = Make();
+  auto segment = OrOutOfMemory([this] { return Make(); });
   lock.lock();
   making_ = false;
-  if (segment) {
-    ready_.push_back(*std::move(segment));
-  } else if (segment.error().reason() == ErrorReason::kUnknownOutcome) {
-    failure_ = std::move(segment).error();
-  }
+  const bool kept = segment && HadMemory([&] { ready_.push_back(*segment); });
+  if (segment && !kept) segment = std::unexpected(OutOfMemory(ErrorReason::kUnknownOutcome));
+  NoteFailure(segment);
   made_one_.notify_all();
 }
 
-void SegmentSupply::PutBack(std::deque<OpenSegmentPtr> segments) {
+// A file may be there from now on, and what is there is not known.
+void SegmentSupply::NoteFailure(const Result<OpenSegmentPtr>& made) {
+  if (made || made.error().reason() != ErrorReason::kUnknownOutcome) return;
+  failure_ = CopyOf(made.error());
+}
+
+void SegmentSupply::PutBack(std::vector<OpenSegmentPtr> segments) {
   std::lock_guard lock(mutex_);
-  ready_.insert(ready_.begin(), std::make_move_iterator(segments.begin()),
-                std::make_move_iterator(segments.end()));
+  if (HadMemory([&] { ready_.insert(ready_.begin(), segments.begin(), segments.end()); })) return;
+  failure_ = OutOfMemory(ErrorReason::kUnknownOutcome);
 }
 
 Status SegmentSupply::Trim(std::size_t keep) {
   std::unique_lock lock(mutex_);
   Hurry();
   made_one_.wait(lock, [this] { return !making_; });
+  if (failure_) return std::unexpected(CopyOf(*failure_));  // a later file may be there
   while (ready_.size() > keep) {
     const auto segment = ready_.back();
     VARVE_CHECK(segment->header.sequence + 1 == next_sequence_);

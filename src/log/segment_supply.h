@@ -29,6 +29,7 @@ struct OpenSegment {
   std::unique_ptr<File> file;
   std::shared_ptr<const SegmentCipher> cipher;  // null: not encrypted
   SyncMethod sync_method = SyncMethod::kFdatasync;
+  std::int64_t entered_micros = 0;  // when units began to go there; the queue's, steady clock
 };
 using OpenSegmentPtr = std::shared_ptr<OpenSegment>;
 
@@ -52,16 +53,20 @@ class SegmentSupply {
                 std::vector<std::string> unused);
 
   // The next segment, in sequence. Never waits for a task that did not begin. An error leaves all
-  // as it was, and a later call may succeed, but after kUnknownOutcome none does.
+  // as it was, and a later call may succeed, but after kUnknownOutcome none does. Neither this
+  // nor MakeAhead throws.
   Result<OpenSegmentPtr> Take();
   // Makes one if none stands by. An error is Take's to find again and to tell.
   void MakeAhead();
-  // Puts segments that Take gave, and that were never written to, back at the front.
-  void PutBack(std::deque<OpenSegmentPtr> segments);
-  // Removes all that stand by but the first `keep`, the last first.
+  // Puts segments that Take gave, and that were never written to, back at the front. Without memory
+  // for it no more segments are given: theirs would come behind a gap.
+  void PutBack(std::vector<OpenSegmentPtr> segments);
+  // Removes all that stand by but the first `keep`, the last first; none when a later one may be
+  // there. May throw std::bad_alloc; after
+  // a failure the supply must not be used again.
   Status Trim(std::size_t keep);
   // Whether one more file should be kept for use again; then AddFree tells its name, which is
-  // durably no longer that of a segment.
+  // durably no longer that of a segment; without memory it is forgotten until the next open.
   bool WantsFree();
   void AddFree(std::string name);
   // Size of the segment that Take would make.
@@ -71,6 +76,7 @@ class SegmentSupply {
 
  private:
   Result<OpenSegmentPtr> Make();
+  void NoteFailure(const Result<OpenSegmentPtr>& made);  // requires mutex_
   SegmentHeader NextHeader() const;
   Status RemoveUnused();
   Result<std::unique_ptr<File>> MakeFile(const SegmentHeader& header);
@@ -99,7 +105,7 @@ class SegmentSupply {
   bool stopped_ = false;                 // guarded by mutex_
   std::deque<OpenSegmentPtr> ready_;     // guarded by mutex_
   std::vector<std::string> free_;        // guarded by mutex_
-  std::optional<Error> failure_;         // guarded by mutex_; of a background attempt
+  std::optional<Error> failure_;         // guarded by mutex_; none is given any more
 };
 
 }  // namespace varve

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
+#include <new>
 #include <utility>
 
 #include "base/result.h"
@@ -36,14 +38,20 @@ Status Transactions::Add(LogTransaction transaction, LogRecords records) {
                             "it",
                             transaction.value, bytes, kUnitBytesMax));
   }
-  for (const auto& record : records) {
-    open.records.push_back({std::string(record.bytes), record.kind});
+  const auto before = static_cast<std::ptrdiff_t>(open.records.size());
+  try {
+    for (const auto& record : records) {
+      open.records.push_back({std::string(record.bytes), record.kind});
+    }
+  } catch (const std::bad_alloc&) {
+    open.records.erase(open.records.begin() + before, open.records.end());
+    throw;
   }
   open.bytes = bytes;
   return {};
 }
 
-Result<Transactions::Open> Transactions::Take(LogTransaction transaction) {
+Result<Transactions::Map::node_type> Transactions::Take(LogTransaction transaction) {
   std::lock_guard lock(mutex_);
   VARVE_ASSIGN(const auto found, Find(transaction));
   if (found->second.records.empty()) {
@@ -51,14 +59,12 @@ Result<Transactions::Open> Transactions::Take(LogTransaction transaction) {
                 fmt::format("transaction {} holds no record: add one, or abort it",
                             transaction.value));
   }
-  auto open = std::move(found->second);
-  open_.erase(found);
-  return open;
+  return open_.extract(found);
 }
 
-void Transactions::PutBack(LogTransaction transaction, Open open) {
+void Transactions::PutBack(Map::node_type open) {
   std::lock_guard lock(mutex_);
-  open_.emplace(transaction, std::move(open));
+  open_.insert(std::move(open));
 }
 
 Status Transactions::Forget(LogTransaction transaction) {

@@ -28,18 +28,19 @@ class Transactions {
   };
 
   LogTransaction Begin();
-  // NotFound; Invalid when the unit would be larger than a unit may be (nothing is added then).
+  // NotFound; Invalid when the unit would be larger than a unit may be. Adds all or nothing, also
+  // when there is no memory (std::bad_alloc).
   Status Add(LogTransaction transaction, LogRecords records);
+  using Map = std::map<LogTransaction, Open>;
   // Ends it and gives what it holds. NotFound; Invalid when it is empty (then it stays).
-  Result<Open> Take(LogTransaction transaction);
+  Result<Map::node_type> Take(LogTransaction transaction);
   // What Take gave was not appended: the transaction goes on.
-  void PutBack(LogTransaction transaction, Open open);
+  void PutBack(Map::node_type open);
   Status Forget(LogTransaction transaction);
   void ForgetAll();
   std::uint64_t count() const;
 
  private:
-  using Map = std::map<LogTransaction, Open>;
   Result<Map::iterator> Find(LogTransaction transaction);
 
   mutable std::mutex mutex_;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/executor.h"
 #include "test/log_schedule/explore.h"
 
 namespace varve::testing {
@@ -128,6 +129,44 @@ TEST(LogScheduleTest, EachCallbackComesOnceAndIsTrue) {
         if (world.OneIn(3)) world.Append(i, 20, world.PickLevel());
       });
     }
+  });
+}
+
+TEST(LogScheduleTest, ACallbackAppendsThoughTheQueueIsFull) {
+  Explore(kSchedules / 2, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    options.queue_bytes_max = 4096;
+    world.Open(options);
+    const auto append_more = [&world] {
+      for (int i = 0; i < 3; ++i) world.AppendThen(5, 2'000, world.PickLevel());
+    };
+    for (int i = 0; i < 2; ++i) {
+      world.Start("producer", [&, i] { world.AppendThen(i, 100, world.PickLevel(), append_more); });
+    }
+    if (world.OneIn(2)) world.Append(9, 50, world.PickLevel());
+    world.JoinAll();
+  });
+}
+
+// Whoever leads for the others gives the executor's thread back from time to time.
+TEST(LogScheduleTest, ATaskHasItsTurnBesideThoseWhoAppend) {
+  Explore(10, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    options.group_units_max = 1;  // so that somebody always waits
+    world.Open(options);
+    bool had_its_turn = false;
+    int busy = 8;
+    for (int i = 0; i < 8; ++i) {
+      world.Start("producer", [&, i] {
+        for (int left = 200; left > 0 && !had_its_turn; --left) {
+          world.Append(i, 20, AckLevel::kWritten);
+        }
+        if (--busy == 0) world.Expect(had_its_turn, "a task never had its turn");
+      });
+    }
+    world.LetPass(1);
+    world.components().executor->Submit([&] { had_its_turn = true; });
+    world.JoinAll();
   });
 }
 
