@@ -189,6 +189,19 @@ TEST_F(LogArchiveTest, ALogThatWasClosedCanStillBeArchived) {
   EXPECT_EQ(Restore(), appended_);
 }
 
+TEST_F(LogArchiveTest, AClosedLogIsArchivedThoughTheArchiveWasOutOfReach) {
+  OpenLogAndArchiver();
+  Fill(10);
+  Archive();
+  Fill(10);
+  ASSERT_TRUE(log_->Close());
+  archive_->out_of_reach = true;
+  EXPECT_FALSE(archiver_->ArchiveNow());
+  archive_->out_of_reach = false;
+  Archive();
+  EXPECT_EQ(Restore(), appended_);
+}
+
 // tonbo's cap deleted what nobody had flushed; lora truncated up to any fence.
 TEST_F(LogArchiveTest, T5_L10_TruncationWaitsForTheArchiveAndAppendsDoNot) {
   options_.log_bytes_max = 1 << 20;

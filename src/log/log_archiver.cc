@@ -198,7 +198,10 @@ Status LogArchiver::Core::Learn() {
 
 // The newest one is compared whole: the process that put it may have ended before it read it back.
 Status LogArchiver::Core::CompareAll(const ArchiveContents& contents) {
-  VARVE_ASSIGN(const auto still, PinAll());
+  const auto still = PinAll();
+  if (!still && still.error().reason() != ErrorReason::kClosed) {  // then nobody truncates
+    return std::unexpected(still.error());
+  }
   const auto segments = log_->stats().segments;
   const auto& newest = contents.segments.back();
   if (segments.empty() || segments.back().sequence < newest.sequence) {

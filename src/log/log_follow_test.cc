@@ -337,6 +337,33 @@ TEST_F(LogFollowTest, ABackupThatHoldsWhatWasReadIsFollowed) {
   }
 }
 
+// It waits until a unit is known to be durable, in a file that is gone.
+TEST_F(LogFollowTest, WhoWaitsForADurableUnitIsToldOfAnotherLogToo) {
+  for (const bool put_back : {false, true}) {
+    SCOPED_TRACE(put_back);
+    NewWorld();
+    Open();
+    Append("durable");
+    Append("says that the first one is");
+    Follow(AckLevel::kDurable);
+    EXPECT_EQ(ReadAll().size(), 1u);
+    Kill();
+    ReplaceFolder(put_back ? Picture() : std::vector<std::pair<std::string, std::string>>());
+    Open();
+    if (!put_back) appended_.clear();
+    Append("one more");
+    ASSERT_TRUE(log_->Rotate());
+    Append("and in the next segment");
+    if (!put_back) {
+      ExpectConflict("another log");
+      continue;
+    }
+    EXPECT_EQ(ReadAll().size(), 3u);
+    Close();
+    ExpectCaughtUp();
+  }
+}
+
 TEST_F(LogFollowTest, ALiveCursorGivesEachUnitThoughTheLogWasClosed) {
   Open();
   for (int i = 0; i < 5; ++i) {

@@ -42,9 +42,9 @@ class LogHistoriesTest : public LogArchiveTest {
     }
     return dir;
   }
-  std::vector<SeenUnit> ReadByCursor(const std::string& dir) {
+  std::vector<SeenUnit> ReadByCursor(const std::string& dir, Lsn from = {}) {
     std::vector<SeenUnit> units;
-    const auto cursor = LogCursor::Open(dir, {.keys = options_.keys}, World());
+    const auto cursor = LogCursor::Open(dir, {.from = from, .keys = options_.keys}, World());
     if (!cursor) {
       ADD_FAILURE() << cursor.error().message();
       return units;
@@ -228,6 +228,43 @@ TEST_F(LogHistoriesTest, EachSegmentWithAKeyOfItsOwnIsRestoredUpToEachUnit) {
       ExpectGoesOn(restored_, wanted);
     }
   }
+}
+
+TEST_F(LogHistoriesTest, ACursorOverALogThatBeginsInsideAUnitGivesWhatFollowsIt) {
+  MakeLongUnit();
+  const auto segments = log_->stats().segments;
+  KillAll();
+  const std::vector<SeenUnit> after{appended_.back()};
+  for (std::size_t first = 2; first <= segments.size(); ++first) {
+    const auto dir = CopyFrom(first);
+    EXPECT_EQ(ReadByCursor(dir), after);
+    for (auto from = long_.lsn.value + 1; from <= appended_.back().lsn.value; from += 4'001) {
+      SCOPED_TRACE(std::to_string(first) + ", from LSN " + std::to_string(from));
+      ASSERT_EQ(ReadByCursor(dir, {from}), after);
+    }
+    EXPECT_EQ(LogCursor::Open(dir, {.from = long_.lsn}, World()).error().kind(),
+              ErrorKind::kNotFound);
+  }
+}
+
+// The archive ends with a segment that a recovery cut inside a unit; so the restore leaves it out.
+TEST_F(LogHistoriesTest, PositionsOfSegmentsThatARestoreLeavesOutAreNotGivenOutAgain) {
+  MakeLongUnit();
+  const auto last = Append("cut off").end;
+  KillAll();
+  Overwrite(PathOf(3), kFirstGroupOffset + 70, "flip");
+  Open({.mode = RecoveryMode::kPointInTime});
+  OpenArchiver();
+  Archive(LogArchiveExtent::kSealed);
+  ASSERT_EQ(ObjectsLike(".log").size(), 3u);
+  const auto end = log_->stats().segments[2].end;
+  ASSERT_EQ(Restore(), std::vector<SeenUnit>{appended_.front()});
+  const auto log = Log::Open(restored_, options_, {}, {}, World());
+  ASSERT_TRUE(log) << log.error().message();
+  const auto more = (*log)->Append({"goes on"});
+  ASSERT_TRUE(more);
+  EXPECT_GE(more->lsn, end);
+  EXPECT_GT(last, end);
 }
 
 // As a crash leaves it: everything behind a block is zeros, or was never written.

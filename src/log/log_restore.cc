@@ -8,7 +8,7 @@
 // Names are given in an order that no crash turns into a shorter log that looks whole: the first
 // segment first, durably. While later ones are missing, the seals say so.
 //
-// Where the end was chosen, an unused segment follows, with a base behind all that the archive
+// Where segments were left out, an unused segment follows, with a base behind all that the archive
 // knows: the positions that were cut off are not given out again for something else.
 #include <fmt/format.h>
 
@@ -130,7 +130,8 @@ Result<RecoveryReport> LogRestore::Write() {
   VARVE_TRY(CopySegments());
   const bool exact = !cut_ && promised_;
   if (!exact) VARVE_TRY(SealEnd());
-  if (exact || cut_) VARVE_TRY(MakeSuccessor(exact ? at_.segment : kept_.segment));
+  const auto& last = exact ? at_.segment : kept_.segment;
+  if (exact || next_base_ > last.EndOfRange()) VARVE_TRY(MakeSuccessor(last));
   VARVE_TRY(GiveNames());
   RecoveryReport report;
   VARVE_TRY(Verify(&report));
