@@ -362,7 +362,9 @@ TEST_F(CLog, WithoutMemoryTheErrorSaysWhatTheCodeSays) {
     EXPECT_NE(code, VARVE_LOG_OK);
     EXPECT_EQ(varve_log_error_code(error_), code) << Message() << ", allocation " << nth;
     EXPECT_FALSE(Message().empty());
-    if (!failed) EXPECT_EQ(VARVE_LOG_REASON(code), VARVE_LOG_CLOSED);
+    if (!failed) {
+      EXPECT_EQ(VARVE_LOG_REASON(code), VARVE_LOG_CLOSED);
+    }
   }
 }
 
@@ -449,7 +451,9 @@ TEST_F(CLog, AKeyCallbackThatThrowsRefusesTheUnitAndStopsNothing) {
                                          std::pair{3, VARVE_LOG_UNAVAILABLE}}) {
     ring.throws = throws;
     EXPECT_EQ(varve_log_append(log_, &record, 1, 2, nullptr, Error()), expected) << Message();
-    if (throws == 1) EXPECT_NE(Message().find("the safe is shut"), std::string::npos) << Message();
+    if (throws == 1) {
+      EXPECT_NE(Message().find("the safe is shut"), std::string::npos) << Message();
+    }
     ring.throws = 0;
     Append(large);
   }

@@ -20,8 +20,21 @@ using testing::kLogDir;
 using testing::LogArchiveTest;
 using testing::SeenUnit;
 
+// Another key for each segment.
+class ManyKeys final : public LogKeyProvider {
+ public:
+  Result<std::string> CurrentKeyId() override { return "key " + std::to_string(++count_); }
+  Result<std::string> Key(std::string_view id) override {
+    return std::string(32, static_cast<char>('A' + id.back() % 32));
+  }
+
+ private:
+  int count_ = 0;
+};
+
 class LogHistoriesTest : public LogArchiveTest {
  protected:
+  void TearDown() override { KillAll(); }  // the log uses the keys
   // A unit, one that spans several segments, and one more.
   void MakeLongUnit() {
     OpenLogAndArchiver();
@@ -132,6 +145,7 @@ class LogHistoriesTest : public LogArchiveTest {
 
   LogAck long_;
   int copies_ = 0;
+  ManyKeys keys_;
 };
 
 TEST_F(LogHistoriesTest, AnArchiveWithoutItsOldestObjectsThatEndsInsideAUnitIsRestoredAndGoesOn) {
@@ -194,21 +208,8 @@ TEST_F(LogHistoriesTest, AReplayFromInsideAUnitThatNeverEndsGoesOn) {
   }
 }
 
-// Another key for each segment.
-class ManyKeys final : public LogKeyProvider {
- public:
-  Result<std::string> CurrentKeyId() override { return "key " + std::to_string(++count_); }
-  Result<std::string> Key(std::string_view id) override {
-    return std::string(32, static_cast<char>('A' + id.back() % 32));
-  }
-
- private:
-  int count_ = 0;
-};
-
 TEST_F(LogHistoriesTest, EachSegmentWithAKeyOfItsOwnIsRestoredUpToEachUnit) {
-  ManyKeys keys;
-  options_.keys = &keys;
+  options_.keys = &keys_;
   for (const auto compression : {LogCompression::kNone, LogCompression::kZstd}) {
     NewWorld();
     options_.compression = compression;
@@ -322,7 +323,9 @@ TEST_F(LogHistoriesTest, OfTwoRestoredLogsTheArchiveTakesTheFirstThatGoesOn) {
       NewWorld();
       OpenLogAndArchiver();
       Fill(10);
-      if (partly) ASSERT_TRUE(log_->Rotate());
+      if (partly) {
+        ASSERT_TRUE(log_->Rotate());
+      }
       Archive(extent);
       KillAll();
       const auto common = Restore();

@@ -137,11 +137,12 @@ TEST(LogScheduleTest, ACallbackAppendsThoughTheQueueIsFull) {
     auto options = world.SmallLog();
     options.queue_bytes_max = 4096;
     world.Open(options);
-    const auto append_more = [&world] {
-      for (int i = 0; i < 3; ++i) world.AppendThen(5, 2'000, world.PickLevel());
-    };
     for (int i = 0; i < 2; ++i) {
-      world.Start("producer", [&, i] { world.AppendThen(i, 100, world.PickLevel(), append_more); });
+      world.Start("producer", [&world, i] {
+        world.AppendThen(i, 100, world.PickLevel(), [&world, i] {
+          for (int left = 3; left > 0; --left) world.AppendThen(5 + i, 2'000, world.PickLevel());
+        });
+      });
     }
     if (world.OneIn(2)) world.Append(9, 50, world.PickLevel());
     world.JoinAll();
