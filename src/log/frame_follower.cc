@@ -103,7 +103,8 @@ Result<FrameFollower::Look> FrameFollower::FindSegment(Lsn from) {
     const auto middle = low + (high - low) / 2;
     VARVE_ASSIGN(auto look, LookAt(sequences[middle]));
     if (!look.file) return look;
-    const bool last_artefact = look.found.all_zero && middle + 1 == sequences.size();
+    const bool last_artefact =
+        look.found.all_zero && middle > 0 && middle + 1 == sequences.size();
     if (!look.found.header && !last_artefact) {
       return Damaged(PathOf(sequences[middle]), 0, look.found.header_defect);
     }

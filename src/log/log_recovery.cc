@@ -50,6 +50,7 @@ class LogRecovery {
   };
 
   Status CheckShape();
+  bool BelongsHere(std::size_t index) const;
   void CutOffFrom(std::size_t index);
   Status FindStart();
   Status ReadSegment(std::size_t index);
@@ -84,6 +85,7 @@ class LogRecovery {
   std::vector<SegmentOnDisk> found_;
   std::size_t used_ = 0;  // found_[0, used_) are used
   std::size_t start_ = 0;
+  std::optional<LogId> id_;  // of most segments
   std::optional<UnitStream> stream_;
   LogBeyond beyond_;            // of the tail and the unused segments
   std::string beyond_file_;     // that beyond_.durable_offset is in
@@ -109,6 +111,7 @@ Status LogRecovery::Damage(const std::string& name, std::uint64_t offset, std::s
 Status LogRecovery::CheckShape() {
   auto shape = CheckSegmentShape(found_);
   used_ = shape.used;
+  id_ = shape.id;
   for (auto& defect : shape.defects) {
     VARVE_TRY(Damage(found_[defect.index].name, defect.offset, std::move(defect.message)));
     if (stopped_) {
@@ -117,6 +120,12 @@ Status LogRecovery::CheckShape() {
     }
   }
   return {};
+}
+
+// A salvage leaves out the segments of another log, and copies that would give units again.
+bool LogRecovery::BelongsHere(std::size_t index) const {
+  const auto& header = found_[index].header;
+  return header && header->log_id == id_ && header->base >= out_.tail.end.value;
 }
 
 // What was in order before a defect of the folder is read; the log ends there.
@@ -166,7 +175,7 @@ Result<RecoveredLog> LogRecovery::Run() {
   VARVE_TRY(FindStart());
   if (used_ == 0) VARVE_TRY(JudgeEnd(found_.empty() ? "" : found_[0].name, 0, "no link"));
   for (auto i = start_; i < used_ && !stopped_; ++i) {
-    if (found_[i].header) VARVE_TRY(ReadSegment(i));
+    if (BelongsHere(i)) VARVE_TRY(ReadSegment(i));
   }
   // Files of another log may have been cut off; what is written from now on is of this one.
   if (out_.tail.segment.sequence != 0) out_.tail.log_id = out_.tail.segment.log_id;
@@ -270,6 +279,7 @@ Status LogRecovery::ReadFrames(Cursor* at) {
     if (frame) {
       stream_->Resync();
       at->chain = frame->header.crc;
+      out_.tail.epoch = frame->header.epoch;
       continue;
     }
     VARVE_ASSIGN(const bool more, GoOnAfterDamage(at));
@@ -416,6 +426,7 @@ Status LogRecovery::JudgeTail(Cursor* at) {
     beyond_ = here;
     beyond_file_ = segment.name;
   }
+  out_.tail.sealed = at->sealed;
   const auto damages = out_.damages.size();
   VARVE_TRY(JudgeEnd(segment.name, offset,
                      at->sealed ? "the log is sealed here" : at->reader->defect()));
@@ -438,7 +449,7 @@ void LogRecovery::Finish() {
   const auto known = std::max(options_.known_durable, options_.replay_from);
   tail.next_base = std::max({tail.next_base, RoundUp(known.value, kLogBlock), tail.end.value});
   // Where damage was cut, its bytes stay as they were found: no seal goes over them.
-  if (out_.cut_damage) tail.promises_successor = true;
+  if (out_.cut_damage) tail.sealed = tail.promises_successor = true;
   out_.report.torn_bytes += stream_->open_bytes();
   out_.report.end = tail.unit_end;
   for (std::size_t i = 0; i < used_ && found_[i].sequence <= tail.segment.sequence; ++i) {
@@ -448,7 +459,7 @@ void LogRecovery::Finish() {
     used.info.end = last || i + 1 >= used_ || !found_[i + 1].link
                         ? tail.end
                         : Lsn{found_[i + 1].link->payload.end};
-    used.info.sealed = !last;
+    used.info.sealed = !last || tail.sealed;
     out_.segments.push_back(std::move(used));
   }
   for (const auto& segment : found_) {

@@ -38,7 +38,8 @@ struct LogTail {
   std::optional<LogId> log_id;   // none: there is no segment yet
   SegmentHeader segment;         // of the last used segment; sequence 0: none
   SealPayload counts;            // what a seal at `end` says
-  bool promises_successor = false;  // the last frame is a seal that does
+  bool sealed = false;              // the last frame is a seal
+  bool promises_successor = false;  // and says that a segment follows
   Lsn end;                       // after the last valid frame
   Lsn synced;                    // the largest durable position that a frame notes
   std::uint32_t chain = 0;

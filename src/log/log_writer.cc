@@ -32,6 +32,7 @@ LogWriter::LogWriter(Files* files, std::string dir, const LogTail& tail,
       trace_(trace),
       tail_(tail),
       open_is_cut_(tail.open_unit.value != 0),
+      left_open_(tail.segment.sequence != 0 && !tail.sealed),
       durable_(tail.unit_end),
       segments_(std::move(segments)),
       last_is_durable_(true) {}
@@ -153,6 +154,7 @@ void LogWriter::NoteSynced() {
 }
 
 Status LogWriter::Seal(bool successor) {
+  if (left_open_ && !current_) VARVE_TRY(ReopenLast());
   if (!current_) return {};
   tail_.counts.unit_end = tail_.unit_end.value;
   FrameHeader header;
@@ -166,6 +168,7 @@ Status LogWriter::Seal(bool successor) {
   const auto file_bytes = current_->header.OffsetOf(tail_.end) + (successor ? 0 : kLogBlock);
   VARVE_TRY(current_->file->Truncate(file_bytes));
   tail_.promises_successor = successor;
+  left_open_ = false;
   const auto sealed = std::exchange(current_, nullptr);
   // Else it was sealed before, and now promises a successor too.
   if (NoteSealed(file_bytes)) {

@@ -83,6 +83,7 @@ class LogWriter {
   LogTail tail_;
   OpenSegmentPtr current_;
   bool open_is_cut_;             // the open unit of tail_ was cut by a crash
+  bool left_open_;               // the log that was found does not end with a seal
   Lsn durable_;
   bool unsynced_ = false;        // the current segment has bytes that no sync covered
 

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-
+#include <map>
 
 namespace varve {
 namespace {
@@ -16,6 +16,7 @@ class ShapeCheck {
   explicit ShapeCheck(const Segments& segments) : segments_(segments) {}
 
   SegmentShape Run() {
+    FindId();
     for (std::size_t i = 0; i < segments_.size(); ++i) {
       if (segments_[i].link) shape_.used = i + 1;
     }
@@ -35,6 +36,20 @@ class ShapeCheck {
     return false;
   }
 
+  // The id of most segments, and of the first of equally many: the others are strangers.
+  void FindId() {
+    std::map<LogId, std::size_t> times;
+    for (const auto& segment : segments_) {
+      if (segment.header) ++times[segment.header->log_id];
+    }
+    std::size_t most = 0;
+    for (const auto& segment : segments_) {
+      if (!segment.header || times[segment.header->log_id] <= most) continue;
+      most = times[segment.header->log_id];
+      shape_.id = segment.header->log_id;
+    }
+  }
+
   bool CheckSequence(std::size_t i) {
     if (i == 0 || segments_[i].sequence == segments_[i - 1].sequence + 1) return true;
     Report(i, 0, fmt::format("segment {} is missing before this one",
@@ -45,18 +60,19 @@ class ShapeCheck {
   bool CheckHeader(std::size_t i) {
     const auto& segment = segments_[i];
     if (!segment.header) {
-      const bool artefact = i >= shape_.used && i + 1 == segments_.size() && segment.all_zero;
+      // The first of all has its name only when it is durable: it was emptied.
+      const bool artefact = i > 0 && i >= shape_.used && i + 1 == segments_.size() &&
+                            segment.all_zero;
       return artefact ? false : Report(i, 0, segment.header_defect);
     }
     if (segment.header->sequence != segment.sequence) {
       return Report(i, 32, fmt::format("segment header: expected sequence {}, found {}",
                                        segment.sequence, segment.header->sequence));
     }
-    if (first_id_ == nullptr) first_id_ = &segment.header->log_id;
-    if (segment.header->log_id == *first_id_) return true;
+    if (segment.header->log_id == *shape_.id) return true;
     return Report(i, 16, fmt::format("segment header: expected log id {}, found {}; the file "
                                      "belongs to another log",
-                                     LogIdText(*first_id_), LogIdText(segment.header->log_id)));
+                                     LogIdText(*shape_.id), LogIdText(segment.header->log_id)));
   }
 
   bool CheckLink(std::size_t i) {
@@ -103,7 +119,6 @@ class ShapeCheck {
 
   const Segments& segments_;
   SegmentShape shape_;
-  const LogId* first_id_ = nullptr;
 };
 
 }  // namespace

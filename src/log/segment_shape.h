@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,10 @@ struct ShapeDefect {
 struct SegmentShape {
   std::size_t used = 0;              // the segments [0, used) are used; those after hold nothing
   std::vector<ShapeDefect> defects;  // by index
+  std::optional<LogId> id;           // of the log; none when no header is sound
 };
 
-// Expects: the file's name and header agree; one log id; no gap in the sequences; each used segment
+// Expects: the file's name and header agree; one log id, that of most segments; no gap in the sequences; each used segment
 // has a valid link, which names the segment before it; bases rise; one that is not used has its
 // full size. A last file of zeros only, after the used ones, is what a crash leaves, no defect.
 SegmentShape CheckSegmentShape(const std::vector<SegmentOnDisk>& segments);
