@@ -668,6 +668,11 @@ class ExitCodeTest(LogCliTest):
         self.assertIn(f"{total} lines were acknowledged", done.err)
         self.assertGreaterEqual(len(self.cat()), total)
 
+    def test_a_limit_on_the_size_of_files_is_an_error_like_a_full_disk(self):
+        done = self.run_varve("log", "append", self.log, exit_code=7, stdin=text(numbers(1, 9)),
+                              prefix=("bash", "-c", 'ulimit -f 64; exec "$@"', "-"))
+        self.assertIn("File too large", done.err)
+
     def test_acks_that_cannot_be_written_are_an_error(self):
         with open("/dev/full", "wb") as full:
             done = subprocess.run([VARVE, "log", "append", self.log, "--acks"], input=b"1\n2\n",

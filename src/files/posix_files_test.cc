@@ -120,6 +120,15 @@ TEST_F(PosixFilesTest, TheHolderInAnotherProcessIsNamed) {
   EXPECT_TRUE(refused.error().message().starts_with(expected)) << refused.error().message();
 }
 
+// The holder's name is written into the file.
+TEST_F(PosixFilesTest, ALinkIsNoLockAndWhatItNamesIsLeftAlone) {
+  ASSERT_TRUE(files()->Open(At("important"), OpenMode::kCreate).value()->WriteAt(0, "keep this"));
+  std::filesystem::create_symlink(At("important"), At("LOCK"));
+  EXPECT_FALSE(CanLock());
+  EXPECT_FALSE(CanLock(LockMode::kShared));
+  EXPECT_EQ(std::filesystem::file_size(At("important")), 9u);
+}
+
 TEST_F(PosixFilesTest, AReaderInAnotherProcessKeepsWritersOutAndReadersIn) {
   EXPECT_TRUE(CanLock());  // makes the file
   const Holder holder(At("LOCK"), LockMode::kShared);

@@ -171,10 +171,11 @@ std::unexpected<Error> HeldHere(const std::string& path) {
               ErrorReason::kLocked);
 }
 
-// Opens the file for an exclusive lock, and makes it when it is missing.
+// Opens the file for an exclusive lock, and makes it when it is missing. Not by a symbolic link: who
+// holds the lock is written into the file, whatever that was.
 Result<Descriptor> OpenOrCreate(const std::string& path) {
   for (;;) {
-    Descriptor found(Retry([&] { return ::open(path.c_str(), O_RDWR | O_CLOEXEC); }));
+    Descriptor found(Retry([&] { return ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW); }));
     if (found) return found;
     if (errno != ENOENT) return FailWith("open", path, errno);
     const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
@@ -204,7 +205,8 @@ Result<std::unique_ptr<FileLock>> TakePosixLock(const std::string& path, LockMod
   if (exclusive) {
     VARVE_ASSIGN(descriptor, OpenOrCreate(path));
   } else {
-    descriptor = Descriptor(Retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
+    const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW;
+    descriptor = Descriptor(Retry([&] { return ::open(path.c_str(), flags); }));
     if (!descriptor && errno == ENOENT) return std::make_unique<EmptyLock>();
     if (!descriptor) return FailWith("open", path, errno);
   }

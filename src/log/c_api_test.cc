@@ -178,6 +178,8 @@ TEST_F(CLog, ValuesThatCannotBeAreNamed) {
   ExpectInvalid(varve_log_append(log_, &record, 1, -1, nullptr, Error()), "level");
   const varve_log_ticket forged = {1ull << 50, 1ull << 51, 0};
   ExpectInvalid(varve_log_wait(log_, &forged, 2, nullptr, Error()), "never given out");
+  const varve_log_ticket none = {0, 0, 0};
+  ExpectInvalid(varve_log_wait(log_, &none, 2, nullptr, Error()), "is of no unit");
   ExpectInvalid(varve_log_wait_until(log_, 1ull << 50, 2, VARVE_LOG_FOREVER, Error()), "never");
   ExpectInvalid(varve_log_truncate(log_, 1ull << 50, 0, nullptr, Error()), "durable");
   options_.sync_policy = 9;

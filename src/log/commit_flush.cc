@@ -60,6 +60,11 @@ void CommitQueue::Poison(Lock* lock, const Error& cause) {
 Result<LogAck> CommitQueue::Wait(const LogTicket& ticket, AckLevel level) {
   const auto since =
       ticket.enqueued_micros != 0 ? ticket.enqueued_micros : settings_.clock->SteadyMicros();
+  if (ticket.end <= ticket.lsn) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("the ticket (LSN {} to {}) is of no unit; give one that Enqueue gave",
+                            ticket.lsn.value, ticket.end.value));
+  }
   Lock lock(mutex_);
   if (ticket.end > layout_.UnitEnd() && ticket.end > positions_.written) {
     return Fail(ErrorKind::kInvalid, fmt::format("the ticket's end, LSN {}, was never given out",
