@@ -171,8 +171,8 @@ std::unexpected<Error> HeldHere(const std::string& path) {
               ErrorReason::kLocked);
 }
 
-// Opens the file for an exclusive lock, and makes it when it is missing. Not by a symbolic link: who
-// holds the lock is written into the file, whatever that was.
+// Opens the file for an exclusive lock, and makes it when it is missing. Not by a symbolic link:
+// who holds the lock is written into the file, whatever that was.
 Result<Descriptor> OpenOrCreate(const std::string& path) {
   for (;;) {
     Descriptor found(Retry([&] { return ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW); }));

@@ -23,9 +23,10 @@ struct SegmentShape {
   std::optional<LogId> id;           // of the log; none when no header is sound
 };
 
-// Expects: the file's name and header agree; one log id, that of most segments; no gap in the sequences; each used segment
-// has a valid link, which names the segment before it; bases rise; one that is not used has its
-// full size. A last file of zeros only, after the used ones, is what a crash leaves, no defect.
+// Expects: the file's name and header agree; one log id, that of most segments; no gap in the
+// sequences; each used segment has a valid link, which names the segment before it; bases rise; one
+// that is not used has its full size. A last file of zeros only, after others, is what a crash
+// leaves, no defect.
 SegmentShape CheckSegmentShape(const std::vector<SegmentOnDisk>& segments);
 
 }  // namespace varve
