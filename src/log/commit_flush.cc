@@ -51,7 +51,7 @@ void CommitQueue::Poison(Lock* lock, const Error& cause) {
   gathering_->failed = true;
   gathering_->waiters.TellDone();
   EndLinger();
-  NoteTruncation();  // nobody waits for room any more
+  writer_->bytes().WakeAll();  // nobody waits for room any more
   lock->unlock();
   Trace(settings_.trace, "log.stopped", cause.message());
   lock->lock();
@@ -447,14 +447,13 @@ Status CommitQueue::Rotate(bool last) {
   auto rotated = CheckOpen();
   if (rotated) rotated = FlushOnce(&lock, Flushing::kSeal);
   EndLead();
-  NoteTruncation();  // what was sealed shrank
   Tell(&lock);
   return rotated;
 }
 
 Status CommitQueue::BeginSegment() {
   VARVE_ASSIGN(auto segment, supply_->Take());
-  writer_->NoteTaken(segment->header.capacity);
+  writer_->bytes().Resize(0, segment->header.capacity);
   VARVE_TRY(writer_->Begin(segment));
   Lock lock(mutex_);
   layout_.Enter(std::move(segment));
@@ -487,7 +486,7 @@ void CommitQueue::Abandon() {
   group->failed = true;
   lock.unlock();
   group->waiters.TellDone();
-  NoteTruncation();
+  writer_->bytes().WakeAll();
   lock.lock();
   told_.wait(lock, [this] { return !telling_; });
   MoveHopelessCallbacks();

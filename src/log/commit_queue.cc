@@ -281,14 +281,15 @@ Status CommitQueue::AddSegment(Lock* lock, const Wanted& wanted, Deadline deadli
     grown_.wait(*lock, [this] { return !growing_; });
     return {};
   }
-  // Before the sizes are compared: what changes them later changes this word too.
-  const auto seen = truncations_.load(std::memory_order_acquire);
+  auto& bytes = writer_->bytes();
+  const auto seen = bytes.word().load(std::memory_order_acquire);
   const auto cap = settings_.options.log_bytes_max;
   const auto next = supply_->NextBytes();
-  if (cap > 0 && !wanted.of_the_log && writer_->TotalBytes() + next > cap) {
+  if (cap > 0 && !wanted.of_the_log && bytes.total() + next > cap) {
     if (layout_.AheadBytes() + next > cap) return RefuseTooLarge(lock, wanted);
     return WaitForTruncation(lock, seen, deadline);
   }
+  if (!wanted.of_the_log) cap_alerted_ = false;
   layout_.ExpectSegment();
   growing_ = true;
   lock->unlock();
@@ -297,8 +298,9 @@ Status CommitQueue::AddSegment(Lock* lock, const Wanted& wanted, Deadline deadli
   growing_ = false;
   grown_.notify_all();
   if (segment) {
-    writer_->NoteTaken((*segment)->header.capacity);
+    bytes.Resize(0, (*segment)->header.capacity);
     layout_.AddSegment(*std::move(segment));
+    if (at_cap_ > 0) bytes.WakeAll();  // a checkpoint took it, and leaves room in it
     return {};
   }
   const auto error = std::move(segment).error();
@@ -315,7 +317,7 @@ Status CommitQueue::AddSegment(Lock* lock, const Wanted& wanted, Deadline deadli
 // seal may promise it.
 Status CommitQueue::GiveSegmentsBack(Lock* lock) {
   auto segments = layout_.TakeUpcoming();
-  for (const auto& segment : segments) writer_->NoteGivenBack(segment->header.capacity);
+  for (const auto& segment : segments) writer_->bytes().Resize(segment->header.capacity, 0);
   supply_->PutBack(std::move(segments));
   const auto trimmed = OrOutOfMemory([this] { return supply_->Trim(1); });
   if (trimmed) return {};
@@ -334,7 +336,7 @@ Status CommitQueue::RefuseTooLarge(Lock* lock, const Wanted& wanted) {
 // The cap never deletes anything: it makes appends wait for whoever truncates. `seen` is the word
 // as it was before the sizes were compared.
 Status CommitQueue::WaitForTruncation(Lock* lock, std::uint32_t seen, Deadline deadline) {
-  AlertOfCap(lock, seen);
+  AlertOfCap(lock);
   const auto now = deadline ? settings_.clock->SteadyMicros() : 0;
   if (deadline && now >= *deadline) {
     return Fail(ErrorKind::kUnavailable,
@@ -344,31 +346,29 @@ Status CommitQueue::WaitForTruncation(Lock* lock, std::uint32_t seen, Deadline d
                             settings_.options.log_bytes_max, settings_.options.queue_wait_ms_max),
                 ErrorReason::kTimedOut);
   }
+  ++at_cap_;
   lock->unlock();
+  const auto& word = writer_->bytes().word();
   if (deadline) {
-    settings_.clock->WaitWord(truncations_, seen, *deadline - now);
+    settings_.clock->WaitWord(word, seen, *deadline - now);
   } else {
-    FutexWait(truncations_, seen);
+    FutexWait(word, seen);
   }
   lock->lock();
+  --at_cap_;
   return {};
 }
 
-// Once until something is truncated.
-void CommitQueue::AlertOfCap(Lock* lock, std::uint32_t seen) {
-  if (cap_alerted_ == seen) return;
+// Once until there was room again.
+void CommitQueue::AlertOfCap(Lock* lock) {
+  if (cap_alerted_) return;
   const auto alert =
       fmt::format("the log has reached log_bytes_max ({} bytes): appends wait for a truncation",
                   settings_.options.log_bytes_max);
-  cap_alerted_ = seen;
+  cap_alerted_ = true;
   lock->unlock();
   Trace(settings_.trace, "log.alert", alert);
   lock->lock();
-}
-
-void CommitQueue::NoteTruncation() {
-  truncations_.fetch_add(1, std::memory_order_release);
-  FutexWakeAll(truncations_);
 }
 
 Status CommitQueue::Fill(const UnitEncoder& unit, const UnitPlace& place) {

@@ -78,8 +78,6 @@ class CommitQueue {
   void FlushDeferred();
   void SyncDeferred();
   void LeadWhileOthersWait();
-  // Room may have come: whoever waits for it looks again.
-  void NoteTruncation();
 
   LogPositions positions() const;
   const LogMetrics& metrics() const { return metrics_; }
@@ -136,7 +134,7 @@ class CommitQueue {
   Status AddSegment(Lock* lock, const Wanted& wanted, Deadline deadline);
   Status GiveSegmentsBack(Lock* lock);
   Status RefuseTooLarge(Lock* lock, const Wanted& wanted);
-  void AlertOfCap(Lock* lock, std::uint32_t seen);
+  void AlertOfCap(Lock* lock);
   Status WaitForTruncation(Lock* lock, std::uint32_t seen, Deadline deadline);
   Status Encode(LogRecords records, const UnitEncoder& unit, const UnitPlace& place);
   Status Fill(const UnitEncoder& unit, const UnitPlace& place);
@@ -183,7 +181,6 @@ class CommitQueue {
   std::atomic<LogEncodeMode> mode_;
   std::atomic<bool> flush_asked_ = false;   // a flush is with the executor
   std::atomic<bool> timer_armed_ = false;   // so is a sync, later
-  std::atomic<std::uint32_t> truncations_ = 0;  // a futex word
   std::atomic<std::uint32_t> filled_ = 0;       // changes when a frame is full; a futex word
 
   alignas(64) mutable std::mutex mutex_;  // guards all below
@@ -203,7 +200,8 @@ class CommitQueue {
   std::condition_variable lead_granted_;
   bool room_wanted_ = false;      // the queue is full, and somebody waits
   bool growing_ = false;          // somebody is getting a segment
-  std::optional<std::uint32_t> cap_alerted_;  // truncations_ when it was said that the log is full
+  bool cap_alerted_ = false;      // it was said that the log is full, and it still is
+  std::uint32_t at_cap_ = 0;      // so many wait for room under log_bytes_max
   std::condition_variable grown_;
   std::int64_t gathering_since_ = 0;  // when lingering matters
   Callbacks callbacks_[3];        // by level

@@ -652,7 +652,6 @@ Result<LogTruncation> Log::Impl::TruncateBefore(Lsn fence, bool dry_run) {
   const bool held = replay_from && *replay_from < fence;
   auto truncated = OrOutOfMemory([&] { return Truncate(held ? *replay_from : fence, dry_run); });
   if (truncated && held && truncated->held_at == Lsn{}) truncated->held_at = *replay_from;
-  if (!dry_run) queue().NoteTruncation();
   if (truncated && !dry_run) {
     Trace(components_.trace, "log.truncate", {},
           {{"segments", truncated->segments},

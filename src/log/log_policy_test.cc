@@ -691,7 +691,7 @@ TEST_F(LogPolicyTest, AnAlertSaysThatAppendsWaitForATruncation) {
   while (log_->Append({std::string(8'000, 'x')})) {
   }
   EXPECT_FALSE(log_->Append({std::string(8'000, 'x')}));
-  EXPECT_EQ(std::ranges::count(diary.lines, "log.alert"), 1) << "once until something is truncated";
+  EXPECT_EQ(std::ranges::count(diary.lines, "log.alert"), 1) << "once until there is room";
   EXPECT_EQ(diary.lines.back(), "log.alert");
   EXPECT_NE(diary.texts.back().find("wait for a truncation"), std::string::npos);
 }

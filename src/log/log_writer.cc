@@ -22,6 +22,12 @@ FrameMemory RoomAnd(const T& payload) {
   return frame;
 }
 
+std::uint64_t FileBytes(const std::vector<UsedSegment>& segments) {
+  std::uint64_t bytes = 0;
+  for (const auto& segment : segments) bytes += segment.info.file_bytes;
+  return bytes;
+}
+
 }  // namespace
 
 LogWriter::LogWriter(Files* files, std::string dir, const LogTail& tail,
@@ -35,7 +41,8 @@ LogWriter::LogWriter(Files* files, std::string dir, const LogTail& tail,
       left_open_(tail.segment.sequence != 0 && !tail.sealed),
       durable_(tail.unit_end),
       segments_(std::move(segments)),
-      last_is_durable_(true) {}
+      last_is_durable_(true),
+      bytes_(FileBytes(segments_)) {}
 
 Status LogWriter::WriteFrame(FrameHeader header, std::uint64_t offset, char* frame,
                              std::uint64_t payload_bytes, bool durably) {
@@ -94,7 +101,6 @@ Status LogWriter::Enter(const OpenSegmentPtr& segment) {
   {
     std::lock_guard lock(mutex_);
     segments_.push_back(used);
-    taken_bytes_ -= segment->header.capacity;
     last_is_durable_ = false;
   }
   const auto frame = RoomAnd(used.link);
@@ -182,7 +188,7 @@ bool LogWriter::NoteSealed(std::uint64_t file_bytes) {
   std::lock_guard lock(mutex_);
   auto& info = segments_.back().info;
   info.end = tail_.end;
-  info.file_bytes = file_bytes;
+  bytes_.Resize(std::exchange(info.file_bytes, file_bytes), file_bytes);
   return !std::exchange(info.sealed, true);
 }
 
@@ -194,23 +200,6 @@ Status LogWriter::Begin(const OpenSegmentPtr& segment) {
 std::vector<UsedSegment> LogWriter::Segments() const {
   std::lock_guard lock(mutex_);
   return segments_;
-}
-
-void LogWriter::NoteTaken(std::uint64_t bytes) {
-  std::lock_guard lock(mutex_);
-  taken_bytes_ += bytes;
-}
-
-void LogWriter::NoteGivenBack(std::uint64_t bytes) {
-  std::lock_guard lock(mutex_);
-  taken_bytes_ -= bytes;
-}
-
-std::uint64_t LogWriter::TotalBytes() const {
-  std::lock_guard lock(mutex_);
-  auto bytes = taken_bytes_;
-  for (const auto& segment : segments_) bytes += segment.info.file_bytes;
-  return bytes;
 }
 
 std::size_t LogWriter::Removable(Lsn fence, Lsn pinned) const {
@@ -291,6 +280,7 @@ Status LogWriter::RemoveFirst(const LogSegmentInfo& segment) {
   }
   if (keep) supply_->AddFree(std::move(free_name));
   std::lock_guard lock(mutex_);
+  bytes_.Resize(segments_.front().info.file_bytes, 0);
   segments_.erase(segments_.begin());
   return {};
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "files/files.h"
+#include "log/log_bytes.h"
 #include "log/log_recovery.h"
 #include "log/open_frame.h"
 #include "log/segment_supply.h"
@@ -56,11 +57,8 @@ class LogWriter {
   std::uint64_t syncs() const { return syncs_; }
   std::uint64_t units() const { return units_; }
   std::uint64_t records() const { return records_; }
-  // A segment was taken for what will be written, or given back unused.
-  void NoteTaken(std::uint64_t bytes);
-  void NoteGivenBack(std::uint64_t bytes);
-  // Of all segment files, with those that were taken.
-  std::uint64_t TotalBytes() const;
+  // Whoever takes a segment for what will be written, or gives it back unused, says so here.
+  LogBytes& bytes() { return bytes_; }
   std::uint64_t bytes_written() const { return bytes_written_; }
 
  private:
@@ -102,8 +100,8 @@ class LogWriter {
   std::mutex truncating_;  // a pin is taken under it too
   std::optional<Error> truncate_failure_;  // guarded by truncating_
   std::vector<UsedSegment> segments_;    // guarded by mutex_; the last one is the current one
-  std::uint64_t taken_bytes_ = 0;        // guarded by mutex_; of segments not entered yet
   bool last_is_durable_ = false;         // guarded by mutex_; its link was synced
+  LogBytes bytes_;
   std::atomic<std::uint64_t> groups_ = 0;
   std::atomic<std::uint64_t> syncs_ = 0;
   std::atomic<std::uint64_t> units_ = 0;

@@ -108,6 +108,31 @@ TEST(LogScheduleTest, ARotationWakesThoseWhoWaitAtTheCap) {
   });
 }
 
+// So does a flush that goes on in the next segment. The first unit goes through three segments, of
+// which the flush seals two; only then there is room for the second unit's.
+TEST(LogScheduleTest, AFlushThatSealsASegmentWakesThoseWhoWaitAtTheCap) {
+  Explore(kSchedules / 2, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    options.group_bytes_max = 1 << 20;
+    options.group_units_max = 0;
+    options.log_bytes_max = 4 * options.segment_bytes_max - (8 << 10);
+    world.Open(options);
+    const auto first = world.Enqueue(9, 36'000, AckLevel::kDurable);
+    world.Start("producer", [&world] { world.Append(0, 9'000, world.PickLevel()); });
+    world.Expect(first && world.Wait(*first, AckLevel::kDurable), "the first unit has room");
+  });
+}
+
+// A checkpoint passes the cap, and its segment has room for more.
+TEST(LogScheduleTest, ACheckpointsSegmentIsForThoseWhoWaitAtTheCapToo) {
+  Explore(kSchedules / 2, [](LogWorld& world) {
+    FillToTheCap(world);
+    world.Start("producer", [&world] { world.Append(0, 5'000, world.PickLevel()); });
+    world.Expect(world.log().Checkpoint(world.log().positions().durable).has_value(),
+                 "a checkpoint failed");
+  });
+}
+
 class NoPages final : public PageSink {
  public:
   Status Apply(PageNumber, std::string_view) override { return {}; }
