@@ -104,7 +104,7 @@ std::vector<std::string> FuzzSeeds() {
   const std::string start{'\3', '\0'};
   std::vector<std::string> seeds = {start + GroupFrame(units, 0),
                                     start + GroupFrame({units[0]}, 0),
-                                    start + GroupFrame({units[1]}, kContinued),
+                                    start + GroupFrame({units[1]}, kEndsInside),
                                     start + GroupFrame({}, 0)};
   seeds.push_back(std::string(2, '\0') + GroupFrame(units, 0));
   return seeds;

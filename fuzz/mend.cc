@@ -72,7 +72,7 @@ void MendUnitsOf(std::uint64_t lsn, bool encrypt, char* payload, std::size_t byt
 
 std::uint32_t CrcOfPayload(const FrameHeader& header, std::string_view payload,
                            std::uint32_t seed) {
-  if (header.kind != FrameKind::kGroup || (header.flags & (kContinues | kContinued)) != 0) {
+  if (header.kind != FrameKind::kGroup || (header.flags & (kBeginsInside | kEndsInside)) != 0) {
     return Crc32c(payload, seed);
   }
   std::string crcs;
@@ -168,8 +168,8 @@ class LogMender {
         std::min<std::size_t>(header.payload_bytes, room - kFrameHeaderBytes);
     char* const payload = frame + kFrameHeaderBytes;
     if (header.kind != FrameKind::kGroup) return;
-    const bool continues = (header.flags & kContinues) != 0;
-    const bool continued = (header.flags & kContinued) != 0;
+    const bool continues = (header.flags & kBeginsInside) != 0;
+    const bool continued = (header.flags & kEndsInside) != 0;
     if (!continues && !continued) return MendUnitsOf(header.lsn, encrypts(), payload, bytes);
     if (!continues) open_ = {header.lsn + kFrameHeaderBytes, {}};
     open_.pieces.emplace_back(payload, bytes);

@@ -133,7 +133,7 @@ LogFolder Boasting() {
     for (std::uint64_t at = kFirstGroupOffset; at < bytes.size(); at += kLogBlock) {
       const auto magic = LoadLittle<std::uint32_t>(bytes.data() + at);
       const auto flags = LoadLittle<std::uint16_t>(bytes.data() + at + 6);
-      if (magic != kFrameMagic || flags != kContinued) continue;
+      if (magic != kFrameMagic || flags != kEndsInside) continue;
       StoreLittle(bytes.data() + at + kFrameHeaderBytes + 4, 0x7fff'ffffu);
       return folder;
     }

@@ -185,7 +185,7 @@ void CommitQueue::NoteUnsynced(const Group& group) {
 Status CommitQueue::WriteGroup(Group* group, Flushing how) {
   for (const auto* frame : group->frames) {
     frame->AwaitComplete();
-    if ((frame->flags & kContinued) == 0) group->units += frame->units();
+    if ((frame->flags & kEndsInside) == 0) group->units += frame->units();
   }
   {
     Lock lock(mutex_);

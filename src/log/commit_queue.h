@@ -8,8 +8,8 @@
 // wait for the next one is told to lead it. While several wait, a thread of the executor leads
 // flush after flush instead, if one is free: that saves the time in which the next leader wakes.
 //
-// Who waits on a group that still gathers cannot be satisfied before that group was taken: so the
-// nudge to lead it is never lost.
+// A waiter of the gathering group needs a flush that has not begun, so waking any of them to lead
+// it is enough.
 //
 // A flush nobody waits for is asked from the executor: one task at a time. Each callback is served
 // by a task that began after it was there, if not by a flush before. Callbacks run in one thread at

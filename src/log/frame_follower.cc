@@ -217,7 +217,7 @@ void FrameFollower::Absorb(const FrameHeader& header) {
   durable_ = std::max(durable_, Lsn{header.durable});
   sealed_ = header.kind == FrameKind::kSeal;
   promised_ = sealed_ && (header.flags & kSuccessor) != 0;
-  if (header.kind == FrameKind::kGroup) inside_ = (header.flags & kContinued) != 0;
+  if (header.kind == FrameKind::kGroup) inside_ = (header.flags & kEndsInside) != 0;
 }
 
 // What is wrong with a frame that is valid by itself, as recovery would say it.

@@ -114,7 +114,8 @@ UnitPlace GroupLayout::PlaceFragments(std::uint64_t unit_bytes) {
     const bool last = &fragment == &plan.back();
     auto* const frame = TakeSpareFrame();
     const auto place = frame->BeginClosed(segment_, offset_, fragment.bytes);
-    frame->flags = static_cast<std::uint16_t>((first ? 0 : kContinues) | (last ? 0 : kContinued));
+    frame->flags =
+        static_cast<std::uint16_t>((first ? 0 : kBeginsInside) | (last ? 0 : kEndsInside));
     if (first) {
       unit.lsn = place.lsn;
       unit.cipher = segment_->cipher.get();

@@ -277,7 +277,7 @@ TEST_F(LogCursorTest, AUnitThatSaysToBeLargeTakesNoMemoryBeforeItIsThere) {
   Append("two");
   Kill();
   ForgeLastFrame([](FrameHeader* header, char* unit) {
-    header->flags = kContinued;
+    header->flags = kEndsInside;
     header->units = header->records = 0;
     StoreLittle(unit + 4, std::uint32_t{0x7fff'0000});
   });

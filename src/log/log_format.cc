@@ -47,7 +47,7 @@ Status CheckSegmentFields(const SegmentHeader& header) {
 
 std::uint16_t KnownFlags(FrameKind kind) {
   switch (kind) {
-    case FrameKind::kGroup: return kContinues | kContinued;
+    case FrameKind::kGroup: return kBeginsInside | kEndsInside;
     case FrameKind::kLink: return kDropsOpen;
     case FrameKind::kSeal: return kSuccessor;
   }
@@ -105,7 +105,7 @@ std::uint32_t FrameSeed(const SegmentHeader& segment, std::uint64_t lsn) {
 }
 
 bool HoldsWholeUnits(const FrameHeader& header) {
-  return header.kind == FrameKind::kGroup && (header.flags & (kContinues | kContinued)) == 0;
+  return header.kind == FrameKind::kGroup && (header.flags & (kBeginsInside | kEndsInside)) == 0;
 }
 
 namespace {

@@ -64,8 +64,8 @@
 //
 // A group's payload is units one after the other (unit_codec.h). The LSN of a unit is that of its
 // first byte. A unit that no single frame can hold is alone in frames of its own, the first with
-// kContinued, the last with kContinues, those between with both; they may lie in several segments.
-// It exists when its last frame is valid, and its own CRC then covers it whole.
+// kEndsInside, the last with kBeginsInside, those between with both; they may lie in several
+// segments. It exists when its last frame is valid, and its own CRC then covers it whole.
 //
 // A link is the first frame of each segment. It is written with the first group, by one sync, and
 // says where the segment before ended: bytes there beyond that end mean nothing any more.
@@ -139,10 +139,10 @@ inline constexpr std::uint16_t kRecycledFile = 1;  // SegmentHeader::flags
 inline constexpr std::uint8_t kCipherLast = 1;     // the last one known
 
 enum class FrameKind : std::uint8_t { kGroup = 1, kLink = 2, kSeal = 3 };
-inline constexpr std::uint16_t kContinues = 1;   // group: begins inside a unit
-inline constexpr std::uint16_t kContinued = 2;   // group: ends inside a unit
-inline constexpr std::uint16_t kDropsOpen = 4;   // link
-inline constexpr std::uint16_t kSuccessor = 8;   // seal
+inline constexpr std::uint16_t kBeginsInside = 1;  // group: begins inside a unit
+inline constexpr std::uint16_t kEndsInside = 2;    // group: ends inside a unit
+inline constexpr std::uint16_t kDropsOpen = 4;     // link
+inline constexpr std::uint16_t kSuccessor = 8;     // seal
 inline constexpr std::uint32_t kFrameMagic = 0x4d524656;  // "VFRM"
 
 struct FrameHeader {

@@ -37,7 +37,7 @@ class LogRecovery {
 
  private:
   // Where reading of one segment stands.
-  struct Cursor {
+  struct SegmentPosition {
     std::size_t index;
     File* file;
     SegmentReader* reader;
@@ -54,15 +54,15 @@ class LogRecovery {
   void CutOffFrom(std::size_t index);
   Status FindStart();
   Status ReadSegment(std::size_t index);
-  Status ReadFrames(Cursor* at);
-  Result<std::optional<LogFrame>> NextFrame(Cursor* at);
-  void StartAhead(Cursor* at);
-  Result<bool> EndsUnlinked(const Cursor& at);
-  Result<bool> GoOnAfterDamage(Cursor* at);
-  Result<std::string> Absorb(Cursor* at, const LogFrame& frame);
-  Result<std::string> AbsorbContent(Cursor* at, const LogFrame& frame);
-  Status CheckJoin(const Cursor& at);
-  Status JudgeTail(Cursor* at);
+  Status ReadFrames(SegmentPosition* at);
+  Result<std::optional<LogFrame>> NextFrame(SegmentPosition* at);
+  void StartAhead(SegmentPosition* at);
+  Result<bool> EndsUnlinked(const SegmentPosition& at);
+  Result<bool> GoOnAfterDamage(SegmentPosition* at);
+  Result<std::string> Absorb(SegmentPosition* at, const LogFrame& frame);
+  Result<std::string> AbsorbContent(SegmentPosition* at, const LogFrame& frame);
+  Status CheckJoin(const SegmentPosition& at);
+  Status JudgeTail(SegmentPosition* at);
   Status JudgeEnd(const std::string& name, std::uint64_t offset, const std::string& why);
   Status LookIntoUnused();
   Status Damage(const std::string& name, std::uint64_t offset, std::string message,
@@ -237,7 +237,7 @@ Status LogRecovery::ReadSegment(std::size_t index) {
     stream_->SetCipher(*std::move(cipher));
   }
   SegmentReader reader(file.get(), *segment.header, segment.file_bytes);
-  Cursor at{index, file.get(), &reader, {}, {}, false, false, 0, {}};
+  SegmentPosition at{index, file.get(), &reader, {}, {}, false, false, 0, {}};
   if (segment.link) at.chain = segment.link->payload.chain;
   if (index + 1 < used_ && found_[index + 1].link) {
     const auto& next = found_[index + 1].link->payload;
@@ -251,7 +251,7 @@ Status LogRecovery::ReadSegment(std::size_t index) {
   return read;
 }
 
-Status LogRecovery::ReadFrames(Cursor* at) {
+Status LogRecovery::ReadFrames(SegmentPosition* at) {
   const bool last = at->index + 1 == used_;
   while (!at->successor && !(at->stop && at->reader->offset() >= *at->stop)) {
     const auto offset = at->reader->offset();
@@ -289,7 +289,7 @@ Status LogRecovery::ReadFrames(Cursor* at) {
 }
 
 // What was prepared, if it is the frame that must come here; all else the reader finds out.
-Result<std::optional<LogFrame>> LogRecovery::NextFrame(Cursor* at) {
+Result<std::optional<LogFrame>> LogRecovery::NextFrame(SegmentPosition* at) {
   StartAhead(at);
   if (at->ahead) {
     auto frame = at->ahead->Take(at->reader->offset());
@@ -303,7 +303,7 @@ Result<std::optional<LogFrame>> LogRecovery::NextFrame(Cursor* at) {
 
 // A short log is read sooner than others could be asked to help. How much of a segment is used is
 // known when there is a next one; else that some of it was read must do.
-void LogRecovery::StartAhead(Cursor* at) {
+void LogRecovery::StartAhead(SegmentPosition* at) {
   if (ahead_bytes_ == 0 || at->ahead) return;
   const auto offset = at->reader->offset();
   if (!at->stop && offset < kLinkOffset + ahead_bytes_) return;
@@ -325,20 +325,20 @@ void LogRecovery::StartAhead(Cursor* at) {
 }
 
 // Where the next segment's link is damaged it cannot say where this one ended.
-Result<bool> LogRecovery::EndsUnlinked(const Cursor& at) {
+Result<bool> LogRecovery::EndsUnlinked(const SegmentPosition& at) {
   if (at.stop) return false;
   VARVE_ASSIGN(const auto beyond, at.reader->LookBeyond());
   return beyond.durable <= at.reader->lsn().value;
 }
 
-Result<bool> LogRecovery::GoOnAfterDamage(Cursor* at) {
+Result<bool> LogRecovery::GoOnAfterDamage(SegmentPosition* at) {
   stream_->Resync();
   at->chain.reset();
   return at->reader->SkipToFrame();
 }
 
 // Gives what is wrong with a frame that is valid by itself; otherwise the tail moves behind it.
-Result<std::string> LogRecovery::Absorb(Cursor* at, const LogFrame& frame) {
+Result<std::string> LogRecovery::Absorb(SegmentPosition* at, const LogFrame& frame) {
   const auto& header = frame.header;
   const bool first = header.kind == FrameKind::kLink && at->index == start_;
   const auto epoch = out_.tail.epoch;
@@ -373,7 +373,7 @@ Result<std::string> LogRecovery::Absorb(Cursor* at, const LogFrame& frame) {
   return defect;
 }
 
-Result<std::string> LogRecovery::AbsorbContent(Cursor* at, const LogFrame& frame) {
+Result<std::string> LogRecovery::AbsorbContent(SegmentPosition* at, const LogFrame& frame) {
   const bool promises = (frame.header.flags & kSuccessor) != 0;
   if (at->sealed && !promises) return std::string("frame: behind the seal of a closed log");
   if (frame.header.kind == FrameKind::kGroup) return stream_->TakeGroup(frame);
@@ -402,7 +402,7 @@ Result<std::string> LogRecovery::AbsorbContent(Cursor* at, const LogFrame& frame
 }
 
 // The end of a segment that has a successor: both must agree on where and how it ended.
-Status LogRecovery::CheckJoin(const Cursor& at) {
+Status LogRecovery::CheckJoin(const SegmentPosition& at) {
   const auto& next = found_[at.index + 1];
   if (!at.stop || !next.link) return {};  // already listed as damage
   const auto& link = next.link->payload;
@@ -414,7 +414,7 @@ Status LogRecovery::CheckJoin(const Cursor& at) {
                             link.end, link.chain, out_.tail.end.value, out_.tail.chain));
 }
 
-Status LogRecovery::JudgeTail(Cursor* at) {
+Status LogRecovery::JudgeTail(SegmentPosition* at) {
   const auto& segment = found_[at->index];
   const auto offset = at->reader->offset();
   LogBeyond here;

@@ -245,7 +245,7 @@ Status LogRestore::CopyFrame(const LogFrame& frame, const SegmentHeader& segment
   at_.counts.units += frame.header.units;
   at_.counts.records += frame.header.records;
   const bool ends_units =
-      frame.header.kind == FrameKind::kGroup && (frame.header.flags & kContinued) == 0;
+      frame.header.kind == FrameKind::kGroup && (frame.header.flags & kEndsInside) == 0;
   if (ends_units) {
     at_.counts.unit_end =
         segment.LsnAt(frame.offset).value + kFrameHeaderBytes + frame.payload.size();
@@ -259,9 +259,9 @@ Status LogRestore::CopyFrame(const LogFrame& frame, const SegmentHeader& segment
 Status LogRestore::TakeGroup(const LogFrame& frame, const SegmentHeader& segment, File* to) {
   const auto begin = segment.LsnAt(frame.offset).value + kFrameHeaderBytes;
   if (!IsAfter(begin + frame.payload.size())) return {};
-  if ((frame.header.flags & kContinued) != 0) return {};  // ends no unit
+  if ((frame.header.flags & kEndsInside) != 0) return {};  // ends no unit
   cut_ = true;
-  if ((frame.header.flags & kContinues) != 0) return {};
+  if ((frame.header.flags & kBeginsInside) != 0) return {};
   std::uint64_t bytes = 0;
   std::uint64_t records = 0;
   std::uint32_t units = 0;

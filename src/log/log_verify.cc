@@ -108,10 +108,10 @@ std::string DescribeContent(const LogFrame& frame, const SegmentCipher* cipher) 
     return fmt::format("seal: {} units, {} records, {} frames, last unit ends at LSN {}",
                        seal->units, seal->records, seal->frames, seal->unit_end);
   }
-  const bool goes_on = (header.flags & kContinues) != 0;
+  const bool goes_on = (header.flags & kBeginsInside) != 0;
   return fmt::format("group: {} units, {} records{}{}{}", header.units, header.records,
                      goes_on ? ", begins inside a unit" : "",
-                     (header.flags & kContinued) != 0 ? ", ends inside a unit" : "",
+                     (header.flags & kEndsInside) != 0 ? ", ends inside a unit" : "",
                      goes_on ? "" : DescribeUnits(frame, cipher));
 }
 

@@ -109,7 +109,7 @@ Status LogWriter::Enter(const OpenSegmentPtr& segment) {
 
 Status LogWriter::WriteGroup(const OpenFrame& frame, bool durably) {
   if (frame.segment() != current_) VARVE_TRY(Enter(frame.segment()));
-  const bool ends_units = (frame.flags & kContinued) == 0;
+  const bool ends_units = (frame.flags & kEndsInside) == 0;
   FrameHeader header;
   header.flags = frame.flags;
   header.units = ends_units ? frame.units() : 0;

@@ -85,7 +85,7 @@ std::uint32_t OpenFrame::units() const {
 }
 
 Lsn OpenFrame::UnitEnd() const {
-  if ((flags & kContinued) != 0) return unit_end_before;
+  if ((flags & kEndsInside) != 0) return unit_end_before;
   return {PayloadLsn().value + payload_bytes()};
 }
 

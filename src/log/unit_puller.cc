@@ -64,12 +64,12 @@ std::string UnitPuller::TakeSeal(const SealPayload& seal) const {
 
 std::string UnitPuller::TakeGroup(const LogFrame& frame, Cipher cipher) {
   const bool inside = skipping_ || open_unit_.value != 0;
-  const bool goes_on = (frame.header.flags & kContinues) != 0;
+  const bool goes_on = (frame.header.flags & kBeginsInside) != 0;
   if (inside != goes_on) {
     return inside ? "group: expected the unit of the frame before to go on, found a new one"
                   : "group: expected a new unit, found the middle of one";
   }
-  if ((frame.header.flags & (kContinues | kContinued)) != 0) {
+  if ((frame.header.flags & (kBeginsInside | kEndsInside)) != 0) {
     return TakeFragment(frame, std::move(cipher));
   }
   auto defect = CheckCounts(frame.header, CountOf(frame.payload));
@@ -85,7 +85,7 @@ std::string UnitPuller::TakeGroup(const LogFrame& frame, Cipher cipher) {
 
 std::string UnitPuller::TakeFragment(const LogFrame& frame, Cipher cipher) {
   const Lsn begin{frame.header.lsn + kFrameHeaderBytes};
-  if ((frame.header.flags & kContinues) == 0) {
+  if ((frame.header.flags & kBeginsInside) == 0) {
     const auto header = DecodeUnitHeader(frame.payload);
     if (!header) return header.error().message();
     skipping_ = begin < from_;
@@ -98,7 +98,7 @@ std::string UnitPuller::TakeFragment(const LogFrame& frame, Cipher cipher) {
       cipher_ = std::move(cipher);
     }
   }
-  const bool last = (frame.header.flags & kContinued) == 0;
+  const bool last = (frame.header.flags & kEndsInside) == 0;
   if (last) unit_end_ = Lsn{begin.value + frame.payload.size()};
   if (skipping_) {
     if (last) DropOpen();

@@ -58,7 +58,7 @@ Result<std::string> UnitStream::TakeGroup(const LogFrame& frame) {
   decoder_.Clear();
   units_.clear();
   records_ = 0;
-  const bool fragment = (frame.header.flags & (kContinues | kContinued)) != 0;
+  const bool fragment = (frame.header.flags & (kBeginsInside | kEndsInside)) != 0;
   VARVE_ASSIGN(auto defect, fragment ? DecodeFragment(frame) : DecodeWhole(frame));
   if (!defect.empty()) return defect;
   const bool skipped = fragment && skip_ != Skip::kNo;
@@ -67,7 +67,7 @@ Result<std::string> UnitStream::TakeGroup(const LogFrame& frame) {
                        frame.header.units, frame.header.records, units_.size(), records_);
   }
   VARVE_TRY(Deliver({units_, decoder_.records()}));
-  if ((frame.header.flags & kContinued) == 0) DropOpen();
+  if ((frame.header.flags & kEndsInside) == 0) DropOpen();
   return std::string();
 }
 
@@ -115,8 +115,8 @@ Result<std::string> UnitStream::DecodeWhole(const LogFrame& frame) {
 }
 
 Result<std::string> UnitStream::DecodeFragment(const LogFrame& frame) {
-  const bool first = (frame.header.flags & kContinues) == 0;
-  const bool last = (frame.header.flags & kContinued) == 0;
+  const bool first = (frame.header.flags & kBeginsInside) == 0;
+  const bool last = (frame.header.flags & kEndsInside) == 0;
   const Lsn end{frame.header.lsn + kFrameHeaderBytes + frame.payload.size()};
   if (skip_ != Skip::kNo && !first) {
     if (last) unit_end_ = end;
