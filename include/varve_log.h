@@ -77,6 +77,10 @@ enum varve_log_reason {
 };
 #define VARVE_LOG_KIND(code) ((code) & 0xff)
 #define VARVE_LOG_REASON(code) ((code) >> 8)
+/* The names of a code's two halves, for a message: "Unavailable" and "Locked"; "OK" and "None" for
+ * VARVE_LOG_OK; "unknown" for what is no code. Never freed. */
+VARVE_LOG_API const char* varve_log_kind_name(int code);
+VARVE_LOG_API const char* varve_log_reason_name(int code);
 
 enum varve_log_level { VARVE_LOG_BUFFERED, VARVE_LOG_WRITTEN, VARVE_LOG_DURABLE };
 enum varve_log_preset {

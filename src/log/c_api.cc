@@ -276,6 +276,16 @@ int varve_log_error_code(const varve_log_error* error) {
 
 void varve_log_error_free(varve_log_error* error) { FreeError(error); }
 
+const char* varve_log_kind_name(int code) {
+  if (code == VARVE_LOG_OK) return "OK";
+  return IsCode(code) ? ToString(FromCode(code, {}).kind()).data() : "unknown";
+}
+
+const char* varve_log_reason_name(int code) {
+  if (code == VARVE_LOG_OK) return "None";
+  return IsCode(code) ? ToString(FromCode(code, {}).reason()).data() : "unknown";
+}
+
 int varve_log_open(const char* dir, const varve_log_options* options, varve_log_replay replay,
                    void* context, varve_log** log, varve_log_error** error) {
   if (log != nullptr) *log = nullptr;

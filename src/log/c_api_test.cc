@@ -108,6 +108,19 @@ TEST_F(CLog, AUnitComesBackWithItsPositionBytesAndKinds) {
   EXPECT_EQ(seen_.lsns, std::vector<std::uint64_t>{ack.lsn});
 }
 
+TEST_F(CLog, EveryCodeHasTheNamesOfItsKindAndReason) {
+  const auto name = [](int code) {
+    return std::string(varve_log_kind_name(code)) + "/" + varve_log_reason_name(code);
+  };
+  EXPECT_EQ(name(VARVE_LOG_OK), "OK/None");
+  EXPECT_EQ(name(VARVE_LOG_INVALID), "Invalid/None");
+  EXPECT_EQ(name(VARVE_LOG_UNAVAILABLE | VARVE_LOG_LOCKED << 8), "Unavailable/Locked");
+  EXPECT_EQ(name(VARVE_LOG_INTERNAL | VARVE_LOG_WRONG_KEY << 8), "Internal/WrongKey");
+  for (const int no_code : {-1, 7, 256, VARVE_LOG_INVALID | 13 << 8}) {
+    EXPECT_EQ(name(no_code), "unknown/unknown");
+  }
+}
+
 TEST_F(CLog, EveryFunctionRefusesANullLog) {
   const auto record = RecordOf("x");
   const varve_log_ticket ticket = {};

@@ -37,14 +37,17 @@ int CodeOf(const Error& error) {
   return (static_cast<int>(error.kind()) + 1) | static_cast<int>(error.reason()) << 8;
 }
 
-Error FromCode(int code, const std::string& message) {
+bool IsCode(int code) {
   const int kind = VARVE_LOG_KIND(code);
   const int reason = VARVE_LOG_REASON(code);
-  if (kind < VARVE_LOG_INVALID || kind > VARVE_LOG_INTERNAL || reason < 0 ||
-      reason > VARVE_LOG_WRONG_KEY) {
-    return Error(ErrorKind::kInvalid, message);
-  }
-  return Error(static_cast<ErrorKind>(kind - 1), message, static_cast<ErrorReason>(reason));
+  return kind >= VARVE_LOG_INVALID && kind <= VARVE_LOG_INTERNAL && reason >= 0 &&
+         reason <= VARVE_LOG_WRONG_KEY;
+}
+
+Error FromCode(int code, const std::string& message) {
+  if (!IsCode(code)) return Error(ErrorKind::kInvalid, message);
+  return Error(static_cast<ErrorKind>(VARVE_LOG_KIND(code) - 1), message,
+               static_cast<ErrorReason>(VARVE_LOG_REASON(code)));
 }
 
 int Give(varve_log_error** to, const Error& error) noexcept {

@@ -26,6 +26,7 @@ struct varve_log_error {
 namespace varve {
 
 int CodeOf(const Error& error);
+bool IsCode(int code);  // of an error
 // The error for a code that a callback gave; Invalid when it is no code.
 Error FromCode(int code, const std::string& message);
 
