@@ -8,9 +8,12 @@
 #include <string.h>
 #include <varve_log.h>
 
-static void or_die(int code, const char* what, varve_log_error* error) {
+/* Takes where the error will be, not the error: C evaluates arguments in any order, so `error` may
+ * be read before the call beside it has set it. */
+static void or_die(int code, const char* what, varve_log_error** error) {
   if (code == VARVE_LOG_OK) return;
-  fprintf(stderr, "%s: code %d: %s\n", what, code, varve_log_error_message(error));
+  fprintf(stderr, "%s: %s/%s: %s\n", what, varve_log_kind_name(code), varve_log_reason_name(code),
+          error == NULL ? "" : varve_log_error_message(*error));
   exit(1);
 }
 
@@ -44,32 +47,34 @@ int main(int argc, char** argv) {
 
   expect(varve_log_abi() == VARVE_LOG_ABI, "the library that this was compiled for");
   or_die(varve_log_options_init(&options, sizeof options, VARVE_LOG_LATENCY), "options", NULL);
-  or_die(varve_log_options_from_environment(&options, &error), "environment", error);
-  or_die(varve_log_open(folder, &options, print_unit, &records, &log, &error), "open", error);
+  or_die(varve_log_options_from_environment(&options, &error), "environment", &error);
+  or_die(varve_log_open(folder, &options, print_unit, &records, &log, &error), "open", &error);
 
-  or_die(varve_log_append(log, pair, 2, VARVE_LOG_DURABLE, &ack, &error), "append", error);
+  or_die(varve_log_append(log, pair, 2, VARVE_LOG_DURABLE, &ack, &error), "append", &error);
   printf("durable at LSN %llu, %llu bytes\n", (unsigned long long)ack.lsn,
          (unsigned long long)ack.bytes);
-  or_die(varve_log_begin(log, &transaction, &error), "begin", error);
-  or_die(varve_log_append_to(log, transaction, pair, 1, &error), "debit", error);
-  or_die(varve_log_append_to(log, transaction, pair + 1, 1, &error), "credit", error);
-  or_die(varve_log_commit(log, transaction, VARVE_LOG_DURABLE, &ack, &error), "commit", error);
+  or_die(varve_log_begin(log, &transaction, &error), "begin", &error);
+  or_die(varve_log_append_to(log, transaction, pair, 1, &error), "debit", &error);
+  or_die(varve_log_append_to(log, transaction, pair + 1, 1, &error), "credit", &error);
+  or_die(varve_log_commit(log, transaction, VARVE_LOG_DURABLE, &ack, &error), "commit", &error);
 
   /* Mistakes are codes, never crashes. */
   code = varve_log_commit(log, transaction, VARVE_LOG_DURABLE, &ack, &error);
   expect(VARVE_LOG_KIND(code) == VARVE_LOG_NOT_FOUND, "a transaction ends once");
-  printf("refused: %s\n", varve_log_error_message(error));
+  printf("refused: %s/%s: %s\n", varve_log_kind_name(code), varve_log_reason_name(code),
+         varve_log_error_message(error));
   varve_log_error_free(error);
   code = varve_log_open(folder, NULL, NULL, NULL, &second, &error);
   expect(VARVE_LOG_REASON(code) == VARVE_LOG_LOCKED, "one writer at a time");
-  printf("refused: %s\n", varve_log_error_message(error));
+  printf("refused: %s/%s: %s\n", varve_log_kind_name(code), varve_log_reason_name(code),
+         varve_log_error_message(error));
   varve_log_error_free(error);
 
-  or_die(varve_log_close(log, &error), "close", error);
+  or_die(varve_log_close(log, &error), "close", &error);
   varve_log_free(log);
-  or_die(varve_log_open(folder, &options, print_unit, &records, &log, &error), "open", error);
+  or_die(varve_log_open(folder, &options, print_unit, &records, &log, &error), "open", &error);
   expect(records == 4, "two units of two records");
-  or_die(varve_log_close(log, &error), "close", error);
+  or_die(varve_log_close(log, &error), "close", &error);
   varve_log_free(log);
   return 0;
 }
