@@ -25,6 +25,16 @@ consumer() {  # consumer BUILD-FOLDER CMAKE-ARGUMENT...
   ninja -C "$to" >"$folder/ninja.txt" 2>&1 || { tail -40 "$folder/ninja.txt"; fail "build of $to"; }
 }
 
+refused() {  # refused MESSAGE CMAKE-ARGUMENT...: configuring the consumer fails and says MESSAGE
+  local message=$1
+  shift
+  if cmake -S test/consumer -B "$folder/refused" -G Ninja -DCMAKE_PREFIX_PATH="$folder/prefix" \
+    "$@" >"$folder/cmake.txt" 2>&1; then fail "configured: $*"; fi
+  # CMake breaks lines where it likes.
+  tr -s '\n ' ' ' <"$folder/cmake.txt" | grep -qF "$message" ||
+    { cat "$folder/cmake.txt"; fail "expected: $message"; }
+}
+
 step "install $build"
 cmake --install "$build" --prefix "$folder/prefix" >/dev/null
 "$folder/prefix/bin/varve" --version
@@ -35,6 +45,9 @@ consumer "$folder/log" -DCMAKE_PREFIX_PATH="$folder/prefix" -DVARVE_COMPONENTS=l
 [ ! -e "$folder/log/use_database" ] || fail "COMPONENTS log brought varve::varve"
 "$folder/log/use_log" "$folder/orders.log"
 "$folder/log/use_log_in_c" "$folder/c.log"
+touch "$folder/a-file"
+if told=$("$folder/log/use_log_in_c" "$folder/a-file/c.log" 2>&1); then fail "no log can be there"; fi
+grep -q "open: Unavailable/.*a-file/c.log" <<<"$told" || fail "an empty message: $told"
 
 step "find_package(varve COMPONENTS log) in a project that knows C alone"
 consumer "$folder/c" -DCMAKE_PREFIX_PATH="$folder/prefix" -DVARVE_COMPONENTS=log \
@@ -46,10 +59,16 @@ consumer "$folder/both" -DCMAKE_PREFIX_PATH="$folder/prefix" "-DVARVE_COMPONENTS
   -DVARVE_PYARROW_DIR="$pyarrow"
 "$folder/both/use_database" "$folder/one.varve"
 
-step "VARVE_BUILD_DATABASE=OFF configures without Arrow"
-cmake -S . -B "$folder/off" -G Ninja -DVARVE_BUILD_DATABASE=OFF \
-  -DCMAKE_DISABLE_FIND_PACKAGE_VarveArrow=ON >"$folder/cmake.txt" 2>&1 ||
-  { cat "$folder/cmake.txt"; fail "configure"; }
+step "a component that is not there is named"
+refused "varve has no component nonesuch" "-DVARVE_COMPONENTS=log;nonesuch"
+rm "$folder"/prefix/lib*/cmake/varve/varveTargets*.cmake
+refused "it was built with VARVE_BUILD_DATABASE=OFF" "-DVARVE_COMPONENTS=log;varve"
+
+step "VARVE_BUILD_DATABASE=OFF configures without Arrow and nlohmann_json, by default for Release"
+cmake -S . -B "$folder/off" -G Ninja -DVARVE_BUILD_DATABASE=OFF -DVARVE_BUILD_TESTS=ON \
+  -DCMAKE_DISABLE_FIND_PACKAGE_VarveArrow=ON -DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON \
+  >"$folder/cmake.txt" 2>&1 || { cat "$folder/cmake.txt"; fail "configure"; }
+grep -q '^CMAKE_BUILD_TYPE:[A-Z]*=Release$' "$folder/off/CMakeCache.txt" || fail "no build type"
 
 step "add_subdirectory"
 # Kept between runs: it compiles all of varve.
