@@ -43,6 +43,53 @@ std::vector<std::string> Arguments(int argc, char** argv) {
   return arguments;
 }
 
+// The verb, or group of verbs, that the command line had come to when it went wrong.
+const CLI::App& Reached(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app : Reached(*chosen.front());
+}
+
+// "varve log append".
+std::string PathOf(const CLI::App& app) {
+  const CLI::App* const parent = app.get_parent();
+  return parent == nullptr ? app.get_name() : PathOf(*parent) + " " + app.get_name();
+}
+
+std::string DescribeMissingVerb(const CLI::App& group) {
+  std::string verbs;
+  for (const CLI::App* verb : group.get_subcommands([](const CLI::App*) { return true; })) {
+    verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+  }
+  const auto words = group.remaining();
+  const auto is_option = [](const std::string& word) { return word.starts_with('-'); };
+  const auto wrong = std::ranges::find_if_not(words, is_option);
+  const std::string found = wrong == words.end() ? "a verb is required"
+                                                 : "there is no verb \"" + *wrong + "\"";
+  return found + "; " + PathOf(group) + " has " + verbs;
+}
+
+// Words that nobody takes may stand before the verb, and are then the group's.
+std::string DescribeExtras(const CLI::App& verb) {
+  const CLI::App* owner = &verb;
+  while (owner->remaining().empty() && owner->get_parent() != nullptr) owner = owner->get_parent();
+  std::string words;
+  for (const std::string& word : owner->remaining()) {
+    if (!word.starts_with('-') && !words.empty()) continue;  // perhaps the value of that option
+    words += (words.empty() ? "" : ", ") + word;
+  }
+  const std::string where = owner == &verb ? "" : " before the verb";
+  return PathOf(*owner) + " does not take " + words + where;
+}
+
+std::string DescribeParseError(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& at = Reached(app);
+  const bool is_group = !at.get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (is_group) return DescribeMissingVerb(at);
+  const bool extras = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
+  return (extras ? DescribeExtras(at) : std::string(error.what())) + "; see " + PathOf(at) +
+         " --help";
+}
+
 Outcome<ExitCode> Run(Session* session, std::vector<std::string> arguments) {
   CLI_ASSIGN(session->environment, ReadEnvironment(environ));
   CLI_ARROW_TRY(arrow::compute::Initialize());
@@ -64,7 +111,7 @@ Outcome<ExitCode> Run(Session* session, std::vector<std::string> arguments) {
     CLI_TRY(Print(app.help()));
     return kExitDone;
   } catch (const CLI::ParseError& e) {
-    return WrongUsage(std::string(e.what()) + "; see varve --help");
+    return WrongUsage(DescribeParseError(app, e));
   }
   return session->run();
 }

@@ -603,6 +603,24 @@ class ExitCodeTest(LogCliTest):
             with self.subTest(arguments):
                 self.fails(2, ".", "log", *arguments)
 
+    def test_a_verb_that_is_none_is_named_beside_those_there_are(self):
+        verbs = "append, cat, tail, verify, stat, truncate, rotate"
+        self.fails(2, f'no verb "appendx"; varve log has {verbs}$', "log", "appendx")
+        self.fails(2, f'no verb "appendx"; varve log has {verbs}$', "log", "--loud", "appendx", "d")
+        self.fails(2, f"a verb is required; varve log has {verbs}$", "log")
+        self.fails(2, 'no verb "foo"; varve has create, load, .*, log$', "foo")
+        self.fails(2, "a verb is required; varve has create, load, .*, log$")
+
+    def test_wrong_usage_points_to_the_help_of_the_verb(self):
+        self.fails(2, "varve log stat does not take --key-file; see varve log stat --help$",
+                   "log", "stat", "--key-file", "k", self.log)
+        self.fails(2, "does not take more; see varve log cat --help$", "log", "cat", self.log,
+                   "more")
+        self.fails(2, "DIR is required; see varve log append --help$", "log", "append")
+        self.fails(2, "see varve log tail --help$", "log", "tail", self.log, "--limit")
+        self.fails(2, "varve does not take --loud before the verb; see varve stats --help$",
+                   "--loud", "stats", self.db)
+
     def test_environment(self):
         for name, value in (("VARVE_LOG_SYNC_POLICY", "sometimes"), ("VARVE_LOG_WINGS", "2")):
             self.fails(2, name, "log", "stat", self.log, env=clean_environment(**{name: value}))
