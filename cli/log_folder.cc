@@ -22,6 +22,15 @@ bool IsFolder(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
+bool HoldsSegments(const fs::path& folder) {
+  std::error_code failed;
+  for (fs::directory_iterator file(folder, failed), end; !failed && file != end;
+       file.increment(failed)) {
+    if (file->path().extension() == ".log") return true;
+  }
+  return false;
+}
+
 Error NoLog(const std::string& path) {
   return Error(ErrorKind::kNotFound,
                "there is no log in " + path + "; make one with: varve log append DIR");
@@ -87,6 +96,9 @@ Outcome<OpenedLog> OpenLog(const LogFolder& folder, LogOptions options, const Lo
 }
 
 Failure LogFailure(const LogFolder& folder, const Error& error) {
+  const bool not_found =
+      error.kind() == ErrorKind::kNotFound && error.reason() == ErrorReason::kNone;
+  if (not_found && !HoldsSegments(folder.path)) return NoLog(folder.path);
   if (error.reason() != ErrorReason::kMissingKey || !folder.key_file.empty()) return error;
   return Error(error.kind(), error.message() + "; give it with --key-file", error.reason());
 }
@@ -117,14 +129,14 @@ Outcome<LogVerification> VerifyLogFolder(const LogFolder& folder) {
   auto found = VerifyLog(path, {}, keys.get());
   for (int tries = 1; found && !found->damages.empty(); ++tries) {
     auto again = VerifyLog(path, {}, keys.get());
-    if (!again) return std::unexpected(Failure(std::move(again).error()));
+    if (!again) return std::unexpected(LogFailure(folder, again.error()));
     auto confirmed = FoundAgain(again->damages, found->damages);
     found = std::move(again);
     if (confirmed.empty() && tries < kVerifyTriesMax) continue;
     found->damages = std::move(confirmed);
     break;
   }
-  if (!found) return std::unexpected(Failure(std::move(found).error()));
+  if (!found) return std::unexpected(LogFailure(folder, found.error()));
   if (found->segments.empty() && found->damages.empty()) {
     return std::unexpected(Failure(NoLog(path)));
   }

@@ -634,11 +634,14 @@ class ExitCodeTest(LogCliTest):
     def test_what_is_not_there_is_exit_3(self):
         (self.folder / "empty").mkdir()
         file = self.write("file", "x")
-        for path in ("nowhere", "empty", file):
-            for verb in (("cat",), ("verify",), ("stat",), ("rotate",),
-                         ("truncate", "--before", "1", "--yes")):
+        for path, message in (("nowhere", "there is no log in nowhere; make one with: varve log"),
+                              ("empty", "there is no log in empty; make one with: varve log"),
+                              (file, "is a file")):
+            for verb in (("cat",), ("cat", "--from", "5"), ("cat", "--recovery", "salvage"),
+                         ("tail",), ("verify",), ("stat",), ("rotate",),
+                         ("truncate", "--before", "1"), ("truncate", "--before", "1", "--yes")):
                 with self.subTest(path=path, verb=verb):
-                    self.fails(3, ".", "log", verb[0], path, *verb[1:])
+                    self.fails(3, message, "log", verb[0], path, *verb[1:])
         self.fails(3, "is a file", "log", "append", file, stdin=b"a\n")
         self.assertFalse((self.folder / "nowhere").exists())
         self.assertEqual(list((self.folder / "empty").iterdir()), [])
