@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <span>
 #include <string>
@@ -15,7 +16,7 @@ namespace varve::cli {
 namespace {
 
 constexpr std::size_t kPendingMax = 1 << 18;
-constexpr std::size_t kHandUnits = 128;  // that one lock of the mutex hands over
+constexpr std::chrono::milliseconds kSilence(5);  // then producers may be blocked
 
 }  // namespace
 
@@ -38,7 +39,7 @@ LogAppender::~LogAppender() {
 Done LogAppender::Add(LineBatch batch) {
   CLI_TRY(FirstFailure());
   if (producers_ == nullptr) {
-    AppendUnits(batch);
+    AppendStaged(batch);
     return FirstFailure();
   }
   if (running_.size() >= static_cast<std::size_t>(2 * options_.threads)) {
@@ -46,7 +47,7 @@ Done LogAppender::Add(LineBatch batch) {
     running_.pop_front();
   }
   const auto shared = std::make_shared<LineBatch>(std::move(batch));
-  CLI_ARROW(auto task, producers_->Submit([this, shared] { AppendUnits(*shared); }));
+  CLI_ARROW(auto task, producers_->Submit([this, shared] { AppendStaged(*shared); }));
   running_.push_back(std::move(task));
   return FirstFailure();
 }
@@ -68,8 +69,22 @@ Appended LogAppender::appended() const {
   return appended_;
 }
 
-void LogAppender::AppendUnits(const LineBatch& batch) {
-  std::vector<Pending> units;
+void LogAppender::AppendStaged(const LineBatch& batch) {
+  Stage stage;
+  bool was_empty;
+  {
+    const std::lock_guard lock(mutex_);
+    stages_.push_back(&stage);
+    was_empty = pending_.empty();
+  }
+  if (was_empty) changed_.notify_all();
+  AppendUnits(batch, &stage);
+  (void)Hand(&stage);
+  const std::lock_guard lock(mutex_);
+  std::erase(stages_, &stage);
+}
+
+void LogAppender::AppendUnits(const LineBatch& batch, Stage* stage) {
   std::span<const LogRecord> lines = batch.lines;
   while (!lines.empty()) {
     const auto unit = lines.first(std::min<std::size_t>(lines.size(), options_.records_per_unit));
@@ -82,26 +97,47 @@ void LogAppender::AppendUnits(const LineBatch& batch) {
       const bool data = error.kind() == ErrorKind::kInvalid;
       Failure failure(data ? error.Within(fmt::format("stdin: line {}", first)) : error);
       if (data) failure.exit = kExitOther;
-      Fail(std::move(failure), false);
-      break;
+      return Fail(std::move(failure), false);
     }
-    units.push_back({*ticket, unit.size()});
-    if (units.size() == kHandUnits && !Hand(&units)) return;
+    const auto count = stage->count.load(std::memory_order_relaxed);
+    stage->units[count] = {*ticket, unit.size()};
+    stage->count.store(count + 1, std::memory_order_release);
+    if (count + 1 == stage->units.size() && !Hand(stage)) return;
   }
-  (void)Hand(&units);
 }
 
 // To whoever waits for acks; false when that has no use any more.
-bool LogAppender::Hand(std::vector<Pending>* units) {
+bool LogAppender::Hand(Stage* stage) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return broken_ || pending_.size() < kPendingMax; });
   const bool was_empty = pending_.empty();
-  pending_.insert(pending_.end(), units->begin(), units->end());
-  units->clear();
+  Take(stage);
+  stage->taken = 0;
+  stage->count.store(0, std::memory_order_relaxed);
   const bool go_on = !broken_ && !failure_;
   lock.unlock();
   if (was_empty) changed_.notify_all();
   return go_on;
+}
+
+// With mutex_ held.
+void LogAppender::Take(Stage* stage) {
+  const auto count = stage->count.load(std::memory_order_acquire);
+  pending_.insert(pending_.end(), stage->units.data() + stage->taken, stage->units.data() + count);
+  stage->taken = count;
+}
+
+// False: nothing is pending, nor will be.
+bool LogAppender::AwaitPending(std::unique_lock<std::mutex>* lock) {
+  const auto told = [this] { return no_more_ || !pending_.empty(); };
+  while (!told()) {
+    if (stages_.empty()) {
+      changed_.wait(*lock);
+    } else if (!changed_.wait_for(*lock, kSilence, told)) {
+      for (Stage* const stage : stages_) Take(stage);
+    }
+  }
+  return !pending_.empty();
 }
 
 void LogAppender::WaitForAcks() {
@@ -110,8 +146,7 @@ void LogAppender::WaitForAcks() {
     LogTicket oldest;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return no_more_ || !pending_.empty(); });
-      if (pending_.empty()) return;
+      if (!AwaitPending(&lock)) return;
       oldest = pending_.front().ticket;
     }
     if (auto ack = log_->Wait(oldest, options_.ack); !ack) {

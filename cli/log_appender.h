@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Appends batches of lines to a log as units, and reports each unit after its ack. Units go in
 // while earlier ones are on their way to the device: one thread waits for the oldest, and then
-// knows about all that the same flush carried, whose acks it prints by one write.
+// knows about all that the same flush carried, whose acks it prints by one write. Producers hand
+// their units over many at a time; when none was for some milliseconds, as while a producer waits
+// for room in the log, that thread takes what there is.
 #pragma once
 
 #include <arrow/util/future.h>
 #include <arrow/util/thread_pool.h>
 
+#include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -56,9 +60,20 @@ class LogAppender {
     std::uint64_t records = 0;
   };
 
+  // Units of one producer that were not handed over yet: written by it at `count`, read by others
+  // below.
+  struct Stage {
+    std::array<Pending, 128> units;
+    std::atomic<std::size_t> count = 0;
+    std::size_t taken = 0;  // guarded by mutex_
+  };
+
   LogAppender(Log* log, Options options) : log_(log), options_(options) {}
-  void AppendUnits(const LineBatch& batch);
-  bool Hand(std::vector<Pending>* units);
+  void AppendUnits(const LineBatch& batch, Stage* stage);
+  void AppendStaged(const LineBatch& batch);
+  bool Hand(Stage* stage);
+  void Take(Stage* stage);
+  bool AwaitPending(std::unique_lock<std::mutex>* lock);
   void WaitForAcks();
   void TakeAcked(Lsn reached, std::vector<Pending>* acked);
   void Record(const std::vector<Pending>& acked);
@@ -76,6 +91,7 @@ class LogAppender {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Pending> pending_;     // guarded by mutex_, as all below
+  std::vector<Stage*> stages_;      // of the producers that append
   Appended appended_;
   std::optional<Failure> failure_;
   bool no_more_ = false;            // nothing will be pending any more

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -70,10 +71,10 @@ class LogCliTest(cli_test.CliTest):
         content[offset] ^= 0x40
         path.write_bytes(content)
 
-    def start_append(self, *more, stdin=subprocess.PIPE):
+    def start_append(self, *more, stdin=subprocess.PIPE, **settings):
         process = subprocess.Popen([VARVE, "log", "append", self.log, "--acks", *more], stdin=stdin,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
-                                   env=clean_environment())
+                                   env=clean_environment(**settings))
         for stream in (process.stdout, process.stderr, process.stdin):
             if stream is not None:
                 self.addCleanup(stream.close)
@@ -132,6 +133,18 @@ class AppendAndCatTest(LogCliTest):
         self.assertRegex(done.err, "log_bytes_max .98304 bytes.*truncate the log, or raise")
         self.assertIn(f"{total} lines were acknowledged", done.err)
         self.assertEqual(len(self.cat()), total)
+
+    def test_a_line_that_waits_at_the_cap_keeps_no_ack_back(self):
+        fits = 2  # lines that nearly fill a segment
+        with open(self.write("lines", text(["x" * 20_000] * 10)), "rb") as lines:
+            process = self.start_append(stdin=lines, VARVE_LOG_LOG_BYTES_MAX="131072",
+                                        VARVE_LOG_QUEUE_WAIT_MS_MAX="3600000", **SMALL_SEGMENTS)
+        for total in range(1, fits + 1):
+            readable, _, _ = select.select([process.stdout], [], [], 60)
+            self.assertTrue(readable, f"no ack of line {total}")
+            self.assertEqual(json.loads(process.stdout.readline())["total"], total)
+        self.assertIsNone(process.poll())
+        self.assertEqual(select.select([process.stdout], [], [], 0)[0], [])
 
     def test_cat_keeps_no_writer_out(self):
         self.append(["x" * 1000] * 1000)
