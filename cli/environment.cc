@@ -116,8 +116,8 @@ Outcome<LogSyncMethod> ParseSyncMethod(const std::string& what, const std::strin
 }
 
 Done ParseSyncPolicy(const std::string& what, const std::string& text, LogOptions* options) {
-  if (text == "group" || text == "never") {
-    options->sync_policy = text == "group" ? LogSyncPolicy::kEveryGroup : LogSyncPolicy::kNever;
+  if (text == "group" || text == "every_group" || text == "never") {
+    options->sync_policy = text == "never" ? LogSyncPolicy::kNever : LogSyncPolicy::kEveryGroup;
     return {};
   }
   constexpr std::string_view kInterval = "interval=", kBytes = "bytes=";

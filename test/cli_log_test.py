@@ -644,6 +644,11 @@ class ExitCodeTest(LogCliTest):
                     env=clean_environment(VARVE_LOG_COMPRESSION="zstd"))
         self.assertIn(b"plain plain", b"".join(self.contents().values()))
 
+    def test_flag_and_environment_take_the_same_words_for_syncing_every_group(self):
+        for word in ("group", "every_group"):
+            self.append(["a"], "--sync", word)
+            self.append(["a"], env=clean_environment(VARVE_LOG_SYNC_POLICY=word))
+
     def test_what_is_not_there_is_exit_3(self):
         (self.folder / "empty").mkdir()
         file = self.write("file", "x")

@@ -51,7 +51,7 @@ template <typename Enum>
 std::vector<std::string_view> WordsOf();
 template <>
 std::vector<std::string_view> WordsOf<LogSyncPolicy>() {
-  return {"every_group", "interval", "bytes", "never"};
+  return {"group", "interval", "bytes", "never"};
 }
 template <>
 std::vector<std::string_view> WordsOf<LogSyncMethod>() {
@@ -81,7 +81,8 @@ Status Parse(std::string_view name, std::string_view value, T* to) {
     return BadValue(name, value, "a whole number");
   } else {
     const auto words = WordsOf<T>();
-    const auto word = std::ranges::find(words, value);
+    const auto known_as = value == "every_group" ? "group" : value;  // the enumerator's name, too
+    const auto word = std::ranges::find(words, known_as);
     if (word == words.end()) {
       return BadValue(name, value, fmt::format("one of {}", fmt::join(words, ", ")));
     }
