@@ -101,18 +101,21 @@ Failure WithKept(const Failure& failure, const Appended& appended) {
   return Failure(Error(error.kind(), error.message() + "\n" + kept, error.reason()), failure.exit);
 }
 
-Done Report(const Session& session, const Options& options, const Appended& appended,
-            const RecoveryReport& recovery, double seconds) {
+Done Report(const Session& session, const Options& options, const Appended& appended, Log* log,
+            double seconds) {
+  const Lsn end = log->positions().appended;
   const Json document = {{"log", options.folder.path},
                          {"records", appended.records},
                          {"units", appended.units},
                          {"first_lsn", appended.first.value},
                          {"last_lsn", appended.last.value},
-                         {"torn_bytes", recovery.torn_bytes},
+                         {"end", end.value},
+                         {"torn_bytes", log->recovery().torn_bytes},
                          {"seconds", seconds}};
   const std::string text = fmt::format(
-      "appended {} records in {} units (last LSN {}), {:.2f} s\n",
-      WithThousands(appended.records), WithThousands(appended.units), appended.last.value, seconds);
+      "appended {} records in {} units (last LSN {}), {:.2f} s; the log ends at LSN {}\n",
+      WithThousands(appended.records), WithThousands(appended.units), appended.last.value, seconds,
+      end.value);
   if (!options.acks) return PrintResult(session, document, text);
   // stdout holds the acks and nothing else.
   PrintError(session.json ? document.dump() + "\n" : text);
@@ -133,7 +136,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   auto closed = log.Close();
   if (done && !closed) done = std::unexpected(Failure(std::move(closed).error()));
   if (!done) return std::unexpected(WithKept(done.error(), appended));
-  CLI_TRY(Report(session, options, appended, log.recovery(), SteadySeconds() - start));
+  CLI_TRY(Report(session, options, appended, &log, SteadySeconds() - start));
   return kExitDone;
 }
 
@@ -169,6 +172,8 @@ void AddLogAppend(CLI::App* app, Session* session) {
       "--key-file what is appended is encrypted. An ack looks so; lsn is the unit's position,\n"
       "total counts the records acknowledged so far:\n"
       "  {\"lsn\":8256,\"records\":1,\"total\":17}\n"
+      "first_lsn and last_lsn of --json are the positions of the first and the last unit; end is\n"
+      "where the log ends behind it, which stat, verify and rotate call last_lsn.\n"
       "An interrupt (exit 130) keeps what was acknowledged. When the reader of the acks goes\n"
       "away the lines are appended nevertheless. A log that has reached VARVE_LOG_LOG_BYTES_MAX\n"
       "refuses lines (exit 7) after 5 s, or VARVE_LOG_QUEUE_WAIT_MS_MAX.",

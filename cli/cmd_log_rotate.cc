@@ -33,7 +33,10 @@ void AddLogRotate(CLI::App* app, Session* session) {
   AddLogVerb<Options>(
       app, session, /*takes_keys=*/true, "rotate",
       "End the current segment; what is appended next starts a new one",
-      "varve log rotate my.log", Run);
+      "varve log rotate my.log\n"
+      "\n"
+      "last_lsn of --json is where the log ends, not where its last unit begins.",
+      Run);
 }
 
 }  // namespace varve::cli

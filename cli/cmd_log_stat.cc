@@ -77,10 +77,10 @@ void AddLogStat(CLI::App* app, Session* session) {
       "varve log stat my.log --json\n"
       "\n"
       "Reads the whole log to count, changes nothing, takes no lock, needs no key. The units lie\n"
-      "from first_lsn up to last_lsn, where the log would open now. durable_lsn is as far as its\n"
-      "files show that they were synced: the last flush shows it when the next one comes, or the\n"
-      "log is closed. torn_bytes lie behind last_lsn: they were never acknowledged as durable.\n"
-      "Where there is damage the rest is counted, and the exit code is 6.",
+      "from first_lsn up to last_lsn, where the log ends (append calls that end). durable_lsn is\n"
+      "as far as its files show that they were synced: the last flush shows it when the next one\n"
+      "comes, or the log is closed. torn_bytes lie behind last_lsn: they were never acknowledged\n"
+      "as durable. Where there is damage the rest is counted, and the exit code is 6.",
       Run);
 }
 

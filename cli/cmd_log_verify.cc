@@ -61,7 +61,8 @@ void AddLogVerify(CLI::App* app, Session* session) {
       "varve log verify my.log\n"
       "\n"
       "Changes nothing and takes no lock. Units of an encrypted log are checked by the checksums\n"
-      "of what is stored, and with --key-file they are opened, too.",
+      "of what is stored, and with --key-file they are opened, too. last_lsn of --json is where\n"
+      "the log ends, not where its last unit begins.",
       Run);
 }
 

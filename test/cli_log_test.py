@@ -240,6 +240,15 @@ class AppendAndCatTest(LogCliTest):
         document = self.append(["a"], "--json").document()
         self.assertEqual((document["records"], document["units"]), (1, 1))
 
+    def test_the_end_that_append_tells_is_where_stat_verify_and_rotate_see_it(self):
+        document = self.append(["a", "b"], "--json").document()
+        self.assertGreater(document["end"], document["last_lsn"])
+        self.assertEqual(self.stat()["last_lsn"], document["end"])
+        verified = self.ok("log", "verify", self.log, "--json").document()
+        self.assertEqual(verified["last_lsn"], document["end"])
+        self.assertEqual(self.append([], "--json").document()["end"], document["end"])
+        self.assertIn(f"the log ends at LSN {document['end']}\n", self.append([]).out)
+
     def test_metrics_go_to_stderr(self):
         self.assertRegex(self.append(["a"], "--metrics").err, r"(?m)^varve_log_\w+ \d+")
 
