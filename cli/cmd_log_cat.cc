@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <utility>
 
 #include "commands.h"
 #include "log_folder.h"
@@ -77,7 +78,8 @@ Done PrintAll(const Options& options, LogCursor* cursor, Printer* printer) {
   }
 }
 
-Done PrintStrictly(const Options& options, const Plan& plan, Printer* printer) {
+Done PrintStrictly(const Session& session, const Options& options, const Plan& plan,
+                   Printer* printer) {
   CLI_TRY(CheckLogFolder(options.folder.path));
   CLI_ASSIGN(const auto keys, ReadKeys(options.folder));
   LogReaderOptions from{.from = plan.from, .keys = keys.get()};
@@ -85,6 +87,7 @@ Done PrintStrictly(const Options& options, const Plan& plan, Printer* printer) {
   const bool beyond = !cursor && cursor.error().kind() == ErrorKind::kInvalid &&
                       cursor.error().reason() == ErrorReason::kNone;
   if (beyond) {  // nothing to print, but whether all that there is is sound is to be told
+    if (!session.json) PrintError("varve: " + cursor.error().message() + "\n");
     from.from = {};
     cursor = LogCursor::Open(options.folder.path, from);
   }
@@ -103,7 +106,11 @@ Done PrintPastDamage(const Options& options, const Plan& plan, Printer* printer)
 
 // What was gone past is said in full.
 Done NoteDamages(const Options& options, const Plan& plan) {
-  CLI_ASSIGN(const LogVerification found, VerifyLogFolder(options.folder));
+  auto verified = VerifyLogFolder(options.folder);
+  if (!verified && verified.error().error.reason() == ErrorReason::kMissingKey) {
+    verified = VerifyLogFolder({options.folder.path, {}});  // of units before --from
+  }
+  CLI_ASSIGN(const LogVerification found, std::move(verified));
   if (found.damages.empty()) return {};
   const char* const what = plan.mode == RecoveryMode::kSalvage
                                ? "what is damaged was left out"
@@ -117,7 +124,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_ASSIGN(const Plan plan, MakePlan(session, options));
   Printer printer(plan);
   if (plan.mode == RecoveryMode::kStrict) {
-    CLI_TRY(PrintStrictly(options, plan, &printer));
+    CLI_TRY(PrintStrictly(session, options, plan, &printer));
     return kExitDone;
   }
   CLI_TRY(PrintPastDamage(options, plan, &printer));
@@ -141,7 +148,11 @@ void AddLogCat(CLI::App* app, Session* session) {
       "Takes no lock: a log that another process opens meanwhile is printed up to where it is.\n"
       "--recovery says what to do with damage: strict stops there with exit 6; tolerate-tail ends\n"
       "before damage at the end, and point-in-time before any; salvage goes on behind it. These\n"
-      "three need the log at rest, and say on stderr what they went past.",
+      "three need the log at rest, and say on stderr what they went past. A key that is missing\n"
+      "is no damage: every mode ends there with exit 8, and none leaves out what it cannot open.\n"
+      "Units of other keys are printed with --from a position behind: the files that `varve log\n"
+      "stat --json` lists have a key each, and begin at their first_lsn.\n"
+      "--from a position beyond the end prints nothing, and says so on stderr.",
       Run);
   verb.Add("--from", &options->from, "Leave out units before this position (0)").Type("LSN");
   verb.Add("--format", &options->format, "lines or json (lines)");

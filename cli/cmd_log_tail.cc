@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "commands.h"
 #include "log_folder.h"
@@ -27,6 +28,7 @@ struct Options {
 struct Plan {
   RecordFormat format = RecordFormat::kLines;
   LogReaderOptions reader;
+  bool from_end = false;  // behind what is there now
   Lsn until{UINT64_MAX};
   std::uint64_t records_max = UINT64_MAX;
 };
@@ -36,7 +38,10 @@ Outcome<Plan> MakePlan(const Session& session, const Options& options) {
   CLI_TRY(CheckLogFolder(options.folder.path));
   CLI_ASSIGN(plan.format,
              ParseRecordFormat("--format", session.json ? "json" : options.format));
-  CLI_ASSIGN(plan.reader.from.value, ParseCount("--from", options.from, 0));
+  plan.from_end = options.from == "end";
+  if (!plan.from_end) {
+    CLI_ASSIGN(plan.reader.from.value, ParseCount("--from", options.from, 0));
+  }
   if (!options.until.empty()) {
     CLI_ASSIGN(plan.until.value, ParseCount("--until", options.until, 0));
   }
@@ -46,6 +51,32 @@ Outcome<Plan> MakePlan(const Session& session, const Options& options) {
   plan.reader.level = options.durable ? AckLevel::kDurable : AckLevel::kWritten;
   plan.reader.follow = true;
   return plan;
+}
+
+Done PassAll(const LogFolder& folder, LogCursor* cursor) {
+  while (!Interrupted()) {
+    const auto unit = cursor->Next();
+    if (!unit) return std::unexpected(LogFailure(folder, unit.error()));
+    if (!*unit) return {};
+  }
+  return InterruptedFailure("interrupted");
+}
+
+// From beyond the end too: what comes before that is read and left out.
+Outcome<std::unique_ptr<LogCursor>> OpenCursor(const Session& session, const LogFolder& folder,
+                                               const Plan& plan) {
+  LogReaderOptions reader = plan.reader;
+  auto cursor = LogCursor::Open(folder.path, reader);
+  const bool beyond = !cursor && cursor.error().kind() == ErrorKind::kInvalid &&
+                      cursor.error().reason() == ErrorReason::kNone;
+  if (beyond) {
+    if (!session.json) PrintError("varve: " + cursor.error().message() + "\n");
+    reader.from = {};
+    cursor = LogCursor::Open(folder.path, reader);
+  }
+  if (!cursor) return std::unexpected(LogFailure(folder, cursor.error()));
+  if (plan.from_end) CLI_TRY(PassAll(folder, cursor->get()));
+  return *std::move(cursor);
 }
 
 // Prints units until the plan's end; what there is reaches stdout before it waits for more.
@@ -63,6 +94,7 @@ Done Follow(const LogFolder& folder, const Plan& plan, LogCursor* cursor) {
       continue;
     }
     if (unit->lsn >= plan.until) break;
+    if (unit->lsn < plan.reader.from) continue;
     unit->records = unit->records.first(std::min<std::size_t>(unit->records.size(), left));
     left -= unit->records.size();
     text.clear();
@@ -76,9 +108,8 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_ASSIGN(Plan plan, MakePlan(session, options));
   CLI_ASSIGN(const auto keys, ReadKeys(options.folder));
   plan.reader.keys = keys.get();
-  const auto cursor = LogCursor::Open(options.folder.path, plan.reader);
-  if (!cursor) return std::unexpected(LogFailure(options.folder, cursor.error()));
-  CLI_TRY(Follow(options.folder, plan, cursor->get()));
+  CLI_ASSIGN(const auto cursor, OpenCursor(session, options.folder, plan));
+  CLI_TRY(Follow(options.folder, plan, cursor.get()));
   return kExitDone;
 }
 
@@ -91,9 +122,13 @@ void AddLogTail(CLI::App* app, Session* session) {
       "varve log tail my.log --from 8256\n"
       "\n"
       "Begins with the oldest unit, or at --from, and goes on until --limit or --until is reached\n"
-      "or it is interrupted. Changes nothing and takes no lock: the writer does not notice it.",
+      "or it is interrupted. Changes nothing and takes no lock: the writer does not notice it.\n"
+      "--from end begins behind what is there now, which is read over once. From a position\n"
+      "beyond the end, which is said on stderr, it waits for that position.",
       Run);
-  verb.Add("--from", &options->from, "Leave out units before this position (0)").Type("LSN");
+  verb.Add("--from", &options->from,
+           "Leave out units before this position, or end: those there are (0)")
+      .Type("LSN");
   verb.Add("--until", &options->until, "End before the first unit at or after this position")
       .Type("LSN");
   verb.Add("--limit", &options->limit, "End after this many records").Type("N");

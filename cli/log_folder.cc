@@ -99,8 +99,13 @@ Failure LogFailure(const LogFolder& folder, const Error& error) {
   const bool not_found =
       error.kind() == ErrorKind::kNotFound && error.reason() == ErrorReason::kNone;
   if (not_found && !HoldsSegments(folder.path)) return NoLog(folder.path);
-  if (error.reason() != ErrorReason::kMissingKey || !folder.key_file.empty()) return error;
-  return Error(error.kind(), error.message() + "; give it with --key-file", error.reason());
+  if (error.reason() != ErrorReason::kMissingKey) return error;
+  const char* const next =
+      folder.key_file.empty()
+          ? "; give it with --key-file"
+          : "; add it to that file, or read what has other keys with: varve log cat --from LSN "
+            "(varve log stat --json tells where each file begins: first_lsn)";
+  return Error(error.kind(), error.message() + next, error.reason());
 }
 
 Outcome<std::unique_ptr<KeyFile>> ReadKeys(const LogFolder& folder) {

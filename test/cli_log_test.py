@@ -377,6 +377,27 @@ class TailTest(LogCliTest):
         self.assertEqual(self.ok("log", "tail", self.log, "--until",
                                  self.stat()["last_lsn"]).out, "a\nb\n")
 
+    def test_tail_from_the_end_leaves_out_what_is_there(self):
+        self.append(["before"])
+        tail = self.start_tail("--from", "end", "--limit", 1)
+        for more in range(1000):
+            self.append([f"after {more}"])
+            if select.select([tail.stdout], [], [], 0)[0]:
+                break
+        self.assertRegex(tail.stdout.read(), rb"\Aafter \d+\n\Z")
+        self.assertEqual(tail.wait(timeout=60), 0)
+
+    def test_cat_and_tail_from_beyond_the_end_print_nothing_and_say_so(self):
+        self.append(["one"])
+        done = self.ok("log", "cat", self.log, "--from", "99999999999")
+        self.assertEqual(done.out, "")
+        self.assertRegex(done.err, "LSN 99999999999 lies beyond the end of the log")
+        tail = self.start_tail("--from", "99999999999")
+        self.assertIn(b"LSN 99999999999 lies beyond the end of the log", tail.stderr.readline())
+        tail.send_signal(signal.SIGTERM)
+        self.assertEqual(tail.wait(timeout=60), 130)
+        self.assertEqual(tail.stdout.read(), b"")
+
     def test_an_interrupt_ends_a_tail(self):
         self.append(["one"])
         tail = self.start_tail()
@@ -588,6 +609,19 @@ class KeyTest(LogCliTest):
         self.fails(8, ".", "log", "cat", self.log, "--key-file", "old")
         self.ok("log", "truncate", self.log, "--before", self.stat()["last_lsn"], "--yes",
                 "--key-file", both)
+
+    def test_a_lost_key_says_how_to_read_on_and_so_it_can_be_read(self):
+        self.append(["old"], "--key-file", self.write("old", KEY.hex() + "\n"))
+        both = self.write("both", f"{OTHER_KEY.hex()}\n{KEY.hex()}\n")
+        self.append(["new"], "--key-file", both)
+        left = ("--key-file", self.write("left", OTHER_KEY.hex()))
+        for verb in (("cat",), ("tail",), *(("cat", "--recovery", mode) for mode in
+                                            ("tolerate-tail", "point-in-time", "salvage"))):
+            self.fails(8, "no key named .*varve log cat --from LSN .varve log stat --json tells",
+                       "log", verb[0], self.log, *verb[1:], *left)
+        last = self.stat()["files"][-1]["first_lsn"]
+        self.assertEqual(self.cat("--from", last, *left), ["new"])
+        self.assertEqual(self.cat("--from", last, "--recovery", "salvage", *left), ["new"])
 
     def test_files_that_hold_no_key(self):
         for name, content in (("short", "abc"), ("empty", ""), ("long", KEY + b"\n"),
