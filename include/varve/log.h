@@ -135,8 +135,8 @@ struct LogStats {
   LogPositions positions;
   Lsn first;  // oldest position still readable
   std::vector<LogSegmentInfo> segments;
-  std::uint64_t units = 0;    // appended since open
-  std::uint64_t records = 0;  // appended since open
+  std::uint64_t units = 0;    // written since open
+  std::uint64_t records = 0;  // written since open
   std::uint64_t groups = 0;   // flushes since open
   std::uint64_t syncs = 0;    // device syncs on the commit path since open
   std::uint64_t bytes_written = 0;
@@ -144,7 +144,10 @@ struct LogStats {
   LogEncodeMode encode_mode = LogEncodeMode::kParallel;   // in use
   std::string serial_reason;  // why it is kSerial though it was not asked for; else empty
   std::uint64_t open_transactions = 0;
-  LogHistogram queue_micros;   // from enqueue until a flush takes the unit's group
+  bool stopped = false;       // by a failure: every append fails until the log is opened again
+  std::uint64_t log_bytes_max = 0;           // as in LogOptions; 0: none
+  std::uint64_t waiting_for_truncation = 0;  // appends that log_bytes_max holds back now
+  LogHistogram queue_micros;   // from enqueue until a flush of another caller takes the unit
   LogHistogram encode_micros;  // of a unit; sampled
   LogHistogram flush_micros;   // write and sync of a group
   LogHistogram ack_micros;     // from enqueue to the ack, of those who waited

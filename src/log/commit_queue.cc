@@ -457,4 +457,14 @@ LogPositions CommitQueue::positions() const {
   return positions;
 }
 
+bool CommitQueue::stopped() const {
+  Lock lock(mutex_);
+  return poison_.has_value();
+}
+
+std::uint64_t CommitQueue::waiting_for_truncation() const {
+  Lock lock(mutex_);
+  return at_cap_;
+}
+
 }  // namespace varve

@@ -80,6 +80,9 @@ class CommitQueue {
   void LeadWhileOthersWait();
 
   LogPositions positions() const;
+  bool stopped() const;  // by a failure
+  // Appends that log_bytes_max holds back.
+  std::uint64_t waiting_for_truncation() const;
   const LogMetrics& metrics() const { return metrics_; }
   LogEncodeMode mode() const { return mode_.load(std::memory_order_relaxed); }
   std::string serial_reason() const;

@@ -420,6 +420,9 @@ LogStats Log::Impl::Stats() const {
   stats.encode_mode = core_->queue->mode();
   stats.serial_reason = core_->queue->serial_reason();
   stats.open_transactions = transactions_.count();
+  stats.stopped = core_->queue->stopped();
+  stats.log_bytes_max = options_.log_bytes_max;
+  stats.waiting_for_truncation = core_->queue->waiting_for_truncation();
   const auto& metrics = core_->queue->metrics();
   stats.queue_micros = metrics.queue_micros.Read();
   stats.encode_micros = metrics.encode_micros.Read();

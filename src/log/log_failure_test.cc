@@ -82,6 +82,16 @@ TEST_F(LogFailureTest, L5_AFailedFlushTellsEverybodyWhoseUnitItCarried) {
   }
 }
 
+TEST_F(LogFailureTest, MetricsTellThatTheLogStopped) {
+  Open();
+  Append("before");
+  EXPECT_NE(log_->PrometheusText().find("varve_log_stopped 0\n"), std::string::npos);
+  gated_.faults.no_sync = true;
+  EXPECT_FALSE(log_->Append({"fails"}));
+  EXPECT_TRUE(log_->stats().stopped);
+  EXPECT_NE(log_->PrometheusText().find("varve_log_stopped 1\n"), std::string::npos);
+}
+
 // Every read of an open fails once: the log opens whole, or not at all and unchanged.
 TEST_F(LogFailureTest, L3_AReadErrorIsNeverTakenForTheEnd) {
   Open();

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/crc32c.h"
@@ -222,6 +223,22 @@ TEST_F(LogPolicyTest, ACheckpointPassesTheCapSoThatATruncationCanMakeRoom) {
   ASSERT_TRUE(checkpoint) << checkpoint.error().message();
   EXPECT_GT(log_->TruncateBefore(durable)->segments, 0u);
   EXPECT_TRUE(log_->Append({std::string(9'000, 'x')}));
+}
+
+TEST_F(LogPolicyTest, MetricsTellHowManyAppendsWaitForATruncation) {
+  LimitTo3Segments();
+  options_.queue_wait_ms_max = LogOptions().queue_wait_ms_max;
+  Open();
+  for (int i = 0; i < 3; ++i) Append(std::string(9'000, 'x'));
+  EXPECT_EQ(log_->stats().waiting_for_truncation, 0u);
+  std::thread waits([this] { EXPECT_TRUE(log_->Append({std::string(9'000, 'x')})); });
+  while (log_->stats().waiting_for_truncation == 0) std::this_thread::yield();
+  const auto text = log_->PrometheusText();
+  EXPECT_NE(text.find("varve_log_appends_waiting_for_truncation 1\n"), std::string::npos);
+  EXPECT_NE(text.find("varve_log_log_bytes_max 98304\n"), std::string::npos);
+  ASSERT_TRUE(log_->TruncateBefore(log_->positions().durable));
+  waits.join();
+  EXPECT_EQ(log_->stats().waiting_for_truncation, 0u);
 }
 
 TEST_F(LogPolicyTest, TheCapCountsSegmentsThatNothingWasWrittenTo) {

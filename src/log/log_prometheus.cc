@@ -76,10 +76,17 @@ std::string Log::PrometheusText(std::string_view prefix) const {
   out.Gauge("first_lsn", "Oldest position that can be read.", now.first.value);
   out.Gauge("segments", "Segment files.", now.segments.size());
   out.Gauge("segment_bytes", "Bytes of the segment files.", file_bytes);
+  out.Gauge("log_bytes_max", "Size of the segments at which appends wait; 0: none.",
+            now.log_bytes_max);
+  out.Gauge("appends_waiting_for_truncation", "Appends that log_bytes_max holds back now.",
+            now.waiting_for_truncation);
+  out.Gauge("stopped", "1 when a failure stopped the log until it is opened again.",
+            now.stopped ? 1 : 0);
   out.Gauge("open_transactions", "Transactions begun and not ended.", now.open_transactions);
   out.Gauge("serial_fallback", "1 when a mismatch made the log encode serially.",
             now.serial_reason.empty() ? 0 : 1);
-  out.Histogram("queue_microseconds", "From enqueue until a flush takes the unit.",
+  out.Histogram("queue_microseconds",
+                "From enqueue until a flush takes the unit, of units that another caller flushed.",
                 now.queue_micros);
   out.Histogram("encode_microseconds", "Encoding of a unit, sampled.", now.encode_micros);
   out.Histogram("flush_microseconds", "Write and sync of a group.", now.flush_micros);
