@@ -79,6 +79,13 @@ struct RecoveryReport {
   std::uint64_t records = 0;     // delivered
   std::uint64_t bytes = 0;       // read
   std::uint64_t torn_bytes = 0;  // cut from the tail: written, never acknowledged as durable
+  // Behind the damage where the log ends now (kTolerateTail, kPointInTime): bytes of that segment
+  // that are not zero, some of which may count as torn_bytes too, and the sizes of the files after
+  // it.
+  std::uint64_t cut_bytes = 0;
+  // Files, in the log's folder, that hold the segments after that one: the log neither reads nor
+  // deletes them. None when it was opened read_only.
+  std::vector<std::string> set_aside;
   std::int64_t micros = 0;
   Lsn end;                       // just after the last valid unit
   std::optional<LogCheckpoint> checkpoint;  // the newest of those delivered

@@ -3,7 +3,7 @@
 // Environment). When there is none, a hook costs one test of a pointer.
 //
 // Events of the log:
-//   log.open       units, records, bytes, torn_bytes; text: the folder
+//   log.open       units, records, bytes, torn_bytes, cut_bytes; text: the folder
 //   log.flush      units, bytes, micros, synced (0 or 1)
 //   log.rotate     sequence of the segment that was ended
 //   log.truncate   segments, bytes, first: where the log begins now

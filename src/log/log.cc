@@ -194,11 +194,13 @@ Status RemoveFreeFiles(Files* files, const std::string& dir) {
   return {};
 }
 
-// Gives the files that were cut off a second name, before the first one is reused or removed.
+// Gives the files that were cut off a second name, before the first one is reused or removed; the
+// report tells it.
 Status SetAside(Files* files, Random* random, const std::string& dir, RecoveredLog* recovered) {
   for (const auto& name : recovered->cut_off) {
     const auto aside = fmt::format("{}.{:016x}.set-aside", name, random->Next());
     VARVE_TRY(files->Link(JoinPath(dir, name), JoinPath(dir, aside)));
+    recovered->report.set_aside.push_back(aside);
   }
   if (!recovered->cut_off.empty()) VARVE_TRY(files->SyncDirectory(dir));
   recovered->unused.insert(recovered->unused.end(), recovered->cut_off.begin(),
@@ -327,7 +329,8 @@ Status Log::Impl::Open(const LogReplay& replay, const RecoveryOptions& recovery)
         {{"units", report_.units},
          {"records", report_.records},
          {"bytes", report_.bytes},
-         {"torn_bytes", report_.torn_bytes}});
+         {"torn_bytes", report_.torn_bytes},
+         {"cut_bytes", report_.cut_bytes}});
   if (options_.read_only) {
     id_ = LogIdText(*recovered.tail.log_id);
     checkpoints_ = std::make_unique<CheckpointFile>(components_.files, dir_,
@@ -341,6 +344,7 @@ Status Log::Impl::Open(const LogReplay& replay, const RecoveryOptions& recovery)
   const bool is_new = recovered.segments.empty();
   const bool cut_damage = recovered.cut_damage;
   if (cut_damage) VARVE_TRY(SetAside(components_.files, components_.random, dir_, &recovered));
+  report_.set_aside = recovered.report.set_aside;
   StartCore(std::move(recovered));
   // A new log exists from now on. A cut must hold from now on: the link says where the log ended.
   if (is_new || cut_damage) VARVE_TRY(queue().BeginSegment());

@@ -43,6 +43,9 @@ class LogDamageTest : public LogTest {
   void ExpectUnits(std::size_t count) {
     EXPECT_EQ(replayed_, std::vector(appended_.begin(), appended_.begin() + count));
   }
+  static std::uint64_t Nonzero(const std::string& bytes, std::uint64_t from) {
+    return bytes.size() - from - std::count(bytes.begin() + from, bytes.end(), '\0');
+  }
   // Offsets of the three frames of a segment of MakeThreeSegments.
   static constexpr std::uint64_t kFirstGroup = kFirstGroupOffset;
   static constexpr std::uint64_t kSecondGroup = kFirstGroupOffset + kLogBlock;
@@ -481,6 +484,35 @@ TEST_F(LogDamageTest, T8_PointInTimeStopsBeforeTheDamageAndSetsTheRestAside) {
   EXPECT_EQ(aside, std::vector{third});
   Open();
   ExpectEverythingBack();
+}
+
+TEST_F(LogDamageTest, TheReportTellsWhatWasCutAndSetAside) {
+  MakeThreeSegments();
+  Close();
+  Flip(PathOf(2), kSecondGroup + 70, 1);
+  const auto cut = Nonzero(Bytes(PathOf(2)), kSecondGroup) + Bytes(PathOf(3)).size();
+  Open({.mode = RecoveryMode::kPointInTime});
+  EXPECT_EQ(log_->recovery().cut_bytes, cut);
+  std::vector<std::string> aside;
+  for (const auto& name : Names()) {
+    if (name.ends_with(".set-aside")) aside.push_back(name);
+  }
+  EXPECT_EQ(log_->recovery().set_aside, aside);
+  EXPECT_EQ(aside.size(), 1u);
+  Close();
+  Open();
+  EXPECT_EQ(log_->recovery().cut_bytes, 0u) << "once";
+  EXPECT_TRUE(log_->recovery().set_aside.empty());
+}
+
+TEST_F(LogDamageTest, TheReportTellsWhatWasCutInsideTheLastSegment) {
+  MakeThreeSegments();
+  Close();
+  Flip(PathOf(3), kFirstGroup + 70, 1);
+  const auto cut = Nonzero(Bytes(PathOf(3)), kFirstGroup);
+  Open({.mode = RecoveryMode::kTolerateTail});
+  EXPECT_EQ(log_->recovery().cut_bytes, cut);
+  EXPECT_TRUE(log_->recovery().set_aside.empty()) << "it stays in the segment";
 }
 
 TEST_F(LogDamageTest, PointInTimeStopsBeforeAMissingSegment) {

@@ -68,6 +68,7 @@ class LogRecovery {
   Status Damage(const std::string& name, std::uint64_t offset, std::string message,
                 bool in_tail = false);
   void Finish();
+  Status CountCut(const std::vector<SegmentOnDisk>& all);
   UsedSegment Describe(std::size_t index) const;
   bool Skips() const { return on_damage_ == OnDamage::kSkip; }
 
@@ -185,6 +186,7 @@ Result<RecoveredLog> LogRecovery::Run() {
     out_.tail.next_base = std::max(out_.tail.next_base, segment.header->EndOfRange());
   }
   Finish();
+  if (out_.cut_damage) VARVE_TRY(CountCut(all));
   return std::move(out_);
 }
 
@@ -467,6 +469,24 @@ void LogRecovery::Finish() {
     (stopped_ && segment.link ? out_.cut_off : out_.unused).push_back(segment.name);
   }
   std::sort(out_.cut_off.begin(), out_.cut_off.end());
+}
+
+// What lies behind the damage that ends the log. Files that will be set aside are not read.
+Status LogRecovery::CountCut(const std::vector<SegmentOnDisk>& all) {
+  auto& report = out_.report;
+  for (const auto& segment : all) {
+    if (std::ranges::binary_search(out_.cut_off, segment.name)) {
+      report.cut_bytes += segment.file_bytes;
+    } else if (segment.header && segment.sequence == out_.tail.segment.sequence) {
+      VARVE_ASSIGN(auto file, files_->Open(JoinPath(dir_, segment.name), OpenMode::kRead));
+      SegmentReader reader(file.get(), *segment.header, segment.file_bytes,
+                           segment.header->OffsetOf(out_.tail.end));
+      VARVE_ASSIGN(const auto beyond, reader.LookBeyond());
+      report.bytes += reader.bytes_read();
+      report.cut_bytes += beyond.nonzero_bytes;
+    }
+  }
+  return {};
 }
 
 }  // namespace
