@@ -647,7 +647,7 @@ TEST_F(LogPolicyTest, ATraceTellsWhatTheLogDoes) {
   ASSERT_TRUE(log_->TruncateBefore(log_->positions().durable));
   Close();
   const std::vector<std::string> events = {
-      "log.open units=0 records=0 bytes=0 torn_bytes=0",
+      "log.open units=0 records=0 bytes=0 torn_bytes=0 cut_bytes=0",
       "log.flush units=1 bytes=22 synced=1",
       "log.rotate sequence=1",
       "log.flush units=0 bytes=0 synced=1",
