@@ -84,6 +84,19 @@ Status CheckKinds(LogRecords records) {
   return {};
 }
 
+Error CapTooLow(const LogOptions& options) {
+  const auto fits = options.log_bytes_max / 3;
+  return Error(ErrorKind::kInvalid,
+               fmt::format("log_bytes_max is {}, less than three segments of {} bytes, and with "
+                           "fewer nothing could be truncated: raise log_bytes_max to {}, or set it "
+                           "to 0 for no limit{}",
+                           options.log_bytes_max, options.segment_bytes_max,
+                           3 * options.segment_bytes_max,
+                           fits < kSegmentBytesMin
+                               ? ""
+                               : fmt::format(", or lower segment_bytes_max to {}", fits)));
+}
+
 Status CheckOptions(const LogOptions& options, const RecoveryOptions& recovery) {
   const auto bytes = options.segment_bytes_max;
   if (bytes < kSegmentBytesMin || bytes > kSegmentBytesMost) {
@@ -97,10 +110,7 @@ Status CheckOptions(const LogOptions& options, const RecoveryOptions& recovery) 
                 "read_only");
   }
   if (options.log_bytes_max != 0 && options.log_bytes_max < 3 * bytes) {
-    return Fail(ErrorKind::kInvalid,
-                fmt::format("log_bytes_max: expected 0 or at least three segments of {} bytes, "
-                            "found {}; with fewer nothing could be truncated",
-                            bytes, options.log_bytes_max));
+    return std::unexpected(CapTooLow(options));
   }
   LogId id;
   if (!options.id.empty() && !ParseId(options.id, &id)) {

@@ -413,6 +413,19 @@ TEST_F(LogTest, BadOptionsAreRefused) {
   EXPECT_EQ(TryOpen({.mode = RecoveryMode::kSalvage}).error().kind(), ErrorKind::kInvalid);
 }
 
+TEST_F(LogTest, ACapBelowThreeSegmentsIsRefusedWithWhatToRaiseOrLower) {
+  options_.segment_bytes_max = 1 << 20;
+  options_.log_bytes_max = 2'000'000;
+  const auto refused = TryOpen();
+  ASSERT_FALSE(refused);
+  const auto& message = refused.error().message();
+  EXPECT_NE(message.find("raise log_bytes_max to 3145728"), std::string::npos) << message;
+  EXPECT_NE(message.find("lower segment_bytes_max to 666666"), std::string::npos) << message;
+  options_.log_bytes_max = 1;
+  EXPECT_EQ(TryOpen().error().message().find("lower"), std::string::npos)
+      << "no segment is so small";
+}
+
 // Forks when it is asked for the time: the child then owns what the asking thread has locked.
 class ForkingClock final : public Clock {
  public:
