@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "log/log_fixture.h"
 #include "log/log_format.h"
+#include "varve/log_reader.h"
 
 namespace varve {
 namespace {
@@ -283,6 +284,21 @@ TEST_F(LogTest, CloseSealsGivesSpaceBackAndRemovesTheStandby) {
   Close();
   EXPECT_EQ(Names(), (std::vector<std::string>{"0000000000000001.log", "LOCK"}));
   EXPECT_LT(files_->Info(PathOf(1))->size, 800'000u);
+}
+
+TEST_F(LogTest, TheLastSegmentIsSealedWhenTheLogWasClosed) {
+  Open();
+  Append("one");
+  Kill();
+  Open();
+  EXPECT_FALSE(log_->stats().segments.back().sealed);
+  Append("goes on");
+  Close();
+  Open();
+  EXPECT_TRUE(log_->stats().segments.back().sealed);
+  EXPECT_TRUE(VerifyLog(kLogDir, World())->segments.back().sealed);
+  Append("two");
+  EXPECT_FALSE(log_->stats().segments.back().sealed);
 }
 
 TEST_F(LogTest, RotateEndsTheSegment) {
