@@ -91,7 +91,6 @@ class LogRecovery {
   LogBeyond beyond_;            // of the tail and the unused segments
   std::string beyond_file_;     // that beyond_.durable_offset is in
   std::uint64_t unused_nonzero_ = 0;
-  bool sealed_ = false;         // the last valid frame is a seal
   bool stopped_ = false;        // at damage, by kCut or kCutTail
 };
 
@@ -366,7 +365,6 @@ Result<std::string> LogRecovery::Absorb(SegmentPosition* at, const LogFrame& fra
   tail.counts.units += header.units;
   tail.counts.records += header.records;
   tail.promises_successor = at->successor;
-  sealed_ = at->sealed;
   tail.end = {header.lsn + header.FrameBytes()};
   tail.synced = std::max(tail.synced, Lsn{header.durable});
   tail.chain = header.crc;
