@@ -113,7 +113,8 @@ def main():
                 assert attempts < 3 * LIVES * KILLS_A_LIFE, "it ends before it can be killed"
                 source = os.path.join(folder, "rows.csv")
                 write_rows(source, len(acknowledged))
-                rows, killed = load_and_kill(database, source, chance.uniform(0.0, min(seconds, SECONDS_MAX)))
+                delay = chance.uniform(0.0, min(seconds, SECONDS_MAX))
+                rows, killed = load_and_kill(database, source, delay)
                 acknowledged.append(rows)
                 acks += rows
                 kills += killed
