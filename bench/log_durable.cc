@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "bench/bare_commits.h"
 #include "bench/log_committer.h"
 #include "bench/log_groups.h"
 #include "bench/peer.h"
@@ -57,6 +58,7 @@ class DurableGroup {
   explicit DurableGroup(const Settings& settings)
       : settings_(settings), raw_(settings.dir + "/raw", settings.prepared_bytes) {
     AddLog();
+    AddBare();
     AddPeers();
   }
 
@@ -80,6 +82,16 @@ class DurableGroup {
     auto* pipelined =
         Own(std::make_unique<PipelinedCommitter>(settings_.dir + "/pipelined", options));
     cases_.push_back({"varve one thread, 64 tickets", 1, pipelined});
+  }
+
+  void AddBare() {
+    for (const auto& [name, waking] : {std::pair("bare", Waking::kAll),
+                                       std::pair("bare chain", Waking::kChain)}) {
+      auto* bare = Own(std::make_unique<BareCommitter>(&raw_, method_, waking));
+      for (const int writers : {8, 16, 64}) {
+        cases_.push_back({fmt::format("{} N={}", name, writers), writers, bare});
+      }
+    }
   }
 
   void AddPeers() {

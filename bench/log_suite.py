@@ -177,6 +177,12 @@ def measure_peers(slices):
     yield against(slices, 1, ["LMDB"])
 
 
+def measure_waking(slices):
+    """Against as many threads that only wait for a flusher which only flushes (bare_commits.h)."""
+    for writers in (8, 16, 64):
+        yield against(slices, writers, ["bare", "bare chain"])
+
+
 def appends_and_limits(slices, variant, record_bytes, *more):
     """By round: seconds that a byte took, and what copying, checksumming and writing it takes."""
     def seconds_per_byte(case):
@@ -320,8 +326,8 @@ def measure_linger(slices):
                       ratios.get(best, []), unit="x", note=f"{best} us")
 
 
-GROUPS = {"durable": (measure_durable, measure_latency, measure_peers, measure_economy,
-                      measure_methods),
+GROUPS = {"durable": (measure_durable, measure_latency, measure_waking, measure_peers,
+                      measure_economy, measure_methods),
           "append": (measure_append, measure_padding, measure_scaling),
           "replay": (measure_replay,),
           "changes": (measure_changes,),

@@ -29,9 +29,11 @@ class PreparedFile {
   // W: writes of 1 MiB into the page cache, `bytes` in all; synced afterwards, untimed.
   Slice Overwrites(std::uint64_t bytes);
 
- private:
-  void Flush(int descriptor, LogSyncMethod method);
+  // One F at a time, of a descriptor that Open gave for the same method; the caller closes it.
   int Open(LogSyncMethod method) const;
+  void Flush(int descriptor, LogSyncMethod method);
+
+ private:
 
   const std::string path_;
   const std::uint64_t bytes_;
