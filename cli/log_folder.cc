@@ -50,7 +50,7 @@ std::vector<LogDamage> FoundAgain(std::vector<LogDamage> now,
 }  // namespace
 
 void AddLogFolder(VerbLine verb, LogFolder* folder, bool takes_keys) {
-  verb.Add("DIR", &folder->path, "Folder of the log").Required();
+  verb.Add("DIR", &folder->path, "Folder of the log").Required().NotEmpty();
   if (!takes_keys) return;
   verb.Add("--key-file", &folder->key_file,
            "File with the key of an encrypted log: 32 random bytes, 64 hex digits, or "

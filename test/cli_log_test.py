@@ -654,6 +654,7 @@ class ExitCodeTest(LogCliTest):
                           ("append", self.log, "--records-per-unit", "0"),
                           ("append", self.log, "--compress", "gzip"),
                           ("append", self.log, "--key-file", ""),
+                          ("append", ""),
                           ("truncate", self.log),
                           ("truncate", self.log, "--before", "-1")):
             with self.subTest(arguments):

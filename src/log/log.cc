@@ -112,6 +112,19 @@ Status CheckOptions(const LogOptions& options, const RecoveryOptions& recovery) 
   if (options.log_bytes_max != 0 && options.log_bytes_max < 3 * bytes) {
     return std::unexpected(CapTooLow(options));
   }
+  const std::pair<const char*, std::uint64_t> sizes[] = {
+      {"queue_bytes_max", options.queue_bytes_max},
+      {"group_bytes_max", options.group_bytes_max},
+      {"sync_bytes", options.sync_bytes}};
+  for (const auto& [name, size] : sizes) {
+    if (size == 0) {
+      return Fail(ErrorKind::kInvalid, fmt::format("{}: expected at least 1 byte, found 0", name));
+    }
+  }
+  if (options.shadow_per_mille > 1000) {
+    return Fail(ErrorKind::kInvalid, fmt::format("shadow_per_mille: expected 0 to 1000, found {}",
+                                                 options.shadow_per_mille));
+  }
   LogId id;
   if (!options.id.empty() && !ParseId(options.id, &id)) {
     return Fail(ErrorKind::kInvalid,

@@ -427,6 +427,19 @@ TEST_F(LogTest, BadOptionsAreRefused) {
   EXPECT_EQ(TryOpen().error().kind(), ErrorKind::kInvalid);
   options_ = {};
   EXPECT_EQ(TryOpen({.mode = RecoveryMode::kSalvage}).error().kind(), ErrorKind::kInvalid);
+  const std::pair<std::string, std::function<void(LogOptions*)>> bad[] = {
+      {"queue_bytes_max", [](LogOptions* options) { options->queue_bytes_max = 0; }},
+      {"group_bytes_max", [](LogOptions* options) { options->group_bytes_max = 0; }},
+      {"sync_bytes", [](LogOptions* options) { options->sync_bytes = 0; }},
+      {"shadow_per_mille", [](LogOptions* options) { options->shadow_per_mille = 1001; }}};
+  for (const auto& [name, spoil] : bad) {
+    options_ = {};
+    spoil(&options_);
+    const auto refused = TryOpen();
+    ASSERT_FALSE(refused) << name;
+    EXPECT_EQ(refused.error().kind(), ErrorKind::kInvalid);
+    EXPECT_TRUE(refused.error().message().starts_with(name)) << refused.error().message();
+  }
 }
 
 TEST_F(LogTest, ACapBelowThreeSegmentsIsRefusedWithWhatToRaiseOrLower) {
