@@ -157,12 +157,12 @@ def better_of(slices, names):
     return runs[best], best
 
 
-def against(slices, writers, names, *bounds):
+def against(slices, writers, names, *bounds, name="N={} against {}"):
     ours, _ = slices.r(f"varve N={writers}")
     theirs, best = better_of(slices, [f"{name} N={writers}" for name in names])
     rounds = sorted(set(ours) & set(theirs))
     absent = "; ".join(sorted({slices.missing[n] for n in names if n in slices.missing}))
-    return Measure(f"N={writers} against {names[0]}", [ours[n] / theirs[n] for n in rounds],
+    return Measure(name.format(writers, names[0]), [ours[n] / theirs[n] for n in rounds],
                    *bounds, unit="x", note=best if len(names) > 1 else "", absent=absent,
                    dropped=len(set(ours) ^ set(theirs)))
 
@@ -180,7 +180,8 @@ def measure_peers(slices):
 def measure_waking(slices):
     """Against as many threads that only wait for a flusher which only flushes (bare_commits.h)."""
     for writers in (8, 16, 64):
-        yield against(slices, writers, ["bare", "bare chain"])
+        yield against(slices, writers, ["bare", "bare chain"],
+                      name="N={}, share of threads that only wait")
 
 
 def appends_and_limits(slices, variant, record_bytes, *more):
