@@ -212,7 +212,8 @@ Result<std::optional<LogId>> IdOfFirstSegment(Files* files, const std::string& d
 Status RemoveFreeFiles(Files* files, const std::string& dir) {
   VARVE_ASSIGN(const auto entries, files->List(dir));
   for (const auto& entry : entries) {
-    if (IsFreeName(entry.name)) VARVE_TRY(files->Remove(JoinPath(dir, entry.name)));
+    if (!IsFreeName(entry.name) || entry.is_directory) continue;
+    VARVE_TRY(files->Remove(JoinPath(dir, entry.name)));
   }
   return {};
 }

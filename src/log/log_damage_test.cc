@@ -446,6 +446,23 @@ TEST_F(LogDamageTest, L14_OnlyNamesThatTheLogGivesAreSegments) {
   ExpectEverythingBack();
 }
 
+// Else the first append that needs the name would stop the log.
+TEST_F(LogDamageTest, AFolderInTheWayOfASegmentIsNamed) {
+  MakeThreeSegments();
+  Close();
+  ASSERT_TRUE(files_->CreateDirectories(PathOf(4)));
+  ExpectCorruption(TryOpen(), "found a folder");
+  ExpectCorruption(TryOpen({.mode = RecoveryMode::kPointInTime}), PathOf(4));
+  const auto verified = VerifyLog(kLogDir, World());
+  ASSERT_FALSE(verified);
+  EXPECT_EQ(verified.error().kind(), ErrorKind::kCorruption);
+  ASSERT_TRUE(files_->Rename(PathOf(4), "elsewhere"));
+  ASSERT_TRUE(files_->CreateDirectories(JoinPath(kLogDir, "0000000000000009.free")));
+  Open();
+  ExpectEverythingBack();
+  Append("a folder of another name is in nobody's way");
+}
+
 TEST_F(LogDamageTest, T8_TolerateTailCutsTheLastSegmentOnly) {
   MakeThreeSegments();
   Close();

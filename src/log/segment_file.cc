@@ -202,7 +202,13 @@ Result<std::vector<SegmentOnDisk>> ListSegments(Files* files, const std::string&
   std::vector<SegmentOnDisk> segments;
   for (const auto& entry : entries) {
     const auto sequence = SequenceOfName(entry.name);
-    if (!sequence || entry.is_directory) continue;
+    if (!sequence) continue;
+    if (entry.is_directory) {
+      return Fail(ErrorKind::kCorruption,
+                  fmt::format("{}, offset 0: expected a segment of the log, found a folder; move it "
+                              "away",
+                              JoinPath(dir, entry.name)));
+    }
     VARVE_ASSIGN(auto file, files->Open(JoinPath(dir, entry.name), OpenMode::kRead));
     VARVE_ASSIGN(auto segment, LookAtSegment(file.get()));
     segment.name = entry.name;
