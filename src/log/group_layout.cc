@@ -54,20 +54,26 @@ std::uint64_t GroupLayout::AheadBytes() const {
 UnitPlace GroupLayout::Place(std::uint64_t unit_bytes) {
   CloseFrame();
   VARVE_CHECK(Fits(unit_bytes));
-  if (FrameRoom(SegmentRoom()) >= unit_bytes) return PlaceInFrame(unit_bytes);
-  const auto fresh =
+  const auto here = FrameRoom(SegmentRoom());
+  const auto next =
       upcoming_.empty() ? 0 : FrameRoom(RoomFrom(*upcoming_.front(), kFirstGroupOffset));
-  if (fresh < unit_bytes) return PlaceFragments(unit_bytes);
-  EnterNext();
-  return PlaceInFrame(unit_bytes);
+  if (std::max(here, next) < unit_bytes) return PlaceFragments(unit_bytes);
+  const bool stays = here >= unit_bytes;
+  const auto payload = FramePayload(unit_bytes, stays ? here : next);
+  // Memory first: a segment that is entered and has no frame would be missed by recovery.
+  NeedSpareFrames(1);
+  spare_.back()->TakeMemory(payload);
+  if (!stays) EnterNext();
+  return PlaceInFrame(unit_bytes, payload);
 }
 
 // A frame has memory for the units that may come into it, if they are like the first.
-UnitPlace GroupLayout::PlaceInFrame(std::uint64_t unit_bytes) {
+std::uint64_t GroupLayout::FramePayload(std::uint64_t unit_bytes, std::uint64_t room) const {
   const auto usual = std::min(settings_.frame_bytes_max, unit_bytes * settings_.frame_units_max);
-  const auto payload = std::min(FrameRoom(SegmentRoom()), std::max(unit_bytes, usual));
-  NeedSpareFrames(1);
-  spare_.back()->TakeMemory(payload);
+  return std::min(room, std::max(unit_bytes, usual));
+}
+
+UnitPlace GroupLayout::PlaceInFrame(std::uint64_t unit_bytes, std::uint64_t payload) {
   open_ = TakeSpareFrame();
   const auto place =
       open_->Begin(segment_, offset_, unit_bytes, payload, settings_.frame_units_max);

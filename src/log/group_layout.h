@@ -97,7 +97,8 @@ class GroupLayout {
   void NeedSpareFrames(std::size_t count);
   OpenFrame* TakeSpareFrame();
   std::vector<Fragment> PlanFragments(std::uint64_t unit_bytes) const;
-  UnitPlace PlaceInFrame(std::uint64_t unit_bytes);
+  std::uint64_t FramePayload(std::uint64_t unit_bytes, std::uint64_t room) const;
+  UnitPlace PlaceInFrame(std::uint64_t unit_bytes, std::uint64_t payload);
   UnitPlace PlaceFragments(std::uint64_t unit_bytes);
   void EnterNext();
 

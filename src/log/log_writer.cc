@@ -78,6 +78,11 @@ Status LogWriter::ReopenLast() {
 // Before anything counts in `segment`, which exists, the one before it says so, durably: were the
 // newest segment ever lost, the log would otherwise look whole without it.
 Status LogWriter::Enter(const OpenSegmentPtr& segment) {
+  if (tail_.segment.sequence != 0 && segment->header.sequence != tail_.segment.sequence + 1) {
+    return Fail(ErrorKind::kInternal,
+                fmt::format("{} cannot follow {}", segment->name,
+                            SegmentName(tail_.segment.sequence)));
+  }
   if (tail_.segment.sequence != 0 && !tail_.promises_successor) {
     if (!current_) VARVE_TRY(ReopenLast());
     VARVE_TRY(Seal(true));

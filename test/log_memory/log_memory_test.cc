@@ -190,6 +190,20 @@ void Live(Life* life, Ends ends = Ends::kClosed) {
   if (ends == Ends::kClosed) life->Do([&] { return log.Close(); });
 }
 
+// A segment that is begun by a unit that may be refused, and then left: by hand, or for the next
+// one, because the unit that comes is too large for it.
+void LiveAcrossSegments(Life* life, bool by_hand) {
+  if (!life->Open()) return;
+  life->Append("first" + std::string(900 << 10, '1'), AckLevel::kDurable);
+  life->Append("second" + std::string(900 << 10, '2'), AckLevel::kDurable);
+  if (by_hand) {
+    life->Do([&] { return life->log().Rotate(); });
+  } else {
+    life->Append("third" + std::string(3 << 20, '3'), AckLevel::kDurable);
+  }
+  life->Append("after", AckLevel::kDurable);
+}
+
 Units ReadBack(SimulatedDisk* disk) {
   Units units;
   const LogReplay keep = [&](const LogUnit& unit) {
@@ -245,7 +259,7 @@ class LogMemoryTest : public ::testing::Test {
       }
     }
   }
-  void LiveShortOfMemory() {
+  void LiveShortOfMemory(const std::function<void(Life*)>& live = [](Life* life) { Live(life); }) {
     std::unique_ptr<SimulatedDisk> disk;
     std::unique_ptr<Life> life;
     ForEachRequest(
@@ -253,7 +267,7 @@ class LogMemoryTest : public ::testing::Test {
           life.reset();
           disk = std::make_unique<SimulatedDisk>();
           life = std::make_unique<Life>(disk.get(), options_);
-          Live(life.get());
+          live(life.get());
           life->End();
         },
         [&] {
@@ -267,6 +281,13 @@ class LogMemoryTest : public ::testing::Test {
 };
 
 TEST_F(LogMemoryTest, ALifeShortOfMemoryKeepsWhatItAcknowledged) { LiveShortOfMemory(); }
+
+TEST_F(LogMemoryTest, ASegmentIsNotBegunForAUnitThatIsRefused) {
+  options_.segment_bytes_max = 4 << 20;
+  for (const bool by_hand : {true, false}) {
+    LiveShortOfMemory([&](Life* life) { LiveAcrossSegments(life, by_hand); });
+  }
+}
 
 TEST_F(LogMemoryTest, SoDoesOneThatCompressesInOneThread) {
   options_.compression = LogCompression::kZstd;
