@@ -234,15 +234,26 @@ Status SetAside(Files* files, Random* random, const std::string& dir, RecoveredL
 
 }  // namespace
 
-// What tasks in the executor share with the Log: it lives until the last of them is gone.
+// What tasks in the executor share with the Log: it lives until the last of them is gone. A task of
+// a log that is gone may still ask for another.
 struct LogCore : std::enable_shared_from_this<LogCore> {
-  LogCore(const SupplySettings& settings, RecoveredLog recovered, TraceSink* trace)
+  LogCore(const SupplySettings& settings, RecoveredLog recovered, TraceSink* trace,
+          Executor* tasks)
       : supply(settings, recovered.tail, std::move(recovered.unused)),
         writer(settings.files, settings.dir, recovered.tail, std::move(recovered.segments),
-               &supply, trace) {}
+               &supply, trace),
+        executor(tasks) {}
+
+  void Submit(void (*run)(LogCore*)) {
+    executor->Submit([core = shared_from_this(), run] { run(core.get()); });
+  }
+  void SubmitSync(std::int64_t micros) {
+    executor->SubmitAfter(micros, [core = shared_from_this()] { core->queue->SyncDeferred(); });
+  }
 
   SegmentSupply supply;
   LogWriter writer;
+  Executor* const executor;
   std::unique_ptr<CommitQueue> queue;
 };
 
@@ -280,7 +291,6 @@ class Log::Impl {
   Status OpenLock();
   Result<RecoveredLog> Recover(const LogReplay& replay, RecoveryOptions recovery);
   void StartCore(RecoveredLog recovered);
-  void Submit(void (*run)(LogCore*));
   bool Forked() const { return ForkGeneration() != forks_; }
 
   const std::string dir_;
@@ -388,22 +398,16 @@ void Log::Impl::StartCore(RecoveredLog recovered) {
   core_ = std::make_shared<LogCore>(
       SupplySettings{components_.files, components_.clock, components_.random, dir_, segment_bytes,
                      options_.keys, options_.sync_method, options_.recycled_segments_max},
-      std::move(recovered), components_.trace);
+      std::move(recovered), components_.trace, components_.executor);
+  auto* const core = core_.get();
   QueueSettings settings{
       components_.clock, options_,
-      [this] { Submit([](LogCore* core) { core->queue->FlushDeferred(); }); },
-      [this](std::int64_t micros) {
-        components_.executor->SubmitAfter(micros,
-                                          [core = core_] { core->queue->SyncDeferred(); });
-      },
-      [this] { Submit([](LogCore* core) { core->queue->LeadWhileOthersWait(); }); },
-      [this] { Submit([](LogCore* core) { core->supply.MakeAhead(); }); },
+      [core] { core->Submit([](LogCore* of) { of->queue->FlushDeferred(); }); },
+      [core](std::int64_t micros) { core->SubmitSync(micros); },
+      [core] { core->Submit([](LogCore* of) { of->queue->LeadWhileOthersWait(); }); },
+      [core] { core->Submit([](LogCore* of) { of->supply.MakeAhead(); }); },
       components_.trace};
   core_->queue = std::make_unique<CommitQueue>(std::move(settings), &core_->writer, &core_->supply);
-}
-
-void Log::Impl::Submit(void (*run)(LogCore*)) {
-  components_.executor->Submit([core = core_, run] { run(core.get()); });
 }
 
 Status Log::Impl::CheckWritable() const {

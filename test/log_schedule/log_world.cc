@@ -227,6 +227,11 @@ void LogWorld::Close() {
   moments_.push_back({disk_.Clone(), ledger_.Promised(AckLevel::kBuffered), true, "a close"});
 }
 
+void LogWorld::Drop() {
+  closing_ = true;
+  log_.reset();
+}
+
 void LogWorld::Observe() {
   const auto seen = log_->positions();
   const bool ordered = seen.appended >= seen.written && seen.written >= seen.durable;

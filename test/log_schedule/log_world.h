@@ -71,6 +71,7 @@ class LogWorld {
   void Rotate();
   void TruncateBefore(Lsn fence);
   void Close();
+  void Drop();     // without a close; nobody else may be using it but by callbacks
   void Observe();  // the positions: in order, never going back, and true
   // A thread that reads the log while it grows, by OpenCursor or from outside.
   void StartFollower(bool inside, AckLevel level);
