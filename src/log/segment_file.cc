@@ -205,8 +205,8 @@ Result<std::vector<SegmentOnDisk>> ListSegments(Files* files, const std::string&
     if (!sequence) continue;
     if (entry.is_directory) {
       return Fail(ErrorKind::kCorruption,
-                  fmt::format("{}, offset 0: expected a segment of the log, found a folder; move it "
-                              "away",
+                  fmt::format("{}, offset 0: expected a segment of the log, found a folder; move "
+                              "it away",
                               JoinPath(dir, entry.name)));
     }
     VARVE_ASSIGN(auto file, files->Open(JoinPath(dir, entry.name), OpenMode::kRead));
