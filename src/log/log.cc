@@ -196,6 +196,25 @@ Status MakeDurable(Files* files, const std::string& dir, const RecoveredLog& rec
   return files->SyncDirectory(dir);
 }
 
+// More than one disk holds, and so more than lost segments gave out.
+constexpr std::uint64_t kJumpBytes = 1ull << 50;
+
+// Positions go on above all that were given out, also by segments that are lost: whose header does
+// not validate, that are missing, or replaced. No segment behind one that is left was ever
+// truncated, so all of the lost ones were on the disk at one time, and a jump passes them. Where an
+// earlier cut jumped and all that was written since is lost too, chance tells the two apart.
+Status PassGivenOut(Files* files, Random* random, const std::string& dir,
+                    RecoveredLog* recovered) {
+  auto& base = recovered->tail.next_base;
+  VARVE_ASSIGN(const auto slot, ReadCheckpoint(files, dir, *recovered->tail.log_id));
+  const auto known = slot ? std::max(slot->durable, slot->replay_from).value : 0;
+  if (!recovered->cut_damage && known <= base) return {};
+  base = std::max(base, known) / kLogBlock * kLogBlock;
+  const auto jump = kJumpBytes + random->Below(kJumpBytes) / kLogBlock * kLogBlock;
+  base = base > UINT64_MAX - jump ? UINT64_MAX : base + jump;  // then no positions are left
+  return {};
+}
+
 // Nothing when there is no segment, or its header does not validate; recovery will tell.
 Result<std::optional<LogId>> IdOfFirstSegment(Files* files, const std::string& dir) {
   VARVE_ASSIGN(const auto entries, files->List(dir));
@@ -379,6 +398,8 @@ Status Log::Impl::Open(const LogReplay& replay, const RecoveryOptions& recovery)
   const bool cut_damage = recovered.cut_damage;
   if (cut_damage) VARVE_TRY(SetAside(components_.files, components_.random, dir_, &recovered));
   report_.set_aside = recovered.report.set_aside;
+  recovered.tail.log_id = IdFor(options_, recovered.tail, components_.random);
+  VARVE_TRY(PassGivenOut(components_.files, components_.random, dir_, &recovered));
   StartCore(std::move(recovered));
   // A new log exists from now on. A cut must hold from now on: the link says where the log ended.
   if (is_new || cut_damage) VARVE_TRY(queue().BeginSegment());
@@ -391,7 +412,6 @@ void Log::Impl::StartCore(RecoveredLog recovered) {
     components_.executor = own_executor_.get();
   }
   const auto segment_bytes = options_.segment_bytes_max / kLogBlock * kLogBlock;
-  recovered.tail.log_id = IdFor(options_, recovered.tail, components_.random);
   id_ = LogIdText(*recovered.tail.log_id);
   checkpoints_ = std::make_unique<CheckpointFile>(components_.files, dir_,
                                                   *recovered.tail.log_id);

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
@@ -501,6 +504,70 @@ TEST_F(LogDamageTest, T8_PointInTimeStopsBeforeTheDamageAndSetsTheRestAside) {
   EXPECT_EQ(aside, std::vector{third});
   Open();
   ExpectEverythingBack();
+}
+
+// Whatever was lost of the last segment, and however often.
+TEST_F(LogDamageTest, NoPositionIsGivenOutTwiceWhenALostSegmentDoesNotTellItsOwn) {
+  const std::pair<RecoveryMode, std::function<void()>> losses[] = {
+      {RecoveryMode::kPointInTime, [this] { Flip(PathOf(3), 100, 1); }},
+      {RecoveryMode::kPointInTime, [this] { ASSERT_TRUE(files_->Remove(PathOf(3))); }},
+      {RecoveryMode::kTolerateTail, [this] { ASSERT_TRUE(files_->Remove(PathOf(3))); }},
+      {RecoveryMode::kPointInTime, [this] { Put(PathOf(3), Bytes(PathOf(1))); }}};
+  for (std::size_t i = 0; i < std::size(losses); ++i) {
+    SCOPED_TRACE(i);
+    const auto& [mode, lose] = losses[i];
+    Kill();
+    StartAnew();
+    MakeThreeSegments();
+    std::vector<std::pair<Lsn, Lsn>> given{{appended_[4].lsn, log_->positions().appended}};
+    for (int times = 0; times < 3; ++times) {
+      Kill();
+      lose();
+      Open({.mode = mode});
+      const auto ack = Append("in the place of what was lost");
+      for (const auto& [from, to] : given) {
+        EXPECT_TRUE(ack.end <= from || ack.lsn >= to) << ack.lsn.value << " is not new";
+      }
+      EXPECT_GT(ack.lsn, given.front().second);
+      given.push_back({ack.lsn, ack.end});
+    }
+  }
+}
+
+// Else a replay that starts at the checkpoint would be refused, and later pass over new units.
+TEST_F(LogDamageTest, AReplayFromACheckpointThatWasCutOffGivesWhatCameAfterTheCut) {
+  MakeThreeSegments();
+  ASSERT_TRUE(log_->Checkpoint(appended_.back().lsn));
+  Kill();
+  Flip(PathOf(3), 100, 1);
+  Open({.mode = RecoveryMode::kPointInTime});
+  appended_.resize(4);
+  ExpectEverythingBack();
+  Append("after the cut");
+  Kill();
+  Open({.from_checkpoint = true});
+  ASSERT_FALSE(replayed_.empty());
+  EXPECT_EQ(replayed_.back(), appended_.back());
+}
+
+// The folder was put back to an earlier day, but for one file.
+TEST_F(LogDamageTest, NoPositionBeforeACheckpointIsGivenOutAgain) {
+  Open();
+  Append("one");
+  const auto earlier = Bytes(PathOf(1));
+  ASSERT_TRUE(log_->Rotate());
+  Append("two");
+  const auto checkpoint = log_->Checkpoint(appended_.back().lsn);
+  ASSERT_TRUE(checkpoint);
+  Kill();
+  ASSERT_TRUE(files_->Remove(PathOf(2)));
+  Put(PathOf(1), earlier);
+  Open();
+  EXPECT_EQ(replayed_.size(), 1u);
+  EXPECT_GE(Append("three").lsn, checkpoint->end);
+  Kill();
+  Open({.from_checkpoint = true});
+  EXPECT_EQ(replayed_.back(), appended_.back());
 }
 
 TEST_F(LogDamageTest, TheReportTellsWhatWasCutAndSetAside) {

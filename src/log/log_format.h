@@ -34,8 +34,8 @@
 //
 // LSN of file offset o = base + (o - 4096). The base of a segment is not below the LSN that follows
 // the whole capacity of every segment there was before it. A position is given out only when its
-// segment's header is durable, so no crash can make the log give it out again. The first base is
-// 4096: LSN 0 means "none".
+// segment's header is durable, so no crash can make the log give it out again. Behind damage that
+// was cut the base is 2^50 or more above what is known. The first base is 4096: LSN 0 means "none".
 //
 // Frame header:
 //    0  4  magic "VFRM"                       36  4  units that end in this frame

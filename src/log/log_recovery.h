@@ -46,7 +46,7 @@ struct LogTail {
   std::uint64_t epoch = 0;
   Lsn unit_end;
   Lsn open_unit;
-  std::uint64_t next_base = kFirstBase;  // above everything that was ever given out
+  std::uint64_t next_base = kFirstBase;  // above everything that is known to be given out
 };
 
 // A segment in use, and the link that says what lies before it.
