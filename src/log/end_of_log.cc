@@ -17,6 +17,12 @@ std::optional<EndDefect> JudgeLastFile(const SegmentOnDisk& segment, const LastF
                                  "{} bytes",
                                  capacity, segment.file_bytes)};
   }
+  const auto seals = (last.is_seal ? 1 : 2) * kLogBlock;
+  if (!last.promises_successor && last.end + seals > capacity) {
+    return EndDefect{last.end, fmt::format("expected room for {} bytes of seals in a file of {}, "
+                                           "found no room for them behind the last frame",
+                                           seals, capacity)};
+  }
   if (!last.promises_successor || (next != nullptr && next->header)) return {};
   return EndDefect{last.end - kLogBlock,
                    fmt::format("the seal says that segment {} exists, but {}",

@@ -11,7 +11,8 @@
 //   - a seal that promises a successor which is missing (each segment that was ever written to is
 //     promised by the one before, see LogWriter::Enter);
 //   - a frame behind a bad link of the first segment of all, whose link is synced by itself;
-//   - a file that is shorter than its capacity and does not end with its seal;
+//   - a file that is shorter than its capacity and does not end with its seal, or a last frame that
+//     leaves no room for the two seals;
 //   - the caller, who knows a durable position above x.
 // Then it is damage. A valid frame beyond x alone shows nothing: it may have been written by the
 // same flush, of which x was lost.

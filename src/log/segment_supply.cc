@@ -60,9 +60,10 @@ Status SegmentSupply::RemoveUnused() {
 
 Result<OpenSegmentPtr> SegmentSupply::Make() {
   if (!made_) {
-    if (next_base_ >= kBaseLimit) {
+    if (next_base_ >= kBaseLimit || next_sequence_ == UINT64_MAX) {
       return Fail(ErrorKind::kUnavailable,
-                  fmt::format("no positions are left behind LSN {}; begin a new log", next_base_),
+                  fmt::format("no segment can follow {} and LSN {}; begin a new log",
+                              SegmentName(next_sequence_ - 1), next_base_),
                   ErrorReason::kNoSpace);
     }
     auto header = NextHeader();
