@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a log ends, and what may stand there: a log that opens can go on.
+// Where a log ends, and what may stand there: nothing that recovery refused comes back, and a log
+// that opens can go on.
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "log/log_fixture.h"
@@ -129,6 +132,87 @@ TEST_F(LogEndTest, BehindTheLastSequenceNothingIsAcknowledged) {
   Close();
   Open();
   ExpectEverythingBack();
+}
+
+// A power cut: of the block of the last unit, in a file used before, its first sector is on the
+// device. Recovery refuses the unit, for the rest is old bytes. A second cut, anywhere in what
+// the log does next, must not complete it.
+class TornUnitTest : public LogEndTest {
+ protected:
+  TornUnitTest() {
+    files_ = &disk_;
+    options_.segment_bytes_max = kSegmentBytesMin;
+    options_.recycled_segments_max = 1;
+  }
+  ~TornUnitTest() override { Kill(); }
+  void MakeTornUnitInAUsedFile() {
+    Open();
+    Append(std::string(12'000, 'o'));
+    ASSERT_TRUE(log_->Rotate());
+    Append("second");
+    ASSERT_TRUE(log_->TruncateBefore(log_->positions().durable));
+    ASSERT_TRUE(log_->Rotate());
+    Append("kept");
+    appended_.erase(appended_.begin());
+    for (const auto& path : {PathOf(2), JoinPath(testing::kLogDir, "LOCK")}) {
+      ASSERT_TRUE((*files_->Open(path, OpenMode::kReadWrite))->Sync());
+    }
+    disk_.CrashAtEvent(disk_.events() + 1);
+    const LogRecord torn[] = {std::string_view("torn")};
+    ASSERT_FALSE(log_->Append(torn));
+    Kill();
+    std::vector<bool> kept(disk_.PendingParts(kSector), false);
+    ASSERT_EQ(kept.size(), kLogBlock / kSector) << "no sector is as it was";
+    kept[0] = true;
+    disk_.CrashKeeping(kSector, kept);
+    Open();
+    ExpectEverythingBack();
+    Kill();
+  }
+  // Cuts the power at each event of `next`, in each way; opens what is left.
+  void ExpectGoneWhereverThePowerGoes(const std::function<void()>& next) {
+    for (std::uint64_t event = 1;; ++event) {
+      const auto second = disk_.Clone();
+      files_ = second.get();
+      Open();
+      second->CrashAtEvent(second->events() + event);
+      next();
+      Kill();
+      if (!second->crashed()) break;
+      const auto parts = second->PendingParts(kSector);
+      for (unsigned subset = 0; parts <= kPartsMost && subset < 1u << parts; ++subset) {
+        SCOPED_TRACE("event " + std::to_string(event) + ", subset " + std::to_string(subset));
+        const auto left = second->Clone();
+        std::vector<bool> kept(parts);
+        for (std::size_t i = 0; i < parts; ++i) kept[i] = (subset >> i & 1) != 0;
+        left->CrashKeeping(kSector, kept);
+        files_ = left.get();
+        Open();
+        ASSERT_GE(replayed_.size(), appended_.size());
+        for (const auto& unit : replayed_) ASSERT_NE(unit.records[0], "torn");
+        Kill();
+        states_ += 1;
+      }
+    }
+    files_ = &disk_;
+  }
+
+  static constexpr std::uint64_t kSector = 512;
+  static constexpr std::size_t kPartsMost = 10;
+  SimulatedDisk disk_;
+  int states_ = 0;
+};
+
+TEST_F(TornUnitTest, AUnitThatRecoveryRefusedIsNotCompletedByTheSealOfAnAppend) {
+  MakeTornUnitInAUsedFile();
+  ExpectGoneWhereverThePowerGoes([this] { (void)log_->Append({"more"}); });
+  EXPECT_GT(states_, 256);
+}
+
+TEST_F(TornUnitTest, AUnitThatRecoveryRefusedIsNotCompletedByTheSealOfAClose) {
+  MakeTornUnitInAUsedFile();
+  ExpectGoneWhereverThePowerGoes([this] { (void)log_->Close(); });
+  EXPECT_GT(states_, 256);
 }
 
 }  // namespace

@@ -14,6 +14,8 @@
 namespace varve {
 namespace {
 
+constexpr std::uint64_t kSectorBytes = 512;  // a crash leaves all of one as it was, or as it is
+
 // A frame of one block: room for its header, then the payload.
 template <typename T>
 FrameMemory RoomAnd(const T& payload) {
@@ -72,7 +74,21 @@ Status LogWriter::ReopenLast() {
                             OpenMode::kReadWrite));
   current_ = std::make_shared<OpenSegment>(tail_.segment, SegmentName(tail_.segment.sequence),
                                            std::move(file));
-  return {};
+  return EraseTornFrame();
+}
+
+// A frame that recovery refused, because a part of its first block was lost, stands where the seal
+// will. Were the seal torn in its turn, its zeros could stand for that part. So the header, which
+// is in one sector, goes first.
+Status LogWriter::EraseTornFrame() {
+  static constexpr char kZeros[kSectorBytes] = {};
+  auto* const file = current_->file.get();
+  const auto offset = tail_.segment.OffsetOf(tail_.end);
+  char bytes[kFrameHeaderBytes];
+  VARVE_ASSIGN(const auto read, file->ReadAt(offset, sizeof bytes, bytes));
+  if (!DecodeFrameHeader(tail_.segment, tail_.end, {bytes, read})) return {};
+  VARVE_TRY(file->WriteAt(offset, {kZeros, sizeof kZeros}));
+  return file->Sync();
 }
 
 // Before anything counts in `segment`, which exists, the one before it says so, durably: were the

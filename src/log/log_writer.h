@@ -64,6 +64,7 @@ class LogWriter {
  private:
   Status Enter(const OpenSegmentPtr& segment);
   Status ReopenLast();
+  Status EraseTornFrame();
   Status WriteFrame(FrameHeader header, std::uint64_t offset, char* frame,
                     std::uint64_t payload_bytes, bool durably = false);
   Status WriteGroup(const OpenFrame& frame, bool durably);
