@@ -26,6 +26,7 @@ struct TraceField {
 
 // Called from any thread, under no lock of the log; must be thread-safe and quick. It may ask the
 // log (stats, positions), and must do nothing else with it: the calling thread may be in a flush.
+// What it throws is dropped: no event is worth a log that stops.
 class TraceSink {
  public:
   virtual ~TraceSink() = default;
@@ -35,8 +36,12 @@ class TraceSink {
 };
 
 inline void Trace(TraceSink* sink, std::string_view event, std::string_view text = {},
-                  std::initializer_list<TraceField> fields = {}) {
-  if (sink != nullptr) sink->Event(event, text, fields);
+                  std::initializer_list<TraceField> fields = {}) noexcept {
+  if (sink == nullptr) return;
+  try {
+    sink->Event(event, text, fields);
+  } catch (...) {
+  }
 }
 
 }  // namespace varve

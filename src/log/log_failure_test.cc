@@ -3,12 +3,17 @@
 // told to.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <new>
+#include <stdexcept>
+#include <string_view>
 #include <thread>
 
 #include "files/simulated_disk.h"
 #include "log/log_fixture.h"
 #include "log/log_format.h"
 #include "test/support/gated_files.h"
+#include "varve/trace.h"
 
 namespace varve::testing {
 namespace {
@@ -27,7 +32,33 @@ class LogFailureTest : public LogTest {
     return thread;
   }
 
+  // As Open, with somebody who is told.
+  void OpenWith(TraceSink* sink) {
+    auto world = World();
+    world.trace = sink;
+    auto log = Log::Open(kLogDir, options_, {}, {}, world);
+    ASSERT_TRUE(log) << log.error().message();
+    log_ = *std::move(log);
+  }
+
   GatedFiles gated_;
+};
+
+// Fails whenever it is told of `event`, or of anything.
+class FailingSink final : public TraceSink {
+ public:
+  explicit FailingSink(std::string_view event = {}) : event_(event) {}
+  void Event(std::string_view event, std::string_view,
+             std::initializer_list<TraceField>) override {
+    if (!event_.empty() && event != event_) return;
+    ++failures;
+    if (failures % 2 == 1) throw std::bad_alloc();
+    throw std::runtime_error("the sink's disk is full");
+  }
+  std::atomic<int> failures = 0;
+
+ private:
+  const std::string_view event_;
 };
 
 // The failure is of a segment being made, by a third thread; the flush on its way succeeds.
@@ -80,6 +111,48 @@ TEST_F(LogFailureTest, L5_AFailedFlushTellsEverybodyWhoseUnitItCarried) {
       EXPECT_EQ(ack.error().reason(), ErrorReason::kUnknownOutcome);
     }
   }
+}
+
+// Two wait for the flush that fails, one for the next; then the log ends.
+TEST_F(LogFailureTest, ASinkThatThrowsWhenTheLogStopsLeavesNobodyAsleep) {
+  FailingSink sink("log.stopped");
+  ASSERT_NO_FATAL_FAILURE(OpenWith(&sink));
+  Append("has made a segment");
+  gated_.gate.Shut();
+  const LogRecord records[] = {std::string_view("x")};
+  const auto carried = *log_->Enqueue(records);
+  Result<LogAck> acks[3];
+  std::thread leader([&] { acks[0] = log_->Wait(carried); });
+  gated_.gate.AwaitHeld();
+  const auto next = *log_->Enqueue(records);
+  std::thread second([&] { acks[1] = log_->Wait(carried); });
+  std::thread third([&] { acks[2] = log_->Wait(next); });
+  for (int i = 0; i < 200; ++i) std::this_thread::yield();  // until they wait, most likely
+  gated_.faults.no_sync = true;
+  gated_.gate.Open();
+  for (auto* thread : {&leader, &second, &third}) thread->join();
+  for (const auto& ack : acks) {
+    ASSERT_FALSE(ack);
+    EXPECT_EQ(ack.error().reason(), ErrorReason::kUnknownOutcome);
+  }
+  Kill();
+  EXPECT_EQ(sink.failures, 1);
+}
+
+TEST_F(LogFailureTest, ASinkThatAlwaysThrowsChangesNothing) {
+  FailingSink sink;
+  ASSERT_NO_FATAL_FAILURE(OpenWith(&sink));
+  Append("first");
+  Append("second");
+  ASSERT_TRUE(log_->Rotate());
+  ASSERT_TRUE(log_->Checkpoint(log_->positions().durable));
+  ASSERT_TRUE(log_->TruncateBefore({}));
+  Close();
+  EXPECT_GE(sink.failures, 6);
+  Open();
+  ASSERT_GE(replayed_.size(), 2u);
+  EXPECT_EQ(replayed_[0], appended_[0]);
+  EXPECT_EQ(replayed_[1], appended_[1]);
 }
 
 TEST_F(LogFailureTest, MetricsTellThatTheLogStopped) {
