@@ -4,16 +4,19 @@
 #include <fmt/format.h>
 #include <lz4.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/futex.h"
 #include "base/result.h"
 #include "log/segment_cipher.h"
 
@@ -38,8 +41,42 @@ struct FreeWith {
     kFree(value);
   }
 };
-using Compressor = std::unique_ptr<ZSTD_CCtx, FreeWith<ZSTD_freeCCtx>>;
-using Decompressor = std::unique_ptr<ZSTD_DCtx, FreeWith<ZSTD_freeDCtx>>;
+
+// Contexts of Zstandard that nobody uses now, one for each processor: to make one costs as much as
+// a small unit. None stays with a thread: where there is no memory to note that something is to be
+// freed at a thread's end, glibc ends the process.
+template <typename T, auto kMake, auto kFree>
+class IdleContexts {
+ public:
+  using Context = std::unique_ptr<T, FreeWith<kFree>>;
+  // Throws std::bad_alloc.
+  Context Take() {
+    Context context(Place().exchange(nullptr, std::memory_order_acquire));
+    if (!context) context.reset(kMake());
+    if (!context) throw std::bad_alloc();
+    return context;
+  }
+  void PutBack(Context context) {
+    const Context before(Place().exchange(context.release(), std::memory_order_acq_rel));
+  }
+  void Clear() {
+    for (auto& place : places_) const Context idle(place.exchange(nullptr));
+  }
+
+ private:
+  static constexpr std::size_t kPlaces = 64;
+  std::atomic<T*>& Place() { return places_[ProcessorOfThisThread() % kPlaces]; }
+
+  std::atomic<T*> places_[kPlaces] = {};
+};
+IdleContexts<ZSTD_CCtx, ZSTD_createCCtx, ZSTD_freeCCtx> idle_compressors;
+IdleContexts<ZSTD_DCtx, ZSTD_createDCtx, ZSTD_freeDCtx> idle_decompressors;
+
+// The bytes that a call made; 0 when it could not. Throws std::bad_alloc.
+std::uint64_t BytesMade(std::size_t done) {
+  if (ZSTD_getErrorCode(done) == ZSTD_error_memory_allocation) throw std::bad_alloc();
+  return ZSTD_isError(done) != 0 ? 0 : done;
+}
 
 std::unexpected<Error> Bad(std::string message) {
   return Fail(ErrorKind::kCorruption, std::move(message));
@@ -62,7 +99,8 @@ void WriteRecords(LogRecords records, char* to) {
   }
 }
 
-// Bytes written; 0 when it did not get below `room`, or could not be done.
+// Bytes written; 0 when it did not get below `room`, or could not be done. The bytes are those of
+// every other call for the same: what was refused memory throws std::bad_alloc.
 std::uint64_t CompressInto(LogCompression codec, std::string_view plain, char* to,
                            std::uint64_t room) {
   if (codec == LogCompression::kLz4) {
@@ -71,11 +109,11 @@ std::uint64_t CompressInto(LogCompression codec, std::string_view plain, char* t
                                            static_cast<int>(room));
     return done > 0 ? static_cast<std::uint64_t>(done) : 0;
   }
-  thread_local const Compressor context(ZSTD_createCCtx());
-  if (!context) return 0;
-  const auto done =
-      ZSTD_compressCCtx(context.get(), to, room, plain.data(), plain.size(), kZstdLevel);
-  return ZSTD_isError(done) != 0 ? 0 : done;
+  auto context = idle_compressors.Take();
+  const auto done = BytesMade(
+      ZSTD_compressCCtx(context.get(), to, room, plain.data(), plain.size(), kZstdLevel));
+  idle_compressors.PutBack(std::move(context));
+  return done;
 }
 
 // The compressed body with its size in front; empty when that is not smaller.
@@ -107,6 +145,11 @@ std::string_view AuthenticatedPart(const char* unit) {
 }  // namespace
 
 void BreakNextParallelUnit() { break_next = true; }
+
+void ForgetIdleContexts() {
+  idle_compressors.Clear();
+  idle_decompressors.Clear();
+}
 
 std::uint64_t PlainUnitBytes(LogRecords records) {
   return kUnitHeaderBytes + PlainBodyBytes(records);
@@ -300,10 +343,10 @@ Result<std::string_view> UnitDecoder::Decompress(std::uint8_t codec, std::string
                                           static_cast<int>(bytes));
     done = made < 0 ? 0 : static_cast<std::uint64_t>(made);
   } else {
-    thread_local const Decompressor context(ZSTD_createDCtx());
-    const auto made =
-        ZSTD_decompressDCtx(context.get(), plain, bytes, body.data(), body.size());
-    done = ZSTD_isError(made) != 0 ? 0 : made;
+    auto context = idle_decompressors.Take();
+    done = BytesMade(
+        ZSTD_decompressDCtx(context.get(), plain, bytes, body.data(), body.size()));
+    idle_decompressors.PutBack(std::move(context));
   }
   if (done == bytes) return std::string_view(plain, bytes);
   return Bad(fmt::format("unit: expected {} bytes after decompression, found {}", bytes, done));

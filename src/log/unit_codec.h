@@ -43,7 +43,8 @@ inline constexpr std::uint64_t kUnitBytesMax = 0x7fff'ffff;  // for the writer a
 std::uint64_t PlainUnitBytes(LogRecords records);
 
 // One unit on its way into the log. Compresses when it is made, so that its size is known before it
-// has a place; Write puts it there. Lends the records.
+// has a place; Write puts it there. Lends the records. To make one may throw std::bad_alloc: were
+// the compression left out instead, whoever encodes the unit again could get other bytes.
 class UnitEncoder {
  public:
   UnitEncoder(LogRecords records, LogCompression compression, bool encrypt);
@@ -72,6 +73,9 @@ class UnitEncoder {
 
 // For the tests of the shadow mode: the next Write puts a wrong byte into the first record.
 void BreakNextParallelUnit();
+
+// For the tests of refused memory: the next unit to be compressed or decompressed needs some.
+void ForgetIdleContexts();
 
 // The same bytes, made in the plainest way: the oracle that the shadow mode and the tests compare
 // with, and the encoder of the serial mode.

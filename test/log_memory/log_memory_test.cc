@@ -13,6 +13,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -20,6 +21,7 @@
 #include "base/random.h"
 #include "files/simulated_disk.h"
 #include "log/log_format.h"
+#include "log/unit_codec.h"
 #include "test/log_memory/hungry_files.h"
 #include "test/log_memory/scarcity.h"
 #include "varve/log.h"
@@ -42,6 +44,12 @@ template <typename Call>
 auto Ration(const Call& call) {
   const Rationed rationed;
   return call();
+}
+
+// Where nothing is there that an earlier call kept.
+void InNewThread(const std::function<void()>& call) {
+  ForgetIdleContexts();
+  std::thread(call).join();
 }
 
 // A log on a disk, and what it told.
@@ -267,8 +275,10 @@ class LogMemoryTest : public ::testing::Test {
           life.reset();
           disk = std::make_unique<SimulatedDisk>();
           life = std::make_unique<Life>(disk.get(), options_);
-          live(life.get());
-          life->End();
+          InNewThread([&] {
+            live(life.get());
+            life->End();
+          });
         },
         [&] {
           SeededRandom random(1);
@@ -276,6 +286,7 @@ class LogMemoryTest : public ::testing::Test {
           ExpectFates(*life, disk.get());
         });
   }
+  void RecoverShortOfMemory();
 
   LogOptions options_;
 };
@@ -296,6 +307,13 @@ TEST_F(LogMemoryTest, SoDoesOneThatCompressesInOneThread) {
   LiveShortOfMemory();
 }
 
+TEST_F(LogMemoryTest, SoDoesOneThatCompressesAndComparesWithItsShadow) {
+  options_.compression = LogCompression::kZstd;
+  options_.encode_mode = LogEncodeMode::kShadow;
+  options_.shadow_per_mille = 1000;
+  LiveShortOfMemory();
+}
+
 TEST_F(LogMemoryTest, SoDoesOneThatLingersAndComparesWithItsShadow) {
   options_.linger_us = 10;
   options_.encode_mode = LogEncodeMode::kShadow;
@@ -304,7 +322,7 @@ TEST_F(LogMemoryTest, SoDoesOneThatLingersAndComparesWithItsShadow) {
   LiveShortOfMemory();
 }
 
-TEST_F(LogMemoryTest, RecoveryShortOfMemoryCutsNothing) {
+void LogMemoryTest::RecoverShortOfMemory() {
   SimulatedDisk lived;
   {
     Life life(&lived, options_);
@@ -320,10 +338,17 @@ TEST_F(LogMemoryTest, RecoveryShortOfMemoryCutsNothing) {
         [&] {
           disk = lived.Clone();
           Life life(disk.get(), options_);
-          life.Do([&] { return life.Open({.mode = mode}); });
+          InNewThread([&] { life.Do([&] { return life.Open({.mode = mode}); }); });
         },
         [&] { EXPECT_EQ(ReadBack(disk.get()), whole); });
   }
+}
+
+TEST_F(LogMemoryTest, RecoveryShortOfMemoryCutsNothing) { RecoverShortOfMemory(); }
+
+TEST_F(LogMemoryTest, NorDoesThatOfACompressedLog) {
+  options_.compression = LogCompression::kZstd;
+  RecoverShortOfMemory();
 }
 
 // Frames are as large as what may come into them, or few of them are many bytes.
