@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -288,6 +289,7 @@ class Log::Impl {
   }
 
  private:
+  Result<std::optional<Lsn>> ReplayFrom();
   Status OpenLock();
   Result<RecoveredLog> Recover(const LogReplay& replay, RecoveryOptions recovery);
   void StartCore(RecoveredLog recovered);
@@ -304,7 +306,7 @@ class Log::Impl {
   LogTail read_only_tail_;
   std::vector<UsedSegment> read_only_segments_;
   Transactions transactions_;
-  std::unique_ptr<CheckpointFile> checkpoints_;
+  std::unique_ptr<CheckpointFile> checkpoints_;  // null when read-only
   std::atomic<bool> closed_ = false;
   std::shared_ptr<LogCore> core_;                // null when read-only
   std::unique_ptr<ThreadPool> own_executor_;     // when none was given; joined before core_ goes
@@ -367,8 +369,6 @@ Status Log::Impl::Open(const LogReplay& replay, const RecoveryOptions& recovery)
          {"cut_bytes", report_.cut_bytes}});
   if (options_.read_only) {
     id_ = LogIdText(*recovered.tail.log_id);
-    checkpoints_ = std::make_unique<CheckpointFile>(components_.files, dir_,
-                                                    *recovered.tail.log_id);
     read_only_tail_ = recovered.tail;
     read_only_segments_ = std::move(recovered.segments);
     return {};
@@ -675,6 +675,14 @@ Result<LogTruncation> Log::Impl::Truncate(Lsn fence, bool dry_run) {
   return writer.Truncate(fence, /*dry_run=*/true);
 }
 
+// Of the newest checkpoint. Who may not write reads the file, and leaves it as it is.
+Result<std::optional<Lsn>> Log::Impl::ReplayFrom() {
+  if (core_) return checkpoints_->ReplayFrom();
+  VARVE_ASSIGN(const auto slot,
+               ReadCheckpoint(components_.files, dir_, *read_only_tail_.log_id));
+  return slot ? std::optional(slot->replay_from) : std::nullopt;
+}
+
 Result<LogTruncation> Log::Impl::TruncateBefore(Lsn fence, bool dry_run) {
   VARVE_TRY(CheckOpen(/*to_look=*/dry_run));
   const auto durable = Positions().durable;
@@ -683,7 +691,7 @@ Result<LogTruncation> Log::Impl::TruncateBefore(Lsn fence, bool dry_run) {
                 fmt::format("cannot truncate before LSN {}: only LSN {} is durable", fence.value,
                             durable.value));
   }
-  VARVE_ASSIGN(const auto replay_from, checkpoints_->ReplayFrom());
+  VARVE_ASSIGN(const auto replay_from, ReplayFrom());
   const bool held = replay_from && *replay_from < fence;
   auto truncated = OrOutOfMemory([&] { return Truncate(held ? *replay_from : fence, dry_run); });
   if (truncated && held && truncated->held_at == Lsn{}) truncated->held_at = *replay_from;
