@@ -516,6 +516,60 @@ TEST_F(LogPolicyTest, AfterACheckpointThatFailedTruncationStopsAtTheLowerOne) {
   }
 }
 
+TEST_F(LogPolicyTest, NoCrashMakesReplayStartBehindWhatTheNewestCheckpointSays) {
+  for (const auto survival : kAllSurvivals) {
+    bool done = false;
+    for (std::uint64_t event = 1; !done; ++event) {
+      SCOPED_TRACE(fmt::format("event {} of the second checkpoint, {}", event, ToString(survival)));
+      SimulatedDisk disk;
+      files_ = &disk;
+      Open();
+      const auto first = Append("one");
+      ASSERT_TRUE(log_->Rotate());
+      ASSERT_TRUE(log_->Checkpoint(Append("two").lsn));
+      disk.CrashAtEvent(disk.events() + event);
+      done = log_->Checkpoint(first.lsn).has_value();
+      Kill();
+      disk.Crash(survival, &random_);
+      disk.CrashAtEvent(0);
+      Open({.from_checkpoint = true});
+      const auto& newest = log_->recovery().checkpoint;
+      ASSERT_TRUE(newest);
+      EXPECT_TRUE(!done || newest->replay_from == first.lsn);
+      EXPECT_LE(replayed_.front().lsn, newest->replay_from);
+      Kill();
+    }
+  }
+}
+
+TEST_F(LogPolicyTest, ACheckpointThatACrashLeftWithoutItsFileHoldsTruncationBack) {
+  for (const auto survival : kAllSurvivals) {
+    bool done = false;
+    for (std::uint64_t event = 1; !done; ++event) {
+      SCOPED_TRACE(fmt::format("event {} of the checkpoint, {}", event, ToString(survival)));
+      SimulatedDisk disk;
+      files_ = &disk;
+      Open();
+      const auto first = Append("one");
+      ASSERT_TRUE(log_->Rotate());
+      const auto second = Append("two");
+      disk.CrashAtEvent(disk.events() + event);
+      done = log_->Checkpoint(first.lsn).has_value();
+      Kill();
+      disk.Crash(survival, &random_);
+      disk.CrashAtEvent(0);
+      Open();
+      ASSERT_TRUE(log_->TruncateBefore(second.lsn));
+      Kill();
+      Open({.from_checkpoint = true});
+      const auto& newest = log_->recovery().checkpoint;
+      EXPECT_TRUE(newest || !done);
+      EXPECT_TRUE(!newest || replayed_.front().lsn <= newest->replay_from);
+      Kill();
+    }
+  }
+}
+
 TEST_F(LogPolicyTest, ACheckpointThatPointsIntoWhatWasTruncatedIsRefused) {
   Open();
   const auto first = Append("one");
