@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/out_of_memory.h"
 #include "base/result.h"
 
 namespace varve {
@@ -95,9 +96,8 @@ Status CheckpointFile::Read() {
 }
 
 Result<std::optional<Lsn>> CheckpointFile::ReplayFrom() {
-  std::lock_guard lock(mutex_);
   VARVE_TRY(Read());
-  return newest_ ? std::optional(newest_->replay_from) : std::nullopt;
+  return newest_ ? Lowest(newest_->replay_from, unit_) : unit_;
 }
 
 Status CheckpointFile::Open() {
@@ -111,9 +111,24 @@ Status CheckpointFile::Open() {
   return {};
 }
 
-Status CheckpointFile::Write(Lsn durable, Lsn replay_from) {
-  std::lock_guard lock(mutex_);
+Status CheckpointFile::Announce(Lsn replay_from) {
   VARVE_TRY(Read());
+  VARVE_TRY(Failure());
+  if (newest_ && replay_from < newest_->replay_from) {
+    VARVE_TRY(PutNext(newest_->durable, replay_from));
+  }
+  unit_ = Lowest(unit_, replay_from);
+  return {};
+}
+
+Status CheckpointFile::Write(Lsn durable, Lsn replay_from) {
+  VARVE_TRY(Read());
+  VARVE_TRY(PutNext(durable, replay_from));
+  unit_.reset();
+  return {};
+}
+
+Status CheckpointFile::PutNext(Lsn durable, Lsn replay_from) {
   const auto before = newest_ ? newest_->number : 0;
   if (before == kNumberMost) {
     return Fail(ErrorKind::kCorruption,
@@ -124,20 +139,31 @@ Status CheckpointFile::Write(Lsn durable, Lsn replay_from) {
 }
 
 Status CheckpointFile::Put(const CheckpointSlot& slot) {
-  if (failure_) return std::unexpected(*failure_);
+  VARVE_TRY(Failure());
   if (!file_) VARVE_TRY(Open());
-  auto written = file_->WriteAt(slot.number % kSlots * kLogBlock, EncodeSlot(id_, slot));
-  if (written) written = file_->Sync();
-  if (written && !newest_) written = files_->SyncDirectory(dir_);
+  const auto bytes = EncodeSlot(id_, slot);
+  // A call that is refused memory may have been done.
+  auto written = OrOutOfMemory([&] {
+    auto done = file_->WriteAt(slot.number % kSlots * kLogBlock, bytes);
+    if (done) done = file_->Sync();
+    if (done && !newest_) done = files_->SyncDirectory(dir_);
+    return done;
+  });
   if (written) {
     newest_ = slot;
     return {};
   }
-  failure_ = written.error().Within("writing the checkpoint; reopen the log to write another");
   // Either of the two may be what a crash leaves.
   if (!newest_) newest_ = slot;
   newest_->replay_from = std::min(newest_->replay_from, slot.replay_from);
-  return std::unexpected(*failure_);
+  failure_ = CopyOf(written.error());
+  return Failure();
+}
+
+Status CheckpointFile::Failure() const {
+  if (!failure_) return {};
+  return std::unexpected(
+      failure_->Within("writing the checkpoint; reopen the log to write another"));
 }
 
 }  // namespace varve

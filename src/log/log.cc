@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -296,6 +298,7 @@ class Log::Impl {
   Result<LogAck> Checkpoint(Lsn replay_from, std::string_view note);
   Result<LogPin> Pin(Lsn position);
   Result<LogTruncation> TruncateBefore(Lsn fence, bool dry_run);
+  Result<LogTruncation> TruncateToCheckpoint(Lsn fence, bool dry_run);
   CommitQueue& queue() { return *core_->queue; }
   Transactions& transactions() { return transactions_; }
   const RecoveryReport& report() const { return report_; }
@@ -307,6 +310,9 @@ class Log::Impl {
   }
 
  private:
+  Result<LogAck> AppendCheckpoint(Lsn replay_from, std::string_view note);
+  Result<std::optional<Lsn>> ReplayFrom();
+  std::optional<Lsn> RecoveredCheckpoint() const;
   Status OpenLock();
   Result<RecoveredLog> Recover(const LogReplay& replay, RecoveryOptions recovery);
   void StartCore(RecoveredLog recovered);
@@ -323,7 +329,9 @@ class Log::Impl {
   LogTail read_only_tail_;
   std::vector<UsedSegment> read_only_segments_;
   Transactions transactions_;
-  std::unique_ptr<CheckpointFile> checkpoints_;
+  std::mutex checkpointing_;                     // before fence_mutex_; held by Checkpoint
+  std::mutex fence_mutex_;                       // held from reading the fence until all is gone
+  std::unique_ptr<CheckpointFile> checkpoints_;  // guarded by fence_mutex_; null when read-only
   std::atomic<bool> closed_ = false;
   std::shared_ptr<LogCore> core_;                // null when read-only
   std::unique_ptr<ThreadPool> own_executor_;     // when none was given; joined before core_ goes
@@ -386,8 +394,6 @@ Status Log::Impl::Open(const LogReplay& replay, const RecoveryOptions& recovery)
          {"cut_bytes", report_.cut_bytes}});
   if (options_.read_only) {
     id_ = LogIdText(*recovered.tail.log_id);
-    checkpoints_ = std::make_unique<CheckpointFile>(components_.files, dir_,
-                                                    *recovered.tail.log_id);
     read_only_tail_ = recovered.tail;
     read_only_segments_ = std::move(recovered.segments);
     return {};
@@ -413,8 +419,8 @@ void Log::Impl::StartCore(RecoveredLog recovered) {
   }
   const auto segment_bytes = options_.segment_bytes_max / kLogBlock * kLogBlock;
   id_ = LogIdText(*recovered.tail.log_id);
-  checkpoints_ = std::make_unique<CheckpointFile>(components_.files, dir_,
-                                                  *recovered.tail.log_id);
+  checkpoints_ = std::make_unique<CheckpointFile>(
+      components_.files, dir_, *recovered.tail.log_id, RecoveredCheckpoint());
   core_ = std::make_shared<LogCore>(
       SupplySettings{components_.files, components_.clock, components_.random, dir_, segment_bytes,
                      options_.keys, options_.sync_method, options_.recycled_segments_max},
@@ -648,6 +654,27 @@ Status Log::Rotate() {
   });
 }
 
+// One at a time, so that the file tells of the newest unit. No truncation waits for a unit.
+Result<LogAck> Log::Impl::AppendCheckpoint(Lsn replay_from, std::string_view note) {
+  std::lock_guard in_order(checkpointing_);
+  // Whoever opens from it needs what is there: it must be, and must stay meanwhile.
+  LogPin pin;
+  if (replay_from != Lsn{}) {
+    VARVE_ASSIGN(pin, core_->writer.Pin(replay_from));
+  }
+  const auto record = EncodeCheckpoint(replay_from, note);
+  const LogRecord records[] = {{record, LogKind::kCheckpoint}};
+  {
+    std::lock_guard no_truncation(fence_mutex_);
+    VARVE_TRY(CheckOpen());
+    VARVE_TRY(checkpoints_->Announce(replay_from));
+  }
+  VARVE_ASSIGN(const auto ack, Append(records, AckLevel::kDurable));
+  std::lock_guard no_truncation(fence_mutex_);
+  VARVE_TRY(checkpoints_->Write(ack.end, replay_from));
+  return ack;
+}
+
 Result<LogAck> Log::Impl::Checkpoint(Lsn replay_from, std::string_view note) {
   VARVE_TRY(CheckWritable());
   const auto durable = Positions().durable;
@@ -656,15 +683,7 @@ Result<LogAck> Log::Impl::Checkpoint(Lsn replay_from, std::string_view note) {
                 fmt::format("a checkpoint cannot say to replay from LSN {}: only LSN {} is durable",
                             replay_from.value, durable.value));
   }
-  // Whoever opens from it needs what is there: it must be, and must stay meanwhile.
-  LogPin pin;
-  if (replay_from != Lsn{}) {
-    VARVE_ASSIGN(pin, core_->writer.Pin(replay_from));
-  }
-  const auto record = EncodeCheckpoint(replay_from, note);
-  const LogRecord records[] = {{record, LogKind::kCheckpoint}};
-  VARVE_ASSIGN(const auto ack, Append(records, AckLevel::kDurable));
-  VARVE_TRY(checkpoints_->Write(ack.end, replay_from));
+  VARVE_ASSIGN(const auto ack, AppendCheckpoint(replay_from, note));
   Trace(components_.trace, "log.checkpoint", note,
         {{"lsn", ack.lsn.value}, {"replay_from", replay_from.value}});
   return ack;
@@ -695,6 +714,29 @@ Result<LogTruncation> Log::Impl::Truncate(Lsn fence, bool dry_run) {
   return writer.Truncate(fence, /*dry_run=*/true);
 }
 
+// Of a checkpoint that recovery saw.
+std::optional<Lsn> Log::Impl::RecoveredCheckpoint() const {
+  return report_.checkpoint ? std::optional(report_.checkpoint->replay_from) : std::nullopt;
+}
+
+// Of the newest checkpoint. Who may not write reads the file, and leaves it as it is. Requires
+// fence_mutex_.
+Result<std::optional<Lsn>> Log::Impl::ReplayFrom() {
+  if (core_) return checkpoints_->ReplayFrom();
+  VARVE_ASSIGN(const auto slot,
+               ReadCheckpoint(components_.files, dir_, *read_only_tail_.log_id));
+  return slot ? Lowest(slot->replay_from, RecoveredCheckpoint()) : RecoveredCheckpoint();
+}
+
+Result<LogTruncation> Log::Impl::TruncateToCheckpoint(Lsn fence, bool dry_run) {
+  std::lock_guard lock(fence_mutex_);
+  VARVE_ASSIGN(const auto replay_from, ReplayFrom());
+  const bool held = replay_from && *replay_from < fence;
+  auto truncated = OrOutOfMemory([&] { return Truncate(held ? *replay_from : fence, dry_run); });
+  if (truncated && held && truncated->held_at == Lsn{}) truncated->held_at = *replay_from;
+  return truncated;
+}
+
 Result<LogTruncation> Log::Impl::TruncateBefore(Lsn fence, bool dry_run) {
   VARVE_TRY(CheckOpen(/*to_look=*/dry_run));
   const auto durable = Positions().durable;
@@ -703,10 +745,7 @@ Result<LogTruncation> Log::Impl::TruncateBefore(Lsn fence, bool dry_run) {
                 fmt::format("cannot truncate before LSN {}: only LSN {} is durable", fence.value,
                             durable.value));
   }
-  VARVE_ASSIGN(const auto replay_from, checkpoints_->ReplayFrom());
-  const bool held = replay_from && *replay_from < fence;
-  auto truncated = OrOutOfMemory([&] { return Truncate(held ? *replay_from : fence, dry_run); });
-  if (truncated && held && truncated->held_at == Lsn{}) truncated->held_at = *replay_from;
+  auto truncated = TruncateToCheckpoint(fence, dry_run);
   if (truncated && !dry_run) {
     Trace(components_.trace, "log.truncate", {},
           {{"segments", truncated->segments},

@@ -320,6 +320,8 @@ TEST_F(LogPolicyTest, L10_APinHoldsTruncationBackAndADryRunTellsIt) {
 }
 
 TEST_F(LogPolicyTest, ADryRunNeedsNoRightToWriteAndChangesNothing) {
+  SimulatedDisk disk;
+  files_ = &disk;
   Open();
   std::vector<LogAck> acks;
   for (int i = 0; i < 4; ++i) {
@@ -329,7 +331,7 @@ TEST_F(LogPolicyTest, ADryRunNeedsNoRightToWriteAndChangesNothing) {
   ASSERT_TRUE(log_->Checkpoint(acks[2].lsn));
   const auto plan = *log_->TruncateBefore(acks[3].lsn, true);
   Kill();
-  const auto before = Picture();
+  const auto events = disk.events();
   options_.read_only = true;
   Open();
   const auto told = *log_->TruncateBefore(acks[3].lsn, true);
@@ -338,8 +340,8 @@ TEST_F(LogPolicyTest, ADryRunNeedsNoRightToWriteAndChangesNothing) {
   EXPECT_EQ(told.first, plan.first);
   EXPECT_EQ(told.held_at, acks[2].lsn);
   EXPECT_EQ(log_->TruncateBefore(acks[3].lsn).error().reason(), ErrorReason::kReadOnly);
+  EXPECT_EQ(disk.events(), events) << "of writing, or of a sync";
   Kill();
-  EXPECT_EQ(Picture(), before);
 }
 
 TEST_F(LogPolicyTest, R9_AFileThatIsUsedAgainNeverShowsWhatItHeldBefore) {
@@ -511,6 +513,60 @@ TEST_F(LogPolicyTest, AfterACheckpointThatFailedTruncationStopsAtTheLowerOne) {
     EXPECT_EQ(truncated->segments, 0u);
     EXPECT_EQ(truncated->held_at, first.lsn);
     Kill();
+  }
+}
+
+TEST_F(LogPolicyTest, NoCrashMakesReplayStartBehindWhatTheNewestCheckpointSays) {
+  for (const auto survival : kAllSurvivals) {
+    bool done = false;
+    for (std::uint64_t event = 1; !done; ++event) {
+      SCOPED_TRACE(fmt::format("event {} of the second checkpoint, {}", event, ToString(survival)));
+      SimulatedDisk disk;
+      files_ = &disk;
+      Open();
+      const auto first = Append("one");
+      ASSERT_TRUE(log_->Rotate());
+      ASSERT_TRUE(log_->Checkpoint(Append("two").lsn));
+      disk.CrashAtEvent(disk.events() + event);
+      done = log_->Checkpoint(first.lsn).has_value();
+      Kill();
+      disk.Crash(survival, &random_);
+      disk.CrashAtEvent(0);
+      Open({.from_checkpoint = true});
+      const auto& newest = log_->recovery().checkpoint;
+      ASSERT_TRUE(newest);
+      EXPECT_TRUE(!done || newest->replay_from == first.lsn);
+      EXPECT_LE(replayed_.front().lsn, newest->replay_from);
+      Kill();
+    }
+  }
+}
+
+TEST_F(LogPolicyTest, ACheckpointThatACrashLeftWithoutItsFileHoldsTruncationBack) {
+  for (const auto survival : kAllSurvivals) {
+    bool done = false;
+    for (std::uint64_t event = 1; !done; ++event) {
+      SCOPED_TRACE(fmt::format("event {} of the checkpoint, {}", event, ToString(survival)));
+      SimulatedDisk disk;
+      files_ = &disk;
+      Open();
+      const auto first = Append("one");
+      ASSERT_TRUE(log_->Rotate());
+      const auto second = Append("two");
+      disk.CrashAtEvent(disk.events() + event);
+      done = log_->Checkpoint(first.lsn).has_value();
+      Kill();
+      disk.Crash(survival, &random_);
+      disk.CrashAtEvent(0);
+      Open();
+      ASSERT_TRUE(log_->TruncateBefore(second.lsn));
+      Kill();
+      Open({.from_checkpoint = true});
+      const auto& newest = log_->recovery().checkpoint;
+      EXPECT_TRUE(newest || !done);
+      EXPECT_TRUE(!newest || replayed_.front().lsn <= newest->replay_from);
+      Kill();
+    }
   }
 }
 

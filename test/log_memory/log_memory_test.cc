@@ -13,7 +13,11 @@
 #include <memory>
 #include <new>
 #include <string>
+<<<<<<< HEAD
 #include <thread>
+=======
+#include <utility>
+>>>>>>> mend-b
 #include <vector>
 
 #include "base/clock.h"
@@ -212,6 +216,29 @@ void LiveAcrossSegments(Life* life, bool by_hand) {
   life->Append("after", AckLevel::kDurable);
 }
 
+// One unit in each of three segments; checkpoints that need all but the first of these units, the
+// first checkpoint all but two if there are two; and a truncation that would take more.
+void LiveByCheckpoints(Life* life, int checkpoints) {
+  if (!life->Open()) return;
+  auto& log = life->log();
+  std::vector<Lsn> ends;
+  for (const auto* unit : {"first", "second", "third"}) {
+    life->Append(unit, AckLevel::kDurable);
+    ends.push_back(log.positions().durable);
+    life->Do([&] { return log.Rotate(); });
+  }
+  while (checkpoints-- > 0) {
+    life->Do([&]() -> Status {
+      auto done = log.Checkpoint(ends[static_cast<std::size_t>(checkpoints)]);
+      return done ? Status() : std::unexpected(std::move(done).error());
+    });
+  }
+  life->Do([&]() -> Status {
+    auto done = log.TruncateBefore(log.positions().durable);
+    return done ? Status() : std::unexpected(std::move(done).error());
+  });
+}
+
 Units ReadBack(SimulatedDisk* disk) {
   Units units;
   const LogReplay keep = [&](const LogUnit& unit) {
@@ -238,6 +265,21 @@ void ExpectFates(const Life& life, SimulatedDisk* disk) {
       EXPECT_EQ(kept->second, fate.lsn) << name;
     }
   }
+}
+
+// Replay from the newest checkpoint finds what that needs.
+void ExpectReplay(const Life& life, SimulatedDisk* disk) {
+  bool second = false;
+  const LogReplay look = [&second](const LogUnit& unit) {
+    second = second || unit.records.front().bytes == "second";
+    return Status();
+  };
+  const auto log = Log::Open(kDir, {}, look, {.from_checkpoint = true}, {.files = disk});
+  ASSERT_TRUE(log) << log.error().message();
+  const auto fate = life.fates.find("second");
+  if (fate == life.fates.end() || fate->second.kind != Fate::kDurable) return;
+  const auto& newest = (*log)->recovery().checkpoint;
+  EXPECT_TRUE(second || !newest || newest->replay_from > fate->second.lsn);
 }
 
 class LogMemoryTest : public ::testing::Test {
@@ -287,6 +329,44 @@ class LogMemoryTest : public ::testing::Test {
         });
   }
   void RecoverShortOfMemory();
+
+  // 0, and the events of LiveByCheckpoints in which the file CHECKPOINT, or its name, is written or
+  // synced.
+  std::vector<std::uint64_t> EventsOfTheFile(int checkpoints) {
+    SimulatedDisk disk;
+    Life life(&disk, options_);
+    LiveByCheckpoints(&life, checkpoints);
+    const auto trace = disk.trace();
+    std::vector<std::uint64_t> events = {0};
+    for (std::size_t i = 1; i < trace.size(); ++i) {
+      const bool of_name = trace[i].operation == "syncdir";
+      if (trace[of_name ? i - 1 : i].path.ends_with("CHECKPOINT")) events.push_back(i + 1);
+    }
+    return events;
+  }
+  void CheckpointsShortOfMemory(int checkpoints, std::uint64_t failing_event) {
+    const Error failure(ErrorKind::kUnavailable, "the device is out of memory", ErrorReason::kIo);
+    std::unique_ptr<SimulatedDisk> disk;
+    std::unique_ptr<Life> life;
+    ForEachRequest(
+        [&] {
+          life.reset();
+          disk = std::make_unique<SimulatedDisk>();
+          if (failing_event > 0) disk->FailEvent(failing_event, failure);
+          life = std::make_unique<Life>(disk.get(), options_);
+          LiveByCheckpoints(life.get(), checkpoints);
+          life->End();
+        },
+        [&] {
+          if (disk->events() < failing_event) return;  // it would fail the look at what is left
+          for (const auto survival : {Survival::kAllLost, Survival::kAllKept}) {
+            const auto left = disk->Clone();
+            SeededRandom random(1);
+            left->Crash(survival, &random);
+            ExpectReplay(*life, left.get());
+          }
+        });
+  }
 
   LogOptions options_;
 };
@@ -344,11 +424,21 @@ void LogMemoryTest::RecoverShortOfMemory() {
   }
 }
 
+<<<<<<< HEAD
 TEST_F(LogMemoryTest, RecoveryShortOfMemoryCutsNothing) { RecoverShortOfMemory(); }
 
 TEST_F(LogMemoryTest, NorDoesThatOfACompressedLog) {
   options_.compression = LogCompression::kZstd;
   RecoverShortOfMemory();
+=======
+TEST_F(LogMemoryTest, CheckpointsShortOfMemoryHoldTruncationBack) {
+  for (const int checkpoints : {1, 2}) {
+    for (const auto failing : EventsOfTheFile(checkpoints)) {
+      SCOPED_TRACE(fmt::format("{} checkpoints, event {} fails", checkpoints, failing));
+      CheckpointsShortOfMemory(checkpoints, failing);
+    }
+  }
+>>>>>>> mend-b
 }
 
 // Frames are as large as what may come into them, or few of them are many bytes.

@@ -50,6 +50,20 @@ TEST(LogScheduleTest, ADroppedLogLeavesNoTaskThatUsesIt) {
   });
 }
 
+TEST(LogScheduleTest, CloseBesideCheckpointsAnswersEverybody) {
+  Explore(kSchedules / 4, [](LogWorld& world) {
+    world.Open(world.SmallLog());
+    for (int i = 0; i < 2; ++i) {
+      world.Append(9, 50, AckLevel::kDurable);
+      const auto replay_from = world.log().positions().durable;
+      world.Start("checkpoint", [&world, replay_from] { world.Checkpoint(replay_from); });
+    }
+    const auto end = world.log().positions().durable;
+    world.Start("truncation", [&world, end] { world.TruncateBefore(end); });
+    world.Close();
+  });
+}
+
 TEST(LogScheduleTest, AFailureAnswersEverybodyAndTakesNothingBack) {
   Explore(kSchedules, [](LogWorld& world) {
     auto options = world.SmallLog();

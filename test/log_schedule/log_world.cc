@@ -218,6 +218,14 @@ void LogWorld::TruncateBefore(Lsn fence) {
   Note("a truncation");
 }
 
+void LogWorld::Checkpoint(Lsn replay_from) {
+  checkpointed_ = true;
+  const auto done = log_->Checkpoint(replay_from);
+  if (done) return Note("a checkpoint");
+  const bool truncated = done.error().kind() == ErrorKind::kNotFound;
+  if (!truncated) Surprised("checkpoint", done.error());
+}
+
 void LogWorld::Close() {
   closing_ = true;
   const auto closed = log_->Close();
@@ -322,6 +330,24 @@ void LogWorld::Check(Moment* moment) {
                              {.files = moment->disk.get(), .clock = clock_.get()});
   if (!log) return ledger_.Wrong(where + ": " + log.error().message());
   ledger_.Check(units, (*log)->recovery().end, moment->promised, where);
+  if (checkpointed_) CheckReplay(*moment, where);
+}
+
+// Whoever replays from the newest checkpoint finds all that it needs.
+void LogWorld::CheckReplay(const Moment& moment, std::string_view where) {
+  std::vector<Ledger::Read> units;
+  const LogReplay keep = [&](const LogUnit& unit) {
+    if (unit.records.front().kind == LogKind::kData) units.emplace_back(unit);
+    return Status();
+  };
+  const auto log = Log::Open(kDir, {.read_only = true}, keep, {.from_checkpoint = true},
+                             {.files = moment.disk.get(), .clock = clock_.get()});
+  if (!log) return ledger_.Wrong(fmt::format("{}, replay: {}", where, log.error().message()));
+  const auto& report = (*log)->recovery();
+  if (!report.checkpoint) return;
+  auto promised = moment.promised;
+  promised.fence = report.checkpoint->replay_from;
+  ledger_.Check(units, report.end, promised, fmt::format("{}, replay", where));
 }
 
 }  // namespace varve::testing

@@ -70,6 +70,8 @@ class LogWorld {
   void Sync();
   void Rotate();
   void TruncateBefore(Lsn fence);
+  // From now on what is left must open from its newest checkpoint too.
+  void Checkpoint(Lsn replay_from);
   void Close();
   void Drop();     // without a close; nobody else may be using it but by callbacks
   void Observe();  // the positions: in order, never going back, and true
@@ -100,6 +102,7 @@ class LogWorld {
   void Surprised(std::string_view by, const Error& error);
   void End();
   void Check(Moment* moment);
+  void CheckReplay(const Moment& moment, std::string_view where);
 
   Scheduler scheduler_;
   SimulatedDisk disk_;
@@ -119,6 +122,7 @@ class LogWorld {
   std::size_t callbacks_left_ = 0;
   bool failures_expected_ = false;
   bool timeouts_expected_ = false;
+  bool checkpointed_ = false;
   bool closing_ = false;  // somebody closes the log: calls may find it closed
 };
 

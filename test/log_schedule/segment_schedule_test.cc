@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "test/log_schedule/explore.h"
 #include "varve/log_pages.h"
@@ -130,6 +131,65 @@ TEST(LogScheduleTest, ACheckpointsSegmentIsForThoseWhoWaitAtTheCapToo) {
     world.Start("producer", [&world] { world.Append(0, 5'000, world.PickLevel()); });
     world.Expect(world.log().Checkpoint(world.log().positions().durable).has_value(),
                  "a checkpoint failed");
+  });
+}
+
+// A log of one unit in each of three segments; gives the end of each.
+std::vector<Lsn> OpenWithThreeSegments(LogWorld& world) {
+  const Scheduler::Undisturbed at_once;
+  world.Open(world.SmallLog());
+  std::vector<Lsn> ends;
+  for (int i = 0; i < 3; ++i) {
+    world.Append(9, 100, AckLevel::kDurable);
+    ends.push_back(world.log().positions().durable);
+    world.Rotate();
+  }
+  return ends;
+}
+
+void StartCheckpoint(LogWorld& world, Lsn replay_from) {
+  world.Start("checkpoint", [&world, replay_from] { world.Checkpoint(replay_from); });
+}
+
+TEST(LogScheduleTest, ATruncationBesideAFirstCheckpointKeepsWhatItNeeds) {
+  Explore(kSchedules, [](LogWorld& world) {
+    const auto ends = OpenWithThreeSegments(world);
+    StartCheckpoint(world, ends[world.Pick(0, 1)]);
+    world.TruncateBefore(ends[2]);
+  });
+}
+
+TEST(LogScheduleTest, OfTwoCheckpointsAtOnceReplayStartsWhereTheNewestSays) {
+  Explore(kSchedules, [](LogWorld& world) {
+    const auto ends = OpenWithThreeSegments(world);
+    if (world.OneIn(2)) world.Checkpoint(ends[world.Pick(0, 2)]);
+    StartCheckpoint(world, ends[2]);
+    StartCheckpoint(world, ends[world.Pick(0, 1)]);
+    if (world.OneIn(2)) world.JoinAll();
+    world.TruncateBefore(ends[2]);
+  });
+}
+
+// They pass the cap one after the other, whoever waits there meanwhile.
+TEST(LogScheduleTest, CheckpointsAtTheCapWaitForNobody) {
+  Explore(kSchedules / 5, [](LogWorld& world) {
+    FillToTheCap(world);
+    world.StartProducers(20'000);
+    bool done = false;
+    std::vector<int> threads;
+    for (int i = 0; i < 2; ++i) {
+      threads.push_back(world.scheduler().Start("checkpoints", [&] {
+        while (!done) {
+          const auto durable = world.log().positions().durable;
+          world.Checkpoint(durable);
+          world.TruncateBefore(durable);
+          world.LetPass(1000);
+        }
+      }));
+    }
+    world.JoinAll();
+    done = true;
+    for (const int thread : threads) world.scheduler().Join(thread);
   });
 }
 
