@@ -13,11 +13,8 @@
 #include <memory>
 #include <new>
 #include <string>
-<<<<<<< HEAD
 #include <thread>
-=======
 #include <utility>
->>>>>>> mend-b
 #include <vector>
 
 #include "base/clock.h"
@@ -424,13 +421,13 @@ void LogMemoryTest::RecoverShortOfMemory() {
   }
 }
 
-<<<<<<< HEAD
 TEST_F(LogMemoryTest, RecoveryShortOfMemoryCutsNothing) { RecoverShortOfMemory(); }
 
 TEST_F(LogMemoryTest, NorDoesThatOfACompressedLog) {
   options_.compression = LogCompression::kZstd;
   RecoverShortOfMemory();
-=======
+}
+
 TEST_F(LogMemoryTest, CheckpointsShortOfMemoryHoldTruncationBack) {
   for (const int checkpoints : {1, 2}) {
     for (const auto failing : EventsOfTheFile(checkpoints)) {
@@ -438,7 +435,6 @@ TEST_F(LogMemoryTest, CheckpointsShortOfMemoryHoldTruncationBack) {
       CheckpointsShortOfMemory(checkpoints, failing);
     }
   }
->>>>>>> mend-b
 }
 
 // Frames are as large as what may come into them, or few of them are many bytes.
