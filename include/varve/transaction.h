@@ -2,20 +2,21 @@
 // Transaction: reads and writes over several tables that become one commit, or nothing.
 //
 //   auto order = db->Begin();
-//   auto stock = (*order)->Get("stock", item);          // as of the begin, and what it wrote itself
+//   auto stock = (*order)->Get("stock", item);   // as of the begin, with what it wrote itself
 //   (*order)->Upsert("stock", one_less);
 //   (*order)->Upsert("orders", row);
-//   auto info = (*order)->Commit();                     // Conflict: begin again
+//   auto info = (*order)->Commit();              // Conflict: begin again
 //
 // A transaction reads from one snapshot, taken at its begin, and sees its own writes on top.
 // Nothing of it is in the log or seen by anybody before Commit, which is one commit: all tables,
 // one number. Of two that write one key the first to commit wins; plain Upserts and Deletes count
-// as well. The other one's Commit is a Conflict that names table, key and commit, keeps nothing, and
-// ends it.
+// as well. The Commit of the other is a Conflict that names table, key and commit, and keeps
+// nothing.
 //
 // kSnapshot (the default) allows write skew: two transactions that read what the other writes, and
-// write different keys. Under kSerializable a commit is also refused when a key that it read, or any
-// key of a range that it scanned, was written since its begin; a filter does not narrow the range.
+// write different keys. Under kSerializable a commit is also refused when a key that it read, or
+// any key of a range that it scanned, was written since its begin; of a filter only what it says
+// about the key narrows the range.
 //
 // Thread safety: one thread at a time. A transaction holds what its snapshot needs in memory and on
 // disk, and the database open, until it ends; so end it.

@@ -129,6 +129,19 @@ TEST_F(TransactionTest, SeesNothingThatWasCommittedAfterItsBegin) {
   EXPECT_EQ(Get(in.get(), {{1, ""}, {2, ""}, {3, ""}, {5, ""}}), (Rows{{1, "a"}, {5, "mine"}}));
 }
 
+// Small commits are gathered into larger batches, those from before and after its begin together.
+TEST_F(TransactionTest, SeesNothingLaterAmongRowsThatWereGathered) {
+  Rows before;
+  for (int i = 0; i < 1000; i += 2) before[i] = "before";
+  for (const auto& row : before) Put({row});
+  const auto in = Begin();
+  Put(in.get(), {{5000, "mine"}});
+  for (int i = 1; i < 1000; i += 2) Put({{i, "after"}});
+  auto expected = before;
+  expected[5000] = "mine";
+  EXPECT_EQ(Read(in.get()), expected);
+}
+
 TEST_F(TransactionTest, NobodySeesItBeforeItsCommitAndThenAllOfIt) {
   Put({{1, "a"}});
   const auto in = Begin();
@@ -371,7 +384,7 @@ TEST_F(TransactionTest, OneThatWouldHoldTooMuchIsRefusedWithTheLimit) {
 
 // Threads that each add one to a counter: with a lost update the sum would be smaller.
 TEST_F(TransactionTest, NoUpdateIsLostBetweenThreads) {
-  constexpr int kThreads = 4, kEach = 50;
+  constexpr int kThreads = 4, kEach = 2000;
   Put({{1, "0"}});
   std::atomic<int> conflicts = 0;
   std::vector<std::thread> threads;
