@@ -9,7 +9,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 unset "${!VARVE_@}"  # what the caller set would change them
 
-touch "$folder/a-file"  # where no log can be
+touch "$folder/a-file"  # where neither log nor database can be
 
 count=0
 for source in examples/*.c examples/*.cc; do

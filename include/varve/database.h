@@ -29,6 +29,7 @@
 #include "varve/log.h"
 #include "varve/options.h"
 #include "varve/snapshot.h"
+#include "varve/transaction.h"
 #include "varve/types.h"
 
 namespace varve {
@@ -107,6 +108,9 @@ class Database {
   Result<CommitInfo> Delete(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys,
                             const CommitOptions& options = {});
 
+  // Several reads and writes as one commit (varve/transaction.h). No I/O.
+  Result<std::unique_ptr<Transaction>> Begin(const TransactionOptions& options = {});
+
   // Errors: NotFound when `as_of` lies in the future or before the first readable version.
   Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of = {}) const;
 
@@ -134,6 +138,7 @@ class Database {
 
  private:
   class Impl;
+  friend class Transaction;
   explicit Database(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;
 };

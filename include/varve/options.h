@@ -58,6 +58,15 @@ struct CommitOptions {
   AckLevel ack = AckLevel::kDurable;
 };
 
+enum class Isolation : std::uint8_t { kSnapshot, kSerializable };
+
+struct TransactionOptions {
+  Isolation isolation = Isolation::kSnapshot;
+  // What it writes may take this much memory (Arrow data, keys and their index). One commit is one
+  // unit of the log, of 2 GiB at most.
+  std::uint64_t bytes_max = 1ull << 30;
+};
+
 // Which version of the database to read: the newest visible one, a commit, or a moment (the newest
 // version whose recorded time is not after it; exact for commits since the last flush, otherwise
 // the last flush before the moment).

@@ -30,11 +30,20 @@ Status Database::Impl::CheckOpen() const {
 }
 
 Result<Database::Impl::TableViewPtr> Database::Impl::FindTable(std::string_view name) const {
-  std::lock_guard lock(view_mutex_);
-  const auto at = view_->tables.find(name);
-  if (at != view_->tables.end()) return at->second;
+  std::shared_ptr<const Superversion> view;
+  {
+    std::lock_guard lock(view_mutex_);
+    view = view_;
+  }
+  return FindTableIn(*view, name);
+}
+
+Result<Database::Impl::TableViewPtr> Database::Impl::FindTableIn(const Superversion& view,
+                                                                 std::string_view name) const {
+  const auto at = view.tables.find(name);
+  if (at != view.tables.end()) return at->second;
   std::string known;
-  for (const auto& [other, table] : view_->tables) known += (known.empty() ? "" : ", ") + other;
+  for (const auto& [other, table] : view.tables) known += (known.empty() ? "" : ", ") + other;
   return Fail(ErrorKind::kNotFound,
               fmt::format("there is no table '{}' in '{}' (tables: {})", name, path_,
                           known.empty() ? "none" : known));
@@ -71,7 +80,7 @@ Result<CommitInfo> Database::Impl::Upsert(std::string_view table,
   VARVE_ASSIGN(const auto view, FindTable(table));
   auto batch = PrepareUpsert(*view->schema, rows);
   if (!batch) return std::unexpected(batch.error().Within(fmt::format("table '{}'", table)));
-  return Commit(*view, *std::move(batch), options);
+  return CommitBatch(*view, *std::move(batch), options);
 }
 
 Result<CommitInfo> Database::Impl::Delete(std::string_view table,
@@ -81,35 +90,64 @@ Result<CommitInfo> Database::Impl::Delete(std::string_view table,
   VARVE_ASSIGN(const auto view, FindTable(table));
   auto batch = PrepareDelete(*view->schema, keys);
   if (!batch) return std::unexpected(batch.error().Within(fmt::format("table '{}'", table)));
-  return Commit(*view, *std::move(batch), options);
+  return CommitBatch(*view, *std::move(batch), options);
 }
 
-Result<CommitInfo> Database::Impl::Commit(const TableView& table, WriteBatch batch,
-                                          const CommitOptions& options) {
+Result<TablePart> MakePart(const TableView& table, WriteBatch batch) {
+  TablePart part;
+  VARVE_ASSIGN(part.record, EncodePart(table.id, table.schema_id, batch));
+  VARVE_ASSIGN(batch.rows, ViewBatch(part.record.body, batch.rows->schema()));
+  part.batch = std::move(batch);
+  return part;
+}
+
+Status OwnTheRows(WriteBatch* batch) {
+  VARVE_ASSIGN(const auto bytes, EncodeBatch(*batch->rows));
+  VARVE_ASSIGN(batch->rows, ViewBatch(bytes, batch->rows->schema()));
+  return {};
+}
+
+Result<CommitInfo> Database::Impl::CommitBatch(const TableView& table, WriteBatch batch,
+                                               const CommitOptions& options) {
+  std::vector<TablePart> parts;
+  if (batch.rows->num_rows() > 0) {
+    VARVE_ASSIGN(auto part, MakePart(table, std::move(batch)));
+    parts.push_back(std::move(part));
+  }
+  return Commit(std::move(parts), options);
+}
+
+Result<CommitInfo> Database::Impl::Commit(std::vector<TablePart> parts,
+                                          const CommitOptions& options, CommitGuard guard) {
   CommitInfo info;
-  if (batch.rows->num_rows() == 0) {  // nothing to keep: no commit, no I/O
+  if (parts.empty()) {  // nothing to keep: no commit, no I/O
     std::lock_guard lock(view_mutex_);
     info.commit = order_.visible();
     return info;
   }
-  VARVE_ASSIGN(const CommitPart part, EncodePart(table.id, table.schema_id, batch));
-  // From here on the rows are ours: what the caller does to its arrays changes nothing, and the
-  // memtable holds what the log holds and a recovery would find.
-  VARVE_ASSIGN(batch.rows, ViewBatch(part.body, batch.rows->schema()));
   VARVE_TRY(AwaitRoom());
-  VARVE_ASSIGN(const Placed placed, Place(part, options.ack));
-  Insert(placed, std::move(batch));
-  SealIfLarge();
-  auto ack = log_->Wait(placed.ticket, options.ack);
-  if (!ack) {
-    return std::unexpected(ack.error().Within(fmt::format("commit {}", placed.commit.value)));
+  auto keys = std::make_shared<KeysOfCommit>();
+  for (const TablePart& part : parts) {
+    info.rows += part.record.rows;
+    keys->tables.emplace_back(part.record.table_id, part.batch.keys);
   }
-  if (options.ack == AckLevel::kDurable) VARVE_TRY(AwaitVisible(placed.commit));
-  return CommitInfo{.commit = placed.commit,
-                    .lsn = ack->lsn,
-                    .rows = part.rows,
-                    .log_bytes = ack->bytes,
-                    .group_units = ack->group_units};
+  std::optional<Placed> placed;
+  while (!placed) {
+    VARVE_TRY(CheckConflicts(&guard));
+    VARVE_ASSIGN(placed, Place(parts, keys, options.ack, guard));
+  }
+  Insert(*placed, std::move(parts));
+  SealIfLarge();
+  auto ack = log_->Wait(placed->ticket, options.ack);
+  if (!ack) {
+    return std::unexpected(ack.error().Within(fmt::format("commit {}", placed->commit.value)));
+  }
+  if (options.ack == AckLevel::kDurable) VARVE_TRY(AwaitVisible(placed->commit));
+  info.commit = placed->commit;
+  info.lsn = ack->lsn;
+  info.log_bytes = ack->bytes;
+  info.group_units = ack->group_units;
+  return info;
 }
 
 // Back-pressure: when the memtables are full, the committer flushes (or waits for who does), so
@@ -134,26 +172,41 @@ Status Database::Impl::AwaitRoom() {
   return {};
 }
 
-Result<Database::Impl::Placed> Database::Impl::Place(const CommitPart& part, AckLevel ack) {
+Result<std::optional<Database::Impl::Placed>> Database::Impl::Place(
+    const std::vector<TablePart>& parts, std::shared_ptr<KeysOfCommit> keys, AckLevel ack,
+    const CommitGuard& guard) {
   std::lock_guard lock(commit_mutex_);
   VARVE_TRY(CheckOpen());
+  if (guard.footprint != nullptr) {
+    if (recent_keys_.floor() > guard.checked) return std::optional<Placed>();
+    VARVE_TRY(CheckRecent(guard, recent_keys_.After(guard.checked)));
+  }
   const CommitNumber commit{last_commit_.value + 1};
   const WallTime time = environment_.clock()->Now();
-  const auto header = EncodeCommitHeader({.commit = commit, .time = time, .parts = 1});
-  const LogRecord records[] = {std::string_view(header.data(), header.size()),
-                               std::string_view(part.header.data(), part.header.size()),
-                               std::string_view(*part.body)};
+  const auto header = EncodeCommitHeader(
+      {.commit = commit, .time = time, .parts = static_cast<std::uint16_t>(parts.size())});
+  std::vector<LogRecord> records = {std::string_view(header.data(), header.size())};
+  for (const TablePart& part : parts) {
+    const auto& part_header = part.record.header;
+    records.emplace_back(std::string_view(part_header.data(), part_header.size()));
+    records.emplace_back(std::string_view(*part.record.body));
+  }
   VARVE_ASSIGN(const LogTicket ticket, log_->Enqueue(records, ack));
   NoteCommit({commit, time});
   ++active_->inserting;
+  CommitNumber visible;
   {
     std::lock_guard view_lock(view_mutex_);
     order_.Register(commit, ticket.end);
+    visible = order_.visible();
   }
-  return Placed{.commit = commit,
-                .ticket = ticket,
-                .generation = active_,
-                .memtable = active_->memtables.at(part.table_id)};
+  keys->commit = commit;
+  NoteKeys(std::move(keys), visible);
+  Placed placed{.commit = commit, .ticket = ticket, .generation = active_, .memtables = {}};
+  for (const TablePart& part : parts) {
+    placed.memtables.push_back(active_->memtables.at(part.record.table_id));
+  }
+  return placed;
 }
 
 // The commit is the newest of the active generation.
@@ -165,8 +218,10 @@ void Database::Impl::NoteCommit(const RecentCommit& commit) {
   recent_.push_back(commit);
 }
 
-void Database::Impl::Insert(const Placed& placed, WriteBatch batch) {
-  placed.memtable->Insert(std::move(batch), placed.commit.value);
+void Database::Impl::Insert(const Placed& placed, std::vector<TablePart> parts) {
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    placed.memtables[i]->Insert(std::move(parts[i].batch), placed.commit.value);
+  }
   {
     std::lock_guard view_lock(view_mutex_);
     order_.Inserted(placed.commit);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,11 +21,29 @@
 #include "engine/commit_record.h"
 #include "engine/environment.h"
 #include "engine/generation.h"
+#include "engine/recent_keys.h"
 #include "manifest/manifest.h"
 #include "varve/database.h"
 #include "view/superversion.h"
 
 namespace varve {
+
+// One table's part of a commit, in both forms: for the memtable and for the log.
+struct TablePart {
+  WriteBatch batch;
+  CommitPart record;
+};
+// From here on the rows are ours: what the caller does to its arrays changes nothing, and the
+// memtable holds what the log holds and a recovery would find.
+Result<TablePart> MakePart(const TableView& table, WriteBatch batch);
+Status OwnTheRows(WriteBatch* batch);
+
+// What a commit must not find changed since a snapshot; without a footprint it checks nothing.
+struct CommitGuard {
+  const Footprint* footprint = nullptr;
+  CommitNumber snapshot{};
+  CommitNumber checked{};  // commits up to here were looked at
+};
 
 class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
  public:
@@ -44,7 +63,20 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
                             const CommitOptions& options);
   Result<CommitInfo> Delete(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys,
                             const CommitOptions& options);
+  Result<CommitInfo> Commit(std::vector<TablePart> parts, const CommitOptions& options,
+                            CommitGuard guard = {});
   Status Sync();
+
+  // For transactions (transaction.cc), which end with EndTransaction.
+  struct BegunTransaction {
+    CommitNumber commit;
+    std::shared_ptr<const Superversion> view;
+  };
+  Result<BegunTransaction> BeginTransaction();
+  void EndTransaction(CommitNumber snapshot);
+  Status CheckWritable() const;
+  Result<std::shared_ptr<const TableView>> FindTableIn(const Superversion& view,
+                                                       std::string_view name) const;
 
   // publish.cc
   Status Flush();
@@ -72,19 +104,27 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // commit.cc
   Status CheckOpen() const;
-  Status CheckWritable() const;
   Result<TableViewPtr> FindTable(std::string_view name) const;
-  Result<CommitInfo> Commit(const TableView& table, WriteBatch batch, const CommitOptions& options);
+  Result<CommitInfo> CommitBatch(const TableView& table, WriteBatch batch,
+                                 const CommitOptions& options);
   Status AwaitRoom();
   struct Placed {
     CommitNumber commit;
     LogTicket ticket;
     std::shared_ptr<Generation> generation;
-    std::shared_ptr<Memtable> memtable;
+    std::vector<std::shared_ptr<Memtable>> memtables;  // of the parts
   };
-  Result<Placed> Place(const CommitPart& part, AckLevel ack);
+  // Nothing: the guard has to look again.
+  Result<std::optional<Placed>> Place(const std::vector<TablePart>& parts,
+                                      std::shared_ptr<KeysOfCommit> keys, AckLevel ack,
+                                      const CommitGuard& guard);
   void NoteCommit(const RecentCommit& commit);  // requires commit_mutex_
-  void Insert(const Placed& placed, WriteBatch batch);
+  void NoteKeys(std::shared_ptr<const KeysOfCommit> keys, CommitNumber visible);  // so does this
+  void Insert(const Placed& placed, std::vector<TablePart> parts);
+  Status CheckConflicts(CommitGuard* guard);
+  Status CheckRecent(const CommitGuard& guard, const std::vector<KeysOfCommitPtr>& commits) const;
+  Status CheckData(const CommitGuard& guard) const;
+  std::unexpected<Error> Conflict(const CommitGuard& guard, const Clash& clash) const;
   Status AwaitVisible(CommitNumber commit);
   void SealIfLarge();
 
@@ -130,6 +170,8 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::deque<std::shared_ptr<Generation>> sealed_;     // oldest first; guarded by commit_mutex_
   std::shared_ptr<const ManifestState> official_;      // as views show it; guarded by commit_mutex_
   std::map<std::uint64_t, std::shared_ptr<const Run>> runs_;  // by id; guarded by commit_mutex_
+  RecentKeys recent_keys_;                             // guarded by commit_mutex_
+  std::multiset<CommitNumber> open_transactions_;      // their snapshots; guarded by commit_mutex_
   std::uint64_t stall_micros_ = 0;                     // guarded by commit_mutex_
   std::uint64_t flushes_ = 0;                          // guarded by commit_mutex_
 

@@ -36,7 +36,8 @@ Database::Impl::Impl(std::string path, const OpenOptions& options, const Compone
     : path_(std::move(path)),
       options_(options),
       environment_(components, path_),
-      owner_(::getpid()) {}
+      owner_(::getpid()),
+      recent_keys_(options.memtable_bytes_max / 4) {}
 
 bool Database::Impl::Forked() const { return ::getpid() != owner_; }
 

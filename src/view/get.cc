@@ -9,7 +9,10 @@
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/gather.h"
+#include "run/merge.h"
+#include "view/own_rows.h"
 #include "view/scan.h"
+#include "view/scan_plan.h"
 
 namespace varve {
 namespace {
@@ -29,6 +32,16 @@ void LookIn(const Memtable& memtable, std::uint64_t as_of, std::vector<Lookup>* 
   if (memtable.rows() == 0) return;
   for (Lookup& lookup : *lookups) {
     if (auto hit = memtable.Get(lookup.key, as_of)) Offer(&lookup, *std::move(hit));
+  }
+}
+
+// A transaction's own rows are newer than all others, whatever their numbers.
+void LookInOwn(const Memtable& own, std::vector<Lookup>* lookups) {
+  for (Lookup& lookup : *lookups) {
+    auto hit = own.Get(lookup.key, kNewest);
+    if (!hit) continue;
+    lookup.best = *std::move(hit);
+    lookup.best.commit = kNewest;
   }
 }
 
@@ -57,13 +70,13 @@ std::vector<std::shared_ptr<const Run>> NewestFirst(const TableView& table) {
   return runs;
 }
 
-Status LookEverywhere(const TableView& table, std::uint64_t as_of, std::vector<Lookup>* lookups) {
+Status LookEverywhere(const TableView& table, std::uint64_t as_of, const std::vector<int>& columns,
+                      std::vector<Lookup>* lookups) {
+  if (table.own != nullptr) LookInOwn(*table.own, lookups);
   if (table.active != nullptr) LookIn(*table.active, as_of, lookups);
   for (auto sealed = table.sealed.rbegin(); sealed != table.sealed.rend(); ++sealed) {
     LookIn(**sealed, as_of, lookups);
   }
-  std::vector<int> columns(static_cast<std::size_t>(table.schema->schema()->num_fields()));
-  std::iota(columns.begin(), columns.end(), 0);
   for (const auto& run : NewestFirst(table)) {
     VARVE_TRY(LookIn(*run, as_of, columns, lookups));
   }
@@ -92,7 +105,9 @@ Result<std::shared_ptr<arrow::RecordBatch>> GetRows(const TableView& table, Comm
   VARVE_ASSIGN(const EncodedKeys encoded, table.schema->key_codec().Encode(*conformed, places, 0,
                                                                            conformed->num_rows()));
   std::vector<Lookup> lookups = DistinctKeys(encoded);
-  VARVE_TRY(LookEverywhere(table, as_of.value, &lookups));
+  std::vector<int> columns(static_cast<std::size_t>(table.schema->schema()->num_fields()));
+  std::iota(columns.begin(), columns.end(), 0);
+  VARVE_TRY(LookEverywhere(table, as_of.value, columns, &lookups));
 
   if (found != nullptr) found->assign(static_cast<std::size_t>(encoded.size()), false);
   std::vector<RowSlice> slices;
@@ -107,6 +122,31 @@ Result<std::shared_ptr<arrow::RecordBatch>> GetRows(const TableView& table, Comm
   }
   if (slices.empty()) return FromArrow(arrow::RecordBatch::MakeEmpty(table.schema->schema()));
   return Gather(table.schema->schema(), slices);
+}
+
+Result<std::optional<Newer>> FindNewer(const TableView& table,
+                                       const std::vector<std::string_view>& keys,
+                                       CommitNumber than) {
+  std::vector<Lookup> lookups;
+  for (const std::string_view key : keys) lookups.push_back({key, {}});
+  VARVE_TRY(LookEverywhere(table, kNewest, {}, &lookups));
+  for (const Lookup& lookup : lookups) {
+    if (lookup.best.commit > than.value) {
+      return Newer{std::string(lookup.key), {lookup.best.commit}};
+    }
+  }
+  return std::optional<Newer>();
+}
+
+Result<std::optional<Newer>> FindNewer(const TableView& table, const KeyBounds& bounds,
+                                       CommitNumber than) {
+  const auto all = MergeVersions(OpenCursors(table, {}, bounds, kNewest));
+  VARVE_TRY(all->Next());
+  while (all->valid()) {
+    if (all->commit() > than.value) return Newer{std::string(all->key()), {all->commit()}};
+    VARVE_TRY(all->Next());
+  }
+  return std::optional<Newer>();
 }
 
 }  // namespace varve

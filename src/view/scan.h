@@ -6,9 +6,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "columns/version_cursor.h"
 #include "varve/error.h"
 #include "varve/options.h"
 #include "varve/snapshot.h"
@@ -25,5 +28,18 @@ Result<ScanPlan> ExplainScan(const TableView& table, CommitNumber as_of,
 Result<std::shared_ptr<arrow::RecordBatch>> GetRows(
     const TableView& table, CommitNumber as_of, const std::shared_ptr<arrow::RecordBatch>& keys,
     std::vector<bool>* found);
+
+// A version that is newer than a commit.
+struct Newer {
+  std::string key;
+  CommitNumber commit;
+};
+// Of these keys, which are distinct and ascending; and of all keys within bounds: versions of
+// commits that are in `table`, visible or not. Reads no values.
+Result<std::optional<Newer>> FindNewer(const TableView& table,
+                                       const std::vector<std::string_view>& keys,
+                                       CommitNumber than);
+Result<std::optional<Newer>> FindNewer(const TableView& table, const KeyBounds& bounds,
+                                       CommitNumber than);
 
 }  // namespace varve

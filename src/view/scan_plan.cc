@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "view/caret.h"
+#include "view/own_rows.h"
 #include "view/scan.h"
 
 namespace varve {
@@ -93,6 +94,10 @@ std::string WhySkipped(const Run& run, const KeyBounds& bounds, std::uint64_t as
   return "";
 }
 
+std::uint64_t MergeAsOf(const TableView& table, std::uint64_t as_of) {
+  return table.own == nullptr ? as_of : kNewest;
+}
+
 std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
                                                         const std::vector<int>& columns,
                                                         const KeyBounds& bounds,
@@ -106,6 +111,7 @@ std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
   for (const auto& run : table.runs) {
     if (WhySkipped(*run, bounds, as_of).empty()) cursors.push_back(run->NewCursor(columns, bounds));
   }
+  if (table.own != nullptr) PutOnTop(*table.own, columns, bounds, as_of, &cursors);
   return cursors;
 }
 
@@ -158,6 +164,9 @@ Result<ScanPlan> ExplainScan(const TableView& table, CommitNumber as_of,
   }
   for (const auto& run : table.runs) {
     plan.sources.push_back(DescribeRun(*run, recipe, as_of.value));
+  }
+  if (table.own != nullptr) {
+    plan.sources.push_back(DescribeMemtable(*table.own, "own writes", recipe.range));
   }
   return plan;
 }

@@ -36,6 +36,9 @@ Result<ScanRecipe> PrepareScan(const TableSchema& schema, const ScanOptions& opt
 std::string WhySkipped(const Memtable& memtable, const PlannedRange& range);
 std::string WhySkipped(const Run& run, const KeyBounds& bounds, std::uint64_t as_of);
 
+// What the merge of OpenCursors' versions is to be read as of.
+std::uint64_t MergeAsOf(const TableView& table, std::uint64_t as_of);
+
 // One cursor for each source that can hold a version within `bounds` that is visible as of `as_of`.
 std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
                                                         const std::vector<int>& columns,

@@ -55,7 +55,7 @@ ForwardRows::ForwardRows(const TableView& table, ScanRecipe* recipe, const KeyBo
                          std::uint64_t as_of, std::int64_t batch_rows_max)
     : recipe_(recipe),
       batch_rows_max_(batch_rows_max),
-      rows_(OpenCursors(table, recipe->read_columns, bounds, as_of), as_of) {}
+      rows_(OpenCursors(table, recipe->read_columns, bounds, as_of), MergeAsOf(table, as_of)) {}
 
 Status ForwardRows::Refill(std::int64_t rows_wanted) {
   // A filter may drop most rows, so only an unfiltered scan knows how many to merge.

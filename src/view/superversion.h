@@ -30,6 +30,9 @@ struct TableView {
   std::shared_ptr<Memtable> active;
   std::vector<std::shared_ptr<const Memtable>> sealed;  // oldest first
   std::vector<std::shared_ptr<const Run>> runs;
+  // What the reading transaction wrote: newer than every version that it sees of the others. Its
+  // commit numbers are those of the transaction's statements. Null outside of transactions.
+  std::shared_ptr<const Memtable> own;
 };
 
 class Superversion {

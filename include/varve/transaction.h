@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transaction: reads and writes over several tables that become one commit, or nothing.
+//
+//   auto order = db->Begin();
+//   auto stock = (*order)->Get("stock", item);   // as of the begin, with what it wrote itself
+//   (*order)->Upsert("stock", one_less);
+//   (*order)->Upsert("orders", row);
+//   auto info = (*order)->Commit();              // Conflict: begin again
+//
+// A transaction reads from one snapshot, taken at its begin, and sees its own writes on top.
+// Nothing of it is in the log or seen by anybody before Commit, which is one commit: all tables,
+// one number. Of two that write one key the first to commit wins; plain Upserts and Deletes count
+// as well. The Commit of the other is a Conflict that names table, key and commit, and keeps
+// nothing.
+//
+// kSnapshot (the default) allows write skew: two transactions that read what the other writes, and
+// write different keys. Under kSerializable a commit is also refused when a key that it read, or
+// any key of a range that it scanned, was written since its begin; of a filter only what it says
+// about the key narrows the range.
+//
+// Thread safety: one thread at a time. A transaction holds what its snapshot needs in memory and on
+// disk, and the database open, until it ends; so end it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "varve/error.h"
+#include "varve/options.h"
+#include "varve/types.h"
+
+namespace arrow {
+class RecordBatch;
+class RecordBatchReader;
+}  // namespace arrow
+
+namespace varve {
+
+class Transaction {
+ public:
+  ~Transaction();  // aborts what was not committed
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  // What it reads is as of this commit.
+  CommitNumber snapshot() const;
+
+  // As the calls of the same name of Database, but kept until Commit. Also Invalid when the writes
+  // together would hold more than TransactionOptions::bytes_max; the transaction goes on without
+  // this one. Every call after the end is Invalid/kClosed.
+  Status Upsert(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& rows);
+  Status Delete(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys);
+
+  // As those of Snapshot, with what was written so far. A reader shows what was written when it was
+  // made, and may be read on after the transaction ended.
+  Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(std::string_view table,
+                                                         const ScanOptions& options = {});
+  Result<std::shared_ptr<arrow::RecordBatch>> Get(std::string_view table,
+                                                  const std::shared_ptr<arrow::RecordBatch>& keys,
+                                                  std::vector<bool>* found = nullptr);
+
+  // A point to go back to. RollbackTo forgets everything written after it, and later savepoints;
+  // what was read stays read. Invalid when there is no such savepoint (any more).
+  Result<std::uint64_t> Savepoint();
+  Status RollbackTo(std::uint64_t savepoint);
+
+  // Ends the transaction. Without writes: no commit and no I/O, and under kSerializable no conflict
+  // either (it is serialized at its snapshot); `commit` is then that of the snapshot.
+  // Errors: Conflict (see above); as Database::Upsert.
+  Result<CommitInfo> Commit(const CommitOptions& options = {});
+  // Ends it; frees everything at once. Nothing happens when it has ended.
+  void Abort();
+
+ private:
+  class Impl;
+  friend class Database;
+  explicit Transaction(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace varve

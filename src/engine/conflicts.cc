@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which transactions are open, and whether a commit since its snapshot touched what one wrote or
+// read. First committer wins: a commit counts from the moment it has its number.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "view/scan.h"
+
+namespace varve {
+namespace {
+
+constexpr CommitNumber kNever{std::numeric_limits<std::uint64_t>::max()};
+
+const TableView* FindById(const Superversion& view, std::uint32_t id) {
+  for (const auto& [name, table] : view.tables) {
+    if (table->id == id) return table.get();
+  }
+  return nullptr;
+}
+
+std::vector<std::string_view> Sorted(const Footprint::OfTable& footprint) {
+  std::vector<std::string_view> keys(footprint.keys.begin(), footprint.keys.end());
+  std::ranges::sort(keys);
+  return keys;
+}
+
+// What the data itself shows to be newer.
+Result<std::optional<Newer>> FindNewerIn(const TableView& table,
+                                         const Footprint::OfTable& footprint, CommitNumber than) {
+  VARVE_ASSIGN(auto found, FindNewer(table, Sorted(footprint), than));
+  if (found) return found;
+  for (const KeyBounds& range : footprint.ranges) {
+    VARVE_ASSIGN(found, FindNewer(table, range, than));
+    if (found) return found;
+  }
+  return found;
+}
+
+}  // namespace
+
+Result<Database::Impl::BegunTransaction> Database::Impl::BeginTransaction() {
+  VARVE_TRY(CheckWritable());
+  AdvanceVisible();
+  std::lock_guard lock(commit_mutex_);
+  std::lock_guard view_lock(view_mutex_);
+  open_transactions_.insert(order_.visible());
+  return BegunTransaction{order_.visible(), view_};
+}
+
+void Database::Impl::EndTransaction(CommitNumber snapshot) {
+  std::lock_guard lock(commit_mutex_);
+  const auto at = open_transactions_.find(snapshot);
+  VARVE_CHECK(at != open_transactions_.end());
+  open_transactions_.erase(at);
+  std::lock_guard view_lock(view_mutex_);
+  NoteKeys(nullptr, order_.visible());
+}
+
+// Keeps the keys of a new commit, if there is one, and lets go of those that nobody will ask for.
+void Database::Impl::NoteKeys(std::shared_ptr<const KeysOfCommit> keys, CommitNumber visible) {
+  if (keys != nullptr) recent_keys_.Add(std::move(keys));
+  const bool none = open_transactions_.empty();
+  recent_keys_.Forget(none ? kNever : *open_transactions_.begin(), visible);
+}
+
+// Without the lock, so that a large footprint holds nobody up; what comes meanwhile is left to
+// Place.
+Status Database::Impl::CheckConflicts(CommitGuard* guard) {
+  if (guard->footprint == nullptr) return {};
+  const auto from = std::max(guard->snapshot, guard->checked);
+  std::vector<KeysOfCommitPtr> recent;
+  CommitNumber floor;
+  {
+    std::lock_guard lock(commit_mutex_);
+    floor = recent_keys_.floor();
+    recent = recent_keys_.After(std::max(from, floor));
+    guard->checked = last_commit_;
+  }
+  VARVE_TRY(CheckRecent(*guard, recent));
+  return from < floor ? CheckData(*guard) : Status();
+}
+
+Status Database::Impl::CheckRecent(const CommitGuard& guard,
+                                   const std::vector<KeysOfCommitPtr>& commits) const {
+  for (const auto& commit : commits) {
+    if (const auto clash = FindClash(*guard.footprint, *commit)) return Conflict(guard, *clash);
+  }
+  return {};
+}
+
+// Commits whose keys are not remembered any more are visible: their versions are in the memtables
+// and runs.
+Status Database::Impl::CheckData(const CommitGuard& guard) const {
+  std::shared_ptr<const Superversion> view;
+  {
+    std::lock_guard lock(view_mutex_);
+    view = view_;
+  }
+  for (const auto& [id, footprint] : guard.footprint->tables) {
+    const TableView* table = FindById(*view, id);
+    if (table == nullptr) continue;
+    VARVE_ASSIGN(const auto newer, FindNewerIn(*table, footprint, guard.snapshot));
+    if (newer) return Conflict(guard, {id, newer->key, newer->commit});
+  }
+  return {};
+}
+
+std::unexpected<Error> Database::Impl::Conflict(const CommitGuard& guard,
+                                                const Clash& clash) const {
+  std::shared_ptr<const Superversion> view;
+  {
+    std::lock_guard lock(view_mutex_);
+    view = view_;
+  }
+  const TableView* table = FindById(*view, clash.table);
+  return Fail(ErrorKind::kConflict,
+              fmt::format("table '{}', key {}: commit {} wrote it after this transaction began "
+                          "(at commit {}); nothing was kept, begin again",
+                          table->name, table->schema->key_codec().ToText(clash.key),
+                          clash.commit.value, guard.snapshot.value));
+}
+
+}  // namespace varve

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/own_writes.h"
+
+#include <arrow/record_batch.h>
+
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "base/result.h"
+#include "columns/gather.h"
+
+namespace varve {
+namespace {
+
+// Versions of one kind.
+struct Versions {
+  std::vector<RowSlice> rows;     // of upserts
+  std::vector<std::string> keys;  // of deletes
+
+  bool empty() const { return rows.empty() && keys.empty(); }
+  void Add(const VersionCursor& at) {
+    if (at.kind() == RowKind::kDelete) {
+      keys.emplace_back(at.key());
+    } else if (!rows.empty() && rows.back().batch == at.batch() &&
+               rows.back().start + rows.back().length == at.row()) {
+      ++rows.back().length;
+    } else {
+      rows.push_back({at.batch(), at.row(), 1});
+    }
+  }
+};
+
+std::vector<int> AllColumns(const TableSchema& schema) {
+  std::vector<int> columns(static_cast<std::size_t>(schema.schema()->num_fields()));
+  std::iota(columns.begin(), columns.end(), 0);
+  return columns;
+}
+
+Result<WriteBatch> MakeBatch(const TableSchema& schema, RowKind kind, const Versions& versions) {
+  WriteBatch batch;
+  batch.kind = kind;
+  auto columns = schema.key_columns();
+  if (kind == RowKind::kDelete) {
+    const std::vector<std::string_view> keys(versions.keys.begin(), versions.keys.end());
+    VARVE_ASSIGN(batch.rows, schema.key_codec().Decode(keys));
+    std::iota(columns.begin(), columns.end(), 0);
+  } else {
+    VARVE_ASSIGN(batch.rows, Gather(schema.schema(), versions.rows));
+  }
+  VARVE_ASSIGN(batch.keys,
+               schema.key_codec().Encode(*batch.rows, columns, 0, batch.rows->num_rows()));
+  return batch;
+}
+
+constexpr RowKind kKinds[] = {RowKind::kUpsert, RowKind::kDelete};
+
+// The statements up to `last` alone.
+Result<std::shared_ptr<Memtable>> CopyUpTo(const Memtable& from, std::uint64_t last) {
+  const auto& schema = from.schema();
+  std::map<std::uint64_t, std::map<RowKind, Versions>> kept;
+  const auto cursor = from.NewCursor(AllColumns(*schema), {});
+  VARVE_TRY(cursor->Next());
+  while (cursor->valid()) {
+    if (cursor->commit() <= last) kept[cursor->commit()][cursor->kind()].Add(*cursor);
+    VARVE_TRY(cursor->Next());
+  }
+  auto copy = std::make_shared<Memtable>(schema);
+  for (const auto& [statement, kinds] : kept) {
+    for (const auto& [kind, versions] : kinds) {
+      VARVE_ASSIGN(auto batch, MakeBatch(*schema, kind, versions));
+      copy->Insert(std::move(batch), statement);
+    }
+  }
+  return copy;
+}
+
+}  // namespace
+
+void OwnWrites::Add(std::uint32_t table, const std::shared_ptr<const TableSchema>& schema,
+                    WriteBatch batch) {
+  auto& memtable = tables_[table];
+  if (memtable == nullptr) memtable = std::make_shared<Memtable>(schema);
+  memtable->Insert(std::move(batch), ++statements_);
+}
+
+Status OwnWrites::GoBackTo(std::uint64_t statements) {
+  std::map<std::uint32_t, std::shared_ptr<Memtable>> kept;
+  for (const auto& [table, memtable] : tables_) {
+    VARVE_ASSIGN(auto copy, CopyUpTo(*memtable, statements));
+    if (copy->rows() > 0) kept[table] = std::move(copy);
+  }
+  tables_ = std::move(kept);
+  statements_ = statements;
+  return {};
+}
+
+std::uint64_t OwnWrites::bytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [table, memtable] : tables_) bytes += memtable->bytes();
+  return bytes;
+}
+
+std::shared_ptr<const Memtable> OwnWrites::Find(std::uint32_t table) const {
+  const auto at = tables_.find(table);
+  return at == tables_.end() ? nullptr : at->second;
+}
+
+std::vector<std::uint32_t> OwnWrites::tables() const {
+  std::vector<std::uint32_t> ids;
+  for (const auto& [table, memtable] : tables_) ids.push_back(table);
+  return ids;
+}
+
+Result<std::vector<WriteBatch>> OwnWrites::Newest(std::uint32_t table) const {
+  const auto& memtable = *tables_.at(table);
+  const auto& schema = *memtable.schema();
+  std::map<RowKind, Versions> newest;
+  const auto cursor = memtable.NewCursor(AllColumns(schema), {});
+  VARVE_TRY(cursor->Next());
+  std::string last;
+  for (bool first = true; cursor->valid(); first = false) {
+    if (first || cursor->key() != last) newest[cursor->kind()].Add(*cursor);
+    last = cursor->key();
+    VARVE_TRY(cursor->Next());
+  }
+  std::vector<WriteBatch> batches;
+  for (const RowKind kind : kKinds) {
+    const auto at = newest.find(kind);
+    if (at == newest.end()) continue;
+    VARVE_ASSIGN(auto batch, MakeBatch(schema, kind, at->second));
+    batches.push_back(std::move(batch));
+  }
+  return batches;
+}
+
+}  // namespace varve

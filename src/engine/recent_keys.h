@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// RecentKeys: the keys that recent commits wrote, for telling conflicts.
+//
+// A commit is noted when it gets its number, so one that is still on its way into the log and the
+// memtables counts as well. It is kept until it is visible and no open transaction is older; and,
+// once it is visible, no longer than memory allows: then whoever is older looks in the data itself.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "columns/key_codec.h"
+#include "columns/version_cursor.h"
+#include "varve/types.h"
+
+namespace varve {
+
+struct KeysOfCommit {
+  CommitNumber commit;
+  std::vector<std::pair<std::uint32_t, EncodedKeys>> tables;  // by table id; one may come twice
+
+  std::uint64_t bytes() const;
+};
+using KeysOfCommitPtr = std::shared_ptr<const KeysOfCommit>;
+
+// Not thread-safe: the engine guards it with its commit_mutex.
+class RecentKeys {
+ public:
+  explicit RecentKeys(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
+
+  // Commits come in the order of their numbers.
+  void Add(KeysOfCommitPtr commit);
+  // Nobody asks for commits up to `oldest` any more. Of those up to `visible` only so many are kept
+  // as fit into bytes_max.
+  void Forget(CommitNumber oldest, CommitNumber visible);
+  // The commits after `after`. Requires after >= floor().
+  std::vector<KeysOfCommitPtr> After(CommitNumber after) const;
+
+  // Every commit after it that was added is here.
+  CommitNumber floor() const { return floor_; }
+  std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  const std::uint64_t bytes_max_;
+  std::deque<KeysOfCommitPtr> commits_;
+  CommitNumber floor_;
+  std::uint64_t bytes_ = 0;
+};
+
+// What a transaction would not share with a later commit.
+struct Footprint {
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const {
+      return std::hash<std::string_view>{}(key);
+    }
+  };
+  struct OfTable {
+    std::unordered_set<std::string, Hash, std::equal_to<>> keys;
+    std::vector<KeyBounds> ranges;
+  };
+  std::map<std::uint32_t, OfTable> tables;  // by id
+};
+
+struct Clash {
+  std::uint32_t table;
+  std::string key;
+  CommitNumber commit;
+};
+std::optional<Clash> FindClash(const Footprint& footprint, const KeysOfCommit& commit);
+
+}  // namespace varve

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transaction: a snapshot to read from, own writes on top of it, and a footprint that the commits
+// since then must not touch.
+#include "varve/transaction.h"
+
+#include <arrow/record_batch.h>
+#include <fmt/format.h>
+
+#include <map>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "base/result.h"
+#include "columns/gather.h"
+#include "engine/engine.h"
+#include "engine/own_writes.h"
+#include "view/key_range.h"
+#include "view/scan_plan.h"
+
+namespace varve {
+
+class Transaction::Impl {
+ public:
+  Impl(std::shared_ptr<Database::Impl> database, const TransactionOptions& options,
+       Database::Impl::BegunTransaction begun)
+      : database_(std::move(database)),
+        options_(options),
+        commit_(begun.commit),
+        base_(std::move(begun.view)) {
+    Refresh();
+  }
+  ~Impl() { End(); }
+
+  CommitNumber commit() const { return commit_; }
+  Status Write(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& rows,
+               RowKind kind);
+  Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(std::string_view table,
+                                                         const ScanOptions& options);
+  Result<std::shared_ptr<arrow::RecordBatch>> Get(std::string_view table,
+                                                  const std::shared_ptr<arrow::RecordBatch>& keys,
+                                                  std::vector<bool>* found);
+  Result<std::uint64_t> Savepoint();
+  Status RollbackTo(std::uint64_t savepoint);
+  Result<CommitInfo> Commit(const CommitOptions& options);
+  void End();
+
+ private:
+  bool serializable() const { return options_.isolation == Isolation::kSerializable; }
+  Status CheckOpen() const;
+  const TableView* Find(std::string_view table) const { return base_->Find(table); }
+  void Refresh();
+  Result<std::vector<TablePart>> MakeParts() const;
+  Footprint TakeFootprint(const std::vector<TablePart>& parts);
+
+  std::shared_ptr<Database::Impl> database_;  // null once it has ended
+  const TransactionOptions options_;
+  const CommitNumber commit_;
+  std::shared_ptr<const Superversion> base_;  // null once it has ended
+  std::unique_ptr<Snapshot> reads_;           // base_ and what was written
+  OwnWrites writes_;
+  std::set<std::uint64_t> savepoints_;
+  Footprint read_;  // when serializable
+};
+
+Status Transaction::Impl::CheckOpen() const {
+  if (base_ == nullptr) {
+    return Fail(ErrorKind::kInvalid, "the transaction has ended", ErrorReason::kClosed);
+  }
+  return database_->CheckWritable();
+}
+
+// A view of the snapshot with the tables as this transaction wrote them.
+void Transaction::Impl::Refresh() {
+  auto view = std::make_shared<Superversion>(*base_);
+  for (auto& [name, table] : view->tables) {
+    auto own = writes_.Find(table->id);
+    if (own == nullptr) continue;
+    auto with_own = std::make_shared<TableView>(*table);
+    with_own->own = std::move(own);
+    table = std::move(with_own);
+  }
+  reads_ = std::make_unique<Snapshot>(std::move(view), commit_);
+}
+
+Status Transaction::Impl::Write(std::string_view table,
+                                const std::shared_ptr<arrow::RecordBatch>& rows, RowKind kind) {
+  VARVE_TRY(CheckOpen());
+  VARVE_ASSIGN(const auto view, database_->FindTableIn(*base_, table));
+  auto batch = kind == RowKind::kUpsert ? PrepareUpsert(*view->schema, rows)
+                                        : PrepareDelete(*view->schema, rows);
+  if (!batch) return std::unexpected(batch.error().Within(fmt::format("table '{}'", table)));
+  if (batch->rows->num_rows() == 0) return {};
+  VARVE_TRY(OwnTheRows(&*batch));
+  const auto before = writes_.bytes();
+  const auto more = BatchBytes(*batch->rows) + batch->keys.memory_bytes();
+  if (before + more > options_.bytes_max) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("the transaction would hold {} bytes, more than its bytes_max ({}); "
+                            "this write is not part of it: commit what it has, or raise the limit",
+                            before + more, options_.bytes_max));
+  }
+  const bool first = writes_.Find(view->id) == nullptr;
+  writes_.Add(view->id, view->schema, *std::move(batch));
+  if (first) Refresh();
+  return {};
+}
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> Transaction::Impl::Scan(
+    std::string_view table, const ScanOptions& options) {
+  VARVE_TRY(CheckOpen());
+  VARVE_ASSIGN(auto reader, reads_->Scan(table, options));
+  if (serializable()) {
+    const TableView* view = Find(table);
+    VARVE_ASSIGN(const auto recipe, PrepareScan(*view->schema, options));
+    read_.tables[view->id].ranges.push_back(recipe.range.bounds);
+  }
+  return reader;
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> Transaction::Impl::Get(
+    std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys,
+    std::vector<bool>* found) {
+  VARVE_TRY(CheckOpen());
+  VARVE_ASSIGN(auto rows, reads_->Get(table, keys, found));
+  if (serializable()) {
+    const TableView* view = Find(table);
+    VARVE_ASSIGN(const auto conformed, view->schema->ConformKeys(keys));
+    std::vector<int> places(static_cast<std::size_t>(conformed->num_columns()));
+    std::iota(places.begin(), places.end(), 0);
+    VARVE_ASSIGN(const auto encoded, view->schema->key_codec().Encode(*conformed, places, 0,
+                                                                      conformed->num_rows()));
+    auto& mine = read_.tables[view->id].keys;
+    for (std::int64_t i = 0; i < encoded.size(); ++i) mine.emplace(encoded[i]);
+  }
+  return rows;
+}
+
+Result<std::uint64_t> Transaction::Impl::Savepoint() {
+  VARVE_TRY(CheckOpen());
+  savepoints_.insert(writes_.statements());
+  return writes_.statements();
+}
+
+Status Transaction::Impl::RollbackTo(std::uint64_t savepoint) {
+  VARVE_TRY(CheckOpen());
+  if (!savepoints_.contains(savepoint)) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("the transaction has no savepoint {} (any more)", savepoint));
+  }
+  VARVE_TRY(writes_.GoBackTo(savepoint));
+  savepoints_.erase(savepoints_.upper_bound(savepoint), savepoints_.end());
+  Refresh();
+  return {};
+}
+
+Result<std::vector<TablePart>> Transaction::Impl::MakeParts() const {
+  std::vector<TablePart> parts;
+  for (const auto& [name, table] : base_->tables) {
+    if (writes_.Find(table->id) == nullptr) continue;
+    VARVE_ASSIGN(auto batches, writes_.Newest(table->id));
+    for (auto& batch : batches) {
+      VARVE_ASSIGN(auto part, MakePart(*table, std::move(batch)));
+      parts.push_back(std::move(part));
+    }
+  }
+  return parts;
+}
+
+Footprint Transaction::Impl::TakeFootprint(const std::vector<TablePart>& parts) {
+  Footprint footprint = std::move(read_);
+  for (const TablePart& part : parts) {
+    auto& keys = footprint.tables[part.record.table_id].keys;
+    for (std::int64_t i = 0; i < part.batch.keys.size(); ++i) keys.emplace(part.batch.keys[i]);
+  }
+  return footprint;
+}
+
+Result<CommitInfo> Transaction::Impl::Commit(const CommitOptions& options) {
+  VARVE_TRY(CheckOpen());
+  if (writes_.empty()) {
+    End();
+    return CommitInfo{.commit = commit_};
+  }
+  VARVE_ASSIGN(auto parts, MakeParts());
+  const auto footprint = TakeFootprint(parts);
+  writes_ = {};
+  reads_.reset();
+  auto info = database_->Commit(std::move(parts), options, {&footprint, commit_});
+  End();
+  return info;
+}
+
+void Transaction::Impl::End() {
+  if (base_ == nullptr) return;
+  reads_.reset();
+  base_.reset();
+  writes_ = {};
+  read_ = {};
+  std::exchange(database_, nullptr)->EndTransaction(commit_);
+}
+
+Transaction::Transaction(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Transaction::~Transaction() = default;
+
+CommitNumber Transaction::snapshot() const { return impl_->commit(); }
+Status Transaction::Upsert(std::string_view table,
+                           const std::shared_ptr<arrow::RecordBatch>& rows) {
+  return impl_->Write(table, rows, RowKind::kUpsert);
+}
+Status Transaction::Delete(std::string_view table,
+                           const std::shared_ptr<arrow::RecordBatch>& keys) {
+  return impl_->Write(table, keys, RowKind::kDelete);
+}
+Result<std::shared_ptr<arrow::RecordBatchReader>> Transaction::Scan(std::string_view table,
+                                                                    const ScanOptions& options) {
+  return impl_->Scan(table, options);
+}
+Result<std::shared_ptr<arrow::RecordBatch>> Transaction::Get(
+    std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys,
+    std::vector<bool>* found) {
+  return impl_->Get(table, keys, found);
+}
+Result<std::uint64_t> Transaction::Savepoint() { return impl_->Savepoint(); }
+Status Transaction::RollbackTo(std::uint64_t savepoint) { return impl_->RollbackTo(savepoint); }
+Result<CommitInfo> Transaction::Commit(const CommitOptions& options) {
+  return impl_->Commit(options);
+}
+void Transaction::Abort() { impl_->End(); }
+
+Result<std::unique_ptr<Transaction>> Database::Begin(const TransactionOptions& options) {
+  VARVE_ASSIGN(auto begun, impl_->BeginTransaction());
+  return std::unique_ptr<Transaction>(new Transaction(
+      std::make_unique<Transaction::Impl>(impl_, options, std::move(begun))));
+}
+
+}  // namespace varve

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// A transaction's own rows in the merge: newer than every version that it sees of the others.
+//
+// Own rows are numbered by statement, the others by commit. So the others are cut at the snapshot
+// before the merge, own rows get numbers above all of them, and the merge is read as of kNewest.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "columns/version_cursor.h"
+#include "memtable/memtable.h"
+
+namespace varve {
+
+inline constexpr std::uint64_t kNewest = std::numeric_limits<std::uint64_t>::max();
+
+// Adds the rows of `own` to the cursors of a table, which from then on show nothing after `as_of`.
+void PutOnTop(const Memtable& own, const std::vector<int>& columns, const KeyBounds& bounds,
+              std::uint64_t as_of, std::vector<std::unique_ptr<VersionCursor>>* cursors);
+
+}  // namespace varve
