@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/out_of_memory.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "files/files.h"
@@ -69,11 +70,8 @@ class TemporaryFile {
   TemporaryFile(TemporaryFile&&) = default;
   TemporaryFile& operator=(TemporaryFile&&) = delete;
   ~TemporaryFile() {
-    if (!file_) return;
-    const std::string path = file_->path();
-    file_.reset();
     // What stays behind harms nobody: RemoveLeftovers clears it.
-    [[maybe_unused]] const auto removed = files_->Remove(path);
+    if (file_) (void)HadMemory([this] { Remove(); });
   }
 
   File* file() { return file_.get(); }
@@ -82,6 +80,12 @@ class TemporaryFile {
   void Forget() { file_.reset(); }
 
  private:
+  void Remove() {
+    const std::string path = file_->path();
+    file_.reset();
+    [[maybe_unused]] const auto removed = files_->Remove(path);
+  }
+
   Files* const files_;
   std::unique_ptr<File> file_;
 };

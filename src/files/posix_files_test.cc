@@ -12,7 +12,9 @@
 #include <string>
 
 #include "base/aligned_buffer.h"
+#include "base/out_of_memory.h"
 #include "files/files_test_worlds.h"
+#include "test/support/failing_memory.h"
 
 namespace varve {
 namespace {
@@ -121,6 +123,20 @@ TEST_F(PosixFilesTest, TheHolderInAnotherProcessIsNamed) {
 }
 
 // The holder's name is written into the file.
+TEST_F(PosixFilesTest, ALockThatIsRefusedMemoryIsNotHeld) {
+  for (const auto mode : {LockMode::kExclusive, LockMode::kShared}) {
+    bool refused = true;
+    for (int n = 1; refused; ++n) {
+      {
+        const testing::FailingAllocation allocation(n);
+        (void)OrOutOfMemory([&] { return files()->Lock(At("LOCK"), mode); });
+        refused = allocation.hit();
+      }
+      ASSERT_TRUE(CanLock()) << "after allocation " << n;
+    }
+  }
+}
+
 TEST_F(PosixFilesTest, ALinkIsNoLockAndWhatItNamesIsLeftAlone) {
   ASSERT_TRUE(files()->Open(At("important"), OpenMode::kCreate).value()->WriteAt(0, "keep this"));
   std::filesystem::create_symlink(At("important"), At("LOCK"));

@@ -71,20 +71,22 @@ class LockTable {
 
 class PosixLock final : public FileLock {
  public:
-  // Called with the table's mutex held.
+  // Called with the table's mutex held. What throws leaves the descriptor to be closed.
   PosixLock(LockTable* table, FileIdentity identity, LockMode mode, Descriptor descriptor)
       : table_(table),
         identity_(identity),
         mode_(mode),
-        descriptor_(descriptor.Release()),
+        descriptor_(descriptor.get()),
         forks_(table->forks) {
+    std::set<int> own{descriptor_};
     auto& holders = table_->held[identity_];
+    table_->descriptors.merge(own);  // needs no memory
+    (void)descriptor.Release();
     if (mode_ == LockMode::kExclusive) {
       holders.exclusive = true;
     } else {
       ++holders.shared;
     }
-    table_->descriptors.insert(descriptor_);
   }
 
   ~PosixLock() override {

@@ -174,6 +174,7 @@ class ArchivedFile final : public File {
       if (done < size && at >= begin && at < end) {
         const auto part = std::min(size - done, end - at);
         VARVE_ASSIGN(const auto bytes, archive_->Read(object.name, at - begin, part));
+        if (bytes.size() != part) return WrongSize(object, at - begin, part, bytes.size());
         std::copy(bytes.begin(), bytes.end(), into + done);
         done += part;
       }
@@ -188,6 +189,12 @@ class ArchivedFile final : public File {
   Status Truncate(std::uint64_t) override { return ReadOnly(); }
 
  private:
+  std::unexpected<Error> WrongSize(const LogArchiveObject& object, std::uint64_t offset,
+                                   std::uint64_t expected, std::uint64_t found) const {
+    return Fail(ErrorKind::kCorruption,
+                fmt::format("{}: expected {} bytes at offset {}, found {}",
+                            archive_->Describe(object.name), expected, offset, found));
+  }
   Status ReadOnly() const {
     return Fail(ErrorKind::kInvalid, path_ + ": objects of an archive never change",
                 ErrorReason::kReadOnly);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "log/archive_contents.h"
 #include "log/log_fixture.h"
 #include "varve/log_archive.h"
 
@@ -24,6 +25,7 @@ class FlakyArchive final : public LogArchive {
 
   bool out_of_reach = false;
   bool keeps_other_bytes = false;
+  int gives_more = 0;  // so many bytes of a segment than asked for; negative: fewer
 
   Status Settle() override { return Reach([&] { return target_->Settle(); }); }
   Result<std::unique_ptr<Put>> NewPut(const std::string& name) override {
@@ -33,7 +35,11 @@ class FlakyArchive final : public LogArchive {
   }
   Result<std::string> Read(const std::string& name, std::uint64_t offset,
                            std::uint64_t size) override {
-    return Reach([&] { return target_->Read(name, offset, size); });
+    auto bytes = Reach([&] { return target_->Read(name, offset, size); });
+    if (bytes && name != kArchiveIdName) {
+      bytes->resize(static_cast<std::size_t>(std::ssize(*bytes) + gives_more));
+    }
+    return bytes;
   }
   Result<std::vector<LogArchiveObject>> List() override {
     return Reach([&] { return target_->List(); });

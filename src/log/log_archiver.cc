@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "base/executor.h"
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "log/archive_contents.h"
 #include "log/segment_copy.h"
@@ -35,6 +38,8 @@ class LogArchiver::Core : public std::enable_shared_from_this<LogArchiver::Core>
   using Segments = std::vector<LogSegmentInfo>;
 
   void Schedule();
+  void RunInTurn();
+  void NoteOutcome(const Status& done);
   Result<LogPin> PinAll();
   Status Run(LogArchiveExtent extent);
   Status Learn();
@@ -58,8 +63,8 @@ class LogArchiver::Core : public std::enable_shared_from_this<LogArchiver::Core>
   Executor* executor_;
   std::unique_ptr<ThreadPool> own_executor_;
 
+  std::atomic<bool> stopped_ = false;
   std::mutex running_;  // guards what follows; held during a run
-  bool stopped_ = false;
   bool known_ = false;             // what the archive holds is known
   std::uint64_t next_ = 0;         // sequence of the first segment that is not there whole; 0: any
   std::uint64_t tail_bytes_ = 0;   // of it, that are there
@@ -81,54 +86,70 @@ Result<LogPin> LogArchiver::Core::PinAll() {
 
 Status LogArchiver::Core::Start() {
   VARVE_ASSIGN(pin_, PinAll());
-  if (executor_ == nullptr) {
-    own_executor_ = std::make_unique<ThreadPool>(1);
-    executor_ = own_executor_.get();
+  try {
+    if (executor_ == nullptr) own_executor_ = std::make_unique<ThreadPool>(1);
+  } catch (const std::system_error& failure) {
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("archiving the log in {}: no thread could be made: {}", dir_,
+                            failure.what()));
   }
+  if (own_executor_) executor_ = own_executor_.get();
   Schedule();
   return {};
 }
 
 void LogArchiver::Core::Stop() {
+  stopped_ = true;
   {
     std::lock_guard lock(running_);
-    stopped_ = true;
     pin_ = LogPin();
   }
   own_executor_.reset();
 }
 
-// The next run is asked for when one is over: they never pile up.
+// Throws std::bad_alloc, and then nothing was asked for.
 void LogArchiver::Core::Schedule() {
   if (options_.interval_ms == 0) return;
   executor_->SubmitAfter(static_cast<std::int64_t>(options_.interval_ms) * 1000,
                          [weak = weak_from_this()] {
-                           const auto core = weak.lock();
-                           if (!core) return;
-                           (void)core->ArchiveNow(core->options_.interval_extent);
-                           std::lock_guard lock(core->running_);
-                           if (!core->stopped_) core->Schedule();
+                           if (const auto core = weak.lock()) core->RunInTurn();
                          });
 }
 
+// The next run is asked for when one is over: they never pile up. Without memory to ask it comes at
+// once: an archiver that went to sleep would hold the log's segments for ever.
+void LogArchiver::Core::RunInTurn() {
+  do {
+    (void)ArchiveNow(options_.interval_extent);
+  } while (!stopped_ && !HadMemory([this] { Schedule(); }));
+}
+
 void LogArchiver::Core::ArchiveSoon(LogArchiveExtent extent) {
-  executor_->Submit([weak = weak_from_this(), extent] {
-    if (const auto core = weak.lock()) (void)core->ArchiveNow(extent);
+  const bool asked = HadMemory([&] {
+    executor_->Submit([weak = weak_from_this(), extent] {
+      if (const auto core = weak.lock()) (void)core->ArchiveNow(extent);
+    });
   });
+  if (!asked) NoteOutcome(std::unexpected(OutOfMemory()));
 }
 
 Status LogArchiver::Core::ArchiveNow(LogArchiveExtent extent) {
   std::lock_guard lock(running_);
-  if (stopped_) return Fail(ErrorKind::kInvalid, "the archiver ended", ErrorReason::kClosed);
-  auto done = Run(extent);
-  if (!done) known_ = false;  // a put may have come through or not: look
-  std::lock_guard status_lock(status_mutex_);
-  status_.last_error.reset();
-  if (!done) {
-    ++status_.failures;
-    status_.last_error = done.error();
+  if (stopped_) {  // in so few bytes that it needs no memory
+    return std::unexpected(Error(ErrorKind::kInvalid, "archiver ended", ErrorReason::kClosed));
   }
+  auto done = OrOutOfMemory([&] { return Run(extent); });
+  if (!done) known_ = false;  // a put may have come through or not: look
+  NoteOutcome(done);
   return done;
+}
+
+void LogArchiver::Core::NoteOutcome(const Status& done) {
+  std::lock_guard lock(status_mutex_);
+  status_.last_error.reset();
+  if (done) return;
+  ++status_.failures;
+  status_.last_error = CopyOf(done.error());
 }
 
 LogArchiverStatus LogArchiver::Core::GetStatus() const {
@@ -311,9 +332,12 @@ Result<std::unique_ptr<LogArchiver>> LogArchiver::Open(Log* log, const std::stri
                                                        LogArchive* archive,
                                                        const LogArchiverOptions& options,
                                                        const LogComponents& components) {
-  auto core = std::make_shared<Core>(log, dir, archive, options, components);
-  VARVE_TRY(core->Start());
-  return std::unique_ptr<LogArchiver>(new LogArchiver(std::move(core)));
+  return OrOutOfMemory([&]() -> Result<std::unique_ptr<LogArchiver>> {
+    auto core = std::make_shared<Core>(log, dir, archive, options, components);
+    auto archiver = std::unique_ptr<LogArchiver>(new LogArchiver(core));  // which stops it
+    VARVE_TRY(core->Start());
+    return archiver;
+  });
 }
 
 LogArchiver::LogArchiver(std::shared_ptr<Core> core) : core_(std::move(core)) {}

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/out_of_memory.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "log/archive_contents.h"
@@ -121,8 +122,8 @@ Result<RecoveryReport> LogRestore::Run() {
   VARVE_TRY(CheckEmpty());
   VARVE_ASSIGN(const auto lock, files_->Lock(JoinPath(dir_, kLockName), LockMode::kExclusive));
   VARVE_TRY(CheckEmpty());
-  auto report = Write();
-  if (!report) TakeBack();
+  auto report = OrOutOfMemory([this] { return Write(); });
+  if (!report) (void)HadMemory([this] { TakeBack(); });
   return report;
 }
 
@@ -375,7 +376,7 @@ void LogRestore::TakeBack() {
 Result<RecoveryReport> RestoreLog(LogArchive* archive, const std::string& dir,
                                   const LogRestoreOptions& options,
                                   const LogComponents& components) {
-  return LogRestore(archive, dir, options, components).Run();
+  return OrOutOfMemory([&] { return LogRestore(archive, dir, options, components).Run(); });
 }
 
 }  // namespace varve

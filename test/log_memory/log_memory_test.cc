@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <functional>
@@ -26,11 +27,14 @@
 #include "test/log_memory/hungry_files.h"
 #include "test/log_memory/scarcity.h"
 #include "varve/log.h"
+#include "varve/log_archive.h"
 
 namespace varve::testing {
 namespace {
 
 constexpr char kDir[] = "log";
+constexpr char kArchive[] = "archive";
+constexpr char kRestored[] = "restored";
 constexpr std::string_view kWhy = "out of memory";
 constexpr std::uint64_t kAllThatFollow = ~0ull;
 constexpr unsigned kHangSeconds = 60;
@@ -236,7 +240,7 @@ void LiveByCheckpoints(Life* life, int checkpoints) {
   });
 }
 
-Units ReadBack(SimulatedDisk* disk) {
+Units ReadBack(SimulatedDisk* disk, const char* dir = kDir) {
   Units units;
   const LogReplay keep = [&](const LogUnit& unit) {
     std::string bytes;
@@ -244,7 +248,7 @@ Units ReadBack(SimulatedDisk* disk) {
     units[bytes] = unit.lsn;
     return Status();
   };
-  const auto log = Log::Open(kDir, {}, keep, {}, {.files = disk});
+  const auto log = Log::Open(dir, {}, keep, {}, {.files = disk});
   EXPECT_TRUE(log) << log.error().message();
   return units;
 }
@@ -279,6 +283,23 @@ void ExpectReplay(const Life& life, SimulatedDisk* disk) {
   EXPECT_TRUE(second || !newest || newest->replay_from > fate->second.lsn);
 }
 
+Status Restore(LogArchive* archive, Files* files) {
+  auto report = RestoreLog(archive, kRestored, {}, {.files = files});
+  return report ? Status() : std::unexpected(std::move(report).error());
+}
+
+// Files, but the lock.
+std::size_t LeftIn(SimulatedDisk* disk, const char* dir) {
+  const auto entries = disk->List(dir);
+  if (!entries) return 0;
+  return static_cast<std::size_t>(
+      std::ranges::count_if(*entries, [](const auto& entry) { return entry.name != "LOCK"; }));
+}
+
+bool OpensIn(SimulatedDisk* disk, const char* dir) {
+  return Log::Open(dir, {.create_if_missing = false}, {}, {}, {.files = disk}).has_value();
+}
+
 class LogMemoryTest : public ::testing::Test {
  protected:
   LogMemoryTest() {
@@ -293,6 +314,7 @@ class LogMemoryTest : public ::testing::Test {
     for (const auto more : {std::uint64_t{0}, kAllThatFollow}) {
       for (std::uint64_t n = 1;; ++n) {
         SCOPED_TRACE(fmt::format("request {} refused{}", n, more == 0 ? "" : ", and all others"));
+        alone_ = more == 0;
         ::alarm(kHangSeconds);
         RefuseMemory(n, more);
         live();
@@ -326,6 +348,13 @@ class LogMemoryTest : public ::testing::Test {
         });
   }
   void RecoverShortOfMemory();
+  void ArchiveALife(SimulatedDisk* disk) {
+    Life life(disk, options_);
+    Live(&life, Ends::kKilled);
+    const auto archive = NewFolderArchive(kArchive, {.files = disk});
+    const auto archiver = LogArchiver::Open(&life.log(), kDir, archive.get(), {}, {.files = disk});
+    ASSERT_TRUE(archiver && (*archiver)->ArchiveNow());
+  }
 
   // 0, and the events of LiveByCheckpoints in which the file CHECKPOINT, or its name, is written or
   // synced.
@@ -366,6 +395,7 @@ class LogMemoryTest : public ::testing::Test {
   }
 
   LogOptions options_;
+  bool alone_ = true;  // the request that is refused
 };
 
 TEST_F(LogMemoryTest, ALifeShortOfMemoryKeepsWhatItAcknowledged) { LiveShortOfMemory(); }
@@ -437,6 +467,29 @@ TEST_F(LogMemoryTest, CheckpointsShortOfMemoryHoldTruncationBack) {
   }
 }
 
+// What cannot be removed either, for want of memory, is no log, or the whole one.
+TEST_F(LogMemoryTest, ARestoreShortOfMemoryIsTakenBack) {
+  SimulatedDisk lived;
+  ArchiveALife(&lived);
+  const auto whole = ReadBack(lived.Clone().get());
+  std::unique_ptr<SimulatedDisk> disk;
+  Status restored;
+  const auto restore = [&] {
+    disk = lived.Clone();
+    HungryFiles files(disk.get());
+    const auto archive = NewFolderArchive(kArchive, {.files = &files});
+    InNewThread([&] { restored = Ration([&] { return Restore(archive.get(), &files); }); });
+  };
+  ForEachRequest(restore, [&] {
+    if (restored) return;
+    EXPECT_NE(restored.error().message().find(kWhy), std::string::npos);
+    EXPECT_TRUE(!alone_ || LeftIn(disk.get(), kRestored) == 0);
+    EXPECT_TRUE(!OpensIn(disk.get(), kRestored) || ReadBack(disk.get(), kRestored) == whole);
+  });
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(ReadBack(disk.get(), kRestored), whole);
+}
+
 // Frames are as large as what may come into them, or few of them are many bytes.
 TEST_F(LogMemoryTest, TheQueueCountsTheMemoryOfItsFrames) {
   constexpr std::uint64_t kQueue = 8u << 20;
@@ -473,6 +526,20 @@ TEST_F(LogMemoryTest, ALogThatCanMakeNoThreadSaysSo) {
   EXPECT_EQ(refused.error().kind(), ErrorKind::kUnavailable);
   EXPECT_NE(refused.error().message().find("thread"), std::string::npos);
   EXPECT_TRUE(Log::Open(kDir, options_, {}, {}, {.files = &disk}));
+}
+
+TEST_F(LogMemoryTest, AnArchiverThatCanMakeNoThreadSaysSo) {
+  SimulatedDisk disk;
+  Life life(&disk, options_);
+  ASSERT_TRUE(life.Open());
+  const auto archive = NewFolderArchive(kArchive, {.files = &disk});
+  LimitThreads(0);
+  const auto refused = LogArchiver::Open(&life.log(), kDir, archive.get(), {}, {.files = &disk});
+  GrantThreads();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), ErrorKind::kUnavailable);
+  EXPECT_NE(refused.error().message().find("thread"), std::string::npos);
+  EXPECT_TRUE(LogArchiver::Open(&life.log(), kDir, archive.get(), {}, {.files = &disk}));
 }
 
 }  // namespace
