@@ -106,12 +106,6 @@ std::shared_ptr<const Memtable> OwnWrites::Find(std::uint32_t table) const {
   return at == tables_.end() ? nullptr : at->second;
 }
 
-std::vector<std::uint32_t> OwnWrites::tables() const {
-  std::vector<std::uint32_t> ids;
-  for (const auto& [table, memtable] : tables_) ids.push_back(table);
-  return ids;
-}
-
 Result<std::vector<WriteBatch>> OwnWrites::Newest(std::uint32_t table) const {
   const auto& memtable = *tables_.at(table);
   const auto& schema = *memtable.schema();

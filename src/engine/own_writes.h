@@ -29,7 +29,6 @@ class OwnWrites {
   bool empty() const { return tables_.empty(); }
   std::uint64_t bytes() const;
   std::shared_ptr<const Memtable> Find(std::uint32_t table) const;  // null: nothing was written
-  std::vector<std::uint32_t> tables() const;                        // by id
 
   // The last word on each key of `table`, in key order: upserts, deletes, or one of each. Together
   // no key comes twice.

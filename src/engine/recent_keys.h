@@ -46,7 +46,6 @@ class RecentKeys {
 
   // Every commit after it that was added is here.
   CommitNumber floor() const { return floor_; }
-  std::uint64_t bytes() const { return bytes_; }
 
  private:
   const std::uint64_t bytes_max_;

@@ -6,8 +6,6 @@
 #include <arrow/record_batch.h>
 #include <fmt/format.h>
 
-#include <map>
-#include <numeric>
 #include <set>
 #include <utility>
 
@@ -15,10 +13,16 @@
 #include "columns/gather.h"
 #include "engine/engine.h"
 #include "engine/own_writes.h"
-#include "view/key_range.h"
 #include "view/scan_plan.h"
 
 namespace varve {
+namespace {
+
+void AddKeys(const EncodedKeys& keys, Footprint::OfTable* to) {
+  for (std::int64_t i = 0; i < keys.size(); ++i) to->keys.emplace(keys[i]);
+}
+
+}  // namespace
 
 class Transaction::Impl {
  public:
@@ -125,13 +129,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> Transaction::Impl::Get(
   VARVE_ASSIGN(auto rows, reads_->Get(table, keys, found));
   if (serializable()) {
     const TableView* view = Find(table);
-    VARVE_ASSIGN(const auto conformed, view->schema->ConformKeys(keys));
-    std::vector<int> places(static_cast<std::size_t>(conformed->num_columns()));
-    std::iota(places.begin(), places.end(), 0);
-    VARVE_ASSIGN(const auto encoded, view->schema->key_codec().Encode(*conformed, places, 0,
-                                                                      conformed->num_rows()));
-    auto& mine = read_.tables[view->id].keys;
-    for (std::int64_t i = 0; i < encoded.size(); ++i) mine.emplace(encoded[i]);
+    VARVE_ASSIGN(const auto asked, PrepareDelete(*view->schema, keys));  // their bytes, each once
+    AddKeys(asked.keys, &read_.tables[view->id]);
   }
   return rows;
 }
@@ -170,8 +169,7 @@ Result<std::vector<TablePart>> Transaction::Impl::MakeParts() const {
 Footprint Transaction::Impl::TakeFootprint(const std::vector<TablePart>& parts) {
   Footprint footprint = std::move(read_);
   for (const TablePart& part : parts) {
-    auto& keys = footprint.tables[part.record.table_id].keys;
-    for (std::int64_t i = 0; i < part.batch.keys.size(); ++i) keys.emplace(part.batch.keys[i]);
+    AddKeys(part.batch.keys, &footprint.tables[part.record.table_id]);
   }
   return footprint;
 }
