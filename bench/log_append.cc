@@ -5,6 +5,7 @@
 #include <random>
 #include <vector>
 
+#include "bench/bare_appends.h"
 #include "bench/log_groups.h"
 #include "bench/raw_file.h"
 #include "varve/log.h"
@@ -131,10 +132,21 @@ void PrintLimits(int round, PreparedFile* raw, std::uint64_t bytes) {
   Print(round, "W", raw->Overwrites(bytes));
 }
 
+void PrintBareAppends(int round, BareAppends* bare, std::uint64_t bytes) {
+  for (const std::uint64_t record_bytes : {4096, 128}) {
+    for (const int threads : {1, 2, 4}) {
+      Print(round, fmt::format("bare append, {} B, {} thread{}", record_bytes, threads,
+                               threads == 1 ? "" : "s"),
+            bare->Run(record_bytes, threads, bytes));
+    }
+  }
+}
+
 }  // namespace
 
 void MeasureAppend(const Settings& settings) {
   PreparedFile raw(settings.dir + "/raw", settings.append_bytes);
+  BareAppends bare(&raw);
   std::vector<std::unique_ptr<Appender>> appenders;
   for (auto& variant : Variants(SegmentBytes(settings.append_bytes))) {
     const auto dir = settings.dir + "/append" + std::to_string(appenders.size());
@@ -143,6 +155,7 @@ void MeasureAppend(const Settings& settings) {
   for (int round = 0; round <= std::min(settings.rounds, kRoundsMax); ++round) {
     WaitForCalm(settings.patience_seconds);
     PrintLimits(round, &raw, settings.append_bytes);
+    PrintBareAppends(round, &bare, settings.append_bytes);
     for (auto& appender : appenders) appender->Run(round, settings.append_bytes);
   }
 }

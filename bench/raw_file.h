@@ -23,6 +23,8 @@ class PreparedFile {
   PreparedFile(const PreparedFile&) = delete;
   PreparedFile& operator=(const PreparedFile&) = delete;
 
+  std::uint64_t bytes() const { return bytes_; }
+
   // F: writes of 4 KiB, each made durable before the next; from block to block, round and round.
   Slice Flushes(double seconds, LogSyncMethod method);
   Slice FlushesCounted(std::int64_t flushes, LogSyncMethod method);
@@ -34,7 +36,6 @@ class PreparedFile {
   void Flush(int descriptor, LogSyncMethod method);
 
  private:
-
   const std::string path_;
   const std::uint64_t bytes_;
   std::uint64_t offset_ = 0;

@@ -136,6 +136,20 @@ class Judgement(unittest.TestCase):
         self.assertTrue(log_suite.Measure("m", [], 4, 3, absent="no such peer").met)
         self.assertFalse(log_suite.Measure("m", [2], 4, 3).met)
 
+    def test_a_floor_is_out_of_reach_only_where_the_least_misses_it_too(self):
+        def measure(bare, at_most=False, **more):
+            return log_suite.Measure("m", [7] if at_most else [2], 4, 6 if at_most else 3, at_most,
+                                     bare=bare, **more)
+        self.assertEqual(measure([2.9]).verdict, "out of reach here")
+        self.assertEqual(measure([3.1]).verdict, "MISSED")
+        self.assertEqual(measure([]).verdict, "MISSED")
+        self.assertEqual(measure([6.1], at_most=True).verdict, "out of reach here")
+        self.assertEqual(measure([5.9], at_most=True).verdict, "MISSED")
+        self.assertEqual(log_suite.Measure("m", [2, 2, 2], 4, 3, bare=[2, 2],
+                                           samples_min=3).verdict, "MISSED")
+        self.assertTrue(measure([2.9]).met)
+        self.assertIn("bare: 2.9", log_suite.row(measure([2.9])))
+
 
 if __name__ == "__main__":
     if not BINARY.exists():
