@@ -18,6 +18,9 @@ if(TARGET varve_cli)
 endif()
 install(DIRECTORY include/varve DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES include/varve_log.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(TARGET varve)
+  install(FILES include/varve_db.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endif()
 configure_package_config_file(cmake/varveConfig.cmake.in ${PROJECT_BINARY_DIR}/varveConfig.cmake
   INSTALL_DESTINATION ${_config_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/varveConfigVersion.cmake

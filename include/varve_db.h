@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * varve for C, and for every language that can call C: rows come and go by the Arrow C data and
+ * stream interfaces. The promises are those of varve/database.h.
+ *
+ *   varve_db* db = NULL;
+ *   varve_error* error = NULL;
+ *   const char* key[] = {"id"};
+ *   varve_db_options options = {sizeof options};
+ *   options.create_if_missing = 1;
+ *   if (varve_db_open("shop.varve", &options, &db, &error) != VARVE_LOG_OK) {
+ *     fprintf(stderr, "%s\n", varve_log_error_message(error));
+ *     varve_log_error_free(error);
+ *   }
+ *   varve_db_create_table(db, "orders", &schema, key, 1, &error);
+ *   varve_db_upsert(db, "orders", &array, &schema, NULL, &commit, &error);
+ *
+ * Errors, ownership of handles, and the ABI: as varve_log.h says of the log; the codes are its
+ * codes, and varve_log_error_message and varve_log_error_free are for these errors too.
+ *
+ * Arrow. A struct that is given to a call is moved: the call releases it, also when it fails, and
+ * leaves it released; copy what you want to keep. Only a NULL or an already released struct is
+ * VARVE_LOG_INVALID and left alone. A struct that a call fills in is the caller's to release.
+ * A batch is a struct array without nulls of its own: its children are the columns, by name.
+ *
+ * Threads. A database and a snapshot may be used by any threads at once, until they are freed; a
+ * transaction and a stream by one thread at a time. Free what a database gave (snapshots,
+ * transactions, streams) before the database. */
+#ifndef VARVE_DB_H_
+#define VARVE_DB_H_
+
+#include "varve_log.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The Arrow C data interface: https://arrow.apache.org/docs/format/CDataInterface.html */
+#ifndef ARROW_C_DATA_INTERFACE
+#define ARROW_C_DATA_INTERFACE
+
+#define ARROW_FLAG_DICTIONARY_ORDERED 1
+#define ARROW_FLAG_NULLABLE 2
+#define ARROW_FLAG_MAP_KEYS_SORTED 4
+
+struct ArrowSchema {
+  const char* format;
+  const char* name;
+  const char* metadata;
+  int64_t flags;
+  int64_t n_children;
+  struct ArrowSchema** children;
+  struct ArrowSchema* dictionary;
+  void (*release)(struct ArrowSchema*);
+  void* private_data;
+};
+
+struct ArrowArray {
+  int64_t length;
+  int64_t null_count;
+  int64_t offset;
+  int64_t n_buffers;
+  int64_t n_children;
+  const void** buffers;
+  struct ArrowArray** children;
+  struct ArrowArray* dictionary;
+  void (*release)(struct ArrowArray*);
+  void* private_data;
+};
+#endif /* ARROW_C_DATA_INTERFACE */
+
+#ifndef ARROW_C_STREAM_INTERFACE
+#define ARROW_C_STREAM_INTERFACE
+
+struct ArrowArrayStream {
+  int (*get_schema)(struct ArrowArrayStream*, struct ArrowSchema* out);
+  int (*get_next)(struct ArrowArrayStream*, struct ArrowArray* out);
+  const char* (*get_last_error)(struct ArrowArrayStream*);
+  void (*release)(struct ArrowArrayStream*);
+  void* private_data;
+};
+#endif /* ARROW_C_STREAM_INTERFACE */
+
+#define VARVE_DB_ABI 1
+/* The VARVE_DB_ABI of the library that is linked; the program's must be the same. */
+VARVE_LOG_API int varve_db_abi(void);
+
+typedef varve_log_error varve_error;
+typedef struct varve_db varve_db;
+typedef struct varve_db_snapshot varve_db_snapshot;
+typedef struct varve_db_transaction varve_db_transaction;
+
+/* As varve::OpenOptions. A zero is the default. */
+typedef struct {
+  size_t size; /* sizeof of this struct */
+  uint64_t memtable_bytes_max, log_segment_bytes_max;
+  uint8_t create_if_missing, read_only, reserved[6];
+} varve_db_options;
+
+/* As varve::CommitInfo. */
+typedef struct { uint64_t commit, lsn, rows, log_bytes, group_units; } varve_db_commit;
+
+/* Opens or creates the database in the folder `path`; `options` NULL: the defaults. *db is NULL
+ * after a failure. Codes: as varve::Database::Open. */
+VARVE_LOG_API int varve_db_open(const char* path, const varve_db_options* options, varve_db** db,
+                                varve_error** error);
+/* Makes everything durable and releases the lock. Later calls get INVALID, CLOSED. */
+VARVE_LOG_API int varve_db_close(varve_db* db, varve_error** error);
+/* Frees the handle. What was acknowledged as durable is kept, closed or not. */
+VARVE_LOG_API void varve_db_free(varve_db* db);
+
+/* Makes a table of the struct type `schema`, whose key are `key_size` of its columns, in order. */
+VARVE_LOG_API int varve_db_create_table(varve_db* db, const char* table,
+                                        struct ArrowSchema* schema, const char* const* key,
+                                        size_t key_size, varve_error** error);
+
+/* Inserts or replaces rows, or deletes by key, as one commit. `level`: of varve_log_level; `commit`
+ * may be NULL. Codes: as varve::Database::Upsert. */
+VARVE_LOG_API int varve_db_upsert(varve_db* db, const char* table, struct ArrowArray* rows,
+                                  struct ArrowSchema* schema, int level, varve_db_commit* commit,
+                                  varve_error** error);
+VARVE_LOG_API int varve_db_delete(varve_db* db, const char* table, struct ArrowArray* keys,
+                                  struct ArrowSchema* schema, int level, varve_db_commit* commit,
+                                  varve_error** error);
+/* Upserts every batch of a stream, each as one commit; `commit` tells of the last one, with the
+ * rows of all. After a failure the batches before the one that failed are kept, and `commit`, when
+ * given, tells of them. */
+VARVE_LOG_API int varve_db_upsert_stream(varve_db* db, const char* table,
+                                         struct ArrowArrayStream* batches, int level,
+                                         varve_db_commit* commit, varve_error** error);
+/* Writes all rows so far to Parquet; makes every commit so far durable. */
+VARVE_LOG_API int varve_db_flush(varve_db* db, varve_error** error);
+VARVE_LOG_API int varve_db_sync(varve_db* db, varve_error** error);
+
+/* A snapshot of the newest version, or as of `commit` when that is not NULL. */
+VARVE_LOG_API int varve_db_snapshot_take(varve_db* db, const uint64_t* commit,
+                                         varve_db_snapshot** snapshot, varve_error** error);
+VARVE_LOG_API uint64_t varve_db_snapshot_commit(const varve_db_snapshot* snapshot);
+VARVE_LOG_API void varve_db_snapshot_free(varve_db_snapshot* snapshot); /* takes NULL */
+
+/* As varve::ScanOptions; a zeroed struct with `size` set is a scan of everything. */
+typedef struct {
+  size_t size;
+  const char* const* columns; /* NULL: all, in the order of the schema */
+  size_t columns_size;
+  const char* filter;      /* as varve::ParseFilter reads it; NULL: none */
+  uint64_t limit;          /* when has_limit */
+  int64_t batch_rows_max;  /* 0: the default */
+  uint8_t has_limit, reverse, reserved[6];
+} varve_db_scan_options;
+
+/* Streams the rows of a table in key order; `options` NULL: everything. An error while streaming
+ * is the stream's (get_last_error). */
+VARVE_LOG_API int varve_db_scan(const varve_db_snapshot* snapshot, const char* table,
+                                const varve_db_scan_options* options, struct ArrowArrayStream* out,
+                                varve_error** error);
+/* Looks rows up by key: one row for each key that is there, in the order of `keys`. */
+VARVE_LOG_API int varve_db_get(const varve_db_snapshot* snapshot, const char* table,
+                               struct ArrowArray* keys, struct ArrowSchema* keys_schema,
+                               struct ArrowArray* rows, struct ArrowSchema* schema,
+                               varve_error** error);
+
+/* As varve::Transaction. It ends by commit, also by one that fails, by abort, or by free. */
+enum varve_db_isolation { VARVE_DB_SNAPSHOT, VARVE_DB_SERIALIZABLE };
+VARVE_LOG_API int varve_db_begin(varve_db* db, int isolation, varve_db_transaction** transaction,
+                                 varve_error** error);
+VARVE_LOG_API int varve_db_transaction_upsert(varve_db_transaction* transaction, const char* table,
+                                              struct ArrowArray* rows, struct ArrowSchema* schema,
+                                              varve_error** error);
+VARVE_LOG_API int varve_db_transaction_delete(varve_db_transaction* transaction, const char* table,
+                                              struct ArrowArray* keys, struct ArrowSchema* schema,
+                                              varve_error** error);
+VARVE_LOG_API int varve_db_transaction_scan(varve_db_transaction* transaction, const char* table,
+                                            const varve_db_scan_options* options,
+                                            struct ArrowArrayStream* out, varve_error** error);
+VARVE_LOG_API int varve_db_transaction_get(varve_db_transaction* transaction, const char* table,
+                                           struct ArrowArray* keys,
+                                           struct ArrowSchema* keys_schema,
+                                           struct ArrowArray* rows, struct ArrowSchema* schema,
+                                           varve_error** error);
+VARVE_LOG_API int varve_db_transaction_savepoint(varve_db_transaction* transaction,
+                                                 uint64_t* savepoint, varve_error** error);
+VARVE_LOG_API int varve_db_transaction_rollback_to(varve_db_transaction* transaction,
+                                                   uint64_t savepoint, varve_error** error);
+VARVE_LOG_API int varve_db_transaction_commit(varve_db_transaction* transaction, int level,
+                                              varve_db_commit* commit, varve_error** error);
+VARVE_LOG_API void varve_db_transaction_free(varve_db_transaction* transaction); /* takes NULL */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

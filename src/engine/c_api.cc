@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve_db.h over varve::Database: checks what C passes, and changes the form of values.
+#include <arrow/c/bridge.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "columns/arrow_errors.h"
+#include "log/c_error.h"
+#include "varve/database.h"
+#include "varve_db.h"
+
+namespace {
+
+using namespace varve;
+
+// Of ABI 1: members may be added behind, and these numbers stay.
+constexpr std::size_t kFirstOptionsBytes = 32;
+constexpr std::size_t kFirstScanBytes = 56;
+static_assert(sizeof(void*) != 8 || (sizeof(varve_db_options) == kFirstOptionsBytes &&
+                                     sizeof(varve_db_scan_options) == kFirstScanBytes));
+static_assert(VARVE_DB_SERIALIZABLE == static_cast<int>(Isolation::kSerializable));
+
+using Batch = std::shared_ptr<arrow::RecordBatch>;
+using Reader = std::shared_ptr<arrow::RecordBatchReader>;
+
+// What a caller gave to a call is released, whatever becomes of the call.
+template <typename T>
+class Given {
+ public:
+  explicit Given(T* given) : given_(given) {}
+  ~Given() {
+    if (given_ != nullptr && given_->release != nullptr) given_->release(given_);
+  }
+  Given(const Given&) = delete;
+  Given& operator=(const Given&) = delete;
+  Status Check(std::string_view what) const {
+    VARVE_TRY(Need(given_, what));
+    if (given_->release != nullptr) return {};
+    return Fail(ErrorKind::kInvalid, fmt::format("{} was released already", what));
+  }
+  T* get() const { return given_; }
+
+ private:
+  T* const given_;
+};
+
+// A member that the caller's struct is too old to have is zero; one that we are too old to know
+// must be.
+template <typename T>
+Result<T> Sized(std::string_view name, const T* options, std::size_t least) {
+  if (options == nullptr) return T{};
+  VARVE_TRY(CheckSize(name, options->size, least));
+  T known{};
+  std::memcpy(&known, options, std::min(options->size, sizeof known));
+  const auto* bytes = reinterpret_cast<const char*>(options);
+  for (std::size_t i = sizeof known; i < options->size; ++i) {
+    if (bytes[i] == 0) continue;
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{}: byte {} is set, which this version of varve does not know; link "
+                            "a newer one",
+                            name, i));
+  }
+  return known;
+}
+
+class ArrowRows {
+ public:
+  ArrowRows(ArrowArray* array, ArrowSchema* schema) : array_(array), schema_(schema) {}
+  Result<Batch> Take() {
+    VARVE_TRY(array_.Check("the array"));
+    VARVE_TRY(schema_.Check("the schema"));
+    auto batch = arrow::ImportRecordBatch(array_.get(), schema_.get());
+    if (!batch.ok()) {
+      return Fail(ErrorKind::kInvalid,
+                  "what was given is no batch of Arrow: " + batch.status().message());
+    }
+    return *std::move(batch);
+  }
+
+ private:
+  Given<ArrowArray> array_;
+  Given<ArrowSchema> schema_;
+};
+
+Result<CommitOptions> OptionsOf(int level) {
+  VARVE_ASSIGN(const auto ack, EnumOf("level", level, AckLevel::kDurable));
+  return CommitOptions{.ack = ack};
+}
+
+void Tell(varve_db_commit* to, const CommitInfo& info) {
+  if (to == nullptr) return;
+  *to = {info.commit.value, info.lsn.value, info.rows, info.log_bytes, info.group_units};
+}
+
+Result<ScanOptions> ScanOptionsOf(const varve_db_scan_options* given,
+                                  const std::shared_ptr<arrow::Schema>& schema) {
+  VARVE_ASSIGN(const auto options, Sized("varve_db_scan_options", given, kFirstScanBytes));
+  ScanOptions scan;
+  if (options.columns != nullptr) {
+    scan.columns.emplace();
+    for (std::size_t i = 0; i < options.columns_size; ++i) {
+      VARVE_TRY(Need(options.columns[i], fmt::format("column {}", i)));
+      scan.columns->emplace_back(options.columns[i]);
+    }
+  }
+  if (options.filter != nullptr) {
+    VARVE_ASSIGN(scan.filter, ParseFilter(options.filter, schema));
+  }
+  if (options.has_limit != 0) scan.limit = options.limit;
+  if (options.batch_rows_max != 0) scan.batch_rows_max = options.batch_rows_max;
+  scan.reverse = options.reverse != 0;
+  return scan;
+}
+
+Status ExportReader(Reader reader, ArrowArrayStream* out) {
+  return FromArrow(arrow::ExportRecordBatchReader(std::move(reader), out));
+}
+
+Status ExportBatch(const arrow::RecordBatch& batch, ArrowArray* array, ArrowSchema* schema) {
+  return FromArrow(arrow::ExportRecordBatch(batch, array, schema));
+}
+
+}  // namespace
+
+struct varve_db {
+  std::unique_ptr<Database> database;
+};
+struct varve_db_snapshot {
+  std::shared_ptr<Snapshot> snapshot;
+};
+struct varve_db_transaction {
+  std::unique_ptr<Transaction> transaction;
+  std::shared_ptr<Snapshot> schemas;  // as of its begin
+};
+
+namespace {
+
+Status UpsertAll(Database* database, std::string_view table, arrow::RecordBatchReader* reader,
+                 const CommitOptions& options, varve_db_commit* commit) {
+  CommitInfo sum;
+  while (true) {
+    std::shared_ptr<arrow::RecordBatch> batch;
+    if (const auto read = reader->ReadNext(&batch); !read.ok()) {
+      return std::unexpected(ErrorFromArrow(read).Within("the stream that was given failed"));
+    }
+    if (batch == nullptr) return {};
+    VARVE_ASSIGN(auto info, database->Upsert(table, batch, options));
+    info.rows += sum.rows;
+    info.log_bytes += sum.log_bytes;
+    sum = info;
+    Tell(commit, sum);
+  }
+}
+
+template <typename Source>  // a Snapshot or a Transaction
+Status ScanInto(Source* source, const Snapshot& schemas, const char* table,
+                const varve_db_scan_options* options, ArrowArrayStream* out) {
+  VARVE_TRY(Need(table, "table"));
+  VARVE_TRY(Need(out, "out"));
+  VARVE_ASSIGN(const auto schema, schemas.Schema(table));
+  VARVE_ASSIGN(const auto scan, ScanOptionsOf(options, schema));
+  VARVE_ASSIGN(auto reader, source->Scan(table, scan));
+  return ExportReader(std::move(reader), out);
+}
+
+template <typename Source>
+Status GetInto(Source* source, const char* table, ArrowRows* keys, ArrowArray* rows,
+               ArrowSchema* schema) {
+  VARVE_TRY(Need(table, "table"));
+  VARVE_TRY(Need(rows, "rows"));
+  VARVE_TRY(Need(schema, "schema"));
+  VARVE_ASSIGN(const auto batch, keys->Take());
+  VARVE_ASSIGN(const auto found, source->Get(table, batch));
+  return ExportBatch(*found, rows, schema);
+}
+
+}  // namespace
+
+extern "C" {
+
+int varve_db_abi(void) { return VARVE_DB_ABI; }
+
+int varve_db_open(const char* path, const varve_db_options* given, varve_db** db,
+                  varve_error** error) {
+  if (db != nullptr) *db = nullptr;
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(path, "path"));
+    VARVE_TRY(Need(db, "db"));
+    VARVE_ASSIGN(const auto options, Sized("varve_db_options", given, kFirstOptionsBytes));
+    OpenOptions open{.create_if_missing = options.create_if_missing != 0,
+                     .read_only = options.read_only != 0};
+    if (options.memtable_bytes_max != 0) open.memtable_bytes_max = options.memtable_bytes_max;
+    if (options.log_segment_bytes_max != 0) {
+      open.log_segment_bytes_max = options.log_segment_bytes_max;
+    }
+    auto handle = std::make_unique<varve_db>();
+    VARVE_ASSIGN(handle->database, Database::Open(path, open));
+    *db = handle.release();
+    return {};
+  });
+}
+
+int varve_db_close(varve_db* db, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(db, "db"));
+    return db->database->Close();
+  });
+}
+
+void varve_db_free(varve_db* db) { delete db; }
+
+int varve_db_create_table(varve_db* db, const char* table, ArrowSchema* schema,
+                          const char* const* key, std::size_t key_size, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    const Given given(schema);
+    VARVE_TRY(Need(db, "db"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_TRY(given.Check("the schema"));
+    std::vector<std::string> names;
+    if (key_size > 0) VARVE_TRY(Need(key, "key"));
+    for (std::size_t i = 0; i < key_size; ++i) {
+      VARVE_TRY(Need(key[i], fmt::format("name {} of the key", i)));
+      names.emplace_back(key[i]);
+    }
+    auto imported = arrow::ImportSchema(schema);
+    if (!imported.ok()) {
+      return Fail(ErrorKind::kInvalid,
+                  "what was given is no schema of Arrow: " + imported.status().message());
+    }
+    return db->database->CreateTable(table, *imported, names);
+  });
+}
+
+int varve_db_upsert(varve_db* db, const char* table, ArrowArray* rows, ArrowSchema* schema,
+                    int level, varve_db_commit* commit, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    ArrowRows given(rows, schema);
+    VARVE_TRY(Need(db, "db"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_ASSIGN(const auto options, OptionsOf(level));
+    VARVE_ASSIGN(const auto batch, given.Take());
+    VARVE_ASSIGN(const auto info, db->database->Upsert(table, batch, options));
+    Tell(commit, info);
+    return {};
+  }, kUnknownOutcomeCode);
+}
+
+int varve_db_delete(varve_db* db, const char* table, ArrowArray* keys, ArrowSchema* schema,
+                    int level, varve_db_commit* commit, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    ArrowRows given(keys, schema);
+    VARVE_TRY(Need(db, "db"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_ASSIGN(const auto options, OptionsOf(level));
+    VARVE_ASSIGN(const auto batch, given.Take());
+    VARVE_ASSIGN(const auto info, db->database->Delete(table, batch, options));
+    Tell(commit, info);
+    return {};
+  }, kUnknownOutcomeCode);
+}
+
+int varve_db_upsert_stream(varve_db* db, const char* table, ArrowArrayStream* batches, int level,
+                           varve_db_commit* commit, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    const Given given(batches);
+    Tell(commit, {});
+    VARVE_TRY(Need(db, "db"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_TRY(given.Check("the stream"));
+    VARVE_ASSIGN(const auto options, OptionsOf(level));
+    auto reader = arrow::ImportRecordBatchReader(batches);
+    if (!reader.ok()) {
+      return Fail(ErrorKind::kInvalid,
+                  "what was given is no stream of Arrow: " + reader.status().message());
+    }
+    return UpsertAll(db->database.get(), table, reader->get(), options, commit);
+  }, kUnknownOutcomeCode);
+}
+
+int varve_db_flush(varve_db* db, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(db, "db"));
+    return db->database->Flush();
+  });
+}
+
+int varve_db_sync(varve_db* db, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(db, "db"));
+    return db->database->Sync();
+  });
+}
+
+int varve_db_snapshot_take(varve_db* db, const std::uint64_t* commit,
+                           varve_db_snapshot** snapshot, varve_error** error) {
+  if (snapshot != nullptr) *snapshot = nullptr;
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(db, "db"));
+    VARVE_TRY(Need(snapshot, "snapshot"));
+    const AsOf as_of = commit == nullptr ? AsOf() : AsOf(CommitNumber{*commit});
+    auto handle = std::make_unique<varve_db_snapshot>();
+    VARVE_ASSIGN(handle->snapshot, db->database->GetSnapshot(as_of));
+    *snapshot = handle.release();
+    return {};
+  });
+}
+
+std::uint64_t varve_db_snapshot_commit(const varve_db_snapshot* snapshot) {
+  return snapshot == nullptr ? 0 : snapshot->snapshot->commit().value;
+}
+
+void varve_db_snapshot_free(varve_db_snapshot* snapshot) { delete snapshot; }
+
+int varve_db_scan(const varve_db_snapshot* snapshot, const char* table,
+                  const varve_db_scan_options* options, ArrowArrayStream* out,
+                  varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(snapshot, "snapshot"));
+    return ScanInto(snapshot->snapshot.get(), *snapshot->snapshot, table, options, out);
+  });
+}
+
+int varve_db_get(const varve_db_snapshot* snapshot, const char* table, ArrowArray* keys,
+                 ArrowSchema* keys_schema, ArrowArray* rows, ArrowSchema* schema,
+                 varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    ArrowRows given(keys, keys_schema);
+    VARVE_TRY(Need(snapshot, "snapshot"));
+    return GetInto(snapshot->snapshot.get(), table, &given, rows, schema);
+  });
+}
+
+int varve_db_begin(varve_db* db, int isolation, varve_db_transaction** transaction,
+                   varve_error** error) {
+  if (transaction != nullptr) *transaction = nullptr;
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(db, "db"));
+    VARVE_TRY(Need(transaction, "transaction"));
+    VARVE_ASSIGN(const auto level, EnumOf("isolation", isolation, Isolation::kSerializable));
+    auto handle = std::make_unique<varve_db_transaction>();
+    VARVE_ASSIGN(handle->transaction, db->database->Begin({.isolation = level}));
+    VARVE_ASSIGN(handle->schemas, db->database->GetSnapshot(handle->transaction->snapshot()));
+    *transaction = handle.release();
+    return {};
+  });
+}
+
+int varve_db_transaction_upsert(varve_db_transaction* transaction, const char* table,
+                                ArrowArray* rows, ArrowSchema* schema, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    ArrowRows given(rows, schema);
+    VARVE_TRY(Need(transaction, "transaction"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_ASSIGN(const auto batch, given.Take());
+    return transaction->transaction->Upsert(table, batch);
+  });
+}
+
+int varve_db_transaction_delete(varve_db_transaction* transaction, const char* table,
+                                ArrowArray* keys, ArrowSchema* schema, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    ArrowRows given(keys, schema);
+    VARVE_TRY(Need(transaction, "transaction"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_ASSIGN(const auto batch, given.Take());
+    return transaction->transaction->Delete(table, batch);
+  });
+}
+
+int varve_db_transaction_scan(varve_db_transaction* transaction, const char* table,
+                              const varve_db_scan_options* options, ArrowArrayStream* out,
+                              varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(transaction, "transaction"));
+    return ScanInto(transaction->transaction.get(), *transaction->schemas, table, options, out);
+  });
+}
+
+int varve_db_transaction_get(varve_db_transaction* transaction, const char* table,
+                             ArrowArray* keys, ArrowSchema* keys_schema, ArrowArray* rows,
+                             ArrowSchema* schema, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    ArrowRows given(keys, keys_schema);
+    VARVE_TRY(Need(transaction, "transaction"));
+    return GetInto(transaction->transaction.get(), table, &given, rows, schema);
+  });
+}
+
+int varve_db_transaction_savepoint(varve_db_transaction* transaction, std::uint64_t* savepoint,
+                                   varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(transaction, "transaction"));
+    VARVE_TRY(Need(savepoint, "savepoint"));
+    VARVE_ASSIGN(*savepoint, transaction->transaction->Savepoint());
+    return {};
+  });
+}
+
+int varve_db_transaction_rollback_to(varve_db_transaction* transaction, std::uint64_t savepoint,
+                                     varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(transaction, "transaction"));
+    return transaction->transaction->RollbackTo(savepoint);
+  });
+}
+
+int varve_db_transaction_commit(varve_db_transaction* transaction, int level,
+                                varve_db_commit* commit, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(transaction, "transaction"));
+    VARVE_ASSIGN(const auto options, OptionsOf(level));
+    VARVE_ASSIGN(const auto info, transaction->transaction->Commit(options));
+    Tell(commit, info);
+    return {};
+  }, kUnknownOutcomeCode);
+}
+
+void varve_db_transaction_free(varve_db_transaction* transaction) { delete transaction; }
+
+}  // extern "C"

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve_db.h, as a program in C would call it.
+#include <arrow/c/bridge.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "test/support/rows.h"
+#include "varve_db.h"
+
+namespace varve {
+namespace {
+
+using testing::Rows;
+using testing::RowsBatch;
+using testing::RowsSchema;
+
+class CDatabase : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "varve_c_XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+    Open();
+    MakeTable("t");
+  }
+  void TearDown() override {
+    varve_db_free(db_);
+    std::filesystem::remove_all(folder_);
+  }
+
+  void Open() {
+    varve_db_options options = {};
+    options.size = sizeof options;
+    options.create_if_missing = 1;
+    Ok(varve_db_open((folder_ + "/db").c_str(), &options, &db_, &error_));
+  }
+  void MakeTable(const char* table) {
+    const char* key[] = {"id"};
+    ArrowSchema schema;
+    ASSERT_TRUE(arrow::ExportSchema(*RowsSchema(), &schema).ok());
+    Ok(varve_db_create_table(db_, table, &schema, key, 1, &error_));
+    EXPECT_EQ(schema.release, nullptr) << "the schema was not taken";
+  }
+  void Ok(int code) {
+    EXPECT_EQ(code, VARVE_LOG_OK) << varve_log_error_message(error_);
+    EXPECT_EQ(error_, nullptr);
+    Forget();
+  }
+  // The message of what must have failed with `code`.
+  std::string Refused(int found, int kind, int reason = VARVE_LOG_NO_REASON) {
+    EXPECT_EQ(VARVE_LOG_KIND(found), kind) << varve_log_error_message(error_);
+    EXPECT_EQ(VARVE_LOG_REASON(found), reason) << varve_log_error_message(error_);
+    EXPECT_EQ(varve_log_error_code(error_), found);
+    std::string message = varve_log_error_message(error_);
+    EXPECT_NE(message, "");
+    Forget();
+    return message;
+  }
+  void Forget() {
+    varve_log_error_free(error_);
+    error_ = nullptr;
+  }
+  // A batch as C has it.
+  struct Exported {
+    explicit Exported(const Rows& rows) : Exported(*RowsBatch(rows)) {}
+    explicit Exported(const arrow::RecordBatch& batch) {
+      EXPECT_TRUE(arrow::ExportRecordBatch(batch, &array, &schema).ok());
+    }
+    ArrowArray array;
+    ArrowSchema schema;
+  };
+  int Upsert(const Rows& rows, varve_db_commit* commit = nullptr) {
+    Exported batch(rows);
+    const int code = varve_db_upsert(db_, "t", &batch.array, &batch.schema, VARVE_LOG_DURABLE,
+                                     commit, &error_);
+    EXPECT_EQ(batch.array.release, nullptr) << "the rows were not taken";
+    EXPECT_EQ(batch.schema.release, nullptr) << "the schema was not taken";
+    return code;
+  }
+  Rows ScanAt(const std::uint64_t* commit, const varve_db_scan_options* options = nullptr) {
+    varve_db_snapshot* snapshot = nullptr;
+    Ok(varve_db_snapshot_take(db_, commit, &snapshot, &error_));
+    ArrowArrayStream stream;
+    Ok(varve_db_scan(snapshot, "t", options, &stream, &error_));
+    varve_db_snapshot_free(snapshot);
+    auto reader = *arrow::ImportRecordBatchReader(&stream);
+    return testing::Drain(reader.get());
+  }
+
+  std::string folder_;
+  varve_db* db_ = nullptr;
+  varve_error* error_ = nullptr;
+};
+
+TEST_F(CDatabase, RowsComeBackAsOfEachCommit) {
+  varve_db_commit first = {}, second = {};
+  Ok(Upsert({{1, "a"}, {2, "b"}}, &first));
+  Exported keys(Rows{{1, ""}});
+  Ok(varve_db_delete(db_, "t", &keys.array, &keys.schema, VARVE_LOG_DURABLE, &second, &error_));
+  EXPECT_EQ(first.commit, 1u);
+  EXPECT_EQ(first.rows, 2u);
+  EXPECT_EQ(second.commit, 2u);
+  Ok(varve_db_flush(db_, &error_));
+  EXPECT_EQ(ScanAt(nullptr), (Rows{{2, "b"}}));
+  EXPECT_EQ(ScanAt(&first.commit), (Rows{{1, "a"}, {2, "b"}}));
+  const std::uint64_t future = 99;
+  varve_db_snapshot* snapshot = nullptr;
+  Refused(varve_db_snapshot_take(db_, &future, &snapshot, &error_), VARVE_LOG_NOT_FOUND);
+  EXPECT_EQ(snapshot, nullptr);
+}
+
+TEST_F(CDatabase, WhatWasAcknowledgedIsThereAfterOpeningAgain) {
+  Ok(Upsert({{1, "a"}}));
+  varve_db_free(db_);  // not closed
+  Open();
+  EXPECT_EQ(ScanAt(nullptr), (Rows{{1, "a"}}));
+  Ok(varve_db_close(db_, &error_));
+  Refused(Upsert({{2, "b"}}), VARVE_LOG_INVALID, VARVE_LOG_CLOSED);
+}
+
+TEST_F(CDatabase, AScanHasColumnsFilterLimitAndOrder) {
+  Ok(Upsert({{1, "a"}, {2, "b"}, {3, "c"}, {4, "d"}}));
+  const char* columns[] = {"id", "v"};
+  varve_db_scan_options options = {};
+  options.size = sizeof options;
+  options.columns = columns;
+  options.columns_size = 2;
+  options.filter = "id > 1 and v < 'd'";
+  options.has_limit = 1;
+  options.limit = 1;
+  EXPECT_EQ(ScanAt(nullptr, &options), (Rows{{2, "b"}}));
+  options.reverse = 1;
+  EXPECT_EQ(ScanAt(nullptr, &options), (Rows{{3, "c"}}));
+
+  varve_db_snapshot* snapshot = nullptr;
+  Ok(varve_db_snapshot_take(db_, nullptr, &snapshot, &error_));
+  EXPECT_EQ(varve_db_snapshot_commit(snapshot), 1u);
+  ArrowArrayStream stream;
+  options.filter = "id > 'x'";
+  EXPECT_NE(Refused(varve_db_scan(snapshot, "t", &options, &stream, &error_), VARVE_LOG_INVALID)
+                .find("'x'"),
+            std::string::npos);
+  Refused(varve_db_scan(snapshot, "no", nullptr, &stream, &error_), VARVE_LOG_NOT_FOUND);
+  varve_db_snapshot_free(snapshot);
+}
+
+TEST_F(CDatabase, GetGivesTheRowsThatAreThere) {
+  Ok(Upsert({{1, "a"}, {2, "b"}}));
+  varve_db_snapshot* snapshot = nullptr;
+  Ok(varve_db_snapshot_take(db_, nullptr, &snapshot, &error_));
+  Exported keys(Rows{{2, ""}, {7, ""}});
+  ArrowArray rows;
+  ArrowSchema schema;
+  Ok(varve_db_get(snapshot, "t", &keys.array, &keys.schema, &rows, &schema, &error_));
+  const auto found = *arrow::ImportRecordBatch(&rows, &schema);
+  EXPECT_TRUE(found->Equals(*RowsBatch({{2, "b"}}))) << found->ToString();
+  varve_db_snapshot_free(snapshot);
+}
+
+TEST_F(CDatabase, AStreamIsACommitForEachBatch) {
+  const auto reader = *arrow::RecordBatchReader::Make(
+      {RowsBatch({{1, "a"}}), RowsBatch({{2, "b"}, {3, "c"}})}, RowsSchema());
+  ArrowArrayStream stream;
+  ASSERT_TRUE(arrow::ExportRecordBatchReader(reader, &stream).ok());
+  varve_db_commit commit = {};
+  Ok(varve_db_upsert_stream(db_, "t", &stream, VARVE_LOG_DURABLE, &commit, &error_));
+  EXPECT_EQ(stream.release, nullptr);
+  EXPECT_EQ(commit.commit, 2u);
+  EXPECT_EQ(commit.rows, 3u);
+  EXPECT_EQ(ScanAt(nullptr), (Rows{{1, "a"}, {2, "b"}, {3, "c"}}));
+}
+
+// Gives one batch, then fails.
+class FailingReader final : public arrow::RecordBatchReader {
+ public:
+  std::shared_ptr<arrow::Schema> schema() const override { return RowsSchema(); }
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    if (given_) return arrow::Status::IOError("the wire was cut");
+    given_ = true;
+    *batch = RowsBatch({{1, "a"}});
+    return arrow::Status::OK();
+  }
+
+ private:
+  bool given_ = false;
+};
+
+TEST_F(CDatabase, AStreamThatFailsKeepsWhatCameBefore) {
+  ArrowArrayStream stream;
+  ASSERT_TRUE(arrow::ExportRecordBatchReader(std::make_shared<FailingReader>(), &stream).ok());
+  varve_db_commit commit = {};
+  const int code =
+      varve_db_upsert_stream(db_, "t", &stream, VARVE_LOG_DURABLE, &commit, &error_);
+  EXPECT_NE(Refused(code, VARVE_LOG_UNAVAILABLE, VARVE_LOG_IO).find("the wire was cut"),
+            std::string::npos);
+  EXPECT_EQ(commit.commit, 1u);
+  EXPECT_EQ(commit.rows, 1u);
+  EXPECT_EQ(ScanAt(nullptr), (Rows{{1, "a"}}));
+}
+
+TEST_F(CDatabase, TransactionsReadTheirOwnWritesAndConflict) {
+  Ok(Upsert({{1, "a"}}));
+  varve_db_transaction* one = nullptr;
+  varve_db_transaction* other = nullptr;
+  Ok(varve_db_begin(db_, VARVE_DB_SNAPSHOT, &one, &error_));
+  Ok(varve_db_begin(db_, VARVE_DB_SERIALIZABLE, &other, &error_));
+  Exported rows(Rows{{1, "one"}, {2, "two"}}), keys(Rows{{1, ""}}), late(Rows{{1, "late"}});
+  Ok(varve_db_transaction_upsert(one, "t", &rows.array, &rows.schema, &error_));
+  std::uint64_t savepoint = 0;
+  Ok(varve_db_transaction_savepoint(one, &savepoint, &error_));
+  Ok(varve_db_transaction_delete(one, "t", &keys.array, &keys.schema, &error_));
+  Ok(varve_db_transaction_rollback_to(one, savepoint, &error_));
+  ArrowArrayStream stream;
+  Ok(varve_db_transaction_scan(one, "t", nullptr, &stream, &error_));
+  EXPECT_EQ(testing::Drain((*arrow::ImportRecordBatchReader(&stream)).get()),
+            (Rows{{1, "one"}, {2, "two"}}));
+  varve_db_commit commit = {};
+  Ok(varve_db_transaction_commit(one, VARVE_LOG_DURABLE, &commit, &error_));
+  EXPECT_EQ(commit.commit, 2u);
+  EXPECT_EQ(commit.rows, 2u);
+  Refused(varve_db_transaction_commit(one, VARVE_LOG_DURABLE, &commit, &error_), VARVE_LOG_INVALID,
+          VARVE_LOG_CLOSED);
+  Refused(varve_db_transaction_scan(one, "t", nullptr, &stream, &error_), VARVE_LOG_INVALID,
+          VARVE_LOG_CLOSED);
+  Ok(varve_db_transaction_upsert(other, "t", &late.array, &late.schema, &error_));
+  EXPECT_NE(Refused(varve_db_transaction_commit(other, VARVE_LOG_DURABLE, &commit, &error_),
+                    VARVE_LOG_CONFLICT)
+                .find("'t'"),
+            std::string::npos);
+  varve_db_transaction_free(one);
+  varve_db_transaction_free(other);
+  EXPECT_EQ(ScanAt(nullptr), (Rows{{1, "one"}, {2, "two"}}));
+}
+
+TEST_F(CDatabase, WhatIsNoArgumentIsRefusedAndNamed) {
+  varve_db* none = nullptr;
+  EXPECT_NE(Refused(varve_db_open(nullptr, nullptr, &none, &error_), VARVE_LOG_INVALID)
+                .find("path"),
+            std::string::npos);
+  Refused(varve_db_open("x", nullptr, nullptr, &error_), VARVE_LOG_INVALID);
+  Refused(varve_db_open((folder_ + "/missing").c_str(), nullptr, &none, &error_),
+          VARVE_LOG_NOT_FOUND);
+  Refused(varve_db_open((folder_ + "/db").c_str(), nullptr, &none, &error_),
+          VARVE_LOG_UNAVAILABLE, VARVE_LOG_LOCKED);
+  Refused(varve_db_upsert(db_, "t", nullptr, nullptr, VARVE_LOG_DURABLE, nullptr, &error_),
+          VARVE_LOG_INVALID);
+  Exported batch(Rows{{1, "a"}});
+  EXPECT_NE(Refused(varve_db_upsert(db_, "t", &batch.array, &batch.schema, 9, nullptr, &error_),
+                    VARVE_LOG_INVALID)
+                .find("level"),
+            std::string::npos);
+  EXPECT_EQ(batch.array.release, nullptr) << "what was given is released all the same";
+  Refused(varve_db_upsert(db_, "t", &batch.array, &batch.schema, VARVE_LOG_DURABLE, nullptr,
+                          &error_),
+          VARVE_LOG_INVALID);
+  varve_db_transaction* transaction = nullptr;
+  Refused(varve_db_begin(db_, 7, &transaction, &error_), VARVE_LOG_INVALID);
+  varve_db_options options = {};
+  EXPECT_NE(Refused(varve_db_open("x", &options, &none, &error_), VARVE_LOG_INVALID).find("size"),
+            std::string::npos);
+  varve_db_snapshot_free(nullptr);
+  varve_db_transaction_free(nullptr);
+  varve_db_free(nullptr);
+  EXPECT_EQ(varve_db_abi(), VARVE_DB_ABI);
+}
+
+TEST_F(CDatabase, ABatchOfAnotherSchemaSaysHow) {
+  const auto wrong = arrow::schema({arrow::field("id", arrow::utf8())});
+  arrow::StringBuilder ids;
+  ASSERT_TRUE(ids.Append("x").ok());
+  Exported batch(*arrow::RecordBatch::Make(wrong, 1, {*ids.Finish()}));
+  const auto message = Refused(varve_db_upsert(db_, "t", &batch.array, &batch.schema,
+                                               VARVE_LOG_DURABLE, nullptr, &error_),
+                               VARVE_LOG_INVALID);
+  EXPECT_NE(message.find("id"), std::string::npos) << message;
+  EXPECT_EQ(ScanAt(nullptr), Rows());
+}
+
+}  // namespace
+}  // namespace varve
