@@ -87,6 +87,7 @@ TEST_F(HolesTest, HoleL_WhatACrashLeftOfATransactionIsNeverAdopted) {
       left->CrashAtEvent(left->events() + event);
       transact("lost");
       crashed = left->crashed();
+      left->CrashAtEvent(0);
       db_.reset();
       left->Crash(survival, &random_);
       Open(left.get());
