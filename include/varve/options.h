@@ -29,6 +29,35 @@ class ObjectStore;  // src/files/object_store.h
 class Random;       // src/base/random.h
 class TraceSink;    // varve/trace.h
 
+// What the memtables of all tables hold since they were last sealed.
+struct MemtableState {
+  std::uint64_t bytes = 0;      // of Arrow data, keys and their index
+  std::uint64_t rows = 0;       // versions of rows, deletes included
+  std::uint64_t commits = 0;
+  std::int64_t age_micros = 0;  // since the first of them, by the steady clock
+};
+
+// Decides when memtables are sealed, and then flushed in the background, before they fill half of
+// memtable_bytes_max. Sooner means smaller files, a shorter open, and less that is only in the log.
+class SealPolicy {
+ public:
+  virtual ~SealPolicy() = default;
+  // Asked after each commit, one at a time, under a lock: must be quick and must not call varve.
+  virtual bool ShouldSeal(const MemtableState& state) = 0;
+  // Rows of this age are sealed though nobody commits any more; 0: they may become as old as they
+  // like. Must always say the same.
+  virtual std::int64_t AgeMicrosMax() const { return 0; }
+};
+
+// The policy that seals at whichever limit is reached first; 0 is no limit.
+struct SealLimits {
+  std::uint64_t bytes_max = 0;
+  std::uint64_t rows_max = 0;
+  std::uint64_t commits_max = 0;
+  std::uint64_t age_ms_max = 0;
+};
+std::shared_ptr<SealPolicy> SealAt(const SealLimits& limits);
+
 struct OpenOptions {
   // Make the database when the path does not exist or is an empty folder.
   bool create_if_missing = false;
@@ -38,6 +67,8 @@ struct OpenOptions {
   // memtables that are being flushed included. At half of it a memtable is sealed and flushed in
   // the background; at all of it commits wait.
   std::uint64_t memtable_bytes_max = 128ull << 20;
+  // When to seal sooner; null: not. Databases may share one.
+  std::shared_ptr<SealPolicy> seal_policy = nullptr;
   // Upper size of one log segment on disk.
   std::uint64_t log_segment_bytes_max = 64ull << 20;
 };

@@ -137,7 +137,7 @@ Result<CommitInfo> Database::Impl::Commit(std::vector<TablePart> parts,
     VARVE_ASSIGN(placed, Place(parts, keys, options.ack, guard));
   }
   Insert(*placed, std::move(parts));
-  SealIfLarge();
+  SealIfDue();
   auto ack = log_->Wait(placed->ticket, options.ack);
   if (!ack) {
     return std::unexpected(ack.error().Within(fmt::format("commit {}", placed->commit.value)));
@@ -213,6 +213,9 @@ Result<std::optional<Database::Impl::Placed>> Database::Impl::Place(
 void Database::Impl::NoteCommit(const RecentCommit& commit) {
   last_commit_ = commit.commit;
   active_->last = commit;
+  if (active_->commits == 0 && options_.seal_policy != nullptr) {
+    active_->first_micros = environment_.clock()->SteadyMicros();
+  }
   ++active_->commits;
   std::lock_guard lock(view_mutex_);
   recent_.push_back(commit);
@@ -243,15 +246,6 @@ Status Database::Impl::AwaitVisible(CommitNumber commit) {
     if (order_.Advance(durable)) moved_.notify_all();
   }
   return {};
-}
-
-void Database::Impl::SealIfLarge() {
-  {
-    std::lock_guard lock(commit_mutex_);
-    if (closed_ || active_->bytes() < options_.memtable_bytes_max / 2) return;
-    Seal();
-  }
-  ScheduleFlush();
 }
 
 Status Database::Impl::Sync() {

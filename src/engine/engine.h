@@ -126,10 +126,17 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Status CheckData(const CommitGuard& guard) const;
   std::unexpected<Error> Conflict(const CommitGuard& guard, const Clash& clash) const;
   Status AwaitVisible(CommitNumber commit);
-  void SealIfLarge();
+
+  // seal.cc
+  void Seal();             // requires commit_mutex_
+  void SealIfDue();        // after a commit
+  void SealIfOld();        // when it is time
+  bool IsDue() const;      // requires commit_mutex_
+  std::int64_t AgeMicros() const;               // of the active generation; so does this
+  std::int64_t AgeMicrosMax() const;            // 0: none
+  void AskAgainIn(std::int64_t micros);         // requires commit_mutex_
 
   // publish.cc
-  void Seal();             // requires commit_mutex_
   void InstallView();      // requires commit_mutex_
   void ScheduleFlush();
   Status FlushSealed();
@@ -182,6 +189,14 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::shared_ptr<const Superversion> view_;           // guarded by view_mutex_
   std::shared_ptr<const ManifestState> flushed_;       // that view_ shows; guarded by view_mutex_
   std::deque<RecentCommit> recent_;                    // after flushed_; guarded by view_mutex_
+
+  // What a timer's task finds when it is time; it may come after the database's end.
+  struct Timer {
+    std::mutex mutex;
+    Impl* database;  // null once it has ended; guarded by mutex
+  };
+  const std::shared_ptr<Timer> timer_ = std::make_shared<Timer>();
+  bool timer_armed_ = false;     // guarded by commit_mutex_
 
   // Background tasks.
   std::mutex task_mutex_;

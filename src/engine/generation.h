@@ -28,10 +28,16 @@ struct Generation {
   std::uint64_t commits = 0;
   RecentCommit last;                                             // of its commits
   std::uint64_t inserting = 0;                                   // commits on their way in
+  std::int64_t first_micros = 0;                                 // steady time of the first commit
 
   std::uint64_t bytes() const {
     std::uint64_t sum = commits * sizeof(RecentCommit);
     for (const auto& [id, memtable] : memtables) sum += memtable->bytes();
+    return sum;
+  }
+  std::uint64_t rows() const {
+    std::uint64_t sum = 0;
+    for (const auto& [id, memtable] : memtables) sum += memtable->rows();
     return sum;
   }
 };

@@ -37,7 +37,9 @@ Database::Impl::Impl(std::string path, const OpenOptions& options, const Compone
       options_(options),
       environment_(components, path_),
       owner_(::getpid()),
-      recent_keys_(options.memtable_bytes_max / 4) {}
+      recent_keys_(options.memtable_bytes_max / 4) {
+  timer_->database = this;
+}
 
 bool Database::Impl::Forked() const { return ::getpid() != owner_; }
 
@@ -63,6 +65,7 @@ Status Database::Impl::Open() {
   VARVE_TRY(OpenLog());
   if (!options_.read_only) VARVE_TRY(RemoveOrphanRuns());
   Trace(environment_.trace(), "database.open", path_, {{"commit", last_commit_.value}});
+  if (!options_.read_only && options_.seal_policy != nullptr) SealIfDue();
   return {};
 }
 
@@ -211,6 +214,10 @@ Status Database::Impl::Close() {
 }
 
 void Database::Impl::AwaitTasks() {
+  {
+    std::lock_guard lock(timer_->mutex);
+    timer_->database = nullptr;
+  }
   std::unique_lock lock(task_mutex_);
   while (tasks_ > 0) {
     lock.unlock();

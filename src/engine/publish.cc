@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Seal, flush, publish. A sealed generation becomes runs, and runs and new log floor become
+// Flush and publish. A sealed generation becomes runs, and runs and new log floor become
 // official in one manifest edit; only then does the log let go of its part.
 #include <algorithm>
 
@@ -8,19 +8,6 @@
 #include "upkeep/flush.h"
 
 namespace varve {
-
-// From here on commits go to a new generation. No commit is half placed: we hold commit_mutex_.
-void Database::Impl::Seal() {
-  if (active_->commits == 0) return;
-  auto next = std::make_shared<Generation>();
-  next->log_start = log_->positions().appended;
-  for (const auto& [id, memtable] : active_->memtables) {
-    next->memtables[id] = std::make_shared<Memtable>(memtable->schema());
-  }
-  sealed_.push_back(std::move(active_));
-  active_ = std::move(next);
-  InstallView();
-}
 
 // A new superversion out of what is official, the open runs and the generations.
 void Database::Impl::InstallView() {

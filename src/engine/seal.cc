@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sealing: when commits go on in a new generation, and the old one is ready to be flushed.
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "engine/engine.h"
+
+namespace varve {
+namespace {
+
+class Limits final : public SealPolicy {
+ public:
+  explicit Limits(const SealLimits& limits) : limits_(limits) {}
+  bool ShouldSeal(const MemtableState& state) override {
+    const auto reached = [](std::uint64_t value, std::uint64_t most) {
+      return most != 0 && value >= most;
+    };
+    return reached(state.bytes, limits_.bytes_max) || reached(state.rows, limits_.rows_max) ||
+           reached(state.commits, limits_.commits_max) ||
+           (limits_.age_ms_max != 0 && state.age_micros >= AgeMicrosMax());
+  }
+  std::int64_t AgeMicrosMax() const override { return MicrosOf(limits_.age_ms_max); }
+
+ private:
+  const SealLimits limits_;
+};
+
+}  // namespace
+
+std::shared_ptr<SealPolicy> SealAt(const SealLimits& limits) {
+  return std::make_shared<Limits>(limits);
+}
+
+// From here on commits go to a new generation. No commit is half placed: we hold commit_mutex_.
+void Database::Impl::Seal() {
+  if (active_->commits == 0) return;
+  auto next = std::make_shared<Generation>();
+  next->log_start = log_->positions().appended;
+  for (const auto& [id, memtable] : active_->memtables) {
+    next->memtables[id] = std::make_shared<Memtable>(memtable->schema());
+  }
+  sealed_.push_back(std::move(active_));
+  active_ = std::move(next);
+  InstallView();
+}
+
+std::int64_t Database::Impl::AgeMicros() const {
+  return environment_.clock()->SteadyMicros() - active_->first_micros;
+}
+
+std::int64_t Database::Impl::AgeMicrosMax() const {
+  return options_.seal_policy == nullptr ? 0 : options_.seal_policy->AgeMicrosMax();
+}
+
+bool Database::Impl::IsDue() const {
+  const auto bytes = active_->bytes();
+  if (bytes >= options_.memtable_bytes_max / 2) return true;
+  return options_.seal_policy != nullptr &&
+         options_.seal_policy->ShouldSeal(
+             {bytes, active_->rows(), active_->commits, AgeMicros()});
+}
+
+void Database::Impl::SealIfDue() {
+  {
+    std::lock_guard lock(commit_mutex_);
+    if (closed_ || active_->commits == 0) return;
+    if (!IsDue()) return AskAgainIn(AgeMicrosMax());
+    Seal();
+  }
+  ScheduleFlush();
+}
+
+// A timer's task. The generation may be a younger one than when the timer was set.
+void Database::Impl::SealIfOld() {
+  {
+    std::lock_guard lock(commit_mutex_);
+    timer_armed_ = false;
+    if (closed_ || active_->commits == 0) return;
+    const auto left = AgeMicrosMax() - AgeMicros();
+    if (left > 0) return AskAgainIn(left);
+    Seal();
+  }
+  ScheduleFlush();
+}
+
+// One timer at a time: the next commit, or the task itself, sets another.
+void Database::Impl::AskAgainIn(std::int64_t micros) {
+  if (micros <= 0 || timer_armed_) return;
+  timer_armed_ = true;
+  environment_.executor()->SubmitAfter(micros, [timer = timer_] {
+    std::lock_guard lock(timer->mutex);
+    if (timer->database != nullptr) timer->database->SealIfOld();
+  });
+}
+
+}  // namespace varve
