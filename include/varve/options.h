@@ -106,8 +106,8 @@ using AsOf = std::variant<std::monostate, CommitNumber, WallTime>;
 // A range of keys. Each bound is a one-row batch whose columns are the first one or more key
 // columns, in key order, by name; null is "unbounded".
 struct KeyRange {
-  std::shared_ptr<arrow::RecordBatch> lower;
-  std::shared_ptr<arrow::RecordBatch> upper;
+  std::shared_ptr<arrow::RecordBatch> lower = nullptr;
+  std::shared_ptr<arrow::RecordBatch> upper = nullptr;
   bool lower_inclusive = true;
   bool upper_inclusive = false;
 };
@@ -115,13 +115,13 @@ struct KeyRange {
 struct ScanOptions {
   // Columns of the result, in this order. Not set: all, in schema order. Empty: no columns, which
   // still gives batches whose row counts are right.
-  std::optional<std::vector<std::string>> columns;
+  std::optional<std::vector<std::string>> columns = {};
   // Rows for which it is true (not false, not null). Build it with Arrow, or from text with
   // ParseFilter. Need not be bound.
-  std::shared_ptr<const arrow::compute::Expression> filter;
-  KeyRange range;
+  std::shared_ptr<const arrow::compute::Expression> filter = nullptr;
+  KeyRange range = {};
   // At most this many rows.
-  std::optional<std::uint64_t> limit;
+  std::optional<std::uint64_t> limit = {};
   // Rows come in key order; true: from the largest key to the smallest.
   bool reverse = false;
   // Batches hold at most this many rows.

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// 12. Watching it: numbers to ask for, events as they happen, what a scan reads and why, and the
+// log's metrics for Prometheus. The library prints nothing by itself and starts no server.
+//
+//   usage: db_12_metrics FOLDER
+#include <arrow/api.h>
+#include <varve/database.h>
+#include <varve/trace.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "expect.h"
+
+namespace {
+
+unsigned long long Number(std::uint64_t value) { return value; }
+
+// Hands events on to wherever the host keeps them; here: standard output.
+class Printing final : public varve::TraceSink {
+ public:
+  void Event(std::string_view event, std::string_view text,
+             std::initializer_list<varve::TraceField> fields) override {
+    if (event == "log.flush") return;  // one for each sync: too many to print
+    std::string line(event);
+    for (const auto& field : fields) {
+      line += " " + std::string(field.name) + "=" + std::to_string(field.value);
+    }
+    std::printf("  [%s] %s\n", line.c_str(), std::string(text).c_str());
+    if (event == "flush.done") ++flushes;
+  }
+  std::atomic<int> flushes = 0;
+};
+
+std::shared_ptr<arrow::RecordBatch> Readings(std::int64_t first, std::int64_t count) {
+  arrow::Int64Builder id;
+  arrow::DoubleBuilder value;
+  for (auto i = first; i < first + count; ++i) {
+    Expect(id.Append(i).ok() && value.Append(static_cast<double>(i) / 10).ok(), "it fits");
+  }
+  const auto schema = arrow::schema(
+      {arrow::field("id", arrow::int64(), false), arrow::field("value", arrow::float64())});
+  return arrow::RecordBatch::Make(schema, count, {*id.Finish(), *value.Finish()});
+}
+
+void PrintStats(const varve::DatabaseStats& stats) {
+  std::printf("commit %llu, visible %llu; log: %llu segments, %llu syncs\n",
+              Number(stats.commit.value), Number(stats.visible.value),
+              Number(stats.log.segments.size()), Number(stats.log.syncs));
+  for (const auto& table : stats.tables) {
+    std::printf("table %s: about %llu rows, %llu of them in memory (%llu bytes)\n",
+                table.name.c_str(), Number(table.rows_estimate), Number(table.memtable_rows),
+                Number(table.memtable_bytes));
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string folder = argc > 1 ? argv[1] : "example_12.varve";
+  Printing events;
+  const auto db = OrDie(
+      varve::Database::Open(folder, {.create_if_missing = true}, {.trace = &events}), "open");
+  OrDie(db->CreateTable("readings", Readings(0, 0)->schema(), {"id"}), "create");
+  OrDie(db->Upsert("readings", Readings(0, 20'000)), "upsert");
+  PrintStats(db->Stats());
+  OrDie(db->Flush(), "flush");
+  Expect(events.flushes == 1, "one flush was told of");
+  OrDie(db->Upsert("readings", Readings(20'000, 10)), "upsert");
+  const auto stats = db->Stats();
+  PrintStats(stats);
+  Expect(stats.tables.at(0).memtable_rows == 10, "what was flushed is not in memory any more");
+  Expect(stats.flushes == 1, "one flush since it was opened");
+
+  // What would a scan read? The newest rows are still in memory; of the file, nothing is needed.
+  const auto snapshot = OrDie(db->GetSnapshot(), "snapshot");
+  const auto filter = OrDie(
+      varve::ParseFilter("id >= 20000", OrDie(snapshot->Schema("readings"), "schema")), "filter");
+  const auto plan = OrDie(snapshot->Explain("readings", {.filter = filter}), "explain");
+  std::uint64_t read = 0;
+  for (const auto& source : plan.sources) {
+    std::printf("  %s: %u of %u row groups, %llu bytes%s%s\n", source.name.c_str(),
+                source.row_groups_read, source.row_groups, Number(source.bytes_read),
+                source.reason.empty() ? "" : ": ", source.reason.c_str());
+    read += source.row_groups_read;
+  }
+  Expect(read == 0, "no row group of the file is read");
+  OrDie(db->Close(), "close");
+}
