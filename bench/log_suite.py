@@ -4,10 +4,8 @@
 F is the time of one write of 4 KiB and its sync, on a file prepared like the log's segments, in the
 same folder. It is measured before and after every slice of durable commits; R is commits per second
 times the mean of the two, so that it says how many commits share a flush, whatever the device does
-meanwhile. A slice between two F that differ by more than a quarter is dropped, and so is one during
-which other processes used more than a quarter of the processors; what then has fewer than three
-rounds left is not measured. Every figure is the median over rounds, with its quartiles; round 0 is
-a warm-up and does not count.
+meanwhile. A slice between two F that differ by more than a quarter is dropped. bench/judge.py says
+what else is, and how figures are made.
 
 Beside the log run programs that do the least that any log must (bench/bare_commits.h,
 bench/bare_appends.h; of segment changes: as many F). Where one of them does not reach a floor in
@@ -18,101 +16,22 @@ What cannot be written without being durable is set against L = 1/(1/M + 1/C + 1
 bytes once (M), their CRC-32C (C), and overwriting a prepared file 1 MiB at a time (W); encrypted
 also AES-256-GCM (A).
 """
-import dataclasses
 import json
-import os
 import statistics
-import subprocess
 import sys
+
+from judge import Measure, Slices, conclude, printed_by, rate
 
 WRITERS = (1, 8, 16, 64)
 F_DRIFT_MAX = 1.25
-OTHERS_MAX = 0.25
-SAMPLES_MIN = 3
-NOT_MEASURED = "not measured"
 QUICK = ["--rounds", "1", "--slice", "0.1", "--flush", "0.05", "--prepared", str(8 << 20),
          "--append", str(4 << 20), "--change", str(1 << 18)]
 DEFAULT = ["--patience", "60"]
 ONE_THREAD = "one thread, 64 tickets"
 
 
-@dataclasses.dataclass
-class Measure:
-    """One line of the table. `floor` and `target` are lower bounds unless `at_most`."""
-    name: str
-    samples: list
-    target: float | None = None
-    floor: float | None = None
-    at_most: bool = False
-    unit: str = ""
-    note: str = ""
-    absent: str = ""  # why it cannot be measured here, whatever the machine does
-    dropped: int = 0
-    samples_min: int = 1
-    bare: list = dataclasses.field(default_factory=list)  # the same of what does the least
-
-    @property
-    def median(self):
-        return statistics.median(self.samples) if self.samples else None
-
-    @property
-    def quartiles(self):
-        if len(self.samples) < 2:
-            return [self.median] * 2
-        first, _, third = statistics.quantiles(self.samples, n=4, method="inclusive")
-        return [first, third]
-
-    def reaches(self, bound, samples=None):
-        median = statistics.median(samples or self.samples)
-        return median <= bound if self.at_most else median >= bound
-
-    @property
-    def out_of_reach(self):
-        return (self.floor is not None and len(self.bare) >= self.samples_min and
-                not self.reaches(self.floor, self.bare))
-
-    @property
-    def verdict(self):
-        if len(self.samples) < self.samples_min:
-            return NOT_MEASURED
-        if self.target is None:
-            return "for information"
-        if self.reaches(self.target):
-            return "target reached"
-        if self.floor is not None and self.reaches(self.floor):
-            return "floor reached"
-        return "out of reach here" if self.out_of_reach else "MISSED"
-
-    @property
-    def met(self):
-        """Whether nothing speaks against it; too few calm rounds do."""
-        if self.verdict == NOT_MEASURED:
-            return self.target is None or bool(self.absent)
-        return self.verdict != "MISSED"
-
-    def as_json(self):
-        return {**dataclasses.asdict(self), "median": self.median, "quartiles": self.quartiles,
-                "verdict": self.verdict, "met": self.met,
-                "out_of_reach": self.out_of_reach}
-
-
-class Slices:
-    """What bench_log printed. A `quick` run drops nothing: its figures mean nothing anyway."""
-
-    def __init__(self, lines, quick=False):
-        self.quick = quick
-        self.all = [line for line in lines if "case" in line]
-        self.missing = {line["missing"]: line["why"] for line in lines if "missing" in line}
-
-    def of(self, case):
-        return {s["round"]: s for s in self.all
-                if s["case"] == case and s["round"] > 0 and self.calm(s)}
-
-    def calm(self, *slices):
-        return self.quick or all(s.get("others", 0) <= OTHERS_MAX for s in slices)
-
-    def has(self, case):
-        return any(s["case"] == case for s in self.all)
+class LogSlices(Slices):
+    """With the F around each slice of durable commits."""
 
     def durable(self, case):
         """By round: the slice with the F around it; and how many were dropped."""
@@ -133,10 +52,6 @@ class Slices:
     def r(self, case):
         found, dropped = self.durable(case)
         return {n: s["operations"] / s["seconds"] * s["F"] for n, s in found.items()}, dropped
-
-    def seconds_ratio(self, limit, case):
-        ours, theirs = self.of(case), self.of(limit)
-        return [theirs[n]["seconds"] / ours[n]["seconds"] for n in ours if n in theirs]
 
 
 def measure_durable(slices):
@@ -310,10 +225,6 @@ def measure_methods(slices):
                       at_most=True)
 
 
-def rate(slice_):
-    return slice_["operations"] / slice_["seconds"]
-
-
 def measure_presets(slices):
     """Each preset moves its axis against the defaults."""
     def over_defaults(preset, case, value, *bounds, name):
@@ -355,69 +266,19 @@ GROUPS = {"durable": (measure_durable, measure_latency, measure_waking, measure_
           "knobs": (measure_presets, measure_linger)}
 
 
-def number(value):
-    return "-" if value is None else f"{value:.4g}"
-
-
-def row(measure):
-    sign = "<=" if measure.at_most else ">="
-    bounds = [f"{sign} {number(b)}" if b is not None else "" for b in
-              (measure.target, measure.floor)]
-    quartiles = ", ".join(number(q) for q in measure.quartiles) if measure.samples else ""
-    remarks = [text for text in (measure.note, measure.absent) if text]
-    if measure.bare:
-        remarks.append(f"bare: {number(statistics.median(measure.bare))}")
-    if measure.verdict == NOT_MEASURED and not measure.absent:
-        remarks.append("too few rounds left")
-    remarks += [f"{measure.dropped} dropped"] if measure.dropped else []
-    return (f"{measure.name:<52} {bounds[0]:>8} {bounds[1]:>8} {number(measure.median):>9} "
-            f"{measure.unit:<2}  {quartiles:<18} {measure.verdict}"
-            f"{' (' + '; '.join(remarks) + ')' if remarks else ''}")
-
-
-def table(measures):
-    return "\n".join([f"{'measure':<52} {'target':>8} {'floor':>8} {'measured':>9}     "
-                      f"{'quartiles':<18} verdict", *map(row, measures)])
-
-
-def conditions(slices):
-    """What the machine was like, in words."""
-    flushes = [s["p50_us"] for s in slices.all if s["case"] == "F"]
-    others = [s["others"] for s in slices.all if "others" in s]
-    words = [f"load {os.getloadavg()[0]:.1f}"]
-    if flushes:
-        words.append(f"F p50 {statistics.median(flushes):.0f} us")
-    if others:
-        busy = sum(share > OTHERS_MAX for share in others)
-        words.append(f"others used {statistics.median(others):.0%} of the processors, and more "
-                     f"than {OTHERS_MAX:.0%} in {busy} of {len(others)} slices")
-    return ", ".join(words)
-
-
 def judge(lines, quick=False):
     """The result as data; the table is printed. `lines`: what bench_log printed."""
-    slices = Slices([json.loads(line) for line in lines], quick)
+    slices = LogSlices([json.loads(line) for line in lines], quick)
     first = {"durable": "F", "append": "C", "replay": "replay, 128 B",
              "changes": "commits across segment changes", "knobs": "defaults, N=1"}
-    measures = [measure for group, case in first.items() if slices.has(case)
-                for make in GROUPS[group] for measure in make(slices)]
-    for measure in measures:
-        measure.samples_min = 1 if quick else SAMPLES_MIN
-    print(table(measures))
-    print(f"machine: {conditions(slices)}")
-    return {"machine": conditions(slices), "missing": slices.missing, "slices": slices.all,
-            "measures": [measure.as_json() for measure in measures]}
+    return conclude(slices, [measure for group, case in first.items() if slices.has(case)
+                             for make in GROUPS[group] for measure in make(slices)])
 
 
 def run(binary, folder, arguments=(), quick=False):
     """Runs bench_log in `folder`, which must be empty or missing, and judges what it printed."""
-    done = subprocess.run([str(binary), str(folder), *(QUICK if quick else DEFAULT), *arguments],
-                          stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"bench: {binary.name} ended with exit code {done.returncode}")
-    if quick:
-        print("a smoke run: its figures mean nothing")
-    return judge(done.stdout.splitlines(), quick)
+    return judge(printed_by(binary, folder, *(QUICK if quick else DEFAULT), *arguments,
+                            quick=quick), quick)
 
 
 def main():

@@ -15,6 +15,8 @@ build/bench.json as well.
   memory   peak resident memory of a load of ten times the flights.
   log      the log alone, against the limits of the machine and against RocksDB, SQLite and LMDB
            (bench/log_suite.py says what is measured and how); alone: ./run bench log
+  versions the database against DuckDB, SQLite, RocksDB, Arrow and tonbo: durable ingest, scans,
+           get, snapshots, transactions (bench/versions_suite.py); alone: ./run bench versions
 
   log-damage   no measurement of time, and only when named: the logs of varve, RocksDB, LevelDB and
            SQLite damaged in every way, and whether that is noticed (bench/log_damage.py)
@@ -36,6 +38,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import demo  # noqa: E402  (flights_csv, KEY)
 import log_damage  # noqa: E402
 import log_suite  # noqa: E402
+import versions_suite  # noqa: E402
 
 WORK = ROOT / "build" / "bench"
 BINARIES = ROOT / "build" / "release"
@@ -178,6 +181,17 @@ def bench_log(options):
     return result["measures"]
 
 
+def bench_versions(options):
+    arguments = ["--rounds", str(options.rounds)] if options.rounds else []
+    arguments += ["--patience", str(options.patience)] if options.patience else []
+    folder = pathlib.Path(options.dir or WORK) / "versions"
+    result = versions_suite.run(BINARIES / "bench" / "versions" / "bench_versions", folder,
+                                arguments, options.quick, ROOT / "build" / "tonbo")
+    (ROOT / "build" / "bench_versions.json").write_text(json.dumps(result, indent=1) + "\n")
+    shutil.rmtree(folder)
+    return result["measures"]
+
+
 def bench_log_damage(options):
     arguments = ["--seed", str(options.seed)] if options.seed is not None else []
     binary = BINARIES / "bench" / "log_damage" / "bench_log_damage"
@@ -193,19 +207,21 @@ def flights():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("suite", nargs="*", default=["ingest", "scan", "memory", "log"],
-                        help="ingest, scan, memory, log (default: these), log-damage")
+    parser.add_argument("suite", nargs="*", default=["ingest", "scan", "memory", "log", "versions"],
+                        help="ingest, scan, memory, log, versions (default: these), "
+                             "log-damage")
     parser.add_argument("--rounds", type=int, help="default: 5, for log 9")
     parser.add_argument("--quick", action="store_true",
-                        help="log: does it run at all? log-damage: few cases of each kind")
+                        help="log, versions: does it run at all? log-damage: few cases of "
+                             "each kind")
     parser.add_argument("--json", action="store_true",
                         help="log-damage only: print the result as JSON, not as a table")
     parser.add_argument("--seed", type=int, help="log-damage only: of the commits and the sample")
     parser.add_argument("--patience", type=float, metavar="SECONDS",
-                        help="log only: wait so long in all until others leave the processors "
+                        help="log, versions: wait so long in all until others leave the processors "
                              "alone (default: 60)")
-    parser.add_argument("--dir", help="log, log-damage: work in this folder (default: build/bench, "
-                                      "and memory)")
+    parser.add_argument("--dir", help="log, versions, log-damage: work in this folder (default: "
+                                      "build/bench, and memory)")
     parser.add_argument("--measure-load", metavar="FILE", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -221,6 +237,7 @@ def main():
               "scan": lambda: bench_scan(flights(), rounds),
               "memory": lambda: bench_memory(flights()),
               "log": lambda: bench_log(options),
+              "versions": lambda: bench_versions(options),
               "log-damage": lambda: bench_log_damage(options)}
     unknown = set(options.suite) - set(suites)
     if unknown:

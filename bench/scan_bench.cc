@@ -7,15 +7,14 @@
 // Both decode every column of every row into record batches of 65,536 rows with Arrow's threads on,
 // and add up the rows; both have the files in the page cache (one round of each comes first).
 #include <arrow/api.h>
-#include <arrow/io/file.h>
 #include <fmt/format.h>
-#include <parquet/arrow/reader.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
 #include "base/clock.h"
+#include "bench/arrow_scan.h"
 #include "varve/varve.h"
 
 namespace {
@@ -43,25 +42,6 @@ std::int64_t ScanVarve(const varve::Database& database, const std::string& table
   return Drain(reader->get());
 }
 
-std::int64_t ScanArrow(const std::vector<std::string>& files) {
-  std::int64_t rows = 0;
-  for (const std::string& file : files) {
-    parquet::arrow::FileReaderBuilder builder;
-    auto input = arrow::io::ReadableFile::Open(file);
-    if (!input.ok()) Die(input.status().ToString());
-    if (const auto status = builder.Open(*input); !status.ok()) Die(status.ToString());
-    parquet::ArrowReaderProperties properties;
-    properties.set_use_threads(true);
-    properties.set_batch_size(65536);
-    auto reader = builder.properties(properties)->Build();
-    if (!reader.ok()) Die(reader.status().ToString());
-    auto batches = (*reader)->GetRecordBatchReader();
-    if (!batches.ok()) Die(batches.status().ToString());
-    rows += Drain(batches->get());
-  }
-  return rows;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -76,12 +56,12 @@ int main(int argc, char** argv) {
   }
   std::ranges::sort(files);
   ScanVarve(**database, table);
-  ScanArrow(files);
+  varve::bench::ScanArrow(files);
   for (int round = 0; round < std::atoi(argv[3]); ++round) {
     const double start = Seconds();
     const std::int64_t ours = ScanVarve(**database, table);
     const double middle = Seconds();
-    const std::int64_t theirs = ScanArrow(files);
+    const std::int64_t theirs = varve::bench::ScanArrow(files);
     const double end = Seconds();
     if (ours != theirs) Die(fmt::format("varve read {} rows, Arrow {}", ours, theirs));
     fmt::print("{{\"varve\": {:.6f}, \"arrow\": {:.6f}, \"rows\": {}}}\n", middle - start,

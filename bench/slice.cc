@@ -74,7 +74,7 @@ std::int64_t Nanos() {
 }
 
 void Die(const std::string& message) {
-  fmt::print(stderr, "bench_log: {}\n", message);
+  fmt::print(stderr, "bench: {}\n", message);
   std::exit(1);
 }
 

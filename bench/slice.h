@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the log's benchmarks share: a slice is one stretch of one thing done over and over, timed.
-// Every slice becomes one line of JSON on standard output; bench/log_suite.py draws conclusions.
+// What the benchmarks share: a slice is one stretch of one thing done over and over, timed.
+// Every slice becomes one line of JSON on standard output; bench/judge.py draws conclusions.
 #pragma once
 
 #include <cstdint>

@@ -17,6 +17,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
+import judge  # noqa: E402
 import log_suite  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("VARVE_BUILD_DIR", ROOT / "build" / "release"))
@@ -99,7 +100,7 @@ class Refusals(unittest.TestCase):
 
 class Judgement(unittest.TestCase):
     def r(self, *lines, quick=False):
-        return log_suite.Slices(list(lines), quick).r("varve N=8")
+        return log_suite.LogSlices(list(lines), quick).r("varve N=8")
 
     def test_r_is_commits_per_flush_of_the_neighbours(self):
         r, dropped = self.r(flush(90), commits(40_000), flush(110))
@@ -120,7 +121,7 @@ class Judgement(unittest.TestCase):
 
     def test_verdicts(self):
         def verdict(samples, at_most=False, **more):
-            return log_suite.Measure("m", samples, 4, 6 if at_most else 3, at_most, **more).verdict
+            return judge.Measure("m", samples, 4, 6 if at_most else 3, at_most, **more).verdict
         self.assertEqual(verdict([4]), "target reached")
         self.assertEqual(verdict([3.5]), "floor reached")
         self.assertEqual(verdict([2]), "MISSED")
@@ -131,24 +132,24 @@ class Judgement(unittest.TestCase):
         self.assertEqual(verdict([4, 4], samples_min=3), "not measured")
 
     def test_too_few_calm_rounds_are_no_pass(self):
-        measure = log_suite.Measure("m", [4, 4], 4, 3, samples_min=3)
+        measure = judge.Measure("m", [4, 4], 4, 3, samples_min=3)
         self.assertFalse(measure.met)
-        self.assertTrue(log_suite.Measure("m", [], 4, 3, absent="no such peer").met)
-        self.assertFalse(log_suite.Measure("m", [2], 4, 3).met)
+        self.assertTrue(judge.Measure("m", [], 4, 3, absent="no such peer").met)
+        self.assertFalse(judge.Measure("m", [2], 4, 3).met)
 
     def test_a_floor_is_out_of_reach_only_where_the_least_misses_it_too(self):
         def measure(bare, at_most=False, **more):
-            return log_suite.Measure("m", [7] if at_most else [2], 4, 6 if at_most else 3, at_most,
+            return judge.Measure("m", [7] if at_most else [2], 4, 6 if at_most else 3, at_most,
                                      bare=bare, **more)
         self.assertEqual(measure([2.9]).verdict, "out of reach here")
         self.assertEqual(measure([3.1]).verdict, "MISSED")
         self.assertEqual(measure([]).verdict, "MISSED")
         self.assertEqual(measure([6.1], at_most=True).verdict, "out of reach here")
         self.assertEqual(measure([5.9], at_most=True).verdict, "MISSED")
-        self.assertEqual(log_suite.Measure("m", [2, 2, 2], 4, 3, bare=[2, 2],
+        self.assertEqual(judge.Measure("m", [2, 2, 2], 4, 3, bare=[2, 2],
                                            samples_min=3).verdict, "MISSED")
         self.assertTrue(measure([2.9]).met)
-        self.assertIn("bare: 2.9", log_suite.row(measure([2.9])))
+        self.assertIn("bare: 2.9", judge.row(measure([2.9])))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 # whose Arrow C++ we link when no system package is there. Does nothing that is done already.
 #
 # setup.sh bench: also the databases that the benchmarks compare with. Without them (no network, no
-# root) the benchmarks run all the same and report those peers as missing.
+# root) the benchmarks run all the same and report those peers as missing. tonbo is built by cargo
+# when that is there; nothing here installs it.
 # setup.sh fuzz: also the clang that `./run fuzz` compiles with; g++ compiles everything else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,7 +16,8 @@ packages=(g++ cmake ninja-build ccache mold git ca-certificates python3 python3-
   libgtest-dev libbenchmark-dev nlohmann-json3-dev libcli11-dev libfmt-dev libisal-dev
   librapidcheck-dev libzstd-dev liblz4-dev libssl-dev)
 fuzz_packages=(clang-19 libclang-rt-19-dev llvm-19)
-bench_packages=(librocksdb-dev libleveldb-dev libsqlite3-dev liblmdb-dev)
+# libpython: DuckDB's C API comes out of its Python wheel, whose library wants Python's symbols.
+bench_packages=(librocksdb-dev libleveldb-dev libsqlite3-dev liblmdb-dev libpython3.11)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
