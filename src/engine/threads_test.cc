@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything at once, in real threads: writers, readers, transactions, flushes, and a close among
+// them. Also what ThreadSanitizer is given to look at (test/sanitizers_test.sh).
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "files/simulated_disk.h"
+#include "test/support/rows.h"
+#include "test/support/seed.h"
+#include "varve/database.h"
+
+namespace varve {
+namespace {
+
+using testing::Drain;
+using testing::Rows;
+using testing::RowsBatch;
+
+constexpr int kWriters = 2;
+constexpr int kCommits = 400;  // of each writer
+constexpr std::int64_t kCounter = 1'000'000;
+
+// A writer's commit number `i` puts i into both rows of a pair. Whoever sees one without the other,
+// or an older value after a newer one, saw half a commit or a snapshot that moved.
+class ThreadsTest : public ::testing::Test {
+ protected:
+  void Open() {
+    db_.reset();
+    const Components world{
+        .files = files_.get(), .clock = SystemClock(), .random = &random_, .executor = &executor_};
+    auto db = Database::Open("/db", {.create_if_missing = true, .memtable_bytes_max = 64 << 10,
+                                     .log_segment_bytes_max = 256 << 10},
+                             world);
+    ASSERT_TRUE(db) << db.error().message();
+    db_ = *std::move(db);
+  }
+  void Make() {
+    Open();
+    ASSERT_TRUE(db_->CreateTable("t", testing::RowsSchema(), {"id"}));
+    ASSERT_TRUE(db_->Upsert("t", RowsBatch({{kCounter, "0"}})));
+  }
+
+  static std::int64_t PairOf(int writer, int i) { return writer * 10'000 + i % 16 * 2; }
+  // Whether the database was open all along.
+  bool Write(int writer) {
+    for (int i = 1; i <= kCommits; ++i) {
+      const auto pair = PairOf(writer, i);
+      const std::string value = std::to_string(i);
+      const auto info = db_->Upsert("t", RowsBatch({{pair, value}, {pair + 1, value}}));
+      if (!info) return IsClosed(info.error());
+      done_[static_cast<std::size_t>(writer)] = i;
+    }
+    return true;
+  }
+  static bool IsClosed(const Error& error) {
+    EXPECT_EQ(error.reason(), ErrorReason::kClosed) << error.message();
+    return false;
+  }
+  void Read() {
+    std::map<std::int64_t, int> newest;
+    while (!stop_) {
+      const auto snapshot = db_->GetSnapshot();
+      if (!snapshot) return static_cast<void>(IsClosed(snapshot.error()));
+      const auto rows = testing::ReadRows(**snapshot);
+      ASSERT_EQ(testing::ReadRows(**snapshot), rows) << "a snapshot moved";
+      for (const auto& [id, value] : rows) {
+        if (id == kCounter) continue;
+        const auto pair = id / 2 * 2;
+        ASSERT_TRUE(rows.contains(pair) && rows.contains(pair + 1)) << id;
+        ASSERT_EQ(rows.at(pair), rows.at(pair + 1)) << "half a commit";
+        ASSERT_GE(std::stoi(value), newest[id]) << "an older value after a newer one";
+        newest[id] = std::stoi(value);
+      }
+    }
+  }
+  void Get() {
+    while (!stop_) {
+      const auto pair = PairOf(0, 3);
+      const auto rows = db_->Get("t", RowsBatch({{pair, ""}, {pair + 1, ""}}));
+      if (!rows) return static_cast<void>(IsClosed(rows.error()));
+      auto reader = *arrow::RecordBatchReader::Make({*rows}, (*rows)->schema());
+      const auto found = Drain(reader.get());
+      ASSERT_TRUE(found.empty() || found.at(pair) == found.at(pair + 1)) << "half a commit";
+    }
+  }
+  void Count() {
+    while (!stop_) {
+      const auto in = db_->Begin();
+      if (!in) return static_cast<void>(IsClosed(in.error()));
+      const auto now = (*in)->Get("t", RowsBatch({{kCounter, ""}}));
+      if (!now) return static_cast<void>(IsClosed(now.error()));
+      const auto value = std::stoi(
+          static_cast<const arrow::StringArray&>(*(*now)->column(1)).GetString(0));
+      const auto put = (*in)->Upsert("t", RowsBatch({{kCounter, std::to_string(value + 1)}}));
+      if (!put) return static_cast<void>(IsClosed(put.error()));
+      const auto info = (*in)->Commit();
+      if (info) {
+        ++counted_;
+      } else if (info.error().kind() != ErrorKind::kConflict) {
+        return static_cast<void>(IsClosed(info.error()));
+      }
+    }
+  }
+  void Flush() {
+    while (!stop_) {
+      if (const auto flushed = db_->Flush(); !flushed) {
+        return static_cast<void>(IsClosed(flushed.error()));
+      }
+      std::this_thread::yield();
+    }
+  }
+  std::vector<std::thread> StartOthers() {
+    std::vector<std::thread> threads;
+    for (const auto work : {&ThreadsTest::Read, &ThreadsTest::Read, &ThreadsTest::Get,
+                            &ThreadsTest::Count, &ThreadsTest::Count, &ThreadsTest::Flush}) {
+      threads.emplace_back([this, work] { (this->*work)(); });
+    }
+    return threads;
+  }
+  std::vector<std::thread> StartWriters() {
+    std::vector<std::thread> threads;
+    for (int writer = 0; writer < kWriters; ++writer) {
+      threads.emplace_back([this, writer] { Write(writer); });
+    }
+    return threads;
+  }
+  static void Join(std::vector<std::thread> threads) {
+    for (auto& thread : threads) thread.join();
+  }
+  // What was acknowledged is there.
+  void CheckAll() {
+    const auto rows = testing::ReadRows(**db_->GetSnapshot());
+    EXPECT_GE(std::stoi(rows.at(kCounter)), counted_);
+    for (int writer = 0; writer < kWriters; ++writer) {
+      const int done = done_[static_cast<std::size_t>(writer)];
+      for (int i = std::max(1, done - 15); i <= done; ++i) {
+        EXPECT_GE(std::stoi(rows.at(PairOf(writer, i))), i);
+      }
+    }
+  }
+
+  const std::unique_ptr<Files> files_ = NewMemoryFiles();
+  SeededRandom random_{testing::TestSeed()};
+  ThreadPool executor_{2};
+  std::unique_ptr<Database> db_;
+  std::atomic<bool> stop_ = false;
+  std::atomic<int> counted_ = 0;
+  std::atomic<int> done_[kWriters] = {};
+};
+
+TEST_F(ThreadsTest, EverybodySeesWholeCommitsInOrder) {
+  Make();
+  auto others = StartOthers();
+  Join(StartWriters());
+  stop_ = true;
+  Join(std::move(others));
+  EXPECT_EQ(done_[0], kCommits);
+  EXPECT_EQ(done_[1], kCommits);
+  CheckAll();
+  ASSERT_TRUE(db_->Close());
+  Open();
+  CheckAll();
+  const auto rows = testing::ReadRows(**db_->GetSnapshot());
+  EXPECT_EQ(std::stoi(rows.at(kCounter)), counted_) << "a refused transaction left something";
+}
+
+TEST_F(ThreadsTest, ACloseAmongThemLosesNothingThatWasAcknowledged) {
+  Make();
+  auto others = StartOthers();
+  auto writers = StartWriters();
+  while (done_[0] < kCommits / 8) std::this_thread::yield();
+  const auto held = *db_->GetSnapshot();
+  const auto rows = testing::ReadRows(*held);
+  ASSERT_TRUE(db_->Close());
+  Join(std::move(writers));
+  stop_ = true;
+  Join(std::move(others));
+  EXPECT_EQ(testing::ReadRows(*held), rows) << "a snapshot is readable until the database is gone";
+  EXPECT_EQ(db_->Close().error().reason(), ErrorReason::kClosed);
+  Open();
+  CheckAll();
+}
+
+}  // namespace
+}  // namespace varve
