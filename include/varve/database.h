@@ -19,6 +19,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -73,6 +75,8 @@ struct Version {
   bool flushed = false;     // false: this commit is still only in the log
 };
 
+using CommitCallback = std::function<void(const Result<CommitInfo>&)>;
+
 class Database {
  public:
   // Opens the database at `path` (a folder) and recovers it.
@@ -107,6 +111,31 @@ class Database {
   // ignored. Keys that are not there are no error.
   Result<CommitInfo> Delete(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys,
                             const CommitOptions& options = {});
+
+  // Any write to one table, as one commit (WriteRequest in varve/options.h): batches with deletes
+  // among them, insert only if absent, update of some columns, delete by range or condition.
+  // Modes that look at what is there decide on exactly what the commits before this one left,
+  // whoever writes beside it; nothing is decided on rows that a power cut could take back. When
+  // there is nothing to keep there is no commit, and `commit` is that of the snapshot it read.
+  // Errors: as Upsert and Delete; Conflict/kAlreadyExists (kInsert), NotFound (kUpdate): nothing
+  // was kept, the first such key is named; Invalid (`deletes` of another length, what the mode does
+  // not use, a column that the table does not have, kDeleteWhere of more than 1 GiB of keys).
+  Result<CommitInfo> Write(std::string_view table, const WriteRequest& request,
+                           const CommitOptions& options = {});
+
+  // Write without waiting for the device: so one thread keeps many commits on their way, which
+  // share syncs. The call itself prepares the rows, gives the commit its number (in the order of
+  // the calls) and waits for room in memory as Write does. `done` is called once, by another thread
+  // or by this one, with what Write returns; it must be quick and must not call members of this
+  // database that wait. With the future there is no such rule. Close waits for what is on its way.
+  void WriteThen(std::string_view table, const WriteRequest& request, const CommitOptions& options,
+                 CommitCallback done);
+  std::future<Result<CommitInfo>> WriteAsync(std::string_view table, const WriteRequest& request,
+                                             const CommitOptions& options = {});
+
+  // The newest sequence that the producer of this id committed, once it is durable: where it goes
+  // on after a crash. Nothing when it is not known (any more).
+  Result<std::optional<ProducerMark>> LastOf(std::string_view producer) const;
 
   // Several reads and writes as one commit (varve/transaction.h). No I/O.
   Result<std::unique_ptr<Transaction>> Begin(const TransactionOptions& options = {});

@@ -41,6 +41,7 @@ enum class ErrorReason : std::uint8_t {
   kTimedOut,           // kUnavailable: a deadline passed
   kMissingKey,         // kNotFound: encrypted, and nobody gave the key (or any key) it names
   kWrongKey,           // kInvalid: encrypted, and the key given under that name is another
+  kStaleSequence,      // kConflict: the producer committed a later sequence already
 };
 
 class [[nodiscard]] Error {

@@ -223,6 +223,8 @@ class Log {
   // for: below kDurable the sync policy flushes the unit, at kDurable whoever waits.
   Result<LogTicket> Enqueue(LogRecords records, AckLevel to_come = AckLevel::kBuffered);
   Result<LogAck> Wait(const LogTicket& ticket, AckLevel level = AckLevel::kDurable);
+  // Wait without waiting: `done` as that of AppendThen.
+  void WaitThen(const LogTicket& ticket, AckLevel level, LogCallback done);
 
   // A unit that is put together over time, in memory (at most 2 GiB), beside others. Commit appends
   // it; Abort forgets it; both end the transaction, and so does Close. A Commit whose unit is

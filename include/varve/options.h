@@ -14,6 +14,7 @@
 #include "varve/types.h"
 
 namespace arrow {
+class BooleanArray;
 class RecordBatch;
 namespace compute {
 class Expression;
@@ -85,8 +86,24 @@ struct Components {
   TraceSink* trace = nullptr;
 };
 
+// Who commits, and which of its commits this is; for commits that are made exactly once. The
+// sequence is kept with the commit. Committing the same sequence again, in this process or after
+// any crash, writes nothing and gives the first one's number, whatever the batch holds now; while
+// the first is on its way, it waits for it. A producer's sequences grow; gaps are allowed, so an
+// offset in a source will do. A sequence before the newest is Conflict/kStaleSequence: another
+// instance of the producer is ahead, or has taken over.
+struct Producer {
+  std::string id;  // 1 to 128 printable ASCII characters without spaces
+  std::uint64_t sequence = 0;
+};
+
 struct CommitOptions {
   AckLevel ack = AckLevel::kDurable;
+  // A commit with a producer is made even when there is nothing to keep but the sequence. The
+  // database remembers the 4096 producers that committed last.
+  std::optional<Producer> producer = {};
+  // Measure where the time goes (CommitInfo::profile).
+  bool profile = false;
 };
 
 enum class Isolation : std::uint8_t { kSnapshot, kSerializable };
@@ -110,6 +127,32 @@ struct KeyRange {
   std::shared_ptr<arrow::RecordBatch> upper = nullptr;
   bool lower_inclusive = true;
   bool upper_inclusive = false;
+};
+
+// What a write does with a row whose key is, or is not, in the table.
+enum class WriteMode : std::uint8_t {
+  kUpsert,          // inserts it, or replaces the whole row
+  kDelete,          // deletes the key; one that is not there is no error
+  kInsert,          // Conflict/kAlreadyExists when the key is there; names it
+  kInsertMissing,   // inserts it, or passes over a key that is there
+  kUpdate,          // sets the columns that `rows` has, others stay; NotFound when the key is not
+                    // there; names it
+  kUpdateExisting,  // the same, but passes over a key that is not there
+  kDeleteWhere,     // no rows: deletes what `range` and `filter` name
+};
+
+// One write to one table: all of it or nothing. What a mode does not use must not be set.
+struct WriteRequest {
+  WriteMode mode = WriteMode::kUpsert;
+  // The columns of the table; of kDelete, the key columns (others are ignored); of kUpdate and
+  // kUpdateExisting, the key columns and those to set. Of rows with one key the last counts, alone.
+  std::shared_ptr<arrow::RecordBatch> rows = nullptr;
+  // kUpsert: one value a row of `rows`; where it is true, the row deletes its key, and its other
+  // columns are ignored (but there). Null: no row does.
+  std::shared_ptr<arrow::BooleanArray> deletes = nullptr;
+  // kDeleteWhere: keys within `range` whose rows `filter` accepts. At least one must be set.
+  KeyRange range = {};
+  std::shared_ptr<const arrow::compute::Expression> filter = nullptr;
 };
 
 struct ScanOptions {

@@ -52,6 +52,10 @@ class Transaction {
   // this one. Every call after the end is Invalid/kClosed.
   Status Upsert(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& rows);
   Status Delete(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys);
+  // Modes that look at what is there see what Scan and Get see; what they looked at counts as read.
+  // `rows_passed`, when given, gets the number of rows that the mode left out.
+  Status Write(std::string_view table, const WriteRequest& request,
+               std::uint64_t* rows_passed = nullptr);
 
   // As those of Snapshot, with what was written so far. A reader shows what was written when it was
   // made, and may be read on after the transaction ended.

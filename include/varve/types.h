@@ -5,6 +5,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 
 namespace varve {
 
@@ -33,13 +34,32 @@ enum class AckLevel : std::uint8_t {
   kDurable,   // on the device; survives a power cut. The default everywhere.
 };
 
+// The newest sequence that a producer committed.
+struct ProducerMark {
+  std::uint64_t sequence = 0;
+  CommitNumber commit;
+};
+
+// Where the time of one commit went, in microseconds; together all of the call.
+struct WriteProfile {
+  std::int64_t encode_micros = 0;  // match the schema, keys, bytes for the log; what was read first
+  std::int64_t stall_micros = 0;   // wait for room in the memtables
+  std::int64_t queue_micros = 0;   // wait for its number and its place in the log
+  std::int64_t memtable_micros = 0;  // insert
+  std::int64_t log_micros = 0;       // wait for the device, and for the commits before it
+};
+
 // Facts about one acknowledged commit.
 struct CommitInfo {
   CommitNumber commit;
-  Lsn lsn;                       // where its unit starts in the log
-  std::uint64_t rows = 0;        // rows kept (duplicates of a key inside the batch count once)
-  std::uint64_t log_bytes = 0;   // bytes the log took for it
-  std::uint64_t group_units = 0; // units that shared its sync, itself included; 0 when not waited
+  Lsn lsn;                        // where its unit starts in the log
+  std::uint64_t rows = 0;         // rows kept (duplicates of a key inside the batch count once)
+  std::uint64_t rows_passed = 0;  // rows that the WriteMode left out
+  std::uint64_t log_bytes = 0;    // bytes the log took for it
+  bool repeat = false;            // the producer had committed this sequence: nothing was written
+                                  // now, and `commit` is the first one's
+  std::uint64_t group_units = 0;  // units that shared its sync, itself included; 0 when not waited
+  std::optional<WriteProfile> profile;  // when CommitOptions asked for it
 };
 
 }  // namespace varve

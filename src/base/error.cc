@@ -28,6 +28,7 @@ std::string_view ToString(ErrorReason reason) {
     case ErrorReason::kUnsupportedFormat: return "UnsupportedFormat";
     case ErrorReason::kAlreadyExists: return "AlreadyExists";
     case ErrorReason::kTimedOut: return "TimedOut";
+    case ErrorReason::kStaleSequence: return "StaleSequence";
     case ErrorReason::kMissingKey: return "MissingKey";
     case ErrorReason::kWrongKey: return "WrongKey";
   }

@@ -11,7 +11,7 @@ namespace {
 
 TEST(ArrowErrors, EveryErrorComesBackUnchanged) {
   for (int kind = 0; kind <= static_cast<int>(ErrorKind::kInternal); ++kind) {
-    for (int reason = 0; reason <= static_cast<int>(ErrorReason::kWrongKey); ++reason) {
+    for (int reason = 0; reason <= static_cast<int>(ErrorReason::kStaleSequence); ++reason) {
       const Error error(static_cast<ErrorKind>(kind), "what, where",
                         static_cast<ErrorReason>(reason));
       const arrow::Status status = ToArrow(error);

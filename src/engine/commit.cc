@@ -73,26 +73,6 @@ Status Database::Impl::CreateTable(const std::string& name,
   return {};
 }
 
-Result<CommitInfo> Database::Impl::Upsert(std::string_view table,
-                                          const std::shared_ptr<arrow::RecordBatch>& rows,
-                                          const CommitOptions& options) {
-  VARVE_TRY(CheckWritable());
-  VARVE_ASSIGN(const auto view, FindTable(table));
-  auto batch = PrepareUpsert(*view->schema, rows);
-  if (!batch) return std::unexpected(batch.error().Within(fmt::format("table '{}'", table)));
-  return CommitBatch(*view, *std::move(batch), options);
-}
-
-Result<CommitInfo> Database::Impl::Delete(std::string_view table,
-                                          const std::shared_ptr<arrow::RecordBatch>& keys,
-                                          const CommitOptions& options) {
-  VARVE_TRY(CheckWritable());
-  VARVE_ASSIGN(const auto view, FindTable(table));
-  auto batch = PrepareDelete(*view->schema, keys);
-  if (!batch) return std::unexpected(batch.error().Within(fmt::format("table '{}'", table)));
-  return CommitBatch(*view, *std::move(batch), options);
-}
-
 Result<TablePart> MakePart(const TableView& table, WriteBatch batch) {
   TablePart part;
   VARVE_ASSIGN(part.record, EncodePart(table.id, table.schema_id, batch));
@@ -101,53 +81,77 @@ Result<TablePart> MakePart(const TableView& table, WriteBatch batch) {
   return part;
 }
 
+Result<std::vector<TablePart>> MakeParts(const TableView& table, std::vector<WriteBatch> batches) {
+  std::vector<TablePart> parts;
+  for (auto& batch : batches) {
+    VARVE_ASSIGN(auto part, MakePart(table, std::move(batch)));
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
 Status OwnTheRows(WriteBatch* batch) {
   VARVE_ASSIGN(const auto bytes, EncodeBatch(*batch->rows));
   VARVE_ASSIGN(batch->rows, ViewBatch(bytes, batch->rows->schema()));
   return {};
 }
 
-Result<CommitInfo> Database::Impl::CommitBatch(const TableView& table, WriteBatch batch,
-                                               const CommitOptions& options) {
-  std::vector<TablePart> parts;
-  if (batch.rows->num_rows() > 0) {
-    VARVE_ASSIGN(auto part, MakePart(table, std::move(batch)));
-    parts.push_back(std::move(part));
-  }
-  return Commit(std::move(parts), options);
-}
-
-Result<CommitInfo> Database::Impl::Commit(std::vector<TablePart> parts,
-                                          const CommitOptions& options, CommitGuard guard) {
-  CommitInfo info;
-  if (parts.empty()) {  // nothing to keep: no commit, no I/O
+Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
+                                            const CommitOptions& options, CommitGuard guard,
+                                            WriteWatch* watch) {
+  Submitted submitted{.info = {}, .ticket = {}, .ack = options.ack, .watch = {}};
+  watch->Lap(&WriteProfile::encode_micros);
+  if (parts.empty() && !options.producer) {  // nothing to keep: no commit, no I/O
     std::lock_guard lock(view_mutex_);
-    info.commit = order_.visible();
-    return info;
+    submitted.info.commit = order_.visible();
+    submitted.watch = *watch;
+    return submitted;
   }
-  VARVE_TRY(AwaitRoom());
+  if (!guard.alone) VARVE_TRY(AwaitRoom());
+  watch->Lap(&WriteProfile::stall_micros);
   auto keys = std::make_shared<KeysOfCommit>();
   for (const TablePart& part : parts) {
-    info.rows += part.record.rows;
+    submitted.info.rows += part.record.rows;
     keys->tables.emplace_back(part.record.table_id, part.batch.keys);
   }
   std::optional<Placed> placed;
   while (!placed) {
     VARVE_TRY(CheckConflicts(&guard));
-    VARVE_ASSIGN(placed, Place(parts, keys, options.ack, guard));
+    VARVE_ASSIGN(placed, Place(parts, keys, options, guard));
   }
+  if (placed->repeat) return RepeatOf(placed->commit, options.ack);
+  watch->Lap(&WriteProfile::queue_micros);
   Insert(*placed, std::move(parts));
   SealIfDue();
-  auto ack = log_->Wait(placed->ticket, options.ack);
-  if (!ack) {
-    return std::unexpected(ack.error().Within(fmt::format("commit {}", placed->commit.value)));
+  watch->Lap(&WriteProfile::memtable_micros);
+  submitted.info.commit = placed->commit;
+  submitted.ticket = placed->ticket;
+  submitted.watch = *watch;
+  return submitted;
+}
+
+Result<CommitInfo> Database::Impl::Await(const Submitted& submitted) {
+  Submitted done = submitted;
+  if (done.ticket.end == Lsn{}) {
+    done.info.profile = done.watch.profile();
+    return done.info;
   }
-  if (options.ack == AckLevel::kDurable) VARVE_TRY(AwaitVisible(placed->commit));
-  info.commit = placed->commit;
-  info.lsn = ack->lsn;
-  info.log_bytes = ack->bytes;
-  info.group_units = ack->group_units;
-  return info;
+  auto ack = log_->Wait(done.ticket, done.ack);
+  if (!ack) {
+    return std::unexpected(ack.error().Within(fmt::format("commit {}", done.info.commit.value)));
+  }
+  if (done.ack == AckLevel::kDurable) VARVE_TRY(AwaitVisible(done.info.commit));
+  Acknowledge(*ack, &done);
+  return done.info;
+}
+
+void Database::Impl::Acknowledge(const LogAck& ack, Submitted* submitted) {
+  submitted->watch.Lap(&WriteProfile::log_micros);
+  submitted->info.profile = submitted->watch.profile();
+  submitted->info.lsn = ack.lsn;
+  if (submitted->info.repeat) return;
+  submitted->info.log_bytes = ack.bytes;
+  submitted->info.group_units = ack.group_units;
 }
 
 // Back-pressure: when the memtables are full, the committer flushes (or waits for who does), so
@@ -173,36 +177,48 @@ Status Database::Impl::AwaitRoom() {
 }
 
 Result<std::optional<Database::Impl::Placed>> Database::Impl::Place(
-    const std::vector<TablePart>& parts, std::shared_ptr<KeysOfCommit> keys, AckLevel ack,
-    const CommitGuard& guard) {
-  std::lock_guard lock(commit_mutex_);
+    const std::vector<TablePart>& parts, std::shared_ptr<KeysOfCommit> keys,
+    const CommitOptions& options, const CommitGuard& guard) {
+  std::unique_lock lock(commit_mutex_);
+  turn_.wait(lock, [&] { return !taken_ || guard.alone; });
   VARVE_TRY(CheckOpen());
+  VARVE_ASSIGN(const auto repeat, FindRepeat(options));
+  if (repeat) {
+    return std::optional(
+        Placed{.commit = *repeat, .ticket = {}, .repeat = true, .generation = {}, .memtables = {}});
+  }
   if (guard.footprint != nullptr) {
     if (recent_keys_.floor() > guard.checked) return std::optional<Placed>();
     VARVE_TRY(CheckRecent(guard, recent_keys_.After(guard.checked)));
   }
   const CommitNumber commit{last_commit_.value + 1};
   const WallTime time = environment_.clock()->Now();
-  const auto header = EncodeCommitHeader(
-      {.commit = commit, .time = time, .parts = static_cast<std::uint16_t>(parts.size())});
+  const auto header = EncodeCommitHeader({.commit = commit,
+                                          .time = time,
+                                          .parts = static_cast<std::uint16_t>(parts.size()),
+                                          .producer = options.producer.has_value()});
   std::vector<LogRecord> records = {std::string_view(header.data(), header.size())};
   for (const TablePart& part : parts) {
     const auto& part_header = part.record.header;
     records.emplace_back(std::string_view(part_header.data(), part_header.size()));
     records.emplace_back(std::string_view(*part.record.body));
   }
-  VARVE_ASSIGN(const LogTicket ticket, log_->Enqueue(records, ack));
+  std::string producer;
+  if (options.producer) records.emplace_back(producer = EncodeProducer(*options.producer));
+  VARVE_ASSIGN(const LogTicket ticket, log_->Enqueue(records, options.ack));
   NoteCommit({commit, time});
+  if (options.producer) NoteProducer(*options.producer, commit);
   ++active_->inserting;
   CommitNumber visible;
   {
     std::lock_guard view_lock(view_mutex_);
-    order_.Register(commit, ticket.end);
+    order_.Register(commit, ticket);
     visible = order_.visible();
   }
   keys->commit = commit;
   NoteKeys(std::move(keys), visible);
-  Placed placed{.commit = commit, .ticket = ticket, .generation = active_, .memtables = {}};
+  Placed placed{
+      .commit = commit, .ticket = ticket, .repeat = false, .generation = active_, .memtables = {}};
   for (const TablePart& part : parts) {
     placed.memtables.push_back(active_->memtables.at(part.record.table_id));
   }
@@ -225,11 +241,14 @@ void Database::Impl::Insert(const Placed& placed, std::vector<TablePart> parts) 
   for (std::size_t i = 0; i < parts.size(); ++i) {
     placed.memtables[i]->Insert(std::move(parts[i].batch), placed.commit.value);
   }
+  bool callbacks = false;
   {
     std::lock_guard view_lock(view_mutex_);
     order_.Inserted(placed.commit);
+    callbacks = !when_visible_.empty();
   }
   moved_.notify_all();  // a later commit may wait for this one in AwaitVisible
+  if (callbacks) MoveVisible(log_->positions().durable);
   std::lock_guard lock(commit_mutex_);
   --placed.generation->inserting;
   inserted_.notify_all();
@@ -240,12 +259,18 @@ void Database::Impl::Insert(const Placed& placed, std::vector<TablePart> parts) 
 Status Database::Impl::AwaitVisible(CommitNumber commit) {
   const Lsn durable = log_->positions().durable;
   std::unique_lock lock(view_mutex_);
-  if (order_.Advance(durable)) moved_.notify_all();
-  while (order_.visible() < commit) {
-    moved_.wait(lock);
-    if (order_.Advance(durable)) moved_.notify_all();
+  while (true) {
+    const auto ready = AdvanceTo(durable);
+    if (!ready.empty()) {
+      lock.unlock();
+      for (const auto& done : ready) done();
+      lock.lock();
+    } else if (order_.visible() >= commit) {
+      return {};
+    } else {
+      moved_.wait(lock);
+    }
   }
-  return {};
 }
 
 Status Database::Impl::Sync() {

@@ -12,6 +12,7 @@
 #include <deque>
 
 #include "base/check.h"
+#include "varve/log.h"
 #include "varve/types.h"
 
 namespace varve {
@@ -21,11 +22,11 @@ class CommitOrder {
   // Everything up to `last` is visible and ends at or before `end` in the log.
   explicit CommitOrder(CommitNumber last) : visible_(last), last_(last) {}
 
-  // The next commit was given a place in the log that ends at `end`.
-  void Register(CommitNumber commit, Lsn end) {
+  // The next commit was given this place in the log.
+  void Register(CommitNumber commit, const LogTicket& ticket) {
     VARVE_CHECK(commit.value == last_.value + 1);
     last_ = commit;
-    pending_.push_back({end, false});
+    pending_.push_back({ticket, false});
   }
 
   void Inserted(CommitNumber commit) {
@@ -36,7 +37,7 @@ class CommitOrder {
   // Moves the visible number as far as `durable` allows; true if it moved.
   bool Advance(Lsn durable) {
     const CommitNumber before = visible_;
-    while (!pending_.empty() && pending_.front().inserted && pending_.front().end <= durable) {
+    while (!pending_.empty() && pending_.front().ThroughAt(durable)) {
       pending_.pop_front();
       ++visible_.value;
     }
@@ -45,11 +46,16 @@ class CommitOrder {
 
   CommitNumber visible() const { return visible_; }
   CommitNumber last() const { return last_; }
+  // Its place in the log; that of nothing once it is visible.
+  LogTicket TicketOf(CommitNumber commit) const {
+    if (commit <= visible_ || commit > last_) return {};
+    return pending_[commit.value - visible_.value - 1].ticket;
+  }
   // The last commit whose unit lies wholly before `durable`, inserted or not.
   CommitNumber DurableAt(Lsn durable) const {
     CommitNumber commit = visible_;
     for (const Pending& pending : pending_) {
-      if (pending.end > durable) break;
+      if (pending.ticket.end > durable) break;
       ++commit.value;
     }
     return commit;
@@ -57,8 +63,9 @@ class CommitOrder {
 
  private:
   struct Pending {
-    Lsn end;
+    LogTicket ticket;
     bool inserted = false;
+    bool ThroughAt(Lsn durable) const { return inserted && ticket.end <= durable; }
   };
   std::deque<Pending> pending_;  // commits visible_ + 1 ... last_
   CommitNumber visible_;

@@ -8,7 +8,7 @@ namespace {
 
 TEST(CommitOrder, VisibleMovesOnlyOverWhatIsInsertedAndDurable) {
   CommitOrder order(CommitNumber{7});
-  order.Register({8}, Lsn{100});
+  order.Register({8}, {.lsn = {}, .end = {100}});
   EXPECT_FALSE(order.Advance(Lsn{100}));  // durable, not inserted
   order.Inserted({8});
   EXPECT_FALSE(order.Advance(Lsn{99}));  // inserted, not durable
@@ -19,8 +19,8 @@ TEST(CommitOrder, VisibleMovesOnlyOverWhatIsInsertedAndDurable) {
 
 TEST(CommitOrder, ALaterCommitWaitsForAnEarlierOne) {
   CommitOrder order(CommitNumber{});
-  order.Register({1}, Lsn{10});
-  order.Register({2}, Lsn{20});
+  order.Register({1}, {.lsn = {}, .end = {10}});
+  order.Register({2}, {.lsn = {}, .end = {20}});
   order.Inserted({2});
   EXPECT_FALSE(order.Advance(Lsn{20}));
   order.Inserted({1});
@@ -30,8 +30,8 @@ TEST(CommitOrder, ALaterCommitWaitsForAnEarlierOne) {
 
 TEST(CommitOrder, DurableCountsAlsoWhatIsNotYetInserted) {
   CommitOrder order(CommitNumber{3});
-  order.Register({4}, Lsn{10});
-  order.Register({5}, Lsn{20});
+  order.Register({4}, {.lsn = {}, .end = {10}});
+  order.Register({5}, {.lsn = {}, .end = {20}});
   EXPECT_EQ(order.DurableAt(Lsn{15}).value, 4u);
   EXPECT_EQ(order.visible().value, 3u);
 }

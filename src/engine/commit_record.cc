@@ -6,11 +6,14 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "columns/batch_codec.h"
+#include "manifest/producer_marks.h"
 
 namespace varve {
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormat = 1;           // without flags
+constexpr std::uint8_t kFormatWithFlags = 2;  // a varve that knows none refuses these commits
+constexpr std::uint8_t kProducerFlag = 1;
 
 std::unexpected<Error> Damaged(std::string what) {
   return Fail(ErrorKind::kCorruption, "log unit is no commit: " + std::move(what));
@@ -32,15 +35,48 @@ Result<DecodedPart> DecodePartHeader(std::string_view bytes) {
                      .body = {}};
 }
 
+// What the two formats share; `format` is checked.
+Result<CommitHeader> DecodeCommitHeader(std::string_view bytes) {
+  const auto format = LoadLittle<std::uint8_t>(bytes.data());
+  const auto flags = LoadLittle<std::uint8_t>(bytes.data() + 1);
+  const bool known = format == kFormat || (format == kFormatWithFlags && flags == kProducerFlag);
+  if (!known) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("log unit has commit format {} with flags {}, this version reads {} "
+                            "and {} with flags {}: open the database with a newer varve",
+                            format, flags, kFormat, kFormatWithFlags, kProducerFlag),
+                ErrorReason::kUnsupportedFormat);
+  }
+  return CommitHeader{.commit = {LoadLittle<std::uint64_t>(bytes.data() + 8)},
+                      .time = {LoadLittle<std::int64_t>(bytes.data() + 16)},
+                      .parts = LoadLittle<std::uint16_t>(bytes.data() + 2),
+                      .producer = format == kFormatWithFlags};
+}
+
+Result<Producer> DecodeProducer(std::string_view bytes) {
+  if (bytes.size() < 8) return Damaged(fmt::format("producer has {} bytes", bytes.size()));
+  Producer producer{.id = std::string(bytes.substr(8)),
+                    .sequence = LoadLittle<std::uint64_t>(bytes.data())};
+  if (auto sound = CheckProducerId(producer.id); !sound) return Damaged(sound.error().message());
+  return producer;
+}
+
 }  // namespace
 
 std::array<char, kCommitHeaderBytes> EncodeCommitHeader(const CommitHeader& header) {
   std::array<char, kCommitHeaderBytes> bytes{};
-  StoreLittle<std::uint8_t>(bytes.data(), kFormat);
+  StoreLittle<std::uint8_t>(bytes.data(), header.producer ? kFormatWithFlags : kFormat);
+  StoreLittle<std::uint8_t>(bytes.data() + 1, header.producer ? kProducerFlag : 0);
   StoreLittle<std::uint16_t>(bytes.data() + 2, header.parts);
   StoreLittle<std::uint64_t>(bytes.data() + 8, header.commit.value);
   StoreLittle<std::int64_t>(bytes.data() + 16, header.time.micros);
   return bytes;
+}
+
+std::string EncodeProducer(const Producer& producer) {
+  std::string bytes(8, '\0');
+  StoreLittle<std::uint64_t>(bytes.data(), producer.sequence);
+  return bytes + producer.id;
 }
 
 Result<CommitPart> EncodePart(std::uint32_t table_id, std::uint32_t schema_id,
@@ -64,25 +100,20 @@ Result<DecodedCommit> DecodeCommit(LogRecords records) {
     return Damaged(fmt::format("commit header has {} bytes, expected {}",
                                records.empty() ? 0 : records[0].bytes.size(), kCommitHeaderBytes));
   }
-  const char* bytes = records[0].bytes.data();
-  if (const auto format = LoadLittle<std::uint8_t>(bytes); format != kFormat) {
-    return Fail(ErrorKind::kInvalid,
-                fmt::format("log unit has commit format {}, this version reads {}: open the "
-                            "database with a newer varve",
-                            format, kFormat),
-                ErrorReason::kUnsupportedFormat);
-  }
   DecodedCommit commit;
-  commit.header = {.commit = {LoadLittle<std::uint64_t>(bytes + 8)},
-                   .time = {LoadLittle<std::int64_t>(bytes + 16)},
-                   .parts = LoadLittle<std::uint16_t>(bytes + 2)};
-  const std::size_t expected = 1 + 2 * std::size_t{commit.header.parts};
-  if (commit.header.parts == 0 || records.size() != expected) {
+  VARVE_ASSIGN(commit.header, DecodeCommitHeader(records[0].bytes));
+  const bool producer = commit.header.producer;
+  const std::size_t parts_end = 1 + 2 * std::size_t{commit.header.parts};
+  const std::size_t expected = parts_end + (producer ? 1 : 0);
+  if ((commit.header.parts == 0 && !producer) || records.size() != expected) {
     return Damaged(fmt::format("commit {} has {} parts and {} records, expected {}",
                                commit.header.commit.value, commit.header.parts, records.size(),
                                expected));
   }
-  for (std::size_t i = 1; i < records.size(); i += 2) {
+  if (producer) {
+    VARVE_ASSIGN(commit.producer, DecodeProducer(records.back().bytes));
+  }
+  for (std::size_t i = 1; i < parts_end; i += 2) {
     VARVE_ASSIGN(DecodedPart part, DecodePartHeader(records[i].bytes));
     part.body = records[i + 1].bytes;
     commit.parts.push_back(part);

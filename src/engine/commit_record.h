@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes of one commit in the log: one unit of 1 + 2 * parts records, little-endian.
+// The bytes of one commit in the log: one unit of 1 + 2 * parts records, and one more when there is
+// a producer; little-endian.
 //
 //   record 0, commit header (24 bytes)
-//     0  u8   format, 1
-//     1  u8   0
-//     2  u16  parts: tables' batches in this commit, at least 1
+//     0  u8   format: 1 when flags is 0, else 2
+//     1  u8   flags: 1, the last record is a producer's; no others yet
+//     2  u16  parts: tables' batches in this commit, at least 1; with a producer 0 too
 //     4  u32  0
 //     8  u64  commit number
 //    16  i64  wall time, microseconds
@@ -15,6 +16,9 @@
 //     9  u8[7] 0
 //    16  u64  rows
 //   record 2k+2, part body: columns/batch_codec.h; the table's schema, or its key schema (delete)
+//   last record, producer
+//     0  u64  sequence
+//     8  ...  id, to the end of the record
 //
 // A commit is one unit, so the log keeps it whole or not at all. The log checks every byte; what
 // is checked here is that the bytes mean something: anything else is Corruption.
@@ -23,6 +27,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +36,7 @@
 #include "columns/write_batch.h"
 #include "varve/log.h"
 #include "varve/error.h"
+#include "varve/options.h"
 #include "varve/types.h"
 
 namespace arrow {
@@ -46,8 +52,10 @@ struct CommitHeader {
   CommitNumber commit;
   WallTime time;
   std::uint16_t parts = 1;
+  bool producer = false;
 };
 std::array<char, kCommitHeaderBytes> EncodeCommitHeader(const CommitHeader& header);
+std::string EncodeProducer(const Producer& producer);
 
 // One table's batch, ready for the log. Made outside of every lock.
 struct CommitPart {
@@ -71,6 +79,7 @@ struct DecodedPart {
 struct DecodedCommit {
   CommitHeader header;
   std::vector<DecodedPart> parts;
+  std::optional<Producer> producer;
 };
 Result<DecodedCommit> DecodeCommit(LogRecords records);
 

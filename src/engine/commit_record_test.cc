@@ -70,6 +70,36 @@ TEST_F(CommitRecordTest, AnUnknownFormatIsNotCalledDamage) {
   EXPECT_EQ(DecodeCommit(Records()).error().reason(), ErrorReason::kUnsupportedFormat);
 }
 
+TEST_F(CommitRecordTest, AProducerComesBackWithItsCommit) {
+  EXPECT_EQ(header_[0], 1) << "a commit without one is as an older varve wrote it";
+  header_ = EncodeCommitHeader({.commit = {9}, .time = {1}, .parts = 1, .producer = true});
+  EXPECT_EQ(DecodeCommit(Records()).error().kind(), ErrorKind::kCorruption) << "it is missing";
+  const auto bytes = EncodeProducer({.id = "queue-7", .sequence = 1ull << 40});
+  auto records = Records();
+  records.emplace_back(bytes);
+  const auto commit = DecodeCommit(records);
+  ASSERT_TRUE(commit) << commit.error().message();
+  EXPECT_EQ(commit->parts.size(), 1u);
+  EXPECT_EQ(commit->producer->id, "queue-7");
+  EXPECT_EQ(commit->producer->sequence, 1ull << 40);
+  for (const std::string& bad : {bytes.substr(0, 7), bytes.substr(0, 8), bytes + " "}) {
+    records.back() = LogRecord(bad);
+    EXPECT_EQ(DecodeCommit(records).error().kind(), ErrorKind::kCorruption);
+  }
+  header_[1] = 3;
+  EXPECT_EQ(DecodeCommit(Records()).error().reason(), ErrorReason::kUnsupportedFormat);
+}
+
+TEST_F(CommitRecordTest, OnlyACommitWithAProducerMayHaveNoParts) {
+  header_ = EncodeCommitHeader({.commit = {9}, .time = {1}, .parts = 0, .producer = true});
+  const auto bytes = EncodeProducer({.id = "p", .sequence = 1});
+  std::vector<LogRecord> records = {Records()[0], LogRecord(bytes)};
+  EXPECT_TRUE(DecodeCommit(records));
+  header_ = EncodeCommitHeader({.commit = {9}, .time = {1}, .parts = 0});
+  records.pop_back();
+  EXPECT_EQ(DecodeCommit(records).error().kind(), ErrorKind::kCorruption);
+}
+
 TEST_F(CommitRecordTest, RowsThatDoNotMatchTheirHeaderAreRefused) {
   part_.header[16] = 2;
   const auto commit = DecodeCommit(Records());

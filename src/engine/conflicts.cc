@@ -112,6 +112,7 @@ Status Database::Impl::CheckData(const CommitGuard& guard) const {
 
 std::unexpected<Error> Database::Impl::Conflict(const CommitGuard& guard,
                                                 const Clash& clash) const {
+  if (guard.winner != nullptr) *guard.winner = clash.commit;
   std::shared_ptr<const Superversion> view;
   {
     std::lock_guard lock(view_mutex_);

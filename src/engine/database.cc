@@ -34,13 +34,42 @@ Status Database::CreateTable(const std::string& name, const std::shared_ptr<arro
 Result<CommitInfo> Database::Upsert(std::string_view table,
                                     const std::shared_ptr<arrow::RecordBatch>& rows,
                                     const CommitOptions& options) {
-  return impl_->Upsert(table, rows, options);
+  VARVE_ASSIGN(const auto submitted,
+               impl_->Write(table, {.mode = WriteMode::kUpsert, .rows = rows}, options));
+  return impl_->Await(submitted);
 }
 
 Result<CommitInfo> Database::Delete(std::string_view table,
                                     const std::shared_ptr<arrow::RecordBatch>& keys,
                                     const CommitOptions& options) {
-  return impl_->Delete(table, keys, options);
+  VARVE_ASSIGN(const auto submitted,
+               impl_->Write(table, {.mode = WriteMode::kDelete, .rows = keys}, options));
+  return impl_->Await(submitted);
+}
+
+Result<CommitInfo> Database::Write(std::string_view table, const WriteRequest& request,
+                                   const CommitOptions& options) {
+  VARVE_ASSIGN(const auto submitted, impl_->Write(table, request, options));
+  return impl_->Await(submitted);
+}
+
+void Database::WriteThen(std::string_view table, const WriteRequest& request,
+                         const CommitOptions& options, CommitCallback done) {
+  impl_->WriteThen(table, request, options, std::move(done));
+}
+
+std::future<Result<CommitInfo>> Database::WriteAsync(std::string_view table,
+                                                     const WriteRequest& request,
+                                                     const CommitOptions& options) {
+  const auto promise = std::make_shared<std::promise<Result<CommitInfo>>>();
+  auto future = promise->get_future();
+  WriteThen(table, request, options,
+            [promise](const Result<CommitInfo>& info) { promise->set_value(info); });
+  return future;
+}
+
+Result<std::optional<ProducerMark>> Database::LastOf(std::string_view producer) const {
+  return impl_->LastOf(producer);
 }
 
 Result<std::shared_ptr<Snapshot>> Database::GetSnapshot(const AsOf& as_of) const {

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,6 +23,7 @@
 #include "engine/environment.h"
 #include "engine/generation.h"
 #include "engine/recent_keys.h"
+#include "engine/write_watch.h"
 #include "manifest/manifest.h"
 #include "varve/database.h"
 #include "view/superversion.h"
@@ -36,13 +38,24 @@ struct TablePart {
 // From here on the rows are ours: what the caller does to its arrays changes nothing, and the
 // memtable holds what the log holds and a recovery would find.
 Result<TablePart> MakePart(const TableView& table, WriteBatch batch);
+Result<std::vector<TablePart>> MakeParts(const TableView& table, std::vector<WriteBatch> batches);
 Status OwnTheRows(WriteBatch* batch);
 
 // What a commit must not find changed since a snapshot; without a footprint it checks nothing.
 struct CommitGuard {
   const Footprint* footprint = nullptr;
   CommitNumber snapshot{};
-  CommitNumber checked{};  // commits up to here were looked at
+  CommitNumber checked{};          // commits up to here were looked at
+  CommitNumber* winner = nullptr;  // when given: set to the commit that is in conflict
+  bool alone = false;              // whoever commits holds Alone
+};
+
+// A commit whose ack is still to be waited for; or none, when its ticket is that of nothing.
+struct Submitted {
+  CommitInfo info;  // all that is known before the ack
+  LogTicket ticket;
+  AckLevel ack = AckLevel::kDurable;
+  WriteWatch watch;
 };
 
 class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
@@ -59,13 +72,22 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // commit.cc
   Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
                      const std::vector<std::string>& key);
-  Result<CommitInfo> Upsert(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& rows,
-                            const CommitOptions& options);
-  Result<CommitInfo> Delete(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys,
-                            const CommitOptions& options);
-  Result<CommitInfo> Commit(std::vector<TablePart> parts, const CommitOptions& options,
-                            CommitGuard guard = {});
+  // Once it returns the commit has its number and its rows are in the memtables.
+  Result<Submitted> Submit(std::vector<TablePart> parts, const CommitOptions& options,
+                           CommitGuard guard, WriteWatch* watch);
+  Result<CommitInfo> Await(const Submitted& submitted);
   Status Sync();
+
+  // exactly_once.cc
+  Result<std::optional<ProducerMark>> LastOf(std::string_view producer);
+
+  // write.cc
+  Result<Submitted> Write(std::string_view table, const WriteRequest& request,
+                          const CommitOptions& options);
+
+  // async.cc
+  void WriteThen(std::string_view table, const WriteRequest& request, const CommitOptions& options,
+                 CommitCallback done);
 
   // For transactions (transaction.cc), which end with EndTransaction.
   struct BegunTransaction {
@@ -75,6 +97,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<BegunTransaction> BeginTransaction();
   void EndTransaction(CommitNumber snapshot);
   Status CheckWritable() const;
+  Clock* clock() const { return environment_.clock(); }
   Result<std::shared_ptr<const TableView>> FindTableIn(const Superversion& view,
                                                        std::string_view name) const;
 
@@ -105,19 +128,21 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // commit.cc
   Status CheckOpen() const;
   Result<TableViewPtr> FindTable(std::string_view name) const;
-  Result<CommitInfo> CommitBatch(const TableView& table, WriteBatch batch,
-                                 const CommitOptions& options);
+  Result<Submitted> SubmitNew(std::vector<TablePart> parts, const CommitOptions& options,
+                              CommitGuard guard, WriteWatch* watch);
+  static void Acknowledge(const LogAck& ack, Submitted* submitted);
   Status AwaitRoom();
   struct Placed {
     CommitNumber commit;
     LogTicket ticket;
+    bool repeat = false;  // of the commit with this number; no more is set
     std::shared_ptr<Generation> generation;
     std::vector<std::shared_ptr<Memtable>> memtables;  // of the parts
   };
   // Nothing: the guard has to look again.
   Result<std::optional<Placed>> Place(const std::vector<TablePart>& parts,
-                                      std::shared_ptr<KeysOfCommit> keys, AckLevel ack,
-                                      const CommitGuard& guard);
+                                      std::shared_ptr<KeysOfCommit> keys,
+                                      const CommitOptions& options, const CommitGuard& guard);
   void NoteCommit(const RecentCommit& commit);  // requires commit_mutex_
   void NoteKeys(std::shared_ptr<const KeysOfCommit> keys, CommitNumber visible);  // so does this
   void Insert(const Placed& placed, std::vector<TablePart> parts);
@@ -135,6 +160,28 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::int64_t AgeMicros() const;               // of the active generation; so does this
   std::int64_t AgeMicrosMax() const;            // 0: none
   void AskAgainIn(std::int64_t micros);         // requires commit_mutex_
+
+  // write.cc
+  class Alone;
+  Result<Submitted> LookAndWrite(std::string_view table, const WriteRequest& request,
+                                 const CommitOptions& options, CommitGuard guard,
+                                 WriteWatch* watch);
+  Status AwaitLast();
+
+  // exactly_once.cc
+  // Requires commit_mutex_. Nothing: it is new.
+  Result<std::optional<CommitNumber>> FindRepeat(const CommitOptions& options) const;
+  Result<std::optional<Submitted>> Repeat(const CommitOptions& options);
+  Submitted RepeatOf(CommitNumber commit, AckLevel ack) const;
+  void NoteProducer(const Producer& producer, CommitNumber commit);  // requires commit_mutex_
+
+  // async.cc
+  void Then(Submitted submitted, CommitCallback done);
+  void WhenVisible(CommitNumber commit, std::function<void()> done);
+  // Moves the visible number as far as `durable` allows, and tells whoever waits for that.
+  void MoveVisible(Lsn durable);
+  // The same; requires view_mutex_. Whom to tell, without it.
+  std::vector<std::function<void()>> AdvanceTo(Lsn durable);
 
   // publish.cc
   void InstallView();      // requires commit_mutex_
@@ -172,11 +219,14 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // The order of commits: numbers, places in the log, generations.
   mutable std::mutex commit_mutex_;
   std::condition_variable inserted_;                   // a generation's `inserting` fell
+  std::condition_variable turn_;                       // taken_ fell
+  bool taken_ = false;                                 // guarded by commit_mutex_: by an Alone
   CommitNumber last_commit_;                           // guarded by commit_mutex_
   std::shared_ptr<Generation> active_;                 // guarded by commit_mutex_
   std::deque<std::shared_ptr<Generation>> sealed_;     // oldest first; guarded by commit_mutex_
   std::shared_ptr<const ManifestState> official_;      // as views show it; guarded by commit_mutex_
   std::map<std::uint64_t, std::shared_ptr<const Run>> runs_;  // by id; guarded by commit_mutex_
+  ProducerMarks producers_;                            // guarded by commit_mutex_
   RecentKeys recent_keys_;                             // guarded by commit_mutex_
   std::multiset<CommitNumber> open_transactions_;      // their snapshots; guarded by commit_mutex_
   std::uint64_t stall_micros_ = 0;                     // guarded by commit_mutex_
@@ -186,6 +236,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   mutable std::mutex view_mutex_;
   std::condition_variable moved_;                      // the visible number moved
   CommitOrder order_{CommitNumber{}};                  // guarded by view_mutex_
+  std::multimap<CommitNumber, std::function<void()>> when_visible_;  // guarded by view_mutex_
   std::shared_ptr<const Superversion> view_;           // guarded by view_mutex_
   std::shared_ptr<const ManifestState> flushed_;       // that view_ shows; guarded by view_mutex_
   std::deque<RecentCommit> recent_;                    // after flushed_; guarded by view_mutex_

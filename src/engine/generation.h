@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 
+#include "manifest/producer_marks.h"
 #include "memtable/memtable.h"
 #include "varve/types.h"
 
@@ -29,6 +30,7 @@ struct Generation {
   RecentCommit last;                                             // of its commits
   std::uint64_t inserting = 0;                                   // commits on their way in
   std::int64_t first_micros = 0;                                 // steady time of the first commit
+  ProducerMarks producers;                                       // of its commits
 
   std::uint64_t bytes() const {
     std::uint64_t sum = commits * sizeof(RecentCommit);

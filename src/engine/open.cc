@@ -137,6 +137,7 @@ Status Database::Impl::OpenLog() {
   std::lock_guard lock(commit_mutex_);
   official_ = state;
   last_commit_ = state->commit;
+  producers_ = state->producers;
   active_ = std::make_shared<Generation>();
   active_->log_start = state->log_floor;
   for (const auto& [name, table] : state->tables) {
@@ -194,6 +195,7 @@ Status Database::Impl::Replay(const LogUnit& unit) {
     active_->memtables[table->id]->Insert(*std::move(batch), number.value);
   }
   NoteCommit({number, commit->header.time});
+  if (commit->producer) NoteProducer(*commit->producer, number);
   return {};
 }
 

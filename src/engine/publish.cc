@@ -139,6 +139,9 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
                                    .commit_time = last.time,
                                    .floor = floor,
                                    .durable = log_->positions().durable});
+  for (const auto& [commit, id] : generation->producers.by_commit()) {
+    runs.edits.push_back(NoteProducerEdit{id, generation->producers.by_id().at(id)});
+  }
   auto committed = manifest_->Commit(runs.edits, environment_.clock()->Now());
   if (!committed) {
     DropRuns(runs, committed.error());

@@ -53,9 +53,7 @@ TableStats StatsOf(const TableView& view) {
 // Commits that asked for less than durable become visible when a later sync has covered them.
 void Database::Impl::AdvanceVisible() {
   if (log_ == nullptr) return;
-  const Lsn durable = log_->positions().durable;
-  std::lock_guard lock(view_mutex_);
-  if (order_.Advance(durable)) moved_.notify_all();
+  MoveVisible(log_->positions().durable);
 }
 
 Result<std::shared_ptr<Snapshot>> Database::Impl::GetSnapshot(const AsOf& as_of) {

@@ -6,6 +6,8 @@
 #include <arrow/record_batch.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -13,6 +15,7 @@
 #include "columns/gather.h"
 #include "engine/engine.h"
 #include "engine/own_writes.h"
+#include "engine/write_request.h"
 #include "view/scan_plan.h"
 
 namespace varve {
@@ -20,6 +23,11 @@ namespace {
 
 void AddKeys(const EncodedKeys& keys, Footprint::OfTable* to) {
   for (std::int64_t i = 0; i < keys.size(); ++i) to->keys.emplace(keys[i]);
+}
+
+void Merge(Footprint::OfTable from, Footprint::OfTable* into) {
+  into->keys.merge(from.keys);
+  into->ranges.insert(into->ranges.end(), from.ranges.begin(), from.ranges.end());
 }
 
 }  // namespace
@@ -37,8 +45,7 @@ class Transaction::Impl {
   ~Impl() { End(); }
 
   CommitNumber commit() const { return commit_; }
-  Status Write(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& rows,
-               RowKind kind);
+  Status Write(std::string_view table, const WriteRequest& request, std::uint64_t* rows_passed);
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(std::string_view table,
                                                          const ScanOptions& options);
   Result<std::shared_ptr<arrow::RecordBatch>> Get(std::string_view table,
@@ -54,14 +61,16 @@ class Transaction::Impl {
   Status CheckOpen() const;
   const TableView* Find(std::string_view table) const { return base_->Find(table); }
   void Refresh();
-  Result<std::vector<TablePart>> MakeParts() const;
+  Status AddBatches(const TableView& table, std::vector<WriteBatch> batches);
+  Result<std::vector<TablePart>> TakeParts() const;
   Footprint TakeFootprint(const std::vector<TablePart>& parts);
 
   std::shared_ptr<Database::Impl> database_;  // null once it has ended
   const TransactionOptions options_;
   const CommitNumber commit_;
   std::shared_ptr<const Superversion> base_;  // null once it has ended
-  std::unique_ptr<Snapshot> reads_;           // base_ and what was written
+  std::shared_ptr<const Superversion> view_;  // base_ and what was written
+  std::unique_ptr<Snapshot> reads_;           // of view_
   OwnWrites writes_;
   std::set<std::uint64_t> savepoints_;
   Footprint read_;  // when serializable
@@ -84,28 +93,37 @@ void Transaction::Impl::Refresh() {
     with_own->own = std::move(own);
     table = std::move(with_own);
   }
-  reads_ = std::make_unique<Snapshot>(std::move(view), commit_);
+  view_ = std::move(view);
+  reads_ = std::make_unique<Snapshot>(view_, commit_);
 }
 
-Status Transaction::Impl::Write(std::string_view table,
-                                const std::shared_ptr<arrow::RecordBatch>& rows, RowKind kind) {
+Status Transaction::Impl::Write(std::string_view table, const WriteRequest& request,
+                                std::uint64_t* rows_passed) {
   VARVE_TRY(CheckOpen());
-  VARVE_ASSIGN(const auto view, database_->FindTableIn(*base_, table));
-  auto batch = kind == RowKind::kUpsert ? PrepareUpsert(*view->schema, rows)
-                                        : PrepareDelete(*view->schema, rows);
-  if (!batch) return std::unexpected(batch.error().Within(fmt::format("table '{}'", table)));
-  if (batch->rows->num_rows() == 0) return {};
-  VARVE_TRY(OwnTheRows(&*batch));
+  VARVE_ASSIGN(const auto view, database_->FindTableIn(*view_, table));
+  VARVE_ASSIGN(auto write, PrepareWrite(view_, *view, commit_, request));
+  if (serializable()) Merge(std::move(write.looked_at), &read_.tables[view->id]);
+  if (write.refusal) return std::unexpected(*std::move(write.refusal));
+  if (rows_passed != nullptr) *rows_passed = write.rows_passed;
+  return AddBatches(*view, std::move(write.batches));
+}
+
+// All of them or none.
+Status Transaction::Impl::AddBatches(const TableView& table, std::vector<WriteBatch> batches) {
   const auto before = writes_.bytes();
-  const auto more = BatchBytes(*batch->rows) + batch->keys.memory_bytes();
+  std::uint64_t more = 0;
+  for (WriteBatch& batch : batches) {
+    VARVE_TRY(OwnTheRows(&batch));
+    more += BatchBytes(*batch.rows) + batch.keys.memory_bytes();
+  }
   if (before + more > options_.bytes_max) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("the transaction would hold {} bytes, more than its bytes_max ({}); "
                             "this write is not part of it: commit what it has, or raise the limit",
                             before + more, options_.bytes_max));
   }
-  const bool first = writes_.Find(view->id) == nullptr;
-  writes_.Add(view->id, view->schema, *std::move(batch));
+  const bool first = !batches.empty() && writes_.Find(table.id) == nullptr;
+  for (WriteBatch& batch : batches) writes_.Add(table.id, table.schema, std::move(batch));
   if (first) Refresh();
   return {};
 }
@@ -153,15 +171,13 @@ Status Transaction::Impl::RollbackTo(std::uint64_t savepoint) {
   return {};
 }
 
-Result<std::vector<TablePart>> Transaction::Impl::MakeParts() const {
+Result<std::vector<TablePart>> Transaction::Impl::TakeParts() const {
   std::vector<TablePart> parts;
   for (const auto& [name, table] : base_->tables) {
     if (writes_.Find(table->id) == nullptr) continue;
     VARVE_ASSIGN(auto batches, writes_.Newest(table->id));
-    for (auto& batch : batches) {
-      VARVE_ASSIGN(auto part, MakePart(*table, std::move(batch)));
-      parts.push_back(std::move(part));
-    }
+    VARVE_ASSIGN(auto made, MakeParts(*table, std::move(batches)));
+    std::ranges::move(made, std::back_inserter(parts));
   }
   return parts;
 }
@@ -176,15 +192,19 @@ Footprint Transaction::Impl::TakeFootprint(const std::vector<TablePart>& parts) 
 
 Result<CommitInfo> Transaction::Impl::Commit(const CommitOptions& options) {
   VARVE_TRY(CheckOpen());
-  if (writes_.empty()) {
+  if (writes_.empty() && !options.producer) {
     End();
     return CommitInfo{.commit = commit_};
   }
-  VARVE_ASSIGN(auto parts, MakeParts());
+  WriteWatch watch = options.profile ? WriteWatch(database_->clock()) : WriteWatch();
+  VARVE_ASSIGN(auto parts, TakeParts());
   const auto footprint = TakeFootprint(parts);
   writes_ = {};
   reads_.reset();
-  auto info = database_->Commit(std::move(parts), options, {&footprint, commit_});
+  view_.reset();
+  const auto submitted = database_->Submit(std::move(parts), options,
+                                           {.footprint = &footprint, .snapshot = commit_}, &watch);
+  auto info = submitted ? database_->Await(*submitted) : std::unexpected(submitted.error());
   End();
   return info;
 }
@@ -192,6 +212,7 @@ Result<CommitInfo> Transaction::Impl::Commit(const CommitOptions& options) {
 void Transaction::Impl::End() {
   if (base_ == nullptr) return;
   reads_.reset();
+  view_.reset();
   base_.reset();
   writes_ = {};
   read_ = {};
@@ -204,11 +225,15 @@ Transaction::~Transaction() = default;
 CommitNumber Transaction::snapshot() const { return impl_->commit(); }
 Status Transaction::Upsert(std::string_view table,
                            const std::shared_ptr<arrow::RecordBatch>& rows) {
-  return impl_->Write(table, rows, RowKind::kUpsert);
+  return impl_->Write(table, {.mode = WriteMode::kUpsert, .rows = rows}, nullptr);
 }
 Status Transaction::Delete(std::string_view table,
                            const std::shared_ptr<arrow::RecordBatch>& keys) {
-  return impl_->Write(table, keys, RowKind::kDelete);
+  return impl_->Write(table, {.mode = WriteMode::kDelete, .rows = keys}, nullptr);
+}
+Status Transaction::Write(std::string_view table, const WriteRequest& request,
+                          std::uint64_t* rows_passed) {
+  return impl_->Write(table, request, rows_passed);
 }
 Result<std::shared_ptr<arrow::RecordBatchReader>> Transaction::Scan(std::string_view table,
                                                                     const ScanOptions& options) {

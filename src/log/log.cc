@@ -585,6 +585,12 @@ Result<LogAck> Log::Wait(const LogTicket& ticket, AckLevel level) {
   });
 }
 
+void Log::WaitThen(const LogTicket& ticket, AckLevel level, LogCallback done) {
+  auto writable = impl_->CheckWritable();
+  if (!writable) return done(std::unexpected(std::move(writable).error()));
+  impl_->queue().Then(ticket, level, std::move(done));
+}
+
 Result<LogTransaction> Log::Begin() {
   return OrOutOfMemory([&]() -> Result<LogTransaction> {
     VARVE_TRY(impl_->CheckOpen());

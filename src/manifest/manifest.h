@@ -21,6 +21,7 @@
 
 #include "columns/table_schema.h"
 #include "files/object_store.h"
+#include "manifest/producer_marks.h"
 #include "run/run_meta.h"
 #include "varve/error.h"
 #include "varve/types.h"
@@ -58,6 +59,7 @@ struct ManifestState {
   std::uint64_t next_run_id = 1;
   std::map<std::string, std::shared_ptr<const TableState>, std::less<>> tables;  // by name
   std::vector<VersionPoint> versions;  // oldest first
+  ProducerMarks producers;             // of the commits up to `commit`
 
   const TableState* FindTable(std::uint32_t id) const;
 };
@@ -84,7 +86,13 @@ struct AdvanceEdit {
   Lsn floor;
   Lsn durable;
 };
-using Edit = std::variant<CreateTableEdit, AddRunEdit, RemoveRunEdit, AdvanceEdit>;
+// A producer's newest sequence; comes after the AdvanceEdit that covers its commit, and by commit.
+struct NoteProducerEdit {
+  std::string id;
+  ProducerMark mark;
+};
+using Edit =
+    std::variant<CreateTableEdit, AddRunEdit, RemoveRunEdit, AdvanceEdit, NoteProducerEdit>;
 
 inline constexpr std::uint64_t kCheckpointEvery = 32;
 

@@ -86,6 +86,12 @@ OrderedJson LineOf(const AdvanceEdit& edit) {
           {"floor", edit.floor.value},
           {"durable", edit.durable.value}};
 }
+OrderedJson ProducerLine(const char* kind, const std::string& id, const ProducerMark& mark) {
+  return {{"kind", kind}, {"id", id}, {"sequence", mark.sequence}, {"commit", mark.commit.value}};
+}
+OrderedJson LineOf(const NoteProducerEdit& edit) {
+  return ProducerLine("note_producer", edit.id, edit.mark);
+}
 
 void WriteState(const ManifestState& state, LineWriter* out) {
   out->Add(JsonText({{"kind", "state"},
@@ -107,6 +113,9 @@ void WriteState(const ManifestState& state, LineWriter* out) {
                        {"runs", version.runs},
                        {"rows", version.rows},
                        {"bytes", version.bytes}}));
+  }
+  for (const auto& [commit, id] : state.producers.by_commit()) {
+    out->Add(JsonText(ProducerLine("producer", id, state.producers.by_id().at(id))));
   }
 }
 

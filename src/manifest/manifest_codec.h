@@ -17,12 +17,14 @@
 //                 such object); min_key, max_key: hex; min_commit, max_commit; distinct_keys
 //   remove_run    table, run
 //   advance       commit, commit_time, floor, durable
+//   note_producer id, sequence, commit: after the advance to that commit
 //   in a checkpoint, which is object 1 and each whose number divides by kCheckpointEvery, then the
 //   whole state after the edits:
 //   state         commit, commit_time, floor, durable, next_table_id, next_run_id
 //   table         as create_table, by name; each followed by its runs:
 //   run           as add_run, by level, then id
 //   version       number, commit, time, runs, rows, bytes; oldest first
+//   producer      id, sequence, commit; by commit
 //   end           once. lines: how many the object has, this one included. No byte follows it.
 //
 // Numbers are decimal; those called time are microseconds since 1970-01-01T00:00:00Z.

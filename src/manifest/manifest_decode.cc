@@ -73,6 +73,15 @@ Result<VersionPoint> ReadVersion(JsonLine* line) {
   return version;
 }
 
+Result<NoteProducerEdit> ReadProducer(JsonLine* line) {
+  NoteProducerEdit edit;
+  line->Take("id", &edit.id);
+  line->Take("sequence", &edit.mark.sequence);
+  line->Take("commit", &edit.mark.commit.value);
+  VARVE_TRY(line->Finish());
+  return edit;
+}
+
 // Reads one object, line by line.
 class Decoder {
  public:
@@ -152,10 +161,11 @@ class Decoder {
     if (state_seen_) {
       if (kind == "table" || kind == "run") return StateLine(line);
       if (kind == "version") return Version(line);
+      if (kind == "producer") return ProducerLine(line);
     } else {
       if (kind == "state" && object_.header.checkpoint) return State(line);
       if (kind == "create_table" || kind == "add_run" || kind == "remove_run" ||
-          kind == "advance") {
+          kind == "advance" || kind == "note_producer") {
         return EditLine(line);
       }
     }
@@ -179,6 +189,9 @@ class Decoder {
       line->Take("run", &edit.run_id);
       VARVE_TRY(line->Finish());
       object_.edits.emplace_back(edit);
+    } else if (line->kind() == "note_producer") {
+      VARVE_ASSIGN(auto edit, ReadProducer(line));
+      object_.edits.emplace_back(std::move(edit));
     } else {
       AdvanceEdit edit;
       line->Take("commit", &edit.commit.value);
@@ -232,6 +245,18 @@ class Decoder {
     return {};
   }
 
+  Status ProducerLine(JsonLine* line) {
+    VARVE_ASSIGN(const auto note, ReadProducer(line));
+    auto& producers = head_.producers;
+    VARVE_TRY(AsCorruption(CheckProducerId(note.id)));
+    if (note.mark.commit <= producers.newest() || note.mark.commit > head_.commit ||
+        producers.Find(note.id) || producers.by_id().size() == kProducersMax) {
+      return OutOfOrder("producers by commit, each once, none after the state's commit");
+    }
+    producers.Note(note.id, note.mark);
+    return {};
+  }
+
   Status End(JsonLine* line) {
     std::uint64_t count = 0;
     line->Take("lines", &count);
@@ -269,6 +294,7 @@ class Decoder {
     state.next_table_id = head_.next_table_id;
     state.next_run_id = head_.next_run_id;
     state.versions = std::move(head_.versions);
+    state.producers = std::move(head_.producers);
     object_.checkpoint = std::make_shared<const ManifestState>(std::move(state));
     return {};
   }

@@ -82,6 +82,9 @@ inline std::string Text(const ManifestState& state) {
     out += fmt::format("version {} {} {} {} {} {}\n", v.number, v.commit.value, v.time.micros,
                        v.runs, v.rows, v.bytes);
   }
+  for (const auto& [id, mark] : state.producers.by_id()) {
+    out += fmt::format("producer {} {} {}\n", id, mark.sequence, mark.commit.value);
+  }
   return out;
 }
 

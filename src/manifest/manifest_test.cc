@@ -29,7 +29,10 @@ class RandomEdits {
       }
       for (auto add = random_.Below(3); add > 0; --add) edits.push_back(RandomRun(run++, old->id));
     }
-    if (edits.empty() || random_.Below(2) == 0) edits.push_back(RandomAdvance(state));
+    if (edits.empty() || random_.Below(2) == 0) {
+      edits.push_back(RandomAdvance(state));
+      NoteProducers(state, std::get<AdvanceEdit>(edits.back()).commit, &edits);
+    }
     return edits;
   }
 
@@ -47,6 +50,14 @@ class RandomEdits {
     run.distinct_keys = random_.Below(2) == 0;
     run.max_commit = random_.Next() | id;  // any 64 bits, not below min_commit
     return {std::make_shared<const RunMeta>(std::move(run))};
+  }
+  void NoteProducers(const ManifestState& state, CommitNumber last, std::vector<Edit>* edits) {
+    auto sequence = state.number * 10;  // grows from object to object
+    for (auto commit = state.commit.value + 1; commit <= last.value; ++commit) {
+      if (random_.Below(2) == 0) continue;
+      edits->push_back(NoteProducerEdit{fmt::format("p{}", random_.Below(4)),
+                                        {.sequence = ++sequence, .commit = {commit}}});
+    }
   }
   AdvanceEdit RandomAdvance(const ManifestState& state) {
     return {{state.commit.value + random_.Below(3)},
@@ -154,6 +165,11 @@ TEST_F(ManifestTest, RefusesEditsThatDoNotFitAndPublishesNothing) {
   EXPECT_EQ(kind(AddRunEdit{}), ErrorKind::kInvalid);
   EXPECT_EQ(kind(CreateTableEdit{.id = 2, .name = "u"}), ErrorKind::kInvalid);
   EXPECT_EQ(RefusedCommit({}).kind(), ErrorKind::kInvalid);
+  Commit({AdvanceTo(9), NoteProducerEdit{"p", {.sequence = 4, .commit = {7}}}});
+  EXPECT_EQ(kind(NoteProducerEdit{"p", {4, {8}}}), ErrorKind::kInvalid);   // not a later sequence
+  EXPECT_EQ(kind(NoteProducerEdit{"q", {1, {7}}}), ErrorKind::kInvalid);   // that was another's
+  EXPECT_EQ(kind(NoteProducerEdit{"q", {1, {10}}}), ErrorKind::kInvalid);  // not yet in the runs
+  EXPECT_EQ(kind(NoteProducerEdit{"a b", {1, {8}}}), ErrorKind::kInvalid);
   Commit({NewRun(2)});  // and goes on
 }
 

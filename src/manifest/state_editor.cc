@@ -98,6 +98,7 @@ Status StateEditor::Apply(const Edit& edit) {
   if (const auto* create = std::get_if<CreateTableEdit>(&edit)) return Create(*create);
   if (const auto* add = std::get_if<AddRunEdit>(&edit)) return Add(*add);
   if (const auto* remove = std::get_if<RemoveRunEdit>(&edit)) return Remove(*remove);
+  if (const auto* note = std::get_if<NoteProducerEdit>(&edit)) return Note(*note);
   return Advance(std::get<AdvanceEdit>(edit));
 }
 
@@ -192,6 +193,22 @@ Status StateEditor::Advance(const AdvanceEdit& edit) {
   state_.commit = edit.commit;
   state_.log_floor = edit.floor;
   state_.log_durable = edit.durable;
+  return {};
+}
+
+Status StateEditor::Note(const NoteProducerEdit& edit) {
+  VARVE_TRY(CheckProducerId(edit.id));
+  const CommitNumber newest = state_.producers.newest();
+  const auto last = state_.producers.Find(edit.id);
+  if (edit.mark.commit <= newest || edit.mark.commit > state_.commit ||
+      (last && edit.mark.sequence <= last->sequence)) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("producer {} cannot have sequence {} in commit {}: expected a later "
+                            "one than its last, {}, in a commit from {} to {}",
+                            edit.id, edit.mark.sequence, edit.mark.commit.value,
+                            last ? last->sequence : 0, newest.value + 1, state_.commit.value));
+  }
+  state_.producers.Note(edit.id, edit.mark);
   return {};
 }
 

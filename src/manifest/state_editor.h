@@ -7,6 +7,7 @@
 //   each run's id is its own in the database; 1 <= id < next_run_id; its table and schema exist
 //   a table's runs are ordered by (level, id)
 //   commit, log_floor and log_durable never go back
+//   producers' commits are not after commit
 //   versions have growing commits and numbers
 #pragma once
 
@@ -45,6 +46,7 @@ class StateEditor {
   Status Add(const AddRunEdit& edit);
   Status Remove(const RemoveRunEdit& edit);
   Status Advance(const AdvanceEdit& edit);
+  Status Note(const NoteProducerEdit& edit);
   TableState* Mutable(std::uint32_t table_id);
   bool HasRun(std::uint64_t run_id);
 

@@ -124,6 +124,20 @@ Result<std::shared_ptr<arrow::RecordBatch>> GetRows(const TableView& table, Comm
   return Gather(table.schema->schema(), slices);
 }
 
+Result<std::vector<bool>> WhichExist(const TableView& table, CommitNumber as_of,
+                                     const EncodedKeys& keys) {
+  std::vector<Lookup> lookups = DistinctKeys(keys);
+  VARVE_TRY(LookEverywhere(table, as_of.value, {}, &lookups));
+  std::vector<bool> exist;
+  for (std::int64_t i = 0; i < keys.size(); ++i) {
+    const auto at =
+        std::lower_bound(lookups.begin(), lookups.end(), keys[i],
+                         [](const Lookup& lookup, auto key) { return lookup.key < key; });
+    exist.push_back(at->best.commit != 0 && at->best.kind == RowKind::kUpsert);
+  }
+  return exist;
+}
+
 Result<std::optional<Newer>> FindNewer(const TableView& table,
                                        const std::vector<std::string_view>& keys,
                                        CommitNumber than) {

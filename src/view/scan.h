@@ -29,6 +29,10 @@ Result<std::shared_ptr<arrow::RecordBatch>> GetRows(
     const TableView& table, CommitNumber as_of, const std::shared_ptr<arrow::RecordBatch>& keys,
     std::vector<bool>* found);
 
+// Which of these keys have a row as of a commit. Reads no values.
+Result<std::vector<bool>> WhichExist(const TableView& table, CommitNumber as_of,
+                                     const EncodedKeys& keys);
+
 // A version that is newer than a commit.
 struct Newer {
   std::string key;

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commits that are made exactly once. A producer's newest sequence is noted when its commit gets
+// its number, under the same lock, so of two commits of one sequence the second finds the first.
+// The log keeps it with the commit, the manifest from the flush on.
+#include <fmt/format.h>
+
+#include "base/result.h"
+#include "engine/engine.h"
+
+namespace varve {
+
+Result<Submitted> Database::Impl::Submit(std::vector<TablePart> parts, const CommitOptions& options,
+                                         CommitGuard guard, WriteWatch* watch) {
+  VARVE_ASSIGN(const auto repeat, Repeat(options));
+  if (repeat) return *repeat;
+  auto submitted = SubmitNew(std::move(parts), options, guard, watch);
+  if (submitted) return submitted;
+  // A twin that was faster may be why it was refused: then it is no error.
+  if (const auto twin = Repeat(options); twin && *twin) return **twin;
+  return submitted;
+}
+
+Result<std::optional<CommitNumber>> Database::Impl::FindRepeat(const CommitOptions& options) const {
+  if (!options.producer) return std::optional<CommitNumber>();
+  const Producer& producer = *options.producer;
+  const auto last = producers_.Find(producer.id);
+  if (!last || producer.sequence > last->sequence) return std::optional<CommitNumber>();
+  if (producer.sequence == last->sequence) return last->commit;
+  return Fail(ErrorKind::kConflict,
+              fmt::format("producer {}: sequence {} comes after its sequence {} was committed "
+                          "(commit {}); nothing was kept: go on after {}, and see who else "
+                          "commits under this id",
+                          producer.id, producer.sequence, last->sequence, last->commit.value,
+                          last->sequence),
+              ErrorReason::kStaleSequence);
+}
+
+// When this sequence was committed before.
+Result<std::optional<Submitted>> Database::Impl::Repeat(const CommitOptions& options) {
+  if (!options.producer) return std::optional<Submitted>();
+  VARVE_TRY(CheckProducerId(options.producer->id));
+  std::optional<CommitNumber> commit;
+  {
+    const std::lock_guard lock(commit_mutex_);
+    VARVE_ASSIGN(commit, FindRepeat(options));
+  }
+  if (!commit) return std::optional<Submitted>();
+  return RepeatOf(*commit, options.ack);
+}
+
+// To be waited for as if this call had made the commit. Not when it is visible already.
+Submitted Database::Impl::RepeatOf(CommitNumber commit, AckLevel ack) const {
+  Submitted repeat{
+      .info = {.commit = commit, .repeat = true}, .ticket = {}, .ack = ack, .watch = {}};
+  const std::lock_guard lock(view_mutex_);
+  repeat.ticket = order_.TicketOf(commit);
+  return repeat;
+}
+
+void Database::Impl::NoteProducer(const Producer& producer, CommitNumber commit) {
+  const ProducerMark mark{.sequence = producer.sequence, .commit = commit};
+  producers_.Note(producer.id, mark);
+  active_->producers.Note(producer.id, mark);
+}
+
+Result<std::optional<ProducerMark>> Database::Impl::LastOf(std::string_view producer) {
+  VARVE_TRY(CheckOpen());
+  VARVE_TRY(CheckProducerId(producer));
+  std::optional<ProducerMark> last;
+  {
+    const std::lock_guard lock(commit_mutex_);
+    last = producers_.Find(producer);
+  }
+  if (last) {
+    if (auto kept = Await(RepeatOf(last->commit, AckLevel::kDurable)); !kept) {
+      return std::unexpected(std::move(kept).error());
+    }
+  }
+  return last;
+}
+
+}  // namespace varve

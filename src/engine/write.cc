@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Database::Write. A write that looks first is a transaction of its own: it reads one snapshot, and
+// its commit is refused when another touched what it looked at; then it looks again. After a few
+// times it goes alone: commits wait for their numbers until it has its own, so nothing can come
+// between, however busy the others are.
+#include <fmt/format.h>
+
+#include "base/result.h"
+#include "engine/engine.h"
+#include "engine/write_request.h"
+
+namespace varve {
+namespace {
+
+constexpr int kTriesBesideOthers = 4;
+
+}  // namespace
+
+// While it lives only its owner's commit gets a number.
+class Database::Impl::Alone {
+ public:
+  explicit Alone(Impl* database) : database_(database) {
+    std::unique_lock lock(database_->commit_mutex_);
+    database_->turn_.wait(lock, [&] { return !database_->taken_; });
+    database_->taken_ = true;
+  }
+  ~Alone() {
+    const std::lock_guard lock(database_->commit_mutex_);
+    database_->taken_ = false;
+    database_->turn_.notify_all();
+  }
+  Alone(const Alone&) = delete;
+  Alone& operator=(const Alone&) = delete;
+
+ private:
+  Impl* const database_;
+};
+
+Result<Submitted> Database::Impl::Write(std::string_view table, const WriteRequest& request,
+                                        const CommitOptions& options) {
+  VARVE_TRY(CheckWritable());
+  WriteWatch watch = options.profile ? WriteWatch(environment_.clock()) : WriteWatch();
+  VARVE_ASSIGN(const auto repeat, Repeat(options));  // its own rows would be in its way
+  if (repeat) return *repeat;
+  if (!LooksFirst(request)) {
+    VARVE_ASSIGN(const auto view, FindTable(table));
+    VARVE_ASSIGN(auto write, PrepareWrite(nullptr, *view, {}, request));
+    VARVE_ASSIGN(auto parts, MakeParts(*view, std::move(write.batches)));
+    return Submit(std::move(parts), options, {}, &watch);
+  }
+  for (int tries = 1;; ++tries) {
+    CommitNumber winner;
+    CommitGuard guard{.winner = &winner, .alone = tries > kTriesBesideOthers};
+    std::optional<Alone> alone;
+    if (guard.alone) {
+      VARVE_TRY(AwaitRoom());  // a flush may need somebody who waits for us
+      alone.emplace(this);
+      VARVE_TRY(AwaitLast());
+    }
+    auto submitted = LookAndWrite(table, request, options, guard, &watch);
+    if (submitted) return submitted;
+    if (const auto twin = Repeat(options); twin && *twin) return **twin;  // it was faster
+    if (winner == CommitNumber{}) return submitted;
+    alone.reset();
+    VARVE_TRY(AwaitLast());
+  }
+}
+
+Result<Submitted> Database::Impl::LookAndWrite(std::string_view table, const WriteRequest& request,
+                                               const CommitOptions& options, CommitGuard guard,
+                                               WriteWatch* watch) {
+  VARVE_ASSIGN(const auto begun, BeginTransaction());
+  struct End {
+    Impl* database;
+    CommitNumber snapshot;
+    ~End() { database->EndTransaction(snapshot); }
+  } const end{this, begun.commit};
+  VARVE_ASSIGN(const auto view, FindTableIn(*begun.view, table));
+  VARVE_ASSIGN(auto write, PrepareWrite(begun.view, *view, begun.commit, request));
+  Footprint footprint;
+  footprint.tables[view->id] = std::move(write.looked_at);
+  guard.footprint = &footprint;
+  guard.snapshot = begun.commit;
+  if (write.refusal || (write.batches.empty() && !options.producer)) {
+    // Nothing to commit is an answer too, and must hold beside commits that nobody sees yet.
+    VARVE_TRY(CheckConflicts(&guard));
+    if (write.refusal) return std::unexpected(*std::move(write.refusal));
+    watch->Lap(&WriteProfile::encode_micros);
+    return Submitted{.info = {.commit = begun.commit, .rows_passed = write.rows_passed},
+                     .ticket = {},
+                     .ack = options.ack,
+                     .watch = *watch};
+  }
+  VARVE_ASSIGN(auto parts, MakeParts(*view, std::move(write.batches)));
+  auto submitted = Submit(std::move(parts), options, guard, watch);
+  if (submitted && !submitted->info.repeat) submitted->info.rows_passed = write.rows_passed;
+  return submitted;
+}
+
+// Until every commit so far is visible, so that a new snapshot shows it. Those that asked for less
+// than durable have to be synced for that.
+Status Database::Impl::AwaitLast() {
+  CommitNumber last;
+  {
+    const std::lock_guard lock(commit_mutex_);
+    last = last_commit_;
+  }
+  VARVE_TRY(log_->Sync());
+  return AwaitVisible(last);
+}
+
+}  // namespace varve
