@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// varve delete: rows by key or by condition, in commits of at most 65,536 rows. A condition is read
-// from one snapshot, then the keys found are deleted; without --yes only the count is shown.
+// varve delete: rows by key, in commits of at most 65,536 rows, or by condition, in one commit.
+// Without --yes only the count is shown.
 #include <arrow/compute/api.h>
 #include <arrow/record_batch.h>
 #include <fmt/format.h>
@@ -61,22 +61,33 @@ Done KeysOfFile(const Options& options, const Table& table, Deleted* deleted,
   return InterruptedFailure("interrupted");
 }
 
-Done KeysWhere(const Options& options, const Table& table, const EachKeys& each) {
+// One commit, of what is there when it is made.
+Done DeleteWhere(const Options& options, const CommitOptions& commit, Database* database,
+                 const Table& table, Deleted* deleted) {
+  CLI_ASSIGN(const auto filter, ParseWhere(options.where, table));
+  if (options.yes) {
+    CLI_ASSIGN(const auto info,
+               database->Write(table.name, {.mode = WriteMode::kDeleteWhere, .filter = filter},
+                               commit));
+    deleted->rows = info.rows;
+    deleted->commits = info.rows > 0 ? 1 : 0;
+    deleted->last = info.rows > 0 ? info.commit : CommitNumber{};
+    return {};
+  }
   ScanOptions scan;
-  scan.columns = table.key;
-  scan.batch_rows_max = kCommitRows;
-  CLI_ASSIGN(scan.filter, ParseWhere(options.where, table));
+  scan.columns = std::vector<std::string>{};
+  scan.filter = filter;
   CLI_ASSIGN(auto reader, table.snapshot->Scan(table.name, scan));
   while (!Interrupted()) {
-    KeyBatch keys;
-    CLI_ARROW_TRY(reader->ReadNext(&keys));
-    if (keys == nullptr) return {};
-    if (keys->num_rows() > 0) CLI_TRY(each(keys));
+    KeyBatch rows;
+    CLI_ARROW_TRY(reader->ReadNext(&rows));
+    if (rows == nullptr) return {};
+    deleted->rows += static_cast<std::uint64_t>(rows->num_rows());
   }
   return InterruptedFailure("interrupted");
 }
 
-Done DeleteAll(const Options& options, const CommitOptions& commit, Database* database,
+Done DeleteKeys(const Options& options, const CommitOptions& commit, Database* database,
                const Table& table, Deleted* deleted) {
   const EachKeys each = [&](const KeyBatch& keys) -> Done {
     deleted->rows += static_cast<std::uint64_t>(keys->num_rows());
@@ -90,8 +101,7 @@ Done DeleteAll(const Options& options, const CommitOptions& commit, Database* da
     deleted->last = info->commit;
     return {};
   };
-  return options.keys.empty() ? KeysWhere(options, table, each)
-                              : KeysOfFile(options, table, deleted, each);
+  return KeysOfFile(options, table, deleted, each);
 }
 
 Done Report(const Session& session, const Options& options, const Deleted& deleted) {
@@ -113,7 +123,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   if (options.keys.empty() == options.where.empty()) {
     return WrongUsage("delete needs either --keys FILE or --where EXPR");
   }
-  CommitOptions commit{session.environment.ack};
+  CommitOptions commit{.ack = session.environment.ack};
   if (!options.ack.empty()) {
     CLI_ASSIGN(commit.ack, ParseAckLevel("--ack", options.ack));
   }
@@ -121,7 +131,8 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, mode));
   CLI_ASSIGN(const Table table, FindTable(*database, options.table));
   Deleted deleted;
-  if (auto done = DeleteAll(options, commit, database.get(), table, &deleted); !done) {
+  const auto erase = options.keys.empty() ? DeleteWhere : DeleteKeys;
+  if (auto done = erase(options, commit, database.get(), table, &deleted); !done) {
     Failure failure = std::move(done).error();
     if (deleted.commits == 0) return std::unexpected(std::move(failure));
     const Error& error = failure.error;
@@ -142,9 +153,8 @@ void AddDelete(CLI::App* app, Session* session) {
       app, session, "delete", "Delete rows by key or by condition",
       "varve delete flights.varve flights --where \"origin = 'JFK'\" --yes\n"
       "\n"
-      "--where finds the rows in one snapshot, then deletes their keys in commits of at most\n"
-      "65,536 rows; it is not one commit. Without --yes nothing is changed. Binary keys of --keys\n"
-      "are hexadecimal.",
+      "--where is one commit; --keys is read and deleted in commits of at most 65,536 rows.\n"
+      "Without --yes nothing is changed. Binary keys of --keys are hexadecimal.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();

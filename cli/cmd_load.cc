@@ -30,6 +30,9 @@ struct Options {
   std::string rows_per_commit = "65536";
   std::string threads = "1";
   std::string ack;
+  std::string mode;
+  std::string columns;
+  std::string producer;
   bool commits = false;
   std::vector<std::string> nulls;
   std::string input_format;
@@ -41,6 +44,7 @@ struct Plan {
   std::vector<std::string> key;
   std::shared_ptr<arrow::Schema> schema;  // of --schema; null without
   std::int64_t rows_per_commit = 0;
+  std::vector<std::string> columns;  // that an update sets; empty: all
   Committer::Options committer;
 };
 
@@ -77,6 +81,34 @@ class ReadAhead {
   arrow::Future<Rows> next_;
 };
 
+Outcome<WriteMode> ParseMode(const std::string& text) {
+  if (text.empty() || text == "upsert") return WriteMode::kUpsert;
+  if (text == "insert") return WriteMode::kInsert;
+  if (text == "insert-missing") return WriteMode::kInsertMissing;
+  if (text == "update") return WriteMode::kUpdate;
+  if (text == "update-existing") return WriteMode::kUpdateExisting;
+  return WrongUsage(fmt::format("--mode: expected upsert, insert, insert-missing, update or "
+                                "update-existing, found '{}'",
+                                text));
+}
+
+Done PlanWrites(const Options& options, Plan* plan) {
+  Committer::Options& committer = plan->committer;
+  CLI_ASSIGN(committer.mode, ParseMode(options.mode));
+  const bool updates = committer.mode == WriteMode::kUpdate ||
+                       committer.mode == WriteMode::kUpdateExisting;
+  if (!options.columns.empty()) {
+    if (!updates) return WrongUsage("--columns names what --mode update sets");
+    CLI_ASSIGN(plan->columns, SplitNames("--columns", options.columns));
+  }
+  committer.producer = options.producer;
+  if (!options.producer.empty() && committer.threads > 1) {
+    return WrongUsage("--producer numbers the commits in the order of the rows: it goes with "
+                      "--threads 1");
+  }
+  return {};
+}
+
 Outcome<Plan> MakePlan(const Session& session, const Options& options) {
   Plan plan;
   CLI_TRY(RefuseRemote(options.database));
@@ -96,11 +128,14 @@ Outcome<Plan> MakePlan(const Session& session, const Options& options) {
     return WrongUsage(
         fmt::format("--threads: expected at most {}, found {}", kThreadsMax, threads));
   }
-  plan.committer = {options.table, {session.environment.ack}, static_cast<int>(threads),
-                    options.commits};
+  plan.committer = {.table = options.table,
+                    .commit = {.ack = session.environment.ack},
+                    .threads = static_cast<int>(threads),
+                    .print_commits = options.commits};
   if (!options.ack.empty()) {
     CLI_ASSIGN(plan.committer.commit.ack, ParseAckLevel("--ack", options.ack));
   }
+  CLI_TRY(PlanWrites(options, &plan));
   // A file that cannot be opened must not leave half a load behind.
   for (const std::string& file : options.files) {
     CLI_TRY(CheckInputFile(file, options.input_format));
@@ -124,6 +159,20 @@ Done CheckExisting(const Plan& plan, const Table& table) {
                               plan.schema->ToString()));
   }
   return {};
+}
+
+// What the files must have: all columns, or the key's and those that an update sets.
+Outcome<std::shared_ptr<arrow::Schema>> ColumnsToRead(const Plan& plan, const Table& table) {
+  if (plan.columns.empty()) return table.schema;
+  CLI_TRY(table.CheckColumns(plan.columns));
+  arrow::FieldVector fields = table.KeySchema()->fields();
+  for (const std::string& name : plan.columns) {
+    const auto& key = table.key;
+    if (std::find(key.begin(), key.end(), name) == key.end()) {
+      fields.push_back(table.schema->GetFieldByName(name));
+    }
+  }
+  return arrow::schema(std::move(fields));
 }
 
 // A reader whose first batch was taken already, and is given out again.
@@ -150,7 +199,7 @@ Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const Options& options, con
   auto table = FindTable(*database, options.table);
   if (table) {
     CLI_TRY(CheckExisting(plan, *table));
-    return table->schema;
+    return ColumnsToRead(plan, *table);
   }
   if (table.error().error.kind() != ErrorKind::kNotFound) return std::unexpected(table.error());
   if (!options.create) {
@@ -181,7 +230,8 @@ class Load {
 
   Done Run(const std::shared_ptr<arrow::Schema>& schema, std::unique_ptr<RowReader> first) {
     CLI_ARROW(pool_, arrow::internal::ThreadPool::Make(1));
-    const InputOptions input{options_.input_format, schema, options_.nulls};
+    const InputOptions input{options_.input_format, schema, options_.nulls,
+                             !plan_.columns.empty()};
     for (const std::string& file : options_.files) {
       std::unique_ptr<RowReader> reader = std::exchange(first, nullptr);
       if (reader == nullptr) {
@@ -238,11 +288,19 @@ Failure WithKept(const Failure& failure, const Loaded& loaded) {
 Done Report(const Session& session, const Options& options, const Loaded& loaded, double seconds) {
   const Json document = {{"table", options.table},          {"files", options.files},
                          {"rows", loaded.rows},             {"commits", loaded.commits},
+                         {"passed", loaded.passed},         {"skipped_commits", loaded.skipped},
                          {"first_commit", loaded.first.value}, {"last_commit", loaded.last.value},
                          {"seconds", seconds}};
-  const std::string text = fmt::format(
+  std::string text = fmt::format(
       "loaded {} rows into {} in {} commits (last commit {}), {:.2f} s\n",
       WithThousands(loaded.rows), options.table, loaded.commits, loaded.last.value, seconds);
+  if (loaded.passed > 0) {
+    text += fmt::format("passed over {} of them (--mode)\n", WithThousands(loaded.passed));
+  }
+  if (loaded.skipped > 0) {
+    text += fmt::format("skipped {} commits that {} had made before\n",
+                        WithThousands(loaded.skipped), options.producer);
+  }
   if (!options.commits) return PrintResult(session, document, text);
   // stdout holds the commits and nothing else.
   PrintError(session.json ? document.dump() + "\n" : text);
@@ -281,6 +339,16 @@ void AddFlags(VerbLine verb, Options* options) {
       .Type("N");
   verb.Add("--ack", &options->ack,
            "Count a commit when it is durable, written or buffered (durable)");
+  verb.Add("--mode", &options->mode,
+           "upsert (default), insert (a key that is there is an error), insert-missing, update (a "
+           "key that is not there is an error) or update-existing")
+      .Type("MODE");
+  verb.Add("--columns", &options->columns,
+           "Columns that an update sets; the files have the key and these, others are ignored");
+  verb.Add("--producer", &options->producer,
+           "Commit each batch exactly once under this id: run the same load again after a crash, "
+           "and it goes on where it was")
+      .Type("ID");
   verb.AddFlag("--commits", &options->commits,
                "Print a line of JSON for each commit, after its ack");
   verb.Add("--null", &options->nulls,
@@ -304,7 +372,10 @@ void AddLoad(CLI::App* app, Session* session) {
       "and - for stdin. CSV has a header line, with the columns in any order. In columns that are\n"
       "not strings, an empty field, NA, N/A, NULL and null mean null; in string columns only what\n"
       "--null names. Types of a new table come from the first 16 MiB of text.\n"
-      "When a row cannot be read, its commit is not made and earlier commits stay.",
+      "When a row cannot be read, its commit is not made and earlier commits stay.\n"
+      "With --producer the database keeps the number of each batch with its commit. A load that\n"
+      "was killed is run again with the same files and --rows-per-commit; what was committed is\n"
+      "skipped. Give another load another id.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();

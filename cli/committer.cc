@@ -12,7 +12,12 @@ namespace varve::cli {
 
 Outcome<std::unique_ptr<Committer>> Committer::Make(Database* database, Options options) {
   const int threads = options.threads;
-  std::unique_ptr<Committer> committer(new Committer(database, std::move(options)));
+  std::uint64_t last = 0;
+  if (!options.producer.empty()) {
+    CLI_ASSIGN(const auto mark, database->LastOf(options.producer));
+    if (mark) last = mark->sequence;
+  }
+  std::unique_ptr<Committer> committer(new Committer(database, std::move(options), last));
   if (threads > 1) {
     CLI_ARROW(committer->pool_, arrow::internal::ThreadPool::Make(threads));
   }
@@ -26,8 +31,14 @@ Committer::~Committer() {
 
 Done Committer::Submit(std::shared_ptr<arrow::RecordBatch> batch, std::string where) {
   CLI_TRY(FirstFailure());
+  const std::uint64_t sequence = ++sequence_;
+  if (sequence <= last_) {
+    const std::lock_guard lock(mutex_);
+    ++loaded_.skipped;
+    return {};
+  }
   if (pool_ == nullptr) {
-    Commit(batch, where);
+    Commit(batch, where, sequence);
     return FirstFailure();
   }
   if (running_.size() >= static_cast<std::size_t>(2 * options_.threads)) {
@@ -35,7 +46,7 @@ Done Committer::Submit(std::shared_ptr<arrow::RecordBatch> batch, std::string wh
     running_.pop_front();
   }
   CLI_ARROW(auto task, pool_->Submit([this, batch = std::move(batch), where = std::move(where)] {
-              Commit(batch, where);
+              Commit(batch, where, 0);
             }));
   running_.push_back(std::move(task));
   return {};
@@ -61,9 +72,11 @@ Done Committer::FirstFailure() const {
 }
 
 void Committer::Commit(const std::shared_ptr<arrow::RecordBatch>& batch,
-                       const std::string& where) {
+                       const std::string& where, std::uint64_t sequence) {
   if (!FirstFailure()) return;
-  auto info = database_->Upsert(options_.table, batch, options_.commit);
+  CommitOptions commit = options_.commit;
+  if (!options_.producer.empty()) commit.producer = Producer{options_.producer, sequence};
+  auto info = database_->Write(options_.table, {.mode = options_.mode, .rows = batch}, commit);
   if (info) return Record(*info, static_cast<std::uint64_t>(batch->num_rows()));
   // The arguments were checked when the load began; what is refused now is the data.
   const bool data = info.error().kind() == ErrorKind::kInvalid &&
@@ -77,6 +90,7 @@ void Committer::Commit(const std::shared_ptr<arrow::RecordBatch>& batch,
 void Committer::Record(const CommitInfo& info, std::uint64_t rows) {
   const std::lock_guard lock(mutex_);
   loaded_.rows += rows;
+  loaded_.passed += info.rows_passed;
   ++loaded_.commits;
   loaded_.last = std::max(loaded_.last, info.commit);
   loaded_.first = loaded_.commits == 1 ? info.commit : std::min(loaded_.first, info.commit);

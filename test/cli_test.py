@@ -227,6 +227,56 @@ class VerbsTest(CliTest):
         self.ok("delete", self.db, "orders", "--where", "id >= 9", "--yes")
         self.assertEqual([r["id"] for r in self.scan()], [1, 4, 5, 6, 7, 8])
 
+    def test_delete_by_condition_is_one_commit(self):
+        self.load_orders(10, "--rows-per-commit", "1")
+        shown = self.ok("delete", self.db, "orders", "--where", "id > 2", "--json").document()
+        self.assertEqual((shown["dry_run"], shown["rows"], shown["commits"]), (True, 8, 0))
+        done = self.ok("delete", self.db, "orders", "--where", "id > 2", "--yes",
+                       "--json").document()
+        self.assertEqual((done["rows"], done["commits"], done["last_commit"]), (8, 1, 11))
+        none = self.ok("delete", self.db, "orders", "--where", "id > 2", "--yes",
+                       "--json").document()
+        self.assertEqual((none["rows"], none["commits"]), (0, 0))
+
+    def test_load_inserts_only_what_is_not_there(self):
+        self.load_orders(3)
+        file = self.write("more.csv", "id,name\n4,new\n3,other\n")
+        self.fails(5, "key 3 is there already", "load", self.db, "orders", file, "--mode", "insert")
+        self.assertEqual(len(self.scan()), 3)
+        done = self.ok("load", self.db, "orders", file, "--mode", "insert-missing",
+                       "--json").document()
+        self.assertEqual((done["rows"], done["passed"]), (2, 1))
+        self.assertEqual([r["name"] for r in self.scan()], ["order 1", "order 2", "order 3", "new"])
+
+    def test_load_updates_the_named_columns(self):
+        self.write("t.csv", "id,a,b\n1,x,1\n2,y,2\n")
+        self.ok("load", self.db, "t", "t.csv", "--create", "--key", "id")
+        self.write("u.csv", "id,b,other\n2,20,-\n9,90,-\n")
+        update = ("load", self.db, "t", "u.csv", "--columns", "b")
+        self.fails(3, "key 9 is not there", *update, "--mode", "update")
+        self.fails(2, "--columns names what", *update)
+        self.fails(2, "found 'upset'", "load", self.db, "t", "t.csv", "--mode", "upset")
+        done = self.ok(*update, "--mode", "update-existing", "--json").document()
+        self.assertEqual(done["passed"], 1)
+        self.assertEqual(self.ok("scan", self.db, "t", "--json").lines(),
+                         [{"id": 1, "a": "x", "b": 1}, {"id": 2, "a": "y", "b": 20}])
+
+    def test_load_with_a_producer_goes_on_where_it_was(self):
+        load = ("--rows-per-commit", "3", "--producer", "orders-2026", "--mode", "insert", "--json")
+        first = self.ok("load", self.db, "orders", self.write("orders.csv", self.orders(6)),
+                        "--create", "--key", "id", *load).document()
+        self.assertEqual((first["commits"], first["skipped_commits"]), (2, 0))
+        file = self.write("orders.csv", self.orders(10))
+        again = self.ok("load", self.db, "orders", file, *load).document()
+        self.assertEqual((again["rows"], again["commits"], again["skipped_commits"]), (4, 2, 2))
+        self.ok("flush", self.db)
+        done = self.ok("load", self.db, "orders", file, *load).document()
+        self.assertEqual((done["rows"], done["commits"], done["skipped_commits"]), (0, 0, 4))
+        self.assertEqual(len(self.scan()), 10)
+        self.fails(2, "--threads 1", "load", self.db, "orders", file, "--producer", "p",
+                   "--threads", "2")
+        self.fails(2, "printable", "load", self.db, "orders", file, "--producer", "a b")
+
     def test_flush_moves_rows_into_parquet(self):
         self.load_orders(10)
         before = self.ok("stats", self.db, "--json").document()

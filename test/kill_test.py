@@ -19,7 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("VARVE_BUILD_DIR", ROOT / "build" / "release"))
 VARVE = str(BUILD / "varve")
-LIVES, KILLS_A_LIFE = 40, 5
+LIVES, KILLS_A_LIFE, KILLS_OF_A_LOAD = 40, 5, 20
 SECONDS_MAX = 0.4  # until a kill, on a busy machine
 ROWS, ROWS_PER_COMMIT = 20_000, 50
 ENVIRONMENT = {name: value for name, value in os.environ.items()
@@ -98,6 +98,37 @@ def check(database, acknowledged):
         acknowledged[cycle] = len(found)  # what was seen once must stay
 
 
+def load_once_and_kill(database, source, delay):
+    """A load that must not commit a batch twice; gives whether it was killed."""
+    loader = subprocess.Popen(
+        [VARVE, "load", database, "t", source, "--create", "--key", "id", "--mode", "insert",
+         "--producer", "kill-test", "--rows-per-commit", str(ROWS_PER_COMMIT)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    try:
+        _, err = loader.communicate(timeout=delay)
+    except subprocess.TimeoutExpired:
+        loader.kill()
+        loader.communicate()
+        return True
+    assert loader.returncode == 0, f"load --producer ended with {loader.returncode}: {err}"
+    return False
+
+
+def exactly_once(folder, chance, seconds):
+    """One load, killed again and again, and run again until it ends: each batch once."""
+    database, source = os.path.join(folder, "once.varve"), os.path.join(folder, "once.csv")
+    write_rows(source, 0)
+    kills = 0
+    while kills < KILLS_OF_A_LOAD and load_once_and_kill(
+            database, source, chance.uniform(0.0, min(seconds, SECONDS_MAX) / 2)):
+        kills += 1
+    assert not load_once_and_kill(database, source, None)
+    check(database, [ROWS])
+    commits = json.loads(run("stats", database, "--json"))["commit"]
+    assert commits == ROWS // ROWS_PER_COMMIT, f"{commits} commits: one was made twice, or not"
+    return kills
+
+
 def main():
     seed = int(os.environ.get("VARVE_TEST_SEED", "1"))
     print(f"replay with VARVE_TEST_SEED={seed}")
@@ -106,6 +137,7 @@ def main():
     kills = acks = attempts = 0
     try:
         seconds = seconds_of_a_load(folder)
+        print(f"{exactly_once(folder, chance, seconds)} kills of one load: each batch once")
         for life in range(LIVES):
             database, acknowledged = os.path.join(folder, f"{life}.varve"), []
             while kills < (life + 1) * KILLS_A_LIFE:
