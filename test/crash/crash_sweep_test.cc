@@ -75,6 +75,29 @@ void Busy(Life& life) {
   life.Close();
 }
 
+// Commits of a producer, acknowledged to every level, in the log alone, in runs, and let go by the
+// log; and writes that look first.
+void Once(Life& life) {
+  life.Open();
+  life.Create();
+  life.PutOnce({{1, "a"}, {2, "b"}});
+  life.Flush();
+  life.PutOnce({{3, "c"}}, AckLevel::kBuffered);
+  life.PutMissing({{3, "not this"}, {4, "d"}});
+  life.PutOnce({{5, "e"}});
+  life.Kill();
+  life.Open();
+  life.EraseRange(2, 4);
+  life.Flush();
+  life.Put({{9, "x"}});
+  life.Flush();
+  life.PutOnce({{2, "B"}}, AckLevel::kWritten);
+  life.Close();
+  life.Open();
+  life.PutOnce({{6, "f"}});
+  life.Kill();
+}
+
 class CrashSweep : public ::testing::TestWithParam<NamedScript> {};
 
 TEST_P(CrashSweep, EveryAcknowledgedCommitSurvivesAtEveryEvent) {
@@ -207,6 +230,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         NamedScript{"plain", {.create_if_missing = true}, Plain},
         NamedScript{"rough", {.create_if_missing = true}, Rough},
+        NamedScript{"once", {.create_if_missing = true}, Once},
         NamedScript{"busy", {.create_if_missing = true, .memtable_bytes_max = 1 << 20}, Busy}),
     [](const auto& policy) { return std::string(policy.param.name); });
 

@@ -2,6 +2,7 @@
 #include "test/crash/life.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "varve/inspect.h"
 
@@ -13,7 +14,23 @@ constexpr char kPath[] = "/db";
 std::shared_ptr<arrow::RecordBatch> Keys(const std::vector<std::int64_t>& ids) {
   Rows rows;
   for (const std::int64_t id : ids) rows[id] = "";
-  return RowsBatch(rows);
+  return *RowsBatch(rows)->SelectColumns({0});
+}
+
+// The producer's newest commit that is there is known, and is not made again.
+void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises) {
+  const auto last = db->LastOf("p");
+  ASSERT_TRUE(last) << last.error().message();
+  const auto after = promises.sequences.upper_bound(visible);
+  ASSERT_EQ(last->has_value(), after != promises.sequences.begin());
+  if (!*last) return;
+  const auto& [commit, sequence] = *std::prev(after);
+  ASSERT_EQ((*last)->sequence, sequence);
+  const auto retry = db->Upsert("t", RowsBatch({{1, "made again"}}),
+                                {.producer = Producer{"p", sequence}});
+  ASSERT_TRUE(retry) << retry.error().message();
+  ASSERT_TRUE(retry->repeat);
+  ASSERT_EQ(retry->commit.value, commit);
 }
 
 }  // namespace
@@ -43,25 +60,52 @@ void Life::Create() {
   if (created) promises_.created = true;
 }
 
+void Life::Write(Rows next, const WriteRequest& request, const CommitOptions& options) {
+  promises_.after.push_back(std::move(next));
+  const auto commit = promises_.after.size() - 1;
+  if (options.producer) promises_.sequences[commit] = options.producer->sequence;
+  const auto info = db_->Write("t", request, options);
+  if (!info) return Keep(std::unexpected(info.error()));
+  EXPECT_EQ(info->commit.value, commit);
+  if (options.ack == AckLevel::kDurable) promises_.acknowledged = commit;
+}
+
 void Life::Put(const Rows& rows, AckLevel ack) {
   if (failed_) return;
   Rows next = promises_.after.back();
   for (const auto& [id, value] : rows) next[id] = value;
-  promises_.after.push_back(std::move(next));
-  const auto info = db_->Upsert("t", RowsBatch(rows), {.ack = ack});
-  if (!info) return Keep(std::unexpected(info.error()));
-  EXPECT_EQ(info->commit.value, promises_.after.size() - 1);
-  if (ack == AckLevel::kDurable) promises_.acknowledged = info->commit.value;
+  Write(std::move(next), {.rows = RowsBatch(rows)}, {.ack = ack});
+}
+
+void Life::PutOnce(const Rows& rows, AckLevel ack) {
+  if (failed_) return;
+  const auto& before = promises_.sequences;
+  const Producer producer{"p", before.empty() ? 1 : before.rbegin()->second + 1};
+  Rows next = promises_.after.back();
+  for (const auto& [id, value] : rows) next[id] = value;
+  Write(std::move(next), {.rows = RowsBatch(rows)}, {.ack = ack, .producer = producer});
+}
+
+void Life::PutMissing(const Rows& rows) {
+  if (failed_) return;
+  Rows next = promises_.after.back();
+  next.insert(rows.begin(), rows.end());
+  Write(std::move(next), {.mode = WriteMode::kInsertMissing, .rows = RowsBatch(rows)});
+}
+
+void Life::EraseRange(std::int64_t from, std::int64_t to) {
+  if (failed_) return;
+  Rows next = promises_.after.back();
+  next.erase(next.lower_bound(from), next.lower_bound(to));
+  Write(std::move(next), {.mode = WriteMode::kDeleteWhere,
+                          .range = {.lower = Keys({from}), .upper = Keys({to})}});
 }
 
 void Life::Erase(const std::vector<std::int64_t>& ids) {
   if (failed_) return;
   Rows next = promises_.after.back();
   for (const std::int64_t id : ids) next.erase(id);
-  promises_.after.push_back(std::move(next));
-  const auto info = db_->Delete("t", Keys(ids));
-  if (!info) return Keep(std::unexpected(info.error()));
-  promises_.acknowledged = info->commit.value;
+  Write(std::move(next), {.mode = WriteMode::kDelete, .rows = Keys(ids)});
 }
 
 void Life::Flush() {
@@ -107,6 +151,8 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
     ASSERT_TRUE(snapshot) << snapshot.error().message();
     ASSERT_EQ(ReadRows(**snapshot), promises.after[commit]) << "as of commit " << commit;
   }
+  CheckProducer(db.get(), visible, promises);
+  if (::testing::Test::HasFatalFailure()) return;
   Rows expected = promises.after[visible];
   const auto put = db->Upsert("t", RowsBatch({{1, "after"}, {777, "new"}}));
   ASSERT_TRUE(put) << put.error().message();
@@ -124,6 +170,7 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
   auto again = Database::Open(kPath, options, world.components(disk));
   ASSERT_TRUE(again) << again.error().message();
   ASSERT_EQ(ReadRows(**(*again)->GetSnapshot()), expected);
+  CheckProducer(again->get(), visible, promises);
 }
 
 std::uint64_t CountEvents(const Script& script, const OpenOptions& options) {

@@ -36,6 +36,7 @@ struct Promises {
   bool created = false;                 // the table's creation was acknowledged
   std::uint64_t acknowledged = 0;       // highest commit acknowledged as durable
   std::vector<Rows> after = {Rows{}};   // after[c]: the table's rows as of commit c
+  std::map<std::uint64_t, std::uint64_t> sequences;  // by commit: that of the producer "p"
 };
 
 class Life {
@@ -49,6 +50,10 @@ class Life {
   void Open();
   void Create();
   void Put(const Rows& rows, AckLevel ack = AckLevel::kDurable);
+  // As the producer "p", whose next sequence this is.
+  void PutOnce(const Rows& rows, AckLevel ack = AckLevel::kDurable);
+  void PutMissing(const Rows& rows);        // of which at least one is missing
+  void EraseRange(std::int64_t from, std::int64_t to);  // in which at least one is
   void Erase(const std::vector<std::int64_t>& ids);
   void Flush();
   void RunTasks();
@@ -60,6 +65,8 @@ class Life {
 
  private:
   void Keep(const Status& status);
+  // Writes what leads to `next`.
+  void Write(Rows next, const WriteRequest& request, const CommitOptions& options = {});
   World world_;
   SimulatedDisk* const disk_;
   OpenOptions options_;

@@ -61,6 +61,8 @@ void Life::Step(std::uint64_t number) {
     case 13: case 14: case 15: return WriteInTransaction();
     case 16: case 17: return ReadInTransaction();
     case 18: case 19: return EndTransaction();
+    case 20: return Mix();
+    case 21: return Below(2) == 0 ? InsertMissing() : DeleteWhere();
     default: return Upsert();
   }
 }
@@ -130,6 +132,66 @@ void Life::Delete() {
   for (const auto& [key, row] : keys) written_[{table, key}] = after_.size();
   Commit(fmt::format("delete from {}:{}", table, Describe(keys)), table, std::move(info),
          Without(Newest().contains(table) ? Newest().at(table) : TableRows(), keys));
+}
+
+void Life::Mix() {
+  const auto table = PickTable(chance_.get());
+  const auto rows = PickRows(table, chance_.get());
+  auto next = Newest().contains(table) ? Newest().at(table) : TableRows();
+  arrow::BooleanBuilder deletes;
+  for (const auto& [key, row] : rows) {
+    const bool erase = Below(2) == 0;
+    Require(deletes.Append(erase).ok(), "memory");
+    if (erase) {
+      next.erase(key);
+    } else {
+      next[key] = row;
+    }
+    written_[{table, key}] = after_.size();
+  }
+  const auto bits = Take(deletes.Finish(), "deletes");
+  auto info = db_->Write(table, {.rows = MakeBatch(table, rows),
+                                 .deletes = std::static_pointer_cast<arrow::BooleanArray>(bits)});
+  Commit(fmt::format("mix into {}:{}", table, Describe(rows)), table, std::move(info),
+         std::move(next));
+}
+
+void Life::CommitLooked(const std::string& what, const std::string& table, const CommitInfo& info,
+                        const RowList& written, TableRows next) {
+  last_ = what;
+  Require(info.rows == written.size(), fmt::format("{} wrote {} rows, expected {}", what,
+                                                   info.rows, written.size()));
+  if (written.empty()) return Require(info.commit.value == newest(), what + " made a commit");
+  for (const auto& [key, row] : written) written_[{table, key}] = after_.size();
+  Commit(what, table, info, std::move(next));
+}
+
+void Life::InsertMissing() {
+  const auto table = PickTable(chance_.get());
+  const auto rows = PickRows(table, chance_.get());
+  auto next = Newest().contains(table) ? Newest().at(table) : TableRows();
+  TableRows missing;
+  for (const auto& [key, row] : rows) {
+    if (!next.contains(key)) missing[key] = row;
+  }
+  const auto what = fmt::format("insert what is missing into {}:{}", table, Describe(rows));
+  const auto info = Must(db_->Write(table, {.mode = WriteMode::kInsertMissing,
+                                            .rows = MakeBatch(table, rows)}),
+                         what);
+  const auto written = Listed(missing);
+  CommitLooked(what, table, info, written, After(std::move(next), written));
+}
+
+void Life::DeleteWhere() {
+  const auto table = PickTable(chance_.get());
+  const auto condition = PickCondition(table, chance_.get());
+  auto next = Newest().contains(table) ? Newest().at(table) : TableRows();
+  const auto what = fmt::format("delete from {} where {}", table, condition.text);
+  const auto filter = Must(ParseFilter(condition.text, SchemaOf(table)), what);
+  const auto info =
+      Must(db_->Write(table, {.mode = WriteMode::kDeleteWhere, .filter = filter}), what);
+  const auto written = Listed(Where(next, condition));
+  CommitLooked(what, table, info, written, Without(std::move(next), written));
 }
 
 // Which commit came first only they can say.

@@ -48,6 +48,12 @@ class Life {
               TableRows next);
   void Upsert();
   void Delete();
+  void Mix();
+  void InsertMissing();
+  void DeleteWhere();
+  // Those written; nothing is a commit only if no row is.
+  void CommitLooked(const std::string& what, const std::string& table, const CommitInfo& info,
+                    const RowList& written, TableRows next);
   void WriteFromThreads();
   void Begin();
   void WriteInTransaction();
