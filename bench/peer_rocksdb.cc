@@ -17,7 +17,9 @@ namespace varve::bench {
 namespace {
 
 constexpr std::size_t kKeyBytes = 16;
-constexpr std::size_t kFillBytes = 1u << 20;
+// Small pieces: what was written in large ones lies in large pages of the page cache, and then each
+// small write behind it would dirty, and its sync write, up to a megabyte.
+constexpr std::size_t kFillBytes = 4000;
 constexpr int kRecycledFiles = 4;
 constexpr std::uint64_t kMemtableBytes = 1u << 30;
 
