@@ -46,9 +46,9 @@ inline rocksdb::Options RocksOptions(std::uint64_t budget_bytes, bool pipelined)
   return options;
 }
 
-// Fills the log file that is written to and goes on in the next: those to come are as large. In small
-// pieces: what was written in large ones lies in large pages of the page cache, and then each small
-// write behind it would dirty, and its sync write, up to a megabyte.
+// Fills the log file that is written to and goes on in the next: those to come are as large. In
+// small pieces: what was written in large ones lies in large pages of the page cache, and then each
+// small write behind it would dirty, and its sync write, up to a megabyte.
 inline void FillLogFile(rocksdb::DB* db) {
   const auto bytes = db->GetOptions().write_buffer_size;
   const std::string filler(4000, 'f');

@@ -2,6 +2,7 @@
 #include "columns/gather.h"
 
 #include <arrow/api.h>
+#include <arrow/util/byte_size.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
@@ -62,6 +63,19 @@ TEST_P(GatherOfType, CountsBytesOfTheSliceOnly) {
 
 INSTANTIATE_TEST_SUITE_P(AllTypes, GatherOfType, ::testing::ValuesIn(AllTypes()),
                          [](const auto& type) { return type.param.name; });
+
+TEST(Gather, NumbersAndTextCountAsArrowCountsThem) {
+  const auto schema = arrow::schema(
+      {arrow::field("a", arrow::boolean()), arrow::field("b", arrow::float32()),
+       arrow::field("c", arrow::decimal128(20, 2)), arrow::field("d", arrow::utf8()),
+       arrow::field("e", arrow::large_binary())});
+  const auto whole = RandomBatch(schema, 4000, 1);
+  for (const auto& batch : {whole, whole->Slice(77)}) {
+    const auto counted = static_cast<std::uint64_t>(*arrow::util::ReferencedBufferSize(*batch));
+    EXPECT_GE(BatchBytes(*batch) + 32, counted);  // parts of a byte, one offset
+    EXPECT_LE(BatchBytes(*batch), counted + 32);
+  }
+}
 
 TEST(Gather, OneSliceIsNotCopied) {
   const auto batch = RandomBatch(arrow::schema({arrow::field("a", arrow::int64())}), 10, 1, 0);
