@@ -15,9 +15,9 @@ Result<Submitted> Database::Impl::Submit(std::vector<TablePart> parts, const Com
   if (repeat) return *repeat;
   auto submitted = SubmitNew(std::move(parts), options, guard, watch);
   if (submitted) return submitted;
-  // A twin that was faster may be why it was refused: then it is no error.
-  if (const auto twin = Repeat(options); twin && *twin) return **twin;
-  return submitted;
+  // A twin that was faster may be why it was refused: then it is no error, or another one.
+  VARVE_ASSIGN(const auto twin, Repeat(options));
+  return twin ? *twin : submitted;
 }
 
 Result<std::optional<CommitNumber>> Database::Impl::FindRepeat(const CommitOptions& options) const {

@@ -59,7 +59,8 @@ Result<Submitted> Database::Impl::Write(std::string_view table, const WriteReque
     }
     auto submitted = LookAndWrite(table, request, options, guard, &watch);
     if (submitted) return submitted;
-    if (const auto twin = Repeat(options); twin && *twin) return **twin;  // it was faster
+    VARVE_ASSIGN(const auto twin, Repeat(options));  // that was faster, or is further by now
+    if (twin) return *twin;
     if (winner == CommitNumber{}) return submitted;
     alone.reset();
     VARVE_TRY(AwaitLast());

@@ -474,7 +474,7 @@ class RandomWrites : public WriteTest {
 
 TEST_F(RandomWrites, AgreeWithAMap) {
   SCOPED_TRACE(testing::SeedTrace(testing::TestSeed()));
-  for (int step = 0; step < 1500 && !HasFailure(); ++step) {
+  for (int step = 0; step < 600 && !HasFailure(); ++step) {
     Step();
     if (step % 10 == 0) {
       ASSERT_TRUE(db_->Sync());
