@@ -5,8 +5,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -184,6 +186,48 @@ TEST_F(ExactlyOnceTest, ADurableRetryOfABufferedCommitMakesItDurable) {
   ExpectRepeat(1, 1);
   EXPECT_EQ(db_->Stats().durable.value, 1u);
   EXPECT_EQ(Read(), (Rows{{1, "a"}}));
+}
+
+// Does something when it is asked for the second time: for the profile that is after a commit found
+// its sequence to be new, and before it has its place.
+class TwinClock final : public Clock {
+ public:
+  WallTime Now() override { return clock_.Now(); }
+  std::int64_t SteadyMicros() override {
+    if (twin && ++asked_ == 2) std::exchange(twin, {})();
+    return clock_.SteadyMicros();
+  }
+  void WaitWord(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
+                std::int64_t micros) override {
+    clock_.WaitWord(word, seen, micros);
+  }
+  std::function<void()> twin;
+
+ private:
+  ManualClock clock_;
+  int asked_ = 0;
+};
+
+TEST_F(ExactlyOnceTest, ATwinThatCommitsInBetweenIsFound) {
+  TwinClock clock;
+  SimulatedDisk disk;
+  auto db = *Database::Open("/twins", {.create_if_missing = true},
+                            {.files = &disk, .clock = &clock, .random = &random_,
+                             .executor = &executor_});
+  ASSERT_TRUE(db->CreateTable("t", testing::RowsSchema(), {"id"}));
+  bool placed = false;
+  clock.twin = [&] {
+    const auto twin = db->Upsert("t", RowsBatch({{1, "twin"}}), As(1));
+    placed = twin && !twin->repeat;
+  };
+  auto options = As(1);
+  options.profile = true;
+  const auto info = db->Upsert("t", RowsBatch({{1, "a"}}), options);
+  ASSERT_TRUE(info && placed);
+  EXPECT_TRUE(info->repeat);
+  EXPECT_EQ(info->commit.value, 1u);
+  EXPECT_EQ(db->Stats().commit.value, 1u);
+  EXPECT_EQ(testing::ReadRows(**db->GetSnapshot()), (Rows{{1, "twin"}}));
 }
 
 TEST_F(ExactlyOnceTest, OfManyThreadsWithOneSequenceOneCommits) {
