@@ -11,12 +11,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <unordered_map>
 
 #include "base/check.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
+#include "columns/compact.h"
+#include "columns/copy_column.h"
 #include "columns/take_rows.h"
 
 namespace varve {
@@ -93,6 +96,16 @@ arrow::Result<std::shared_ptr<arrow::Array>> JoinColumn(const std::vector<RowSli
     pieces.push_back(slice.batch->column(column)->Slice(slice.start, slice.length));
   }
   return arrow::Concatenate(pieces);
+}
+
+// Rows by row: copied where that is possible, otherwise by index. The picker is made when needed.
+arrow::Result<std::shared_ptr<arrow::Array>> PickColumn(const std::vector<RowSlice>& slices,
+                                                        int column,
+                                                        std::optional<RowPicker>* picker) {
+  ARROW_ASSIGN_OR_RAISE(auto copied, CopyColumn(slices, column));
+  if (copied != nullptr) return copied;
+  if (!*picker) picker->emplace(slices);
+  return (*picker)->Column(column);
 }
 
 // Bytes of text that lie outside of the views themselves.
@@ -179,15 +192,43 @@ Result<BatchPtr> Gather(const std::shared_ptr<arrow::Schema>& schema,
     const auto cut = slices[0].batch->Slice(slices[0].start, slices[0].length);
     return arrow::RecordBatch::Make(schema, rows, cut->columns());
   }
+  const bool pick = rows / std::ssize(slices) < kTakeBelowRows;
   std::optional<RowPicker> picker;
-  if (rows / std::ssize(slices) < kTakeBelowRows) picker.emplace(slices);
   Arrays columns;
   for (int c = 0; c < schema->num_fields(); ++c) {
-    auto column = picker ? picker->Column(c) : JoinColumn(slices, c);
+    auto column = pick ? PickColumn(slices, c, &picker) : JoinColumn(slices, c);
     if (!column.ok()) return std::unexpected(NotGathered(*schema->field(c), column.status()));
     columns.push_back(*std::move(column));
   }
   return arrow::RecordBatch::Make(schema, rows, std::move(columns));
+}
+
+Result<BatchPtr> CopyRows(const std::shared_ptr<arrow::Schema>& schema,
+                          const std::vector<RowSlice>& slices) {
+  std::int64_t rows = 0;
+  for (const auto& slice : slices) rows += slice.length;
+  if (rows == 0) return FromArrow(arrow::RecordBatch::MakeEmpty(schema));
+  std::optional<RowPicker> picker;
+  Arrays columns;
+  bool all_copied = true;
+  for (int c = 0; c < schema->num_fields(); ++c) {
+    auto column = CopyColumn(slices, c);
+    if (column.ok() && *column == nullptr) {
+      all_copied = false;
+      if (!picker) picker.emplace(slices);
+      column = picker->Column(c);
+    }
+    if (!column.ok()) return std::unexpected(NotGathered(*schema->field(c), column.status()));
+    columns.push_back(*std::move(column));
+  }
+  auto batch = arrow::RecordBatch::Make(schema, rows, std::move(columns));
+  if (all_copied) return batch;
+  // What was picked may be a slice of its source: a take of every row is not.
+  std::vector<std::int64_t> every(static_cast<std::size_t>(rows));
+  std::iota(every.begin(), every.end(), 0);
+  const arrow::Int64Array order(rows, arrow::Buffer::Wrap(every));
+  VARVE_ASSIGN(const auto taken, FromArrow(TakeRows(*batch, order)));
+  return FromArrow(CompactBatch(*taken));
 }
 
 std::uint64_t BatchBytes(const arrow::RecordBatch& batch) {

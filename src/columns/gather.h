@@ -29,6 +29,10 @@ struct RowSlice {
 Result<std::shared_ptr<arrow::RecordBatch>> Gather(const std::shared_ptr<arrow::Schema>& schema,
                                                    const std::vector<RowSlice>& slices);
 
+// The same rows in memory of their own: nothing of the slices' batches is kept.
+Result<std::shared_ptr<arrow::RecordBatch>> CopyRows(const std::shared_ptr<arrow::Schema>& schema,
+                                                     const std::vector<RowSlice>& slices);
+
 // Bytes of memory that the rows of this batch take (slices count their part only).
 std::uint64_t BatchBytes(const arrow::RecordBatch& batch);
 
