@@ -52,6 +52,14 @@ struct TableStats {
   std::vector<LevelStats> levels;
 };
 
+// What lookups by key found in memory: pieces of files, a few thousand rows each.
+struct ReadCacheStats {
+  std::uint64_t bytes = 0;
+  std::uint64_t bytes_max = 0;
+  std::uint64_t hits = 0;    // since open
+  std::uint64_t misses = 0;  // read from a file, or certainly not there
+};
+
 struct DatabaseStats {
   CommitNumber commit;   // last one given out
   CommitNumber visible;  // last one that new snapshots show
@@ -61,6 +69,7 @@ struct DatabaseStats {
   RecoveryReport recovery;  // of the open
   std::uint64_t manifest_number = 0;
   std::uint64_t memtable_bytes = 0;
+  ReadCacheStats read_cache;
   std::uint64_t flushes = 0;  // since open
   std::uint64_t commit_stall_micros = 0;  // time commits waited for memtable room since open
 };

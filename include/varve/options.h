@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <variant>
 #include <vector>
@@ -70,6 +71,8 @@ struct OpenOptions {
   std::uint64_t memtable_bytes_max = 128ull << 20;
   // When to seal sooner; null: not. Databases may share one.
   std::shared_ptr<SealPolicy> seal_policy = nullptr;
+  // Lookups by key keep what they decoded of the files in up to this much memory.
+  std::uint64_t read_cache_bytes_max = 64ull << 20;
   // Upper size of one log segment on disk.
   std::uint64_t log_segment_bytes_max = 64ull << 20;
 };
@@ -167,6 +170,9 @@ struct ScanOptions {
   std::optional<std::uint64_t> limit = {};
   // Rows come in key order; true: from the largest key to the smallest.
   bool reverse = false;
+  // Cancels the scan, from any thread: the next ReadNext, or the one that is on its way, gives
+  // arrow::Status::Cancelled, and everything the reader held is let go.
+  std::stop_token stop = {};
   // Batches hold at most this many rows.
   std::int64_t batch_rows_max = 65536;
 };

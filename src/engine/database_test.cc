@@ -570,5 +570,40 @@ TEST_F(LostFilesTest, ACreationThatWasCutShortIsTakenOver) {
   EXPECT_EQ(Read(), (Rows{{1, "a"}}));
 }
 
+TEST_F(DatabaseTest, LookupsAreAnsweredFromACacheOfBoundedSize) {
+  Open({.create_if_missing = true, .read_cache_bytes_max = 1 << 20});
+  Create();
+  Put({{1, "a"}, {2, "b"}, {3, "c"}});
+  ASSERT_TRUE(db_->Flush());
+  const auto ask = [&] { return db_->Get("t", Batch({{1, ""}, {3, ""}, {4, ""}})); };
+  ASSERT_EQ((*ask())->num_rows(), 2);
+  const ReadCacheStats first = db_->Stats().read_cache;
+  EXPECT_GT(first.misses, 0u);
+  EXPECT_GT(first.bytes, 0u);
+  EXPECT_EQ(first.bytes_max, std::uint64_t{1} << 20);
+  ASSERT_EQ((*ask())->num_rows(), 2);
+  EXPECT_GT(db_->Stats().read_cache.hits, first.hits);
+  EXPECT_EQ(db_->Stats().read_cache.misses, first.misses);
+  Put({{1, "new"}});
+  EXPECT_EQ((*db_->Get("t", Batch({{1, ""}})))->column(1)->GetScalar(0).ValueOrDie()->ToString(),
+            "new");
+}
+
+TEST_F(DatabaseTest, AReaderOfAClosedDatabaseReadsOnAndMayBeClosedTwice) {
+  Open();
+  Create();
+  Put({{1, "a"}, {2, "b"}});
+  ASSERT_TRUE(db_->Flush());
+  auto reader = db_->Scan("t", {.batch_rows_max = 1});
+  ASSERT_TRUE(reader);
+  ASSERT_TRUE(db_->Close());
+  std::shared_ptr<arrow::RecordBatch> batch;
+  ASSERT_TRUE((*reader)->ReadNext(&batch).ok());
+  EXPECT_EQ(batch->num_rows(), 1);
+  EXPECT_TRUE((*reader)->Close().ok());
+  EXPECT_TRUE((*reader)->Close().ok());
+  EXPECT_EQ(ErrorFromArrow((*reader)->ReadNext(&batch)).reason(), ErrorReason::kClosed);
+}
+
 }  // namespace
 }  // namespace varve

@@ -25,6 +25,7 @@
 #include "engine/recent_keys.h"
 #include "engine/write_watch.h"
 #include "manifest/manifest.h"
+#include "run/read_cache.h"
 #include "varve/database.h"
 #include "view/superversion.h"
 
@@ -207,6 +208,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<Manifest> manifest_;
   std::unique_ptr<Log> log_;
+  const std::shared_ptr<ReadCache> read_cache_;
 
   std::atomic<bool> closed_ = false;
 

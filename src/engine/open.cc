@@ -37,6 +37,7 @@ Database::Impl::Impl(std::string path, const OpenOptions& options, const Compone
       options_(options),
       environment_(components, path_),
       owner_(::getpid()),
+      read_cache_(std::make_shared<ReadCache>(options.read_cache_bytes_max)),
       recent_keys_(options.memtable_bytes_max / 4) {
   timer_->database = this;
 }
@@ -126,7 +127,8 @@ Status Database::Impl::OpenRuns() {
   const auto state = manifest_->state();
   for (const auto& [name, table] : state->tables) {
     for (const auto& meta : table->runs) {
-      VARVE_ASSIGN(runs_[meta->id], Run::Open(environment_.store(), table->schema, *meta));
+      VARVE_ASSIGN(runs_[meta->id], Run::Open(environment_.store(), table->schema, *meta,
+                                                 read_cache_));
     }
   }
   return {};

@@ -100,7 +100,7 @@ Result<Database::Impl::NewRuns> Database::Impl::WriteRuns(const Generation& gene
                    FlushMemtable(environment_.store(), *memtable, table->name, table_id,
                                  table->schema_id, next_run_id_++));
       runs.edits.emplace_back(std::in_place_type<AddRunEdit>, meta);
-      return Run::Open(environment_.store(), table->schema, *meta);
+      return Run::Open(environment_.store(), table->schema, *meta, read_cache_);
     };
     auto run = write();
     if (!run) {

@@ -116,6 +116,11 @@ DatabaseStats Database::Impl::Stats() {
     stats.durable = order_.DurableAt(stats.log.positions.durable);
     view = view_;
   }
+  const ReadCache::Stats cache = read_cache_->stats();
+  stats.read_cache = {.bytes = cache.bytes,
+                      .bytes_max = options_.read_cache_bytes_max,
+                      .hits = cache.hits,
+                      .misses = cache.misses};
   stats.manifest_number = manifest_->state()->number;
   for (const auto& [name, table] : view->tables) stats.tables.push_back(StatsOf(*table));
   return stats;

@@ -41,6 +41,7 @@ void Memtable::Insert(WriteBatch batch, std::uint64_t commit) {
   tiers_->Add(std::move(layer));
   auto next = std::make_shared<const Layers>(Layers{tiers_->full(), tiers_->open()});
   bytes_.store(tiers_->bytes(), std::memory_order_relaxed);
+  if (commit < min_commit()) min_commit_.store(commit, std::memory_order_relaxed);
   rows_.fetch_add(static_cast<std::uint64_t>(rows), std::memory_order_relaxed);
   if (deletes) {
     delete_rows_.fetch_add(static_cast<std::uint64_t>(rows), std::memory_order_relaxed);

@@ -52,6 +52,7 @@ class Memtable {
 
   std::uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }  // all versions
   std::uint64_t delete_rows() const { return delete_rows_.load(std::memory_order_relaxed); }
+  std::uint64_t min_commit() const { return min_commit_.load(std::memory_order_relaxed); }
   std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   const std::shared_ptr<const TableSchema>& schema() const { return schema_; }
 
@@ -63,6 +64,7 @@ class Memtable {
   std::atomic<std::uint64_t> rows_ = 0;
   std::atomic<std::uint64_t> delete_rows_ = 0;
   std::atomic<std::uint64_t> bytes_ = 0;
+  std::atomic<std::uint64_t> min_commit_ = UINT64_MAX;  // no commit inserted is smaller
   std::mutex insert_mutex_;               // serializes writers
   std::unique_ptr<Tiers> tiers_;          // guarded by insert_mutex_
   mutable std::mutex layers_mutex_;       // held for a pointer copy only

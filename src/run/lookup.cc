@@ -1,146 +1,171 @@
 // SPDX-License-Identifier: Apache-2.0
-// Run::Get. From cheap to dear: the run's key bounds, the footer's first keys, the bloom filters of
-// the row group that may hold a key, its key and commit columns, and only for rows that are there
-// the columns asked for.
+// Run::Get. From cheap to dear: the run's key bounds, the footer's first keys of pieces, and of the
+// piece that may hold a key: its keys, when they are in the cache; else the bloom filters, and then
+// its keys and commits from the file; and only for rows that are there, its rows.
 //
-// Keys come in order, so a row group is decoded once for all of its keys, and only one is held at a
-// time: of the values just the rows found are kept.
-#include <arrow/array.h>
+// Keys come in order, so a piece is looked at once for all of its keys. What the cache keeps is
+// shared; of what was read from the file just the rows found are held.
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "base/result.h"
-#include "columns/arrow_errors.h"
-#include "columns/compact.h"
-#include "columns/take_rows.h"
-#include "run/group_keys.h"
+#include "columns/gather.h"
 #include "run/run.h"
-#include "run/run_file_writer.h"
 #include "run/run_opened.h"
 
 namespace varve {
 namespace {
 
+using Part = ReadCache::Part;
+
 // Where a version is.
 struct Place {
   std::uint64_t commit = 0;  // 0: there is none
-  int group = 0;
-  std::int64_t row = 0;
+  int piece = 0;
+  std::int64_t row = 0;  // in the piece
 };
 
 // Finds versions in one object. Not thread-safe.
 class Finder {
  public:
-  Finder(std::shared_ptr<const RunFile> file, std::uint64_t as_of, bool distinct,
+  Finder(const RunFile& file, std::uint64_t as_of, bool distinct,
          std::atomic<std::uint64_t>* rejections)
-      : file_(std::move(file)), as_of_(as_of), distinct_(distinct), rejections_(*rejections) {}
+      : file_(file), as_of_(as_of), distinct_(distinct), rejections_(*rejections) {}
 
   // The newest version of `key` that as_of sees. Keys ascend from call to call. Versions of one key
-  // may fill several row groups, the newest first.
+  // may fill several pieces, the newest first.
   Result<Place> Find(std::string_view key) {
-    const auto& first_keys = file_->first_keys();
-    for (int group = file_->FirstGroup(key, distinct_);
-         group < file_->row_groups() && first_keys[static_cast<std::size_t>(group)] <= key;
-         ++group) {
-      if (group != group_) {
-        VARVE_ASSIGN(const bool may_contain, MayContain(group, key));
-        if (!may_contain) {
-          rejections_.fetch_add(1, std::memory_order_relaxed);
-          continue;
-        }
-        VARVE_TRY(Enter(group));
-      }
-      VARVE_ASSIGN(const Place place, FindHere(key));
+    const auto& first_keys = file_.piece_keys();
+    for (int piece = file_.FirstPiece(key, distinct_);
+         piece < std::ssize(first_keys) && first_keys[static_cast<std::size_t>(piece)] <= key;
+         ++piece) {
+      VARVE_ASSIGN(const bool may_contain, Enter(piece, key));
+      if (!may_contain) continue;
+      const Place place = FindHere(key);
       if (place.commit > 0) return place;
     }
     return Place();
   }
 
-  // Those rows of a group, as a batch of their own that holds nothing else.
-  Result<std::shared_ptr<arrow::RecordBatch>> Read(int group, const std::vector<std::int64_t>& rows,
-                                                   const std::vector<int>& columns) {
-    arrow::FieldVector fields;
-    for (const int column : columns) fields.push_back(file_->columns()->field(column));
-    VARVE_ASSIGN(const auto whole, reader_->Read(group, columns, arrow::schema(std::move(fields))));
-    const arrow::Int64Array indices(std::ssize(rows), arrow::Buffer::Wrap(rows));
-    VARVE_ASSIGN(const auto taken, FromArrow(TakeRows(*whole, indices)));
-    return FromArrow(CompactBatch(*taken));
+ private:
+  // False when the piece cannot hold the key. The filters are asked only before keys are read.
+  Result<bool> Enter(int piece, std::string_view key) {
+    if (piece == piece_) return true;
+    auto keys = file_.FindPiece(piece, Part::kKeys);
+    if (keys == nullptr) {
+      const int group = file_.pieces()[static_cast<std::size_t>(piece)].group;
+      VARVE_ASSIGN(const bool may_contain, MayContain(group, key));
+      if (!may_contain) {
+        rejections_.fetch_add(1, std::memory_order_relaxed);
+        return false;
+      }
+      if (std::exchange(group_read_, group) != group) file_.CountRowGroupRead();
+      VARVE_ASSIGN(keys, file_.ReadPiece(piece, Part::kKeys));
+    }
+    keys_ = std::move(keys);
+    piece_ = piece;
+    row_ = 0;
+    return true;
   }
 
- private:
   // Bytes that are no key of this table are looked for all the same, without the filters.
   Result<bool> MayContain(int group, std::string_view key) const {
-    const auto decoded = file_->schema()->key_codec().Decode({key});
+    const auto decoded = file_.schema()->key_codec().Decode({key});
     if (!decoded) return true;
-    return file_->MayContain(group, **decoded);
+    return file_.MayContain(group, **decoded);
   }
 
-  Status Enter(int group) {
-    if (reader_ == nullptr) {
-      VARVE_ASSIGN(reader_, file_->NewReader());
+  Place FindHere(std::string_view key) {
+    const EncodedKeys& keys = keys_->keys;
+    for (std::int64_t end = keys.size(); row_ < end;) {
+      const std::int64_t middle = row_ + (end - row_) / 2;
+      if (keys[middle] < key) {
+        row_ = middle + 1;
+      } else {
+        end = middle;
+      }
     }
-    keys_ = GroupKeys();
-    file_->CountRowGroupRead();
-    std::vector<int> fields = file_->key_fields();
-    std::vector<int> key_columns(fields.size());
-    std::iota(key_columns.begin(), key_columns.end(), 0);
-    fields.push_back(file_->commit_field());
-    const auto schema = WithCommitColumn(*file_->schema()->key_schema());
-    VARVE_ASSIGN(const auto batch, reader_->Read(group, fields, schema));
-    keys_ = GroupKeys(file_->schema(), batch, std::move(key_columns));
-    commits_ = std::static_pointer_cast<arrow::Int64Array>(batch->columns().back());
-    group_ = group;
-    row_ = 0;
+    for (std::int64_t row = row_; row < keys.size() && keys[row] == key; ++row) {
+      const std::uint64_t commit = keys_->commits[static_cast<std::size_t>(row)];
+      if (commit <= as_of_) return {commit, piece_, row};
+    }
     return {};
   }
 
-  Result<Place> FindHere(std::string_view key) {
-    VARVE_ASSIGN(row_, keys_.FirstAtLeast(row_, commits_->length(), key));
-    for (std::int64_t row = row_; row < commits_->length(); ++row) {
-      VARVE_ASSIGN(const std::string_view found, keys_.At(row));
-      if (found != key) break;
-      const auto commit = static_cast<std::uint64_t>(commits_->Value(row));
-      if (commit <= as_of_) return Place{commit, group_, row};
-    }
-    return Place();
-  }
-
-  const std::shared_ptr<const RunFile> file_;
+  const RunFile& file_;
   const std::uint64_t as_of_;
   const bool distinct_;
   std::atomic<std::uint64_t>& rejections_;
-  std::unique_ptr<RowGroupReader> reader_;  // null before the first group
-  // Of the group at hand.
-  int group_ = -1;  // none
-  GroupKeys keys_;
-  std::shared_ptr<arrow::Int64Array> commits_;
+  int group_read_ = -1;  // the last one of which something was read from the file
+  // Of the piece at hand.
+  int piece_ = -1;  // none
+  CachedPiecePtr keys_;
   std::int64_t row_ = 0;  // rows before it are below all keys to come
 };
 
-// Reads the rows at `places` (ascending; those without a commit are left out) into `hits`.
-Status ReadRows(Finder* finder, const std::vector<Place>& places, const std::vector<int>& columns,
-                std::vector<std::optional<Memtable::Hit>>* hits) {
-  std::vector<std::size_t> found;
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    if (places[i].commit > 0) found.push_back(i);
+std::shared_ptr<arrow::RecordBatch> Project(const arrow::RecordBatch& batch,
+                                            const std::vector<int>& columns) {
+  arrow::FieldVector fields;
+  arrow::ArrayVector arrays;
+  for (const int column : columns) {
+    fields.push_back(batch.schema()->field(column));
+    arrays.push_back(batch.column(column));
   }
-  for (auto begin = found.begin(), end = begin; begin != found.end(); begin = end) {
-    const int group = places[*begin].group;
-    std::vector<std::int64_t> rows;
-    for (end = begin; end != found.end() && places[*end].group == group; ++end) {
-      rows.push_back(places[*end].row);
+  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch.num_rows(),
+                                  std::move(arrays));
+}
+
+// Rows of a piece as the hits of these lookups, from `begin` on, which are all in it.
+Status ReadPieceRows(const RunFile& file, const std::vector<Place>& places,
+                     const std::vector<std::size_t>& found, const std::vector<int>& columns,
+                     std::vector<std::optional<Memtable::Hit>>* hits) {
+  const int piece = places[found.front()].piece;
+  std::shared_ptr<arrow::RecordBatch> rows;
+  bool kept = true;  // by the cache; otherwise only the rows found are
+  if (columns.empty()) {
+    rows = arrow::RecordBatch::Make(arrow::schema(arrow::FieldVector()),
+                                    file.pieces()[static_cast<std::size_t>(piece)].rows,
+                                    arrow::ArrayVector());
+  } else {
+    auto cached = file.FindPiece(piece, Part::kRows);
+    kept = cached != nullptr;
+    if (!kept) {
+      VARVE_ASSIGN(cached, file.ReadPiece(piece, Part::kRows));
     }
-    VARVE_ASSIGN(const auto batch, finder->Read(group, rows, columns));
-    for (std::int64_t row = 0; begin + row != end; ++row) {
-      const std::size_t i = begin[row];
-      (*hits)[i] = Memtable::Hit{places[i].commit, RowKind::kUpsert, batch, row};
-    }
+    const bool all = std::ssize(columns) == cached->rows->num_columns() &&
+                     std::ranges::is_sorted(columns);
+    rows = all ? cached->rows : Project(*cached->rows, columns);
+  }
+  std::vector<RowSlice> slices;
+  for (const std::size_t i : found) {
+    (*hits)[i] = Memtable::Hit{places[i].commit, RowKind::kUpsert, rows, places[i].row};
+    if (!kept) slices.push_back({rows, places[i].row, 1});
+  }
+  if (kept) return {};
+  VARVE_ASSIGN(const auto copied, CopyRows(rows->schema(), slices));
+  std::int64_t row = 0;
+  for (const std::size_t i : found) {
+    (*hits)[i]->batch = copied;
+    (*hits)[i]->row = row++;
   }
   return {};
+}
+
+// Reads the rows at `places` (ascending; those without a commit are left out) into `hits`.
+Status ReadRows(const RunFile& file, const std::vector<Place>& places,
+                const std::vector<int>& columns, std::vector<std::optional<Memtable::Hit>>* hits) {
+  std::vector<std::size_t> found;  // in one piece
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (places[i].commit == 0) continue;
+    if (!found.empty() && places[found.front()].piece != places[i].piece) {
+      VARVE_TRY(ReadPieceRows(file, places, std::exchange(found, {}), columns, hits));
+    }
+    found.push_back(i);
+  }
+  return found.empty() ? Status() : ReadPieceRows(file, places, found, columns, hits);
 }
 
 }  // namespace
@@ -156,7 +181,7 @@ Result<std::vector<std::optional<Memtable::Hit>>> Run::Get(
   };
   auto* const rejections = &opened_->bloom_rejections;
   if (opened_->deletes != nullptr) {
-    Finder finder(opened_->deletes, as_of, meta_.distinct_keys, rejections);
+    Finder finder(*opened_->deletes, as_of, meta_.distinct_keys, rejections);
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (!in_bounds(keys[i])) continue;
       VARVE_ASSIGN(const Place place, finder.Find(keys[i]));
@@ -164,13 +189,13 @@ Result<std::vector<std::optional<Memtable::Hit>>> Run::Get(
     }
   }
   if (opened_->data == nullptr) return hits;
-  Finder finder(opened_->data, as_of, meta_.distinct_keys, rejections);
+  Finder finder(*opened_->data, as_of, meta_.distinct_keys, rejections);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (!in_bounds(keys[i])) continue;
     VARVE_ASSIGN(const Place place, finder.Find(keys[i]));
     if (!hits[i] || place.commit > hits[i]->commit) places[i] = place;
   }
-  VARVE_TRY(ReadRows(&finder, places, columns, &hits));
+  VARVE_TRY(ReadRows(*opened_->data, places, columns, &hits));
   return hits;
 }
 

@@ -18,7 +18,7 @@ Run::~Run() = default;
 
 Result<std::shared_ptr<const Run>> Run::Open(ObjectStore* store,
                                              std::shared_ptr<const TableSchema> schema,
-                                             RunMeta meta) {
+                                             RunMeta meta, std::shared_ptr<ReadCache> cache) {
   std::shared_ptr<Run> run(new Run());
   run->schema_ = std::move(schema);
   run->meta_ = std::move(meta);
@@ -27,21 +27,23 @@ Result<std::shared_ptr<const Run>> Run::Open(ObjectStore* store,
   const RunMeta& known = run->meta_;
   if (!known.data.name.empty()) {
     VARVE_ASSIGN(run->opened_->data,
-                 RunFile::Open(store, known.data, run->schema_, run->schema_->schema()));
+                 RunFile::Open(store, known.data, run->schema_, run->schema_->schema(), cache));
   }
   if (!known.deletes.name.empty()) {
     VARVE_ASSIGN(run->opened_->deletes,
-                 RunFile::Open(store, known.deletes, run->schema_, run->schema_->key_schema()));
+                 RunFile::Open(store, known.deletes, run->schema_, run->schema_->key_schema(),
+                               cache));
   }
   return run;
 }
 
 std::unique_ptr<VersionCursor> Run::NewCursor(const std::vector<int>& columns,
-                                              const KeyBounds& bounds) const {
+                                              const KeyBounds& bounds,
+                                              const std::vector<bool>* left_out) const {
   std::vector<std::unique_ptr<VersionCursor>> cursors;
   if (opened_->data != nullptr) {
     cursors.push_back(std::make_unique<RunCursor>(opened_->data, meta_, RowKind::kUpsert, columns,
-                                                  bounds));
+                                                  bounds, left_out));
   }
   if (opened_->deletes != nullptr) {
     cursors.push_back(std::make_unique<RunCursor>(opened_->deletes, meta_, RowKind::kDelete,
@@ -53,7 +55,7 @@ std::unique_ptr<VersionCursor> Run::NewCursor(const std::vector<int>& columns,
 namespace {
 
 void AddToPlan(const RunFile& file, const RunMeta& meta, std::vector<int> fields,
-               const KeyBounds& bounds, Run::Plan* plan) {
+               const KeyBounds& bounds, const std::vector<bool>* left_out, Run::Plan* plan) {
   const int begin = file.FirstGroup(bounds.lower, meta.distinct_keys);
   const int end = bounds.upper ? file.EndGroup(*bounds.upper) : file.row_groups();
   plan->row_groups += static_cast<std::uint32_t>(file.row_groups());
@@ -62,6 +64,10 @@ void AddToPlan(const RunFile& file, const RunMeta& meta, std::vector<int> fields
     if (std::ranges::find(fields, field) == fields.end()) fields.push_back(field);
   }
   for (int group = begin; group < end; ++group) {
+    if (left_out != nullptr && (*left_out)[static_cast<std::size_t>(group)]) {
+      ++plan->row_groups_left_out;
+      continue;
+    }
     ++plan->row_groups_read;
     plan->bytes_read += file.bytes_of(group, fields);
   }
@@ -69,11 +75,16 @@ void AddToPlan(const RunFile& file, const RunMeta& meta, std::vector<int> fields
 
 }  // namespace
 
-Run::Plan Run::Explain(const std::vector<int>& columns, const KeyBounds& bounds) const {
+Run::Plan Run::Explain(const std::vector<int>& columns, const KeyBounds& bounds,
+                       const std::vector<bool>* left_out) const {
   Plan plan;
-  if (opened_->data != nullptr) AddToPlan(*opened_->data, meta_, columns, bounds, &plan);
-  if (opened_->deletes != nullptr) AddToPlan(*opened_->deletes, meta_, {}, bounds, &plan);
+  if (opened_->data != nullptr) AddToPlan(*opened_->data, meta_, columns, bounds, left_out, &plan);
+  if (opened_->deletes != nullptr) AddToPlan(*opened_->deletes, meta_, {}, bounds, nullptr, &plan);
   return plan;
+}
+
+std::optional<Run::ValueRange> Run::ValuesOf(int group, int column) const {
+  return opened_->data == nullptr ? std::nullopt : opened_->data->ValuesOf(group, column);
 }
 
 const std::vector<std::string>& Run::row_group_keys() const {

@@ -19,40 +19,60 @@
 #include "columns/version_cursor.h"
 #include "files/object_store.h"
 #include "memtable/memtable.h"
+#include "run/read_cache.h"
 #include "run/run_meta.h"
 #include "varve/error.h"
+
+namespace arrow {
+struct Scalar;
+}  // namespace arrow
 
 namespace varve {
 
 class Run {
  public:
+  // Lookups keep what they read in `cache`, if there is one.
   // Corruption when an object's size, footer or checksum is not what `meta` says, or it is missing.
   static Result<std::shared_ptr<const Run>> Open(ObjectStore* store,
                                                  std::shared_ptr<const TableSchema> schema,
-                                                 RunMeta meta);
+                                                 RunMeta meta,
+                                                 std::shared_ptr<ReadCache> cache = nullptr);
   ~Run();
 
   const RunMeta& meta() const { return meta_; }
 
   // As Memtable::NewCursor. Reads only the row groups that can hold keys within `bounds`.
-  std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns,
-                                           const KeyBounds& bounds) const;
+  // `left_out`: data row groups that it passes over, or null.
+  std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns, const KeyBounds& bounds,
+                                           const std::vector<bool>* left_out = nullptr) const;
 
   // For each of `keys` (ascending) the newest version with commit <= `as_of`, if there is one. Asks
-  // bounds, then the bloom filters, then reads the row groups that may hold a key (for a key whose
-  // versions straddle two, both). One row group is in memory at a time, and of the values only the
-  // rows found are kept: hits in one row group share a batch. `columns` as in NewCursor.
+  // bounds, then the bloom filters, then reads the pieces of row groups that may hold a key (for a
+  // key whose versions straddle two, both), or finds them in the cache. Beside what the cache keeps
+  // one piece is in memory at a time, and of the values only the rows found: hits in one piece
+  // share a batch. `columns` as in NewCursor.
   Result<std::vector<std::optional<Memtable::Hit>>> Get(const std::vector<std::string_view>& keys,
                                                         std::uint64_t as_of,
                                                         const std::vector<int>& columns) const;
+
+  // Between which values a column (an index as in NewCursor) of a data row group lies, by the
+  // file's statistics; nothing when they do not say. Without `min` all values are null.
+  struct ValueRange {
+    std::shared_ptr<arrow::Scalar> min;
+    std::shared_ptr<arrow::Scalar> max;
+    bool has_nulls = false;
+  };
+  std::optional<ValueRange> ValuesOf(int group, int column) const;
 
   // What a cursor with these arguments would read.
   struct Plan {
     std::uint32_t row_groups = 0;
     std::uint32_t row_groups_read = 0;
+    std::uint32_t row_groups_left_out = 0;  // of those within the bounds
     std::uint64_t bytes_read = 0;
   };
-  Plan Explain(const std::vector<int>& columns, const KeyBounds& bounds) const;
+  Plan Explain(const std::vector<int>& columns, const KeyBounds& bounds,
+               const std::vector<bool>* left_out = nullptr) const;
 
   // Encoded first keys of the data row groups: places where a scan may be cut into parts.
   const std::vector<std::string>& row_group_keys() const;

@@ -27,11 +27,13 @@ std::uint64_t CommitAt(const arrow::RecordBatch& commits, std::int64_t row) {
 }  // namespace
 
 RunCursor::RunCursor(std::shared_ptr<const RunFile> file, const RunMeta& meta, RowKind kind,
-                     std::vector<int> columns, KeyBounds bounds)
+                     std::vector<int> columns, KeyBounds bounds,
+                     const std::vector<bool>* left_out)
     : file_(std::move(file)),
       kind_(kind),
       columns_(std::move(columns)),
       bounds_(std::move(bounds)),
+      left_out_(left_out == nullptr ? std::vector<bool>() : *left_out),
       distinct_(meta.distinct_keys),
       min_commit_(meta.min_commit),
       max_commit_(meta.max_commit),
@@ -76,6 +78,7 @@ Status RunCursor::Start(std::string_view lower) {
 
 Status RunCursor::Enter(int group, std::string_view lower) {
   for (Leave(); group < end_group_; ++group) {
+    if (!left_out_.empty() && left_out_[static_cast<std::size_t>(group)]) continue;
     if (auto status = Load(group, lower); !status) return Ended(status.error());
     if (row_ < end_row_) return {};
   }

@@ -30,9 +30,11 @@ namespace varve {
 
 class RunCursor final : public VersionCursor {
  public:
-  // `columns` are indices into the file's columns; none for deletes. `meta` is the run's.
+  // `columns` are indices into the file's columns; none for deletes. `meta` is the run's. Row
+  // groups of `left_out`, which may be null, are passed over; then keys of the run are distinct.
   RunCursor(std::shared_ptr<const RunFile> file, const RunMeta& meta, RowKind kind,
-            std::vector<int> columns, KeyBounds bounds);
+            std::vector<int> columns, KeyBounds bounds,
+            const std::vector<bool>* left_out = nullptr);
 
   Status Next() override;
   Status Seek(std::string_view key) override;
@@ -65,6 +67,7 @@ class RunCursor final : public VersionCursor {
   const RowKind kind_;
   const std::vector<int> columns_;
   const KeyBounds bounds_;
+  const std::vector<bool> left_out_;  // by row group; empty: none
   const bool distinct_;
   const std::uint64_t min_commit_;
   const std::uint64_t max_commit_;

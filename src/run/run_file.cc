@@ -23,6 +23,7 @@
 #include "columns/parquet_properties.h"
 #include "run/key_filters.h"
 #include "run/object_sink.h"
+#include "run/row_range_reader.h"
 
 namespace varve {
 namespace {
@@ -73,11 +74,14 @@ Result<std::shared_ptr<arrow::Buffer>> ReadTail(ObjectReader* reader, const RunO
 
 }  // namespace
 
-RunFile::~RunFile() = default;
+RunFile::~RunFile() {
+  if (cache_ != nullptr) cache_->DropFile(cache_file_, static_cast<std::uint32_t>(pieces_.size()));
+}
 
 Result<std::shared_ptr<const RunFile>> RunFile::Open(ObjectStore* store, const RunObject& object,
                                                      std::shared_ptr<const TableSchema> schema,
-                                                     std::shared_ptr<arrow::Schema> columns) {
+                                                     std::shared_ptr<arrow::Schema> columns,
+                                                     std::shared_ptr<ReadCache> cache) {
   std::shared_ptr<RunFile> file(new RunFile());
   file->object_ = object;
   file->where_ = store->Describe(object.name);
@@ -92,9 +96,12 @@ Result<std::shared_ptr<const RunFile>> RunFile::Open(ObjectStore* store, const R
   VARVE_TRY(file->ReadFooter(*tail, &footer));
   VARVE_TRY(file->CheckFooter(footer));
   VARVE_TRY(file->CheckLayout());
+  VARVE_TRY(file->CutIntoPieces(&footer));
   file->first_keys_ = std::move(footer.row_group_keys);
   file->file_ = std::make_shared<CheckedFile>(std::move(reader), file->where_, object,
                                               std::move(tail), std::move(footer.block_crc32c));
+  file->cache_ = std::move(cache);
+  if (file->cache_ != nullptr) file->cache_file_ = file->cache_->NewFile();
   return file;
 }
 
@@ -192,11 +199,23 @@ std::uint64_t RunFile::offset_of(int group) const {
                                                : chunk->data_page_offset());
 }
 
+namespace {
+
+int FirstPlace(const std::vector<std::string>& first_keys, std::string_view key, bool distinct) {
+  const auto at = std::ranges::lower_bound(first_keys, key);
+  const bool starts_here = at != first_keys.end() && *at == key && distinct;
+  if (at == first_keys.begin() || starts_here) return static_cast<int>(at - first_keys.begin());
+  return static_cast<int>(at - first_keys.begin()) - 1;
+}
+
+}  // namespace
+
 int RunFile::FirstGroup(std::string_view key, bool distinct) const {
-  const auto at = std::ranges::lower_bound(first_keys_, key);
-  const bool starts_here = at != first_keys_.end() && *at == key && distinct;
-  if (at == first_keys_.begin() || starts_here) return static_cast<int>(at - first_keys_.begin());
-  return static_cast<int>(at - first_keys_.begin()) - 1;
+  return FirstPlace(first_keys_, key, distinct);
+}
+
+int RunFile::FirstPiece(std::string_view key, bool distinct) const {
+  return FirstPlace(piece_keys_, key, distinct);
 }
 
 int RunFile::EndGroup(std::string_view key) const {

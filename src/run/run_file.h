@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "columns/table_schema.h"
 #include "files/object_store.h"
 #include "run/checked_file.h"
+#include "run/read_cache.h"
+#include "run/run.h"
 #include "run/run_footer.h"
 #include "run/run_meta.h"
 #include "varve/error.h"
@@ -29,6 +32,7 @@ class FileReader;
 
 namespace varve {
 
+class RowRangeReader;
 class RunFile;
 
 // Reads row groups of one file. Not thread-safe; keeps the file.
@@ -49,11 +53,12 @@ class RowGroupReader {
 
 class RunFile : public std::enable_shared_from_this<RunFile> {
  public:
-  // `columns` are the object's columns without the commit column. Corruption when the object is
-  // missing, or its size, tail or footer is not what `object` says.
+  // `columns` are the object's columns without the commit column. `cache` may be null. Corruption
+  // when the object is missing, or its size, tail or footer is not what `object` says.
   static Result<std::shared_ptr<const RunFile>> Open(ObjectStore* store, const RunObject& object,
                                                      std::shared_ptr<const TableSchema> schema,
-                                                     std::shared_ptr<arrow::Schema> columns);
+                                                     std::shared_ptr<arrow::Schema> columns,
+                                                     std::shared_ptr<ReadCache> cache);
   ~RunFile();
 
   const RunObject& object() const { return object_; }
@@ -70,6 +75,9 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   std::uint64_t bytes_of(int group, const std::vector<int>& fields) const;  // compressed
   std::uint64_t offset_of(int group) const;
 
+  // As Run::ValuesOf.
+  std::optional<Run::ValueRange> ValuesOf(int group, int field) const;
+
   // The first row group that can hold `key` or a greater one, when `distinct` says that no key has
   // two versions. Versions of one key may begin at the end of the group before.
   int FirstGroup(std::string_view key, bool distinct) const;
@@ -77,11 +85,37 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   int EndGroup(std::string_view key) const;
 
   Result<std::unique_ptr<RowGroupReader>> NewReader() const;
+
+  // Rows that lookups read, and keep in the cache, together: a part of a row group.
+  struct Piece {
+    int group = 0;
+    std::int64_t first_row = 0;
+    std::int64_t rows = 0;
+  };
+  const std::vector<Piece>& pieces() const { return pieces_; }
+  // The first key of each piece.
+  const std::vector<std::string>& piece_keys() const { return piece_keys_; }
+  // As FirstGroup.
+  int FirstPiece(std::string_view key, bool distinct) const;
+  // Null when it is not in the cache.
+  CachedPiecePtr FindPiece(int piece, ReadCache::Part part) const;
+  // Reads it, and puts it into the cache. Its rows have all of columns().
+  Result<CachedPiecePtr> ReadPiece(int piece, ReadCache::Part part) const;
+  // Some rows of a row group: reads only the pages that hold them. `fields` and `schema` as in
+  // RowGroupReader::Read.
+  Result<std::shared_ptr<arrow::RecordBatch>> ReadRows(
+      int group, std::int64_t first_row, std::int64_t rows, const std::vector<int>& fields,
+      const std::shared_ptr<arrow::Schema>& schema) const;
+
   // False when a bloom filter says that no row of the group has this key: `key` as a one-row batch
   // of the key columns.
   Result<bool> MayContain(int group, const arrow::RecordBatch& key) const;
 
   const std::shared_ptr<CheckedFile>& file() const { return file_; }
+  const std::shared_ptr<parquet::FileMetaData>& metadata() const { return metadata_; }
+  const std::vector<int>& leaves_of(int field) const {
+    return leaves_[static_cast<std::size_t>(field)];
+  }
   // Row groups that were read in whole or part, each once a cursor or lookup.
   void CountRowGroupRead() const { row_groups_read_.fetch_add(1, std::memory_order_relaxed); }
   std::uint64_t row_groups_read() const {
@@ -94,6 +128,8 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   Status ReadFooter(const arrow::Buffer& tail, RunFooter* footer);
   Status CheckFooter(const RunFooter& footer) const;
   Status CheckLayout() const;
+  Status CutIntoPieces(RunFooter* footer);
+  Result<CachedPiece> DecodePiece(const Piece& piece, ReadCache::Part part) const;
 
   RunObject object_;
   std::string where_;
@@ -104,6 +140,12 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   std::vector<std::vector<int>> leaves_;  // leaf columns of each top-level field
   std::vector<int> key_fields_;
   std::vector<std::string> first_keys_;
+  std::vector<Piece> pieces_;
+  std::vector<std::string> piece_keys_;
+  std::shared_ptr<ReadCache> cache_;  // may be null
+  std::uint64_t cache_file_ = 0;      // what this file is called there
+  mutable std::mutex readers_mutex_;
+  mutable std::vector<std::unique_ptr<RowRangeReader>> idle_readers_;  // guarded by readers_mutex_
   mutable std::atomic<std::uint64_t> row_groups_read_ = 0;
 };
 

@@ -21,12 +21,15 @@ namespace varve {
 
 class ObjectSink;
 
+struct RunTarget;
+
 class RunFileWriter {
  public:
   // `columns` are the object's, without the commit column; the table's key columns among them.
+  // `schema` outlives the writer.
   static Result<std::unique_ptr<RunFileWriter>> Open(
       ObjectStore* store, const std::string& name, const std::shared_ptr<arrow::Schema>& columns,
-      const TableSchema& schema, std::int64_t row_group_rows);
+      const TableSchema& schema, const RunTarget& target);
   ~RunFileWriter();
 
   // `rows` in order, as many as there are commits.
@@ -37,7 +40,11 @@ class RunFileWriter {
 
  private:
   RunFileWriter() = default;
+  Status NotePieces(const arrow::RecordBatch& rows);
 
+  const TableSchema* schema_ = nullptr;
+  std::vector<int> key_fields_;
+  std::int64_t piece_rows_max_ = 0;
   std::string name_;
   std::shared_ptr<arrow::Schema> file_schema_;  // as Parquet has it, commit column included
   std::shared_ptr<ObjectSink> sink_;            // outlives the writer, which closes it

@@ -4,6 +4,9 @@
 #include <arrow/util/base64.h>
 #include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -13,6 +16,8 @@ namespace {
 
 constexpr char kFormatKey[] = "varve.format";
 constexpr char kRowGroupKeysKey[] = "varve.row_group_keys";
+constexpr char kPieceRowsKey[] = "varve.piece_rows";
+constexpr char kPieceKeysKey[] = "varve.piece_keys";
 constexpr char kBlockCrcKey[] = "varve.block_crc32c";
 
 std::unexpected<Error> BadFooter(const std::string& object, std::string_view what) {
@@ -36,6 +41,21 @@ std::string JoinHex(const std::vector<std::string>& keys) {
   return text;
 }
 
+std::string JoinNumbers(const std::vector<std::int64_t>& numbers) {
+  return fmt::format("{}", fmt::join(numbers, ","));
+}
+
+bool SplitNumbers(std::string_view text, std::vector<std::int64_t>* numbers) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end) {
+    const auto [next, error] = std::from_chars(at, end, numbers->emplace_back());
+    if (error != std::errc() || numbers->back() < 1 || (next != end && *next != ',')) return false;
+    at = next == end ? end : next + 1;
+  }
+  return true;
+}
+
 // Encoded keys are never empty, so neither is a part.
 bool SplitHex(std::string_view text, std::vector<std::string>* keys) {
   while (!text.empty()) {
@@ -54,8 +74,9 @@ std::shared_ptr<arrow::KeyValueMetadata> RunFooter::ToMetadata() const {
   std::string crc_bytes;
   for (const std::uint32_t crc : block_crc32c) AppendLittle(&crc_bytes, crc);
   return arrow::key_value_metadata(
-      {kFormatKey, kRowGroupKeysKey, kBlockCrcKey},
-      {kRunFormat, JoinHex(row_group_keys), arrow::util::base64_encode(crc_bytes)});
+      {kFormatKey, kRowGroupKeysKey, kPieceRowsKey, kPieceKeysKey, kBlockCrcKey},
+      {kRunFormat, JoinHex(row_group_keys), JoinNumbers(piece_rows), JoinHex(piece_keys),
+       arrow::util::base64_encode(crc_bytes)});
 }
 
 Result<RunFooter> RunFooter::Parse(const arrow::KeyValueMetadata* metadata,
@@ -71,6 +92,14 @@ Result<RunFooter> RunFooter::Parse(const arrow::KeyValueMetadata* metadata,
   VARVE_ASSIGN(const std::string keys, Entry(metadata, kRowGroupKeysKey, object));
   if (!SplitHex(keys, &footer.row_group_keys)) {
     return BadFooter(object, fmt::format("has an unreadable entry {}", kRowGroupKeysKey));
+  }
+  if (metadata->Contains(kPieceRowsKey)) {
+    VARVE_ASSIGN(const std::string rows, Entry(metadata, kPieceRowsKey, object));
+    VARVE_ASSIGN(const std::string pieces, Entry(metadata, kPieceKeysKey, object));
+    if (!SplitNumbers(rows, &footer.piece_rows) || !SplitHex(pieces, &footer.piece_keys)) {
+      return BadFooter(object, fmt::format("has an unreadable entry {} or {}", kPieceRowsKey,
+                                           kPieceKeysKey));
+    }
   }
   VARVE_ASSIGN(const std::string encoded, Entry(metadata, kBlockCrcKey, object));
   const auto crc_bytes = arrow::util::base64_decode(encoded);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// RunFooter: what varve adds to a Parquet footer's key-value metadata (docs/format.md).
+// RunFooter: what varve adds to a Parquet footer's key-value metadata (docs/format.md). Files of
+// before there were pieces have none of the two entries; there a row group is one piece.
 //
 //   varve.format           "1"
 //   varve.row_group_keys   the encoded first key of each row group: hexadecimal, joined by ','
+//   varve.piece_rows       for each row group, how many rows a piece of it has (the last may have
+//                          fewer): decimal, joined by ','
+//   varve.piece_keys       the encoded first key of each piece that begins no row group: as above
 //   varve.block_crc32c     CRC-32C of each block of kChecksumBlockBytes of the data region, the
 //                          last one shorter: 32-bit little-endian numbers, base64
 #pragma once
@@ -24,6 +28,8 @@ inline constexpr char kRunFormat[] = "1";
 
 struct RunFooter {
   std::vector<std::string> row_group_keys;
+  std::vector<std::int64_t> piece_rows;
+  std::vector<std::string> piece_keys;
   std::vector<std::uint32_t> block_crc32c;
 
   std::shared_ptr<arrow::KeyValueMetadata> ToMetadata() const;

@@ -10,6 +10,7 @@
 
 #include "columns/gather.h"
 #include "run/merge.h"
+#include "run/object_sink.h"
 #include "run/run_test_world.h"
 #include "test/support/all_types.h"
 
@@ -180,6 +181,81 @@ TEST_F(RunTest, ALookupDecodesARowGroupOnceForAllItsKeys) {
   for (std::int32_t i = 20; i < 50; ++i) keys.push_back(ModelKey("a", i));
   ASSERT_TRUE(run->Get({keys.begin(), keys.end()}, 1, {0, 1, 2, 3}));
   EXPECT_EQ(run->row_groups_read(), 3u);
+}
+
+TEST_F(RunTest, LookupsThroughACacheShowExactlyTheModelWithinItsBudget) {
+  const std::uint64_t seed = TestSeed();
+  SCOPED_TRACE(SeedTrace(seed));
+  SeededRandom random(seed);
+  for (std::uint64_t commit = 1; commit <= 30; ++commit) {
+    model_.RandomCommit(&random, commit, 15, 100, Into(&memtable_));
+  }
+  for (const std::uint64_t budget : {0, 8 * 2000, 8 << 20}) {
+    world_.cache = std::make_shared<ReadCache>(budget);
+    const auto first = world_.Flush(memtable_, 16);
+    const auto second = world_.Flush(memtable_, 40);  // of which nothing may be taken for the first
+    for (int round = 0; round < 2; ++round) {
+      ASSERT_NO_FATAL_FAILURE(ExpectGets(*first, random.Below(31), {0, 1, 2, 3})) << budget;
+      ASSERT_NO_FATAL_FAILURE(ExpectGets(*second, 30, {3, 0})) << budget;
+      EXPECT_LE(world_.cache->stats().bytes, budget);
+    }
+    EXPECT_EQ(world_.cache->stats().hits > 0, budget > 0);
+  }
+}
+
+TEST_F(RunTest, WhatIsInTheCacheIsNotReadAgain) {
+  Ascending(300, 1);
+  world_.cache = std::make_shared<ReadCache>(8 << 20);
+  auto run = world_.Flush(memtable_, 100);
+  ExpectGets(*run, 1, {0, 1, 2, 3});
+  const auto read = run->row_groups_read();
+  const auto misses = world_.cache->stats().misses;
+  ExpectGets(*run, 1, {0, 1, 2, 3});
+  EXPECT_EQ(run->row_groups_read(), read);
+  EXPECT_EQ(world_.cache->stats().misses, misses);
+  run.reset();
+  EXPECT_EQ(world_.cache->stats().bytes, 0u);  // nobody will ask for them
+}
+
+// A row of a large row group is found though most of the group's bytes are damaged: they are not
+// read. Where they are needed they are checked.
+TEST(Run, ALookupReadsOnlyThePagesThatHoldTheRow) {
+  constexpr std::int64_t kRows = 20000;
+  const auto noise = arrow::fixed_size_binary(64);
+  const auto schema =
+      arrow::schema({arrow::field("k", arrow::int64()), arrow::field("v", noise)});
+  const auto table = *TableSchema::Make(schema, {"k"});
+  SeededRandom random(TestSeed());
+  arrow::Int64Builder k;
+  arrow::FixedSizeBinaryBuilder v(noise);
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    std::string bytes(64, '\0');
+    for (char& byte : bytes) byte = static_cast<char>(random.Next());
+    ASSERT_TRUE(k.Append(i).ok() && v.Append(bytes).ok());
+  }
+  auto rows = PrepareUpsert(
+      *table, arrow::RecordBatch::Make(schema, kRows, {*k.Finish(), *v.Finish()}));
+  ASSERT_TRUE(rows);
+  const std::string key(rows->keys[kRows / 2]);
+  Memtable memtable(table);
+  memtable.Insert(*std::move(rows), 1);
+  RunWorld world;
+  auto meta = world.Write(memtable, kRows, kRowGroupBytesMax, 1000);
+  ASSERT_TRUE(meta);
+  const std::string good = world.Bytes(meta->data.name);
+  int failed = 0, blocks = 0;
+  for (std::uint64_t at = 0; at < meta->data.data_bytes; at += kChecksumBlockBytes, ++blocks) {
+    std::string bad = good;
+    bad[at] ^= 1;
+    ASSERT_TRUE(world.store()->Put(meta->data.name, bad));
+    const auto run = world.Open(memtable, *meta);
+    const auto hits = run->Get({key}, 1, {0, 1});
+    EXPECT_TRUE(hits ? hits->front().has_value()
+                     : hits.error().kind() == ErrorKind::kCorruption);
+    failed += hits ? 0 : 1;
+  }
+  EXPECT_GE(failed, 1);
+  EXPECT_LE(failed, blocks / 2);
 }
 
 TEST_F(RunTest, WritingNothingIsAnErrorAndLeavesNothing) {

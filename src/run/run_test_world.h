@@ -23,6 +23,8 @@ namespace varve {
 
 class RunWorld {
  public:
+  std::shared_ptr<ReadCache> cache;  // of the runs that are opened from now on
+
   ObjectStore* store() { return store_.get(); }
 
   std::string Bytes(const std::string& name) {
@@ -32,7 +34,8 @@ class RunWorld {
   }
 
   Result<RunMeta> Write(const Memtable& memtable, std::int64_t row_group_rows,
-                        std::uint64_t row_group_bytes_max = kRowGroupBytesMax) {
+                        std::uint64_t row_group_bytes_max = kRowGroupBytesMax,
+                        std::int64_t piece_rows_max = 0) {  // 0: a third of a row group
     const std::string id = std::to_string(++runs_);
     std::vector<int> all;
     for (int i = 0; i < memtable.schema()->schema()->num_fields(); ++i) all.push_back(i);
@@ -42,10 +45,12 @@ class RunWorld {
                      .data_name = "data/t/" + id + ".parquet",
                      .deletes_name = "data/t/deletes/" + id + ".parquet",
                      .row_group_rows = row_group_rows,
-                     .row_group_bytes_max = row_group_bytes_max});
+                     .row_group_bytes_max = row_group_bytes_max,
+                     .piece_rows_max = piece_rows_max == 0 ? row_group_rows / 3 + 1
+                                                           : piece_rows_max});
   }
   std::shared_ptr<const Run> Open(const Memtable& memtable, RunMeta meta) {
-    auto run = Run::Open(store_.get(), memtable.schema(), std::move(meta));
+    auto run = Run::Open(store_.get(), memtable.schema(), std::move(meta), cache);
     EXPECT_TRUE(run) << run.error().message();
     return *run;
   }

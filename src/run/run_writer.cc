@@ -58,7 +58,7 @@ class DataPart {
   Status EndRowGroup() {
     if (file_ == nullptr) {
       VARVE_ASSIGN(file_, RunFileWriter::Open(&store_, target_.data_name, schema_.schema(),
-                                              schema_, target_.row_group_rows));
+                                              schema_, target_));
     }
     VARVE_ASSIGN(auto rows, Gather(schema_.schema(), slices_));
     VARVE_TRY(file_->WriteRowGroup(std::move(rows), commits_, std::move(first_key_)));
@@ -102,7 +102,7 @@ class DeletesPart {
   Status EndRowGroup() {
     if (file_ == nullptr) {
       VARVE_ASSIGN(file_, RunFileWriter::Open(&store_, target_.deletes_name, schema_.key_schema(),
-                                              schema_, target_.row_group_rows));
+                                              schema_, target_));
     }
     VARVE_ASSIGN(auto batch, schema_.key_codec().Decode({keys_.begin(), keys_.end()}));
     VARVE_TRY(file_->WriteRowGroup(std::move(batch), commits_, std::move(keys_.front())));

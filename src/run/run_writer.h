@@ -3,9 +3,10 @@
 //
 // Data and deletes stream into one Parquet object each: zstd, row groups of kRowGroupRows, page
 // checksums, page index, a bloom filter on each key column that can have one, sorting columns where
-// Parquet's order agrees, the table's Arrow schema, and in the footer the encoded first key of each
-// row group and the block checksums. Memory is bounded by a row group, which has at most
-// kRowGroupRows rows, and at most kRowGroupBytesMax bytes or one row.
+// Parquet's order agrees, the table's Arrow schema, and in the footer the encoded first keys of row
+// groups and their pieces and the block checksums. Most pages end where a piece does. Memory is
+// bounded by a row group, which has at most kRowGroupRows rows, and at most kRowGroupBytesMax bytes
+// or one row.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,11 @@ namespace varve {
 inline constexpr std::int64_t kRowGroupRows = 65536;
 inline constexpr std::uint64_t kRowGroupBytesMax = 64ull << 20;  // in memory
 
+// A piece of a row group, which is what lookups read and keep: at most so many rows, which are a
+// page of most columns, or as many as take about so much memory.
+inline constexpr std::int64_t kPieceRowsMax = 4096;
+inline constexpr std::uint64_t kPieceBytes = 1ull << 20;
+
 struct RunTarget {
   std::uint64_t id = 0;
   std::uint32_t table_id = 0;
@@ -31,6 +37,7 @@ struct RunTarget {
   std::string deletes_name;
   std::int64_t row_group_rows = kRowGroupRows;            // smaller in tests
   std::uint64_t row_group_bytes_max = kRowGroupBytesMax;  // smaller in tests
+  std::int64_t piece_rows_max = kPieceRowsMax;            // smaller in tests
 };
 
 // Writes every version of `source` (a fresh cursor over all of the table's columns, in order).

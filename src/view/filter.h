@@ -29,6 +29,7 @@ class FilterEvaluator {
  public:
   FilterEvaluator(arrow::compute::Expression bound, std::shared_ptr<arrow::Schema> table);
 
+  const arrow::compute::Expression& bound() const { return bound_; }
   // Indices of the table's columns that the filter reads, ascending.
   const std::vector<int>& columns() const { return columns_; }
 

@@ -7,7 +7,6 @@
 #include <numeric>
 
 #include "base/result.h"
-#include "columns/arrow_errors.h"
 #include "columns/gather.h"
 #include "run/merge.h"
 #include "view/own_rows.h"
@@ -47,13 +46,16 @@ void LookInOwn(const Memtable& own, std::vector<Lookup>* lookups) {
 
 Status LookIn(const Run& run, std::uint64_t as_of, const std::vector<int>& columns,
               std::vector<Lookup>* lookups) {
+  const RunMeta& meta = run.meta();
   std::vector<Lookup*> wanted;
   std::vector<std::string_view> keys;
   for (Lookup& lookup : *lookups) {
-    if (lookup.best.commit >= run.meta().max_commit) continue;
+    if (lookup.best.commit >= meta.max_commit) continue;
+    if (lookup.key < meta.min_key || lookup.key > meta.max_key) continue;
     wanted.push_back(&lookup);
     keys.push_back(lookup.key);
   }
+  if (keys.empty()) return {};
   VARVE_ASSIGN(auto hits, run.Get(keys, as_of, columns));
   for (std::size_t i = 0; i < hits.size(); ++i) {
     if (hits[i]) Offer(wanted[i], *std::move(hits[i]));
@@ -62,9 +64,10 @@ Status LookIn(const Run& run, std::uint64_t as_of, const std::vector<int>& colum
 }
 
 // Newest commits first: so that most runs need not be asked.
-std::vector<std::shared_ptr<const Run>> NewestFirst(const TableView& table) {
-  auto runs = table.runs;
-  std::stable_sort(runs.begin(), runs.end(), [](const auto& a, const auto& b) {
+std::vector<const Run*> NewestFirst(const TableView& table) {
+  std::vector<const Run*> runs;
+  for (const auto& run : table.runs) runs.push_back(run.get());
+  std::stable_sort(runs.begin(), runs.end(), [](const Run* a, const Run* b) {
     return a->meta().max_commit > b->meta().max_commit;
   });
   return runs;
@@ -77,7 +80,7 @@ Status LookEverywhere(const TableView& table, std::uint64_t as_of, const std::ve
   for (auto sealed = table.sealed.rbegin(); sealed != table.sealed.rend(); ++sealed) {
     LookIn(**sealed, as_of, lookups);
   }
-  for (const auto& run : NewestFirst(table)) {
+  for (const Run* const run : NewestFirst(table)) {
     VARVE_TRY(LookIn(*run, as_of, columns, lookups));
   }
   return {};
@@ -120,8 +123,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> GetRows(const TableView& table, Comm
     if (found != nullptr) (*found)[static_cast<std::size_t>(i)] = true;
     slices.push_back({hit.batch, hit.row, 1});
   }
-  if (slices.empty()) return FromArrow(arrow::RecordBatch::MakeEmpty(table.schema->schema()));
-  return Gather(table.schema->schema(), slices);
+  return CopyRows(table.schema->schema(), slices);
 }
 
 Result<std::vector<bool>> WhichExist(const TableView& table, CommitNumber as_of,

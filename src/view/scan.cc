@@ -42,6 +42,12 @@ class ScanReader final : public arrow::RecordBatchReader {
     if (!status_.ok()) return status_;
     if (source_ == nullptr) return arrow::Status::OK();
     auto batch = source_->Next(rows_left_);
+    if (recipe_.stop.stop_requested()) {
+      status_ = arrow::Status::Cancelled(
+          "the scan was cancelled through ScanOptions::stop; start another one to read on");
+      Release();
+      return status_;
+    }
     if (!batch) {
       status_ = ToArrow(batch.error());  // given again at every later call
       Release();
@@ -87,6 +93,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> NewScan(std::shared_ptr<const 
                                                           CommitNumber as_of,
                                                           const ScanOptions& options) {
   VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
+  if (recipe.filter) recipe.pruned = PruneByValues(table, recipe.filter->bound());
   auto reader = std::make_shared<ScanReader>(std::move(owner), std::move(recipe), options.limit);
   reader->Start(table, as_of, options);
   return reader;

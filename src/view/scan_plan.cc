@@ -60,6 +60,7 @@ Result<ScanRecipe> PrepareScan(const TableSchema& schema, const ScanOptions& opt
                                          "; expected at least 1");
   }
   ScanRecipe recipe;
+  recipe.stop = options.stop;
   VARVE_ASSIGN(const std::vector<int> projected, Project(*schema.schema(), options));
   recipe.output = Select(*schema.schema(), projected);
   recipe.read_columns = projected;
@@ -94,6 +95,15 @@ std::string WhySkipped(const Run& run, const KeyBounds& bounds, std::uint64_t as
   return "";
 }
 
+namespace {
+
+const std::vector<bool>* LeftOut(const PrunedGroups& pruned, const Run& run) {
+  const auto at = pruned.find(&run);
+  return at == pruned.end() ? nullptr : &at->second;
+}
+
+}  // namespace
+
 std::uint64_t MergeAsOf(const TableView& table, std::uint64_t as_of) {
   return table.own == nullptr ? as_of : kNewest;
 }
@@ -101,7 +111,8 @@ std::uint64_t MergeAsOf(const TableView& table, std::uint64_t as_of) {
 std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
                                                         const std::vector<int>& columns,
                                                         const KeyBounds& bounds,
-                                                        std::uint64_t as_of) {
+                                                        std::uint64_t as_of,
+                                                        const PrunedGroups& pruned) {
   std::vector<std::unique_ptr<VersionCursor>> cursors;
   const auto add = [&](const Memtable& memtable) {
     if (memtable.rows() > 0) cursors.push_back(memtable.NewCursor(columns, bounds));
@@ -109,7 +120,8 @@ std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
   if (table.active != nullptr) add(*table.active);
   for (const auto& sealed : table.sealed) add(*sealed);
   for (const auto& run : table.runs) {
-    if (WhySkipped(*run, bounds, as_of).empty()) cursors.push_back(run->NewCursor(columns, bounds));
+    if (!WhySkipped(*run, bounds, as_of).empty()) continue;
+    cursors.push_back(run->NewCursor(columns, bounds, LeftOut(pruned, *run)));
   }
   if (table.own != nullptr) PutOnTop(*table.own, columns, bounds, as_of, &cursors);
   return cursors;
@@ -133,17 +145,22 @@ ScanSource DescribeRun(const Run& run, const ScanRecipe& recipe, std::uint64_t a
   source.name = meta.data.name.empty() ? meta.deletes.name : meta.data.name;
   source.rows = meta.data.rows + meta.deletes.rows;
   source.bytes = meta.data.bytes + meta.deletes.bytes;
-  const Run::Plan plan = run.Explain(recipe.read_columns, recipe.range.bounds);
+  const Run::Plan plan = run.Explain(recipe.read_columns, recipe.range.bounds,
+                                     LeftOut(recipe.pruned, run));
   source.row_groups = plan.row_groups;
   source.reason = WhySkipped(run, recipe.range.bounds, as_of);
   if (source.reason.empty() && recipe.range.Empty()) source.reason = "all keys outside the range";
   if (!source.reason.empty()) return source;
   source.row_groups_read = plan.row_groups_read;
   source.bytes_read = plan.bytes_read;
-  if (plan.row_groups_read < plan.row_groups) {
-    source.reason = std::to_string(plan.row_groups - plan.row_groups_read) + " of " +
-                    std::to_string(plan.row_groups) + " row groups outside the key range";
-  }
+  const auto tell = [&](std::uint32_t count, const char* why) {
+    if (count == 0) return;
+    source.reason += (source.reason.empty() ? "" : ", ") + std::to_string(count) + " of " +
+                     std::to_string(plan.row_groups) + " row groups " + why;
+  };
+  const std::uint32_t within = plan.row_groups_read + plan.row_groups_left_out;
+  tell(plan.row_groups - within, "outside the key range");
+  tell(plan.row_groups_left_out, "without a value that the filter accepts");
   return source;
 }
 
@@ -151,7 +168,8 @@ ScanSource DescribeRun(const Run& run, const ScanRecipe& recipe, std::uint64_t a
 
 Result<ScanPlan> ExplainScan(const TableView& table, CommitNumber as_of,
                              const ScanOptions& options) {
-  VARVE_ASSIGN(const ScanRecipe recipe, PrepareScan(*table.schema, options));
+  VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
+  if (recipe.filter) recipe.pruned = PruneByValues(table, recipe.filter->bound());
   ScanPlan plan;
   plan.as_of = as_of;
   plan.key_range = recipe.range.text;

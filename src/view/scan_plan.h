@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "view/filter.h"
 #include "view/key_range.h"
 #include "view/superversion.h"
+#include "view/value_pruning.h"
 
 namespace varve {
 
@@ -24,7 +26,9 @@ struct ScanRecipe {
   std::vector<int> output_places;             // for each of output, its place in read
   std::vector<int> filter_places;             // for each of filter->columns(), its place in read
   std::optional<FilterEvaluator> filter;
+  PrunedGroups pruned;  // by NewScan and ExplainScan, which know the sources
   std::string filter_text;
+  std::stop_token stop;
   PlannedRange range;
 };
 
@@ -39,10 +43,12 @@ std::string WhySkipped(const Run& run, const KeyBounds& bounds, std::uint64_t as
 // What the merge of OpenCursors' versions is to be read as of.
 std::uint64_t MergeAsOf(const TableView& table, std::uint64_t as_of);
 
-// One cursor for each source that can hold a version within `bounds` that is visible as of `as_of`.
+// One cursor for each source that can hold a version within `bounds` that is visible as of `as_of`,
+// without the row groups of `pruned`.
 std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
                                                         const std::vector<int>& columns,
                                                         const KeyBounds& bounds,
-                                                        std::uint64_t as_of);
+                                                        std::uint64_t as_of,
+                                                        const PrunedGroups& pruned = {});
 
 }  // namespace varve

@@ -55,7 +55,8 @@ ForwardRows::ForwardRows(const TableView& table, ScanRecipe* recipe, const KeyBo
                          std::uint64_t as_of, std::int64_t batch_rows_max)
     : recipe_(recipe),
       batch_rows_max_(batch_rows_max),
-      rows_(OpenCursors(table, recipe->read_columns, bounds, as_of), MergeAsOf(table, as_of)) {}
+      rows_(OpenCursors(table, recipe->read_columns, bounds, as_of, recipe->pruned),
+            MergeAsOf(table, as_of)) {}
 
 Status ForwardRows::Refill(std::int64_t rows_wanted) {
   // A filter may drop most rows, so only an unfiltered scan knows how many to merge.
@@ -94,6 +95,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> ForwardRows::Finish(
 
 Result<std::shared_ptr<arrow::RecordBatch>> ForwardRows::Next(std::int64_t rows_wanted) {
   while (true) {
+    if (recipe_->stop.stop_requested()) return Fail(ErrorKind::kInvalid, "the scan was cancelled");
     if (pending_.empty()) VARVE_TRY(Refill(rows_wanted));
     if (pending_.empty()) return nullptr;
     const auto batch = std::move(pending_.front());

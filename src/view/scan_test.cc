@@ -97,8 +97,9 @@ TEST_F(ScanTest, MergesMemtablesAndRuns) {
   ExpectScan({.columns = {{"f", "k"}}});
 }
 
-// The newest version fails the filter and an older one passes it: the row must not appear.
-TEST_F(ScanTest, StaleVersionNeverPassesTheFilterInsteadOfTheNewest) {
+// The newest version fails the filter and an older one passes it: the row must not appear. Tonbo
+// evaluates filters inside each file.
+TEST_F(ScanTest, HoleA_StaleVersionNeverPassesTheFilterInsteadOfTheNewest) {
   table_.Upsert({{1, "a", 5.0, {}, {}, {}}, {2, "a", 5.0, {}, {}, {}}});
   table_.Flush();
   table_.Upsert({{1, "a", 50.0, {}, {}, {}}});
@@ -109,6 +110,94 @@ TEST_F(ScanTest, StaleVersionNeverPassesTheFilterInsteadOfTheNewest) {
   EXPECT_EQ(ReadAll(table_.At(1), Where("f < 10"))->num_rows(), 2);
   table_.Seal();
   EXPECT_EQ(ReadAll(table_.Newest(), Where("f < 10"))->num_rows(), 0);
+}
+
+// Both versions in one source: the newer one fails the filter.
+TEST_F(ScanTest, HoleA_StaleVersionInTheSameMemtableOrRunStaysHidden) {
+  table_.Upsert({{1, "a", 5.0, {}, 5, {}}});
+  table_.Upsert({{1, "a", 50.0, {}, 50, {}}});
+  EXPECT_EQ(ReadAll(table_.Newest(), Where("n < 10"))->num_rows(), 0);
+  table_.Flush();
+  EXPECT_EQ(ReadAll(table_.Newest(), Where("n < 10"))->num_rows(), 0);
+  EXPECT_EQ(ReadAll(table_.Newest(), Where("n > 10"))->num_rows(), 1);
+  EXPECT_EQ(ReadAll(table_.At(1), Where("n < 10"))->num_rows(), 1);
+}
+
+// By its statistics the newer run has nothing that the filter accepts. It must be read all the
+// same: its rows hide those of the older one.
+TEST_F(ScanTest, HoleA_ARunThatHidesOlderRowsIsNotLeftOutForItsValues) {
+  UpsertRange(0, 100);
+  table_.Flush();
+  std::vector<Row> newer;
+  for (std::int32_t k = 10; k < 90; ++k) newer.push_back({k, "a", k, "s", k + 1000, k});
+  table_.Upsert(newer);
+  table_.Flush();
+  const auto plan = Ok(table_.Newest().Explain("t", Where("n < 50")));
+  EXPECT_EQ(plan.sources[2].row_groups_read, 1u);
+  ExpectScan(Where("n < 50"));  // 0 to 9 alone
+  ExpectScan(Where("n >= 1000"));
+}
+
+TEST_F(ScanTest, RowGroupsWithoutAValueThatTheFilterAcceptsAreLeftOut) {
+  UpsertRange(0, 200000);  // n = k
+  table_.Flush();
+  table_.Upsert({{100, "a", {}, {}, 199999, {}}});  // newer: hides, and is found
+  ScanOptions options = Where("n >= 199000");
+  const auto plan = Ok(table_.Newest().Explain("t", options));
+  EXPECT_EQ(plan.sources[1].row_groups_read, 1u);
+  EXPECT_EQ(plan.sources[1].reason, "3 of 4 row groups without a value that the filter accepts");
+  ExpectScan(options);
+  EXPECT_EQ(table_.runs()[0]->row_groups_read(), 1u);
+  for (const char* filter :
+       {"n is null", "n = 70000 or n = 5", "not (n < 199999)", "n + 1 > 199999", "n in (3, 150000)",
+        "n < 0", "s = 's' and n < 10", "f > 199998"}) {
+    SCOPED_TRACE(filter);
+    ExpectScan(Where(filter));
+    options = Where(filter);
+    options.reverse = true;
+    ExpectScan(options);
+  }
+}
+
+TEST_F(ScanTest, NullsAreFoundInRowGroupsWhoseValuesAreOutside) {
+  table_.Upsert({{1, "a", {}, {}, 5, {}}, {2, "a", {}, {}, {}, {}}, {3, "a", {}, {}, {}, {}}});
+  table_.Flush();
+  for (const char* filter : {"n is null", "n is null or n > 9", "n > 9", "n is not null",
+                             "not (n = 5)", "not (n is null)"}) {
+    SCOPED_TRACE(filter);
+    ExpectScan(Where(filter));
+  }
+}
+
+TEST_F(ScanTest, ACancelledScanSaysSoAndLetsEverythingGo) {
+  UpsertRange(0, 5000);
+  table_.Flush();
+  std::stop_source stop;
+  auto view = table_.View();
+  const std::weak_ptr<const Superversion> watched = view;
+  auto reader = Ok(Snapshot(std::move(view), {1}).Scan("t", {.stop = stop.get_token(),
+                                                             .batch_rows_max = 100}));
+  BatchPtr batch;
+  ASSERT_TRUE(reader->ReadNext(&batch).ok());
+  stop.request_stop();
+  const auto status = reader->ReadNext(&batch);
+  EXPECT_TRUE(status.IsCancelled()) << status;
+  EXPECT_EQ(batch, nullptr);
+  EXPECT_TRUE(watched.expired());
+  EXPECT_TRUE(reader->ReadNext(&batch).IsCancelled());
+  EXPECT_TRUE(reader->Close().ok());
+}
+
+// The filter drops every row: the read would otherwise run to the end of the table.
+TEST_F(ScanTest, AScanIsCancelledWhileItLooksForItsFirstRow) {
+  UpsertRange(0, 5000);
+  std::stop_source stop;
+  stop.request_stop();
+  ScanOptions options = Where("n + k < 0");
+  options.stop = stop.get_token();
+  options.batch_rows_max = 1;
+  BatchPtr batch;
+  EXPECT_TRUE(Ok(table_.Newest().Scan("t", options))->ReadNext(&batch).IsCancelled());
 }
 
 TEST_F(ScanTest, DeleteHidesWhatAFilterWouldFind) {
@@ -269,6 +358,27 @@ TEST_F(ScanTest, SnapshotKnowsItsTables) {
   EXPECT_EQ(missing.error().kind(), ErrorKind::kNotFound);
   EXPECT_EQ(missing.error().message(), "no table 'orders'; tables: t");
   EXPECT_EQ(snapshot.Scan("x").error().kind(), ErrorKind::kNotFound);
+}
+
+// Tonbo's transactions look in memory alone, pass over deletes, and let the oldest sealed memtable
+// win.
+TEST_F(ScanTest, HoleE_GetSeesRunsDeletesAndTheNewestOfSeveralSealed) {
+  UpsertRange(0, 3);
+  table_.Delete({{1, "a"}});
+  table_.Flush();
+  for (const double f : {10.0, 20.0, 30.0}) {
+    table_.Upsert({{2, "a", f, {}, {}, {}}, {7, "a", f, {}, {}, {}}});
+    table_.Seal();
+  }
+  table_.Delete({{7, "a"}});
+  table_.Seal();
+  std::vector<bool> found;
+  const auto rows =
+      Ok(table_.Newest().Get("t", KeyBatch({{0, "a"}, {1, "a"}, {2, "a"}, {7, "a"}}), &found));
+  EXPECT_EQ(found, (std::vector<bool>{true, false, true, false}));
+  const auto& f = static_cast<const arrow::DoubleArray&>(*rows->column(2));
+  EXPECT_EQ(f.Value(0), 0.0);
+  EXPECT_EQ(f.Value(1), 30.0);
 }
 
 TEST_F(ScanTest, GetFindsTheNewestVersionWhereverItIs) {
