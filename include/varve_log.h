@@ -73,7 +73,8 @@ enum varve_log_reason {
   VARVE_LOG_ALREADY_EXISTS = 9,     /* conflict */
   VARVE_LOG_TIMED_OUT = 10,         /* unavailable: a deadline passed */
   VARVE_LOG_MISSING_KEY = 11,       /* not found: encrypted, and nobody gave the key */
-  VARVE_LOG_WRONG_KEY = 12          /* invalid: encrypted, and the key of that name is another */
+  VARVE_LOG_WRONG_KEY = 12,         /* invalid: encrypted, and the key of that name is another */
+  VARVE_LOG_STALE_SEQUENCE = 13     /* conflict: of a database's producer (varve_db.h) */
 };
 #define VARVE_LOG_KIND(code) ((code) & 0xff)
 #define VARVE_LOG_REASON(code) ((code) >> 8)
