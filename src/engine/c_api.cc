@@ -5,7 +5,6 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -52,22 +51,11 @@ class Given {
   T* const given_;
 };
 
-// A member that the caller's struct is too old to have is zero; one that we are too old to know
-// must be.
+// What the caller's struct says; NULL says nothing.
 template <typename T>
-Result<T> Sized(std::string_view name, const T* options, std::size_t least) {
-  if (options == nullptr) return T{};
-  VARVE_TRY(CheckSize(name, options->size, least));
+Result<T> Sized(std::string_view name, const T* given, std::size_t least) {
   T known{};
-  std::memcpy(&known, options, std::min(options->size, sizeof known));
-  const auto* bytes = reinterpret_cast<const char*>(options);
-  for (std::size_t i = sizeof known; i < options->size; ++i) {
-    if (bytes[i] == 0) continue;
-    return Fail(ErrorKind::kInvalid,
-                fmt::format("{}: byte {} is set, which this version of varve does not know; link "
-                            "a newer one",
-                            name, i));
-  }
+  if (given != nullptr) VARVE_TRY(TakeSized(name, *given, least, &known));
   return known;
 }
 
@@ -160,6 +148,34 @@ Status UpsertAll(Database* database, std::string_view table, arrow::RecordBatchR
   }
 }
 
+using DatabaseWrite = Result<CommitInfo> (Database::*)(std::string_view, const Batch&,
+                                                       const CommitOptions&);
+int WriteRows(varve_db* db, const char* table, ArrowArray* rows, ArrowSchema* schema, int level,
+              varve_db_commit* commit, varve_error** error, DatabaseWrite write) {
+  return Guarded(error, [&]() -> Status {
+    ArrowRows given(rows, schema);
+    VARVE_TRY(Need(db, "db"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_ASSIGN(const auto options, OptionsOf(level));
+    VARVE_ASSIGN(const auto batch, given.Take());
+    VARVE_ASSIGN(const auto info, (db->database.get()->*write)(table, batch, options));
+    Tell(commit, info);
+    return {};
+  }, kUnknownOutcomeCode);
+}
+
+using TransactionWrite = Status (Transaction::*)(std::string_view, const Batch&);
+int WriteRows(varve_db_transaction* transaction, const char* table, ArrowArray* rows,
+              ArrowSchema* schema, varve_error** error, TransactionWrite write) {
+  return Guarded(error, [&]() -> Status {
+    ArrowRows given(rows, schema);
+    VARVE_TRY(Need(transaction, "transaction"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_ASSIGN(const auto batch, given.Take());
+    return (transaction->transaction.get()->*write)(table, batch);
+  });
+}
+
 template <typename Source>  // a Snapshot or a Transaction
 Status ScanInto(Source* source, const Snapshot& schemas, const char* table,
                 const varve_db_scan_options* options, ArrowArrayStream* out) {
@@ -241,30 +257,12 @@ int varve_db_create_table(varve_db* db, const char* table, ArrowSchema* schema,
 
 int varve_db_upsert(varve_db* db, const char* table, ArrowArray* rows, ArrowSchema* schema,
                     int level, varve_db_commit* commit, varve_error** error) {
-  return Guarded(error, [&]() -> Status {
-    ArrowRows given(rows, schema);
-    VARVE_TRY(Need(db, "db"));
-    VARVE_TRY(Need(table, "table"));
-    VARVE_ASSIGN(const auto options, OptionsOf(level));
-    VARVE_ASSIGN(const auto batch, given.Take());
-    VARVE_ASSIGN(const auto info, db->database->Upsert(table, batch, options));
-    Tell(commit, info);
-    return {};
-  }, kUnknownOutcomeCode);
+  return WriteRows(db, table, rows, schema, level, commit, error, &Database::Upsert);
 }
 
 int varve_db_delete(varve_db* db, const char* table, ArrowArray* keys, ArrowSchema* schema,
                     int level, varve_db_commit* commit, varve_error** error) {
-  return Guarded(error, [&]() -> Status {
-    ArrowRows given(keys, schema);
-    VARVE_TRY(Need(db, "db"));
-    VARVE_TRY(Need(table, "table"));
-    VARVE_ASSIGN(const auto options, OptionsOf(level));
-    VARVE_ASSIGN(const auto batch, given.Take());
-    VARVE_ASSIGN(const auto info, db->database->Delete(table, batch, options));
-    Tell(commit, info);
-    return {};
-  }, kUnknownOutcomeCode);
+  return WriteRows(db, table, keys, schema, level, commit, error, &Database::Delete);
 }
 
 int varve_db_upsert_stream(varve_db* db, const char* table, ArrowArrayStream* batches, int level,
@@ -355,24 +353,12 @@ int varve_db_begin(varve_db* db, int isolation, varve_db_transaction** transacti
 
 int varve_db_transaction_upsert(varve_db_transaction* transaction, const char* table,
                                 ArrowArray* rows, ArrowSchema* schema, varve_error** error) {
-  return Guarded(error, [&]() -> Status {
-    ArrowRows given(rows, schema);
-    VARVE_TRY(Need(transaction, "transaction"));
-    VARVE_TRY(Need(table, "table"));
-    VARVE_ASSIGN(const auto batch, given.Take());
-    return transaction->transaction->Upsert(table, batch);
-  });
+  return WriteRows(transaction, table, rows, schema, error, &Transaction::Upsert);
 }
 
 int varve_db_transaction_delete(varve_db_transaction* transaction, const char* table,
                                 ArrowArray* keys, ArrowSchema* schema, varve_error** error) {
-  return Guarded(error, [&]() -> Status {
-    ArrowRows given(keys, schema);
-    VARVE_TRY(Need(transaction, "transaction"));
-    VARVE_TRY(Need(table, "table"));
-    VARVE_ASSIGN(const auto batch, given.Take());
-    return transaction->transaction->Delete(table, batch);
-  });
+  return WriteRows(transaction, table, keys, schema, error, &Transaction::Delete);
 }
 
 int varve_db_transaction_scan(varve_db_transaction* transaction, const char* table,

@@ -262,6 +262,18 @@ TEST_F(CDatabase, WhatIsNoArgumentIsRefusedAndNamed) {
   varve_db_options options = {};
   EXPECT_NE(Refused(varve_db_open("x", &options, &none, &error_), VARVE_LOG_INVALID).find("size"),
             std::string::npos);
+  struct {
+    varve_db_options options;
+    std::uint64_t more;
+  } later = {};
+  later.options.size = sizeof later;
+  Refused(varve_db_open((folder_ + "/missing").c_str(), &later.options, &none, &error_),
+          VARVE_LOG_NOT_FOUND);
+  later.more = 1;
+  EXPECT_NE(Refused(varve_db_open((folder_ + "/missing").c_str(), &later.options, &none, &error_),
+                    VARVE_LOG_INVALID)
+                .find("does not know"),
+            std::string::npos);
   varve_db_snapshot_free(nullptr);
   varve_db_transaction_free(nullptr);
   varve_db_free(nullptr);

@@ -74,6 +74,23 @@ Result<Enum> EnumOf(std::string_view name, int value, Enum last) {
 // Invalid unless `size`, which the caller put into its struct `name`, can be.
 Status CheckSize(std::string_view name, std::size_t size, std::size_t least);
 
+// Copies what the caller's struct `name` and ours both know; a later setting that is not 0 is
+// Invalid.
+template <typename T>
+Status TakeSized(std::string_view name, const T& given, std::size_t least, T* known) {
+  VARVE_TRY(CheckSize(name, given.size, least));
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(&given);
+  if (std::any_of(bytes + std::min(given.size, sizeof *known), bytes + given.size,
+                  [](unsigned char byte) { return byte != 0; })) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{}: a setting that this library does not know is set; set what it "
+                            "does not know to 0, or link a newer one",
+                            name));
+  }
+  std::memcpy(known, &given, std::min(given.size, sizeof *known));
+  return {};
+}
+
 // Fills in a struct of the caller's, whose `size` may be another than ours.
 template <typename T>
 Status GiveSized(std::string_view name, T* to, T value, std::size_t least) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "log/c_options.h"
 
-#include <algorithm>
-#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -88,15 +86,11 @@ Result<varve_log_options> KnownOptions(const varve_log_options* given) {
   known.size = sizeof known;
   ToC({}, &known);
   if (given == nullptr) return known;
-  VARVE_TRY(CheckSize("options", given->size, kFirstOptionsBytes));
-  const auto* const bytes = reinterpret_cast<const unsigned char*>(given);
-  const bool later = std::any_of(bytes + std::min(given->size, sizeof known), bytes + given->size,
-                                 [](unsigned char byte) { return byte != 0; });
-  if (later || given->reserved != 0) {
-    return Fail(ErrorKind::kInvalid, "options: a setting that this library does not know is set; "
-                                     "fill them in by varve_log_options_init");
+  VARVE_TRY(TakeSized("options", *given, kFirstOptionsBytes, &known));
+  if (known.reserved != 0) {
+    return Fail(ErrorKind::kInvalid, "options: `reserved` must be 0; fill them in by "
+                                     "varve_log_options_init");
   }
-  std::memcpy(&known, given, std::min(given->size, sizeof known));
   if ((known.current_key == nullptr) != (known.key == nullptr)) {
     return Fail(ErrorKind::kInvalid, "options: expected both of current_key and key, or neither");
   }
