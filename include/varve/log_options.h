@@ -39,7 +39,7 @@ enum class LogSyncPolicy : std::uint8_t {
 
 // How bytes are made durable.
 enum class LogSyncMethod : std::uint8_t {
-  kAuto,         // measured once, when a second segment is made, then remembered in the folder
+  kAuto,         // measured at the first open on a device, then remembered in the folder
   kFdatasync,    // pwrite, fdatasync
   kFsync,        // pwrite, fsync
   kDsync,        // pwritev2 with RWF_DSYNC

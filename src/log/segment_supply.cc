@@ -125,19 +125,14 @@ std::string SegmentSupply::TakeFree() {
   return name;
 }
 
-// Measuring takes as long as a hundred commits: not before a log has shown that it will make some,
-// by needing a second segment, and then in the background.
+// Opening makes the first segment: so this is where the device is measured, unless it was before.
 void SegmentSupply::ApplySyncMethod(OpenSegment* segment) {
-  const bool measure = std::exchange(made_before_, true);
   if (settings_.sync_method != LogSyncMethod::kAuto) {
     sync_method_ = static_cast<SyncMethod>(static_cast<int>(settings_.sync_method) - 1);
-  } else if (!sync_method_ && measure) {
-    sync_method_ = ChooseSyncMethod(settings_.files, settings_.dir, settings_.clock).method;
   } else if (!sync_method_) {
-    const auto known = RememberedSyncMethod(settings_.files, settings_.dir);
-    if (known) sync_method_ = known->method;
+    sync_method_ = ChooseSyncMethod(settings_.files, settings_.dir, settings_.clock).method;
   }
-  if (!sync_method_ || *sync_method_ == SyncMethod::kFdatasync) return;
+  if (*sync_method_ == SyncMethod::kFdatasync) return;
   // A method that this file does not offer: fdatasync promises the same.
   if (segment->file->UseSyncMethod(*sync_method_)) segment->sync_method = *sync_method_;
 }

@@ -95,7 +95,6 @@ class SegmentSupply {
   std::vector<std::string> unused_;
   OpenSegmentPtr made_;  // made, but what it replaces is not yet removed
   std::optional<SyncMethod> sync_method_;  // once it is known
-  bool made_before_ = false;               // this process made a segment before
   std::int64_t piece_since_ = 0;           // when the piece of a file that is being filled began
 
   std::atomic<std::uint32_t> hurry_ = 0;  // 1: somebody waits; a futex word, changed under mutex_

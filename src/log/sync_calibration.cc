@@ -18,8 +18,9 @@
 namespace varve {
 namespace {
 
-constexpr int kSamples = 20;
-constexpr int kTurns = kSamples + 1;  // the first pays for what is new: not counted
+constexpr int kTurnsMax = 21;  // the first pays for what is new: not counted
+constexpr int kTurnsMin = 6;
+constexpr std::int64_t kMicrosMax = 200'000;  // no turn begins later, but the fewest are taken
 constexpr std::int64_t kTiePercent = 5;
 constexpr std::uint64_t kSyncFileBytesMax = 4096;
 constexpr std::string_view kNotOffered = "-";
@@ -50,7 +51,9 @@ Status TakeTurns(std::vector<Candidate>* candidates, Clock* clock) {
   AlignedBuffer block;
   std::memset(block.Extend(kDirectBlock), 0xa5, kDirectBlock);
   std::uint64_t offset = 0;
-  for (int turn = 0; turn < kTurns; ++turn) {
+  const auto begin = clock->SteadyMicros();
+  for (int turn = 0; turn < kTurnsMax; ++turn) {
+    if (turn >= kTurnsMin && clock->SteadyMicros() - begin > kMicrosMax) return {};
     for (auto& candidate : *candidates) {
       if (!candidate.file) continue;
       const auto start = clock->SteadyMicros();
@@ -65,7 +68,7 @@ Status TakeTurns(std::vector<Candidate>* candidates, Clock* clock) {
 // An error is one of opening or writing; a method that is not offered has no median.
 Result<std::vector<SyncMeasurement>> MeasureIn(Files* files, const std::string& path,
                                                Clock* clock) {
-  VARVE_TRY(WriteZeros(files, path, std::size(kAllSyncMethods) * kTurns));
+  VARVE_TRY(WriteZeros(files, path, std::size(kAllSyncMethods) * kTurnsMax));
   std::vector<Candidate> candidates;
   for (const auto method : kAllSyncMethods) {
     VARVE_ASSIGN(auto candidate, OpenCandidate(files, path, method));
@@ -75,7 +78,7 @@ Result<std::vector<SyncMeasurement>> MeasureIn(Files* files, const std::string& 
   std::vector<SyncMeasurement> table;
   for (auto& candidate : candidates) {
     if (candidate.file) {
-      const auto middle = candidate.micros.begin() + kSamples / 2;
+      const auto middle = candidate.micros.begin() + candidate.micros.size() / 2;
       std::ranges::nth_element(candidate.micros, middle);
       candidate.measured.median_micros = *middle;
     }
@@ -112,8 +115,8 @@ SyncMethod FastestOf(const std::vector<SyncMeasurement>& table) {
 std::string Encode(std::uint64_t device, const SyncChoice& choice) {
   auto text = fmt::format("varve sync 1\ndevice {}\n", device);
   for (const auto& measured : choice.table) {
-    const auto median = measured.median_micros ? fmt::to_string(*measured.median_micros)
-                                               : std::string(kNotOffered);
+    const auto median =
+        measured.median_micros ? fmt::to_string(*measured.median_micros) : std::string(kNotOffered);
     text += fmt::format("{} {}\n", ToString(measured.method), median);
   }
   text += fmt::format("choice {}\n", ToString(choice.method));

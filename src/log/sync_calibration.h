@@ -41,9 +41,10 @@ struct SyncChoice {
 
 // Writes 20 blocks of 4096 bytes by each method, in turns, to a file of zeros in `directory`, and
 // chooses the fastest by its median; fdatasync, the simplest, when it is slower by 5 % at most.
-// What else the machine does meanwhile is in the medians, for all methods alike. When a write
-// fails the choice is fdatasync, and the failure is in `trouble`. Takes some 100 durable writes of
-// time, and leaves no file. Nobody else may be doing this in the folder.
+// Fewer where that takes longer than 200 ms, but at least 5: who opens a log waits for it. What
+// else the machine does meanwhile is in the medians, for all methods alike. When a write fails the
+// choice is fdatasync, and the failure is in `trouble`. Leaves no file. Nobody else may be doing
+// this in the folder.
 SyncChoice MeasureSyncMethods(Files* files, const std::string& directory, Clock* clock);
 
 // The remembered choice for this folder on this device; otherwise measures, and remembers if that

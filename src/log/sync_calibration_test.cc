@@ -172,6 +172,15 @@ TEST_F(SyncCalibrationTest, ATimeOfTroubleHitsAllMethodsAlike) {
   for (const auto& row : choice.table) EXPECT_LT(row.median_micros, 4'000);
 }
 
+// Who opens the log waits for it.
+TEST_F(SyncCalibrationTest, ASlowDeviceIsMeasuredByFewerWrites) {
+  Cost(30'000, 40'000, 20'000, 10'000);
+  const auto choice = Choose();
+  EXPECT_EQ(device_.writes, 4 * 6);
+  EXPECT_EQ(choice.method, kDirectDsync);
+  EXPECT_TRUE(Choose().remembered);
+}
+
 TEST_F(SyncCalibrationTest, EachWriteHasABlockOfItsOwn) {
   Choose();
   std::set<std::uint64_t> all;
@@ -363,6 +372,22 @@ TEST_F(SyncCalibrationTest, TheRealDiskIsMeasuredAndRemembered) {
   EXPECT_EQ(second.method, first.method);
   EXPECT_EQ(PosixFiles()->List(dir)->size(), 1u);
   std::filesystem::remove_all(dir);
+}
+
+TEST_F(SyncCalibrationTest, OpeningANewLogMeasuresTheDevice) {
+  for (const auto method : {LogSyncMethod::kAuto, LogSyncMethod::kFdatasync}) {
+    const bool measures = method == LogSyncMethod::kAuto;
+    const std::string dir = "/new" + std::to_string(measures);
+    ASSERT_TRUE(disk_.CreateDirectories(dir));
+    device_.writes = 0;
+    auto log = Log::Open(dir, {.sync_method = method}, {}, {},
+                         {.files = &files_, .clock = &device_.clock});
+    ASSERT_TRUE(log) << log.error().message();
+    EXPECT_EQ(device_.writes >= kWritesOfAll, measures);
+    EXPECT_EQ((*log)->stats().sync_method,
+              measures ? LogSyncMethod::kDirectDsync : LogSyncMethod::kFdatasync);
+    ASSERT_TRUE((*log)->Close());
+  }
 }
 
 // The log itself: both names may stand in its folder, whatever they hold.
