@@ -70,14 +70,27 @@ Done ReadAll(arrow::RecordBatchReader* reader, const Each& each) {
   }
 }
 
-Outcome<ExitCode> Count(const Session& session, const Table& table, ScanOptions scan) {
+// Columns and order make no difference to it.
+Outcome<std::uint64_t> CountRows(const Table& table, ScanOptions scan) {
+  scan.columns.reset();
+  scan.reverse = false;
+  if (scan.filter == nullptr) {
+    CLI_ASSIGN(const RowCount count, table.snapshot->Count(table.name, scan));
+    return count.rows;
+  }
   scan.columns.emplace();
+  scan.unordered = true;
   CLI_ASSIGN(auto reader, table.snapshot->Scan(table.name, scan));
   std::uint64_t rows = 0;
   CLI_TRY(ReadAll(reader.get(), [&rows](const arrow::RecordBatch& batch) -> Done {
     rows += static_cast<std::uint64_t>(batch.num_rows());
     return {};
   }));
+  return rows;
+}
+
+Outcome<ExitCode> Count(const Session& session, const Table& table, ScanOptions scan) {
+  CLI_ASSIGN(const std::uint64_t rows, CountRows(table, std::move(scan)));
   CLI_TRY(PrintResult(session, {{"count", rows}}, std::to_string(rows) + "\n"));
   return kExitDone;
 }
@@ -100,9 +113,9 @@ Json DescribePlan(const ScanPlan& plan) {
 }
 
 std::string PlanText(const ScanPlan& plan) {
-  std::string text = fmt::format("as of commit {}\nkey range    {}\nfilter       {}\n",
-                                 plan.as_of.value, plan.key_range,
-                                 plan.filter.empty() ? "none" : plan.filter);
+  std::string text =
+      fmt::format("as of commit {}\nkey range    {}\nfilter       {}\n", plan.as_of.value,
+                  plan.key_range, plan.filter.empty() ? "none" : plan.filter);
   for (const ScanSource& source : plan.sources) {
     text += fmt::format("{}: {} of {} read, {} of {} row groups, {} rows{}{}\n", source.name,
                         FormatBytes(source.bytes_read), FormatBytes(source.bytes),
@@ -115,8 +128,7 @@ std::string PlanText(const ScanPlan& plan) {
 Outcome<ExitCode> WriteRows(const Session& session, const Options& options, const Table& table,
                             const ScanOptions& scan) {
   CLI_ASSIGN(const bool color, session.UseColor());
-  const OutputOptions output{options.format, options.output, session.json, color,
-                             options.yes};
+  const OutputOptions output{options.format, options.output, session.json, color, options.yes};
   CLI_TRY(ChooseFormat(output));
   CLI_ASSIGN(auto reader, table.snapshot->Scan(table.name, scan));
   CLI_ASSIGN(auto writer, OpenOutput(output, reader->schema()));

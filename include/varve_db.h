@@ -96,8 +96,9 @@ typedef struct {
   uint8_t create_if_missing, read_only, reserved[6];
 } varve_db_options;
 
-/* As varve::CommitInfo. */
-typedef struct { uint64_t commit, lsn, rows, log_bytes, group_units; } varve_db_commit;
+/* As varve::CommitInfo. `repeat`: 1 when the producer's sequence was committed before, and this is
+ * the number of that commit. */
+typedef struct { uint64_t commit, lsn, rows, log_bytes, group_units, repeat; } varve_db_commit;
 
 /* Opens or creates the database in the folder `path`; `options` NULL: the defaults. *db is NULL
  * after a failure. Codes: as varve::Database::Open. */
@@ -121,6 +122,35 @@ VARVE_LOG_API int varve_db_upsert(varve_db* db, const char* table, struct ArrowA
 VARVE_LOG_API int varve_db_delete(varve_db* db, const char* table, struct ArrowArray* keys,
                                   struct ArrowSchema* schema, int level, varve_db_commit* commit,
                                   varve_error** error);
+/* As varve::WriteMode. */
+enum varve_db_mode {
+  VARVE_DB_UPSERT,
+  VARVE_DB_DELETE,
+  VARVE_DB_INSERT,
+  VARVE_DB_INSERT_MISSING,
+  VARVE_DB_UPDATE,
+  VARVE_DB_UPDATE_EXISTING,
+  VARVE_DB_DELETE_WHERE
+};
+/* As varve::WriteRequest and varve::CommitOptions. `size` and `level` must be set; the rest zeroed
+ * is an upsert. */
+typedef struct {
+  size_t size;
+  const char* producer;       /* with `sequence`, makes the commit exactly once; NULL: none */
+  uint64_t sequence;
+  const uint8_t* deletes;     /* VARVE_DB_UPSERT: a bit a row, lowest first: 1 deletes the key */
+  const char* filter;         /* VARVE_DB_DELETE_WHERE: as varve::ParseFilter reads it */
+  int32_t mode, level;        /* of varve_db_mode and varve_log_level */
+} varve_db_write_options;
+/* Any write to one table, as one commit; `rows` and `schema` are NULL when the mode takes none.
+ * Codes: as varve::Database::Write. */
+VARVE_LOG_API int varve_db_write(varve_db* db, const char* table, struct ArrowArray* rows,
+                                 struct ArrowSchema* schema, const varve_db_write_options* options,
+                                 varve_db_commit* commit, varve_error** error);
+/* The newest sequence that a producer committed, once it is durable, and its commit: where it goes
+ * on after a crash. *known is 0 when there is none (any more). */
+VARVE_LOG_API int varve_db_last_of(varve_db* db, const char* producer, uint8_t* known,
+                                   uint64_t* sequence, uint64_t* commit, varve_error** error);
 /* Upserts every batch of a stream, each as one commit; `commit` tells of the last one, with the
  * rows of all. After a failure the batches before the one that failed are kept, and `commit`, when
  * given, tells of them. */
@@ -145,7 +175,7 @@ typedef struct {
   const char* filter;      /* as varve::ParseFilter reads it; NULL: none */
   uint64_t limit;          /* when has_limit */
   int64_t batch_rows_max;  /* 0: the default */
-  uint8_t has_limit, reverse, reserved[6];
+  uint8_t has_limit, reverse, unordered, reserved[5];
 } varve_db_scan_options;
 
 /* Streams the rows of a table in key order; `options` NULL: everything. An error while streaming
@@ -153,6 +183,10 @@ typedef struct {
 VARVE_LOG_API int varve_db_scan(const varve_db_snapshot* snapshot, const char* table,
                                 const varve_db_scan_options* options, struct ArrowArrayStream* out,
                                 varve_error** error);
+/* How many rows that scan would give, without columns and reverse; from metadata where it can. */
+VARVE_LOG_API int varve_db_count(const varve_db_snapshot* snapshot, const char* table,
+                                 const varve_db_scan_options* options, uint64_t* rows,
+                                 varve_error** error);
 /* Looks rows up by key: one row for each key that is there, in the order of `keys`. */
 VARVE_LOG_API int varve_db_get(const varve_db_snapshot* snapshot, const char* table,
                                struct ArrowArray* keys, struct ArrowSchema* keys_schema,

@@ -19,7 +19,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
@@ -83,8 +82,6 @@ struct Version {
   std::uint64_t bytes = 0;  // of those runs
   bool flushed = false;     // false: this commit is still only in the log
 };
-
-using CommitCallback = std::function<void(const Result<CommitInfo>&)>;
 
 class Database {
  public:

@@ -170,6 +170,9 @@ struct ScanOptions {
   std::optional<std::uint64_t> limit = {};
   // Rows come in key order; true: from the largest key to the smallest.
   bool reverse = false;
+  // Rows may come in any order: parts of the key range are then read at once, by the reader's
+  // thread and those of the database's executor, a few batches ahead of it.
+  bool unordered = false;
   // Cancels the scan, from any thread: the next ReadNext, or the one that is on its way, gives
   // arrow::Status::Cancelled, and everything the reader held is let go.
   std::stop_token stop = {};

@@ -24,6 +24,7 @@
 namespace arrow {
 class RecordBatchReader;
 class Schema;
+struct Scalar;
 class Status;
 }  // namespace arrow
 
@@ -38,6 +39,20 @@ struct ScanSource {
   std::uint32_t row_groups = 0;
   std::uint32_t row_groups_read = 0;
   std::string reason;  // why it, or a part of it, is skipped; empty when all is read
+};
+
+// How many rows there are.
+struct RowCount {
+  std::uint64_t rows = 0;
+  std::uint64_t rows_scanned = 0;  // of these; the others were counted by what files say
+};
+
+// Between which values a column lies; of dictionaries and extension types, their plain values. Both
+// null when it has none but nulls, or no rows.
+struct ValueRange {
+  std::shared_ptr<arrow::Scalar> min;
+  std::shared_ptr<arrow::Scalar> max;
+  std::uint64_t rows_scanned = 0;  // the others were answered by what files say
 };
 
 struct ScanPlan {
@@ -71,6 +86,17 @@ class Snapshot {
 
   // What that Scan would read and skip, and why.
   Result<ScanPlan> Explain(std::string_view table, const ScanOptions& options = {}) const;
+
+  // How many rows that Scan would give; `options` without columns and reverse. Exact. Reads nothing
+  // of files whose rows nothing else can hide or replace, as long as there is no filter.
+  Result<RowCount> Count(std::string_view table, const ScanOptions& options = {}) const;
+
+  // The least and the greatest value of a column in the rows that Scan would give; `options`
+  // without columns, reverse and limit. Nulls do not count, nor do NaN beside numbers. Exact; from
+  // the statistics of files where these are. NotFound (column); Invalid for types without an
+  // order, such as lists and structs.
+  Result<ValueRange> MinMax(std::string_view table, std::string_view column,
+                            const ScanOptions& options = {}) const;
 
   // Looks rows up by key without a scan. `keys` has the key columns, by name. The result has all
   // columns, one row for each key found, in the order of `keys`; keys not there are left out.

@@ -23,6 +23,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <future>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -37,6 +39,8 @@ class RecordBatchReader;
 }  // namespace arrow
 
 namespace varve {
+
+using CommitCallback = std::function<void(const Result<CommitInfo>&)>;
 
 class Transaction {
  public:
@@ -74,6 +78,10 @@ class Transaction {
   // either (it is serialized at its snapshot); `commit` is then that of the snapshot.
   // Errors: Conflict (see above); as Database::Upsert.
   Result<CommitInfo> Commit(const CommitOptions& options = {});
+  // Commit without waiting for the device, as Database::WriteThen and WriteAsync are: the check for
+  // conflicts is done on return, and the transaction has ended.
+  void CommitThen(const CommitOptions& options, CommitCallback done);
+  std::future<Result<CommitInfo>> CommitAsync(const CommitOptions& options = {});
   // Ends it; frees everything at once. Nothing happens when it has ended.
   void Abort();
 

@@ -23,8 +23,11 @@ using namespace varve;
 // Of ABI 1: members may be added behind, and these numbers stay.
 constexpr std::size_t kFirstOptionsBytes = 32;
 constexpr std::size_t kFirstScanBytes = 56;
+constexpr std::size_t kFirstWriteBytes = 48;
 static_assert(sizeof(void*) != 8 || (sizeof(varve_db_options) == kFirstOptionsBytes &&
-                                     sizeof(varve_db_scan_options) == kFirstScanBytes));
+                                     sizeof(varve_db_scan_options) == kFirstScanBytes &&
+                                     sizeof(varve_db_write_options) == kFirstWriteBytes));
+static_assert(VARVE_DB_DELETE_WHERE == static_cast<int>(WriteMode::kDeleteWhere));
 static_assert(VARVE_DB_SERIALIZABLE == static_cast<int>(Isolation::kSerializable));
 
 using Batch = std::shared_ptr<arrow::RecordBatch>;
@@ -85,7 +88,8 @@ Result<CommitOptions> OptionsOf(int level) {
 
 void Tell(varve_db_commit* to, const CommitInfo& info) {
   if (to == nullptr) return;
-  *to = {info.commit.value, info.lsn.value, info.rows, info.log_bytes, info.group_units};
+  *to = {info.commit.value, info.lsn.value,   info.rows,
+         info.log_bytes,    info.group_units, info.repeat ? 1u : 0u};
 }
 
 Result<ScanOptions> ScanOptionsOf(const varve_db_scan_options* given,
@@ -105,6 +109,7 @@ Result<ScanOptions> ScanOptionsOf(const varve_db_scan_options* given,
   if (options.has_limit != 0) scan.limit = options.limit;
   if (options.batch_rows_max != 0) scan.batch_rows_max = options.batch_rows_max;
   scan.reverse = options.reverse != 0;
+  scan.unordered = options.unordered != 0;
   return scan;
 }
 
@@ -148,20 +153,44 @@ Status UpsertAll(Database* database, std::string_view table, arrow::RecordBatchR
   }
 }
 
+std::shared_ptr<arrow::BooleanArray> BitsOf(const std::uint8_t* bits, std::int64_t rows) {
+  const auto bytes = std::make_shared<arrow::Buffer>(bits, (rows + 7) / 8);
+  return std::make_shared<arrow::BooleanArray>(rows, bytes);
+}
+
+Result<WriteRequest> RequestOf(const varve_db_write_options& options, const Batch& rows,
+                               const Database& database, std::string_view table) {
+  WriteRequest request{.rows = rows};
+  VARVE_ASSIGN(request.mode, EnumOf("mode", options.mode, WriteMode::kDeleteWhere));
+  if (options.deletes != nullptr) {
+    if (rows == nullptr) return Fail(ErrorKind::kInvalid, "deletes without rows");
+    request.deletes = BitsOf(options.deletes, rows->num_rows());
+  }
+  if (options.filter != nullptr) {
+    VARVE_ASSIGN(const auto snapshot, database.GetSnapshot());
+    VARVE_ASSIGN(const auto schema, snapshot->Schema(table));
+    VARVE_ASSIGN(request.filter, ParseFilter(options.filter, schema));
+  }
+  return request;
+}
+
 using DatabaseWrite = Result<CommitInfo> (Database::*)(std::string_view, const Batch&,
                                                        const CommitOptions&);
 int WriteRows(varve_db* db, const char* table, ArrowArray* rows, ArrowSchema* schema, int level,
               varve_db_commit* commit, varve_error** error, DatabaseWrite write) {
-  return Guarded(error, [&]() -> Status {
-    ArrowRows given(rows, schema);
-    VARVE_TRY(Need(db, "db"));
-    VARVE_TRY(Need(table, "table"));
-    VARVE_ASSIGN(const auto options, OptionsOf(level));
-    VARVE_ASSIGN(const auto batch, given.Take());
-    VARVE_ASSIGN(const auto info, (db->database.get()->*write)(table, batch, options));
-    Tell(commit, info);
-    return {};
-  }, kUnknownOutcomeCode);
+  return Guarded(
+      error,
+      [&]() -> Status {
+        ArrowRows given(rows, schema);
+        VARVE_TRY(Need(db, "db"));
+        VARVE_TRY(Need(table, "table"));
+        VARVE_ASSIGN(const auto options, OptionsOf(level));
+        VARVE_ASSIGN(const auto batch, given.Take());
+        VARVE_ASSIGN(const auto info, (db->database.get()->*write)(table, batch, options));
+        Tell(commit, info);
+        return {};
+      },
+      kUnknownOutcomeCode);
 }
 
 using TransactionWrite = Status (Transaction::*)(std::string_view, const Batch&);
@@ -265,22 +294,67 @@ int varve_db_delete(varve_db* db, const char* table, ArrowArray* keys, ArrowSche
   return WriteRows(db, table, keys, schema, level, commit, error, &Database::Delete);
 }
 
+int varve_db_write(varve_db* db, const char* table, ArrowArray* rows, ArrowSchema* schema,
+                   const varve_db_write_options* given_options, varve_db_commit* commit,
+                   varve_error** error) {
+  return Guarded(
+      error,
+      [&]() -> Status {
+        ArrowRows given(rows, schema);
+        VARVE_TRY(Need(db, "db"));
+        VARVE_TRY(Need(table, "table"));
+        VARVE_TRY(Need(given_options, "options"));
+        VARVE_ASSIGN(const auto options,
+                     Sized("varve_db_write_options", given_options, kFirstWriteBytes));
+        VARVE_ASSIGN(auto commit_options, OptionsOf(options.level));
+        if (options.producer != nullptr) {
+          commit_options.producer = Producer{options.producer, options.sequence};
+        }
+        Batch batch;
+        if (rows != nullptr || schema != nullptr) {
+          VARVE_ASSIGN(batch, given.Take());
+        }
+        VARVE_ASSIGN(const auto request, RequestOf(options, batch, *db->database, table));
+        VARVE_ASSIGN(const auto info, db->database->Write(table, request, commit_options));
+        Tell(commit, info);
+        return {};
+      },
+      kUnknownOutcomeCode);
+}
+
+int varve_db_last_of(varve_db* db, const char* producer, std::uint8_t* known,
+                     std::uint64_t* sequence, std::uint64_t* commit, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(db, "db"));
+    VARVE_TRY(Need(producer, "producer"));
+    VARVE_TRY(Need(known, "known"));
+    VARVE_ASSIGN(const auto last, db->database->LastOf(producer));
+    *known = last ? 1 : 0;
+    if (last && sequence != nullptr) *sequence = last->sequence;
+    if (last && commit != nullptr) *commit = last->commit.value;
+    return {};
+  });
+}
+
 int varve_db_upsert_stream(varve_db* db, const char* table, ArrowArrayStream* batches, int level,
                            varve_db_commit* commit, varve_error** error) {
-  return Guarded(error, [&]() -> Status {
-    const Given given(batches);
-    Tell(commit, {});
-    VARVE_TRY(Need(db, "db"));
-    VARVE_TRY(Need(table, "table"));
-    VARVE_TRY(given.Check("the stream"));
-    VARVE_ASSIGN(const auto options, OptionsOf(level));
-    auto reader = arrow::ImportRecordBatchReader(batches);
-    if (!reader.ok()) {
-      return Fail(ErrorKind::kInvalid,
-                  "what was given is no stream of Arrow: " + reader.status().message());
-    }
-    return UpsertAll(db->database.get(), table, reader->get(), options, commit);
-  }, kUnknownOutcomeCode);
+  return Guarded(
+      error,
+      [&]() -> Status {
+        const Given given(batches);
+        Tell(commit, {});
+        VARVE_TRY(Need(db, "db"));
+        VARVE_TRY(Need(table, "table"));
+        VARVE_TRY(given.Check("the stream"));
+        VARVE_ASSIGN(const auto options, OptionsOf(level));
+        auto reader = arrow::ImportRecordBatchReader(batches);
+        if (!reader.ok()) {
+          return Fail(ErrorKind::kInvalid,
+                      "what was given is no stream of Arrow: " + reader.status().message());
+        }
+        return UpsertAll(db->database.get(), table, reader->get(), options, commit);
+      },
+      kUnknownOutcomeCode);
 }
 
 int varve_db_flush(varve_db* db, varve_error** error) {
@@ -297,8 +371,8 @@ int varve_db_sync(varve_db* db, varve_error** error) {
   });
 }
 
-int varve_db_snapshot_take(varve_db* db, const std::uint64_t* commit,
-                           varve_db_snapshot** snapshot, varve_error** error) {
+int varve_db_snapshot_take(varve_db* db, const std::uint64_t* commit, varve_db_snapshot** snapshot,
+                           varve_error** error) {
   if (snapshot != nullptr) *snapshot = nullptr;
   return Guarded(error, [&]() -> Status {
     VARVE_TRY(Need(db, "db"));
@@ -323,6 +397,20 @@ int varve_db_scan(const varve_db_snapshot* snapshot, const char* table,
   return Guarded(error, [&]() -> Status {
     VARVE_TRY(Need(snapshot, "snapshot"));
     return ScanInto(snapshot->snapshot.get(), *snapshot->snapshot, table, options, out);
+  });
+}
+
+int varve_db_count(const varve_db_snapshot* snapshot, const char* table,
+                   const varve_db_scan_options* options, std::uint64_t* rows, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(snapshot, "snapshot"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_TRY(Need(rows, "rows"));
+    VARVE_ASSIGN(const auto schema, snapshot->snapshot->Schema(table));
+    VARVE_ASSIGN(const auto scan, ScanOptionsOf(options, schema));
+    VARVE_ASSIGN(const auto count, snapshot->snapshot->Count(table, scan));
+    *rows = count.rows;
+    return {};
   });
 }
 
@@ -370,9 +458,9 @@ int varve_db_transaction_scan(varve_db_transaction* transaction, const char* tab
   });
 }
 
-int varve_db_transaction_get(varve_db_transaction* transaction, const char* table,
-                             ArrowArray* keys, ArrowSchema* keys_schema, ArrowArray* rows,
-                             ArrowSchema* schema, varve_error** error) {
+int varve_db_transaction_get(varve_db_transaction* transaction, const char* table, ArrowArray* keys,
+                             ArrowSchema* keys_schema, ArrowArray* rows, ArrowSchema* schema,
+                             varve_error** error) {
   return Guarded(error, [&]() -> Status {
     ArrowRows given(keys, keys_schema);
     VARVE_TRY(Need(transaction, "transaction"));
@@ -400,13 +488,16 @@ int varve_db_transaction_rollback_to(varve_db_transaction* transaction, std::uin
 
 int varve_db_transaction_commit(varve_db_transaction* transaction, int level,
                                 varve_db_commit* commit, varve_error** error) {
-  return Guarded(error, [&]() -> Status {
-    VARVE_TRY(Need(transaction, "transaction"));
-    VARVE_ASSIGN(const auto options, OptionsOf(level));
-    VARVE_ASSIGN(const auto info, transaction->transaction->Commit(options));
-    Tell(commit, info);
-    return {};
-  }, kUnknownOutcomeCode);
+  return Guarded(
+      error,
+      [&]() -> Status {
+        VARVE_TRY(Need(transaction, "transaction"));
+        VARVE_ASSIGN(const auto options, OptionsOf(level));
+        VARVE_ASSIGN(const auto info, transaction->transaction->Commit(options));
+        Tell(commit, info);
+        return {};
+      },
+      kUnknownOutcomeCode);
 }
 
 void varve_db_transaction_free(varve_db_transaction* transaction) { delete transaction; }

@@ -75,8 +75,8 @@ class CDatabase : public ::testing::Test {
   };
   int Upsert(const Rows& rows, varve_db_commit* commit = nullptr) {
     Exported batch(rows);
-    const int code = varve_db_upsert(db_, "t", &batch.array, &batch.schema, VARVE_LOG_DURABLE,
-                                     commit, &error_);
+    const int code =
+        varve_db_upsert(db_, "t", &batch.array, &batch.schema, VARVE_LOG_DURABLE, commit, &error_);
     EXPECT_EQ(batch.array.release, nullptr) << "the rows were not taken";
     EXPECT_EQ(batch.schema.release, nullptr) << "the schema was not taken";
     return code;
@@ -148,6 +148,74 @@ TEST_F(CDatabase, AScanHasColumnsFilterLimitAndOrder) {
   varve_db_snapshot_free(snapshot);
 }
 
+TEST_F(CDatabase, AWriteHasModesDeletesAndAProducer) {
+  varve_db_write_options options = {};
+  options.size = sizeof options;
+  options.level = VARVE_LOG_DURABLE;
+  const auto write = [&](const Rows* rows, varve_db_commit* commit) {
+    if (rows == nullptr) {
+      return varve_db_write(db_, "t", nullptr, nullptr, &options, commit, &error_);
+    }
+    Exported batch(*rows);
+    return varve_db_write(db_, "t", &batch.array, &batch.schema, &options, commit, &error_);
+  };
+  const Rows first = {{1, "a"}, {2, "b"}, {3, "c"}};
+  options.producer = "feed";
+  options.sequence = 7;
+  varve_db_commit commit = {}, again = {};
+  Ok(write(&first, &commit));
+  EXPECT_EQ(commit.repeat, 0u);
+  Ok(write(&first, &again));
+  EXPECT_EQ(again.commit, commit.commit);
+  EXPECT_EQ(again.repeat, 1u);
+  options.sequence = 6;
+  Refused(write(&first, &again), VARVE_LOG_CONFLICT, VARVE_LOG_STALE_SEQUENCE);
+  std::uint8_t known = 9;
+  std::uint64_t sequence = 0, at = 0;
+  Ok(varve_db_last_of(db_, "feed", &known, &sequence, &at, &error_));
+  EXPECT_EQ(known, 1);
+  EXPECT_EQ(sequence, 7u);
+  EXPECT_EQ(at, commit.commit);
+  Ok(varve_db_last_of(db_, "nobody", &known, &sequence, &at, &error_));
+  EXPECT_EQ(known, 0);
+
+  options.producer = nullptr;
+  const std::uint8_t deletes[] = {0b010};
+  options.deletes = deletes;
+  Ok(write(&first, nullptr));
+  EXPECT_EQ(ScanAt(nullptr), (Rows{{1, "a"}, {3, "c"}}));
+  options.deletes = nullptr;
+  options.mode = VARVE_DB_INSERT;
+  const Rows there = {{3, "x"}};
+  Refused(write(&there, nullptr), VARVE_LOG_CONFLICT, VARVE_LOG_ALREADY_EXISTS);
+  options.mode = VARVE_DB_DELETE_WHERE;
+  options.filter = "v = 'c'";
+  Ok(write(nullptr, nullptr));
+  EXPECT_EQ(ScanAt(nullptr), (Rows{{1, "a"}}));
+  options.filter = "w = 'c'";
+  EXPECT_NE(Refused(write(nullptr, nullptr), VARVE_LOG_INVALID).find("'w'"), std::string::npos);
+  options.mode = 99;
+  Refused(write(nullptr, nullptr), VARVE_LOG_INVALID);
+  Refused(varve_db_write(db_, "t", nullptr, nullptr, nullptr, nullptr, &error_), VARVE_LOG_INVALID);
+}
+
+TEST_F(CDatabase, RowsAreCounted) {
+  Ok(Upsert({{1, "a"}, {2, "b"}}));
+  varve_db_snapshot* snapshot = nullptr;
+  Ok(varve_db_snapshot_take(db_, nullptr, &snapshot, &error_));
+  std::uint64_t rows = 0;
+  Ok(varve_db_count(snapshot, "t", nullptr, &rows, &error_));
+  EXPECT_EQ(rows, 2u);
+  varve_db_scan_options options = {};
+  options.size = sizeof options;
+  options.filter = "id = 2";
+  Ok(varve_db_count(snapshot, "t", &options, &rows, &error_));
+  EXPECT_EQ(rows, 1u);
+  options.reverse = 1;
+  Refused(varve_db_count(snapshot, "t", &options, &rows, &error_), VARVE_LOG_INVALID);
+  varve_db_snapshot_free(snapshot);
+}
+
 TEST_F(CDatabase, GetGivesTheRowsThatAreThere) {
   Ok(Upsert({{1, "a"}, {2, "b"}}));
   varve_db_snapshot* snapshot = nullptr;
@@ -193,8 +261,7 @@ TEST_F(CDatabase, AStreamThatFailsKeepsWhatCameBefore) {
   ArrowArrayStream stream;
   ASSERT_TRUE(arrow::ExportRecordBatchReader(std::make_shared<FailingReader>(), &stream).ok());
   varve_db_commit commit = {};
-  const int code =
-      varve_db_upsert_stream(db_, "t", &stream, VARVE_LOG_DURABLE, &commit, &error_);
+  const int code = varve_db_upsert_stream(db_, "t", &stream, VARVE_LOG_DURABLE, &commit, &error_);
   EXPECT_NE(Refused(code, VARVE_LOG_UNAVAILABLE, VARVE_LOG_IO).find("the wire was cut"),
             std::string::npos);
   EXPECT_EQ(commit.commit, 1u);
@@ -238,14 +305,14 @@ TEST_F(CDatabase, TransactionsReadTheirOwnWritesAndConflict) {
 
 TEST_F(CDatabase, WhatIsNoArgumentIsRefusedAndNamed) {
   varve_db* none = nullptr;
-  EXPECT_NE(Refused(varve_db_open(nullptr, nullptr, &none, &error_), VARVE_LOG_INVALID)
-                .find("path"),
-            std::string::npos);
+  EXPECT_NE(
+      Refused(varve_db_open(nullptr, nullptr, &none, &error_), VARVE_LOG_INVALID).find("path"),
+      std::string::npos);
   Refused(varve_db_open("x", nullptr, nullptr, &error_), VARVE_LOG_INVALID);
   Refused(varve_db_open((folder_ + "/missing").c_str(), nullptr, &none, &error_),
           VARVE_LOG_NOT_FOUND);
-  Refused(varve_db_open((folder_ + "/db").c_str(), nullptr, &none, &error_),
-          VARVE_LOG_UNAVAILABLE, VARVE_LOG_LOCKED);
+  Refused(varve_db_open((folder_ + "/db").c_str(), nullptr, &none, &error_), VARVE_LOG_UNAVAILABLE,
+          VARVE_LOG_LOCKED);
   Refused(varve_db_upsert(db_, "t", nullptr, nullptr, VARVE_LOG_DURABLE, nullptr, &error_),
           VARVE_LOG_INVALID);
   Exported batch(Rows{{1, "a"}});
@@ -254,9 +321,9 @@ TEST_F(CDatabase, WhatIsNoArgumentIsRefusedAndNamed) {
                 .find("level"),
             std::string::npos);
   EXPECT_EQ(batch.array.release, nullptr) << "what was given is released all the same";
-  Refused(varve_db_upsert(db_, "t", &batch.array, &batch.schema, VARVE_LOG_DURABLE, nullptr,
-                          &error_),
-          VARVE_LOG_INVALID);
+  Refused(
+      varve_db_upsert(db_, "t", &batch.array, &batch.schema, VARVE_LOG_DURABLE, nullptr, &error_),
+      VARVE_LOG_INVALID);
   varve_db_transaction* transaction = nullptr;
   Refused(varve_db_begin(db_, 7, &transaction, &error_), VARVE_LOG_INVALID);
   varve_db_options options = {};
@@ -285,9 +352,9 @@ TEST_F(CDatabase, ABatchOfAnotherSchemaSaysHow) {
   arrow::StringBuilder ids;
   ASSERT_TRUE(ids.Append("x").ok());
   Exported batch(*arrow::RecordBatch::Make(wrong, 1, {*ids.Finish()}));
-  const auto message = Refused(varve_db_upsert(db_, "t", &batch.array, &batch.schema,
-                                               VARVE_LOG_DURABLE, nullptr, &error_),
-                               VARVE_LOG_INVALID);
+  const auto message = Refused(
+      varve_db_upsert(db_, "t", &batch.array, &batch.schema, VARVE_LOG_DURABLE, nullptr, &error_),
+      VARVE_LOG_INVALID);
   EXPECT_NE(message.find("id"), std::string::npos) << message;
   EXPECT_EQ(ScanAt(nullptr), Rows());
 }

@@ -61,11 +61,8 @@ void Database::WriteThen(std::string_view table, const WriteRequest& request,
 std::future<Result<CommitInfo>> Database::WriteAsync(std::string_view table,
                                                      const WriteRequest& request,
                                                      const CommitOptions& options) {
-  const auto promise = std::make_shared<std::promise<Result<CommitInfo>>>();
-  auto future = promise->get_future();
-  WriteThen(table, request, options,
-            [promise](const Result<CommitInfo>& info) { promise->set_value(info); });
-  return future;
+  return Promised(
+      [&](CommitCallback done) { WriteThen(table, request, options, std::move(done)); });
 }
 
 Result<std::optional<ProducerMark>> Database::LastOf(std::string_view producer) const {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -59,6 +60,15 @@ struct Submitted {
   WriteWatch watch;
 };
 
+// What `start` will call back with.
+template <typename Start>
+std::future<Result<CommitInfo>> Promised(const Start& start) {
+  const auto promise = std::make_shared<std::promise<Result<CommitInfo>>>();
+  auto future = promise->get_future();
+  start([promise](const Result<CommitInfo>& info) { promise->set_value(info); });
+  return future;
+}
+
 class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
  public:
   Impl(std::string path, const OpenOptions& options, const Components& components);
@@ -89,6 +99,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // async.cc
   void WriteThen(std::string_view table, const WriteRequest& request, const CommitOptions& options,
                  CommitCallback done);
+  void Then(Submitted submitted, CommitCallback done);
 
   // For transactions (transaction.cc), which end with EndTransaction.
   struct BegunTransaction {
@@ -177,7 +188,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   void NoteProducer(const Producer& producer, CommitNumber commit);  // requires commit_mutex_
 
   // async.cc
-  void Then(Submitted submitted, CommitCallback done);
   void WhenVisible(CommitNumber commit, std::function<void()> done);
   // Moves the visible number as far as `durable` allows, and tells whoever waits for that.
   void MoveVisible(Lsn durable);

@@ -342,6 +342,36 @@ TEST_F(AsyncTest, WhatIsRefusedIsToldAtOnceAndCloseWaitsForTheRest) {
   EXPECT_EQ(Read(), (Rows{{1, "x"}, {2, "y"}}));
 }
 
+TEST_F(AsyncTest, TransactionsNeedNotBeWaitedFor) {
+  std::vector<Future> futures;
+  const auto syncs = db_->Stats().log.syncs;
+  for (std::int64_t i = 0; i < 20; ++i) {
+    const auto transaction = *db_->Begin();
+    ASSERT_TRUE(transaction->Upsert("t", RowsBatch({{i, "x"}})));
+    futures.push_back(transaction->CommitAsync());
+    EXPECT_EQ(transaction->Upsert("t", RowsBatch({{i, "y"}})).error().reason(),
+              ErrorReason::kClosed);
+  }
+  const auto late = *db_->Begin();
+  ASSERT_TRUE(late->Upsert("t", RowsBatch({{3, "late"}})));
+  auto refused = late->CommitAsync();
+  ASSERT_TRUE(IsReady(refused)) << "conflicts are known at once, also with what is not durable yet";
+  EXPECT_EQ(refused.get().error().kind(), ErrorKind::kConflict);
+  auto empty = (*db_->Begin())->CommitAsync();
+  ASSERT_TRUE(IsReady(empty));
+  EXPECT_EQ(empty.get()->commit.value, 0u) << "that of its snapshot";
+  EXPECT_FALSE(IsReady(futures.front()));
+  executor_.RunAll();
+  for (std::size_t i = 0; i < futures.size(); ++i) {
+    ASSERT_TRUE(IsReady(futures[i]));
+    EXPECT_EQ(futures[i].get()->commit.value, i + 1);
+  }
+  EXPECT_EQ(Read().size(), 20u);
+  EXPECT_LT(db_->Stats().log.syncs - syncs, 10u) << "they share syncs";
+  auto ended = late->CommitAsync();
+  EXPECT_EQ(ended.get().error().reason(), ErrorReason::kClosed);
+}
+
 TEST_F(AsyncTest, AFailedSyncIsToldToAllThatWait) {
   std::vector<Future> futures;
   for (std::int64_t i = 0; i < 3; ++i) {

@@ -12,6 +12,7 @@ namespace varve {
 // A new superversion out of what is official, the open runs and the generations.
 void Database::Impl::InstallView() {
   auto view = std::make_shared<Superversion>();
+  view->executor = environment_.executor();
   for (const auto& [name, table] : official_->tables) {
     auto table_view = std::make_shared<TableView>();
     table_view->id = table->id;

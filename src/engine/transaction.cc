@@ -54,6 +54,7 @@ class Transaction::Impl {
   Result<std::uint64_t> Savepoint();
   Status RollbackTo(std::uint64_t savepoint);
   Result<CommitInfo> Commit(const CommitOptions& options);
+  void CommitThen(const CommitOptions& options, CommitCallback done);
   void End();
 
  private:
@@ -64,6 +65,8 @@ class Transaction::Impl {
   Status AddBatches(const TableView& table, std::vector<WriteBatch> batches);
   Result<std::vector<TablePart>> TakeParts() const;
   Footprint TakeFootprint(const std::vector<TablePart>& parts);
+  // The transaction goes on when there is no memory for its commit, and has ended otherwise.
+  Result<Submitted> Submit(const CommitOptions& options);
 
   std::shared_ptr<Database::Impl> database_;  // null once it has ended
   const TransactionOptions options_;
@@ -190,11 +193,11 @@ Footprint Transaction::Impl::TakeFootprint(const std::vector<TablePart>& parts) 
   return footprint;
 }
 
-Result<CommitInfo> Transaction::Impl::Commit(const CommitOptions& options) {
+Result<Submitted> Transaction::Impl::Submit(const CommitOptions& options) {
   VARVE_TRY(CheckOpen());
   if (writes_.empty() && !options.producer) {
     End();
-    return CommitInfo{.commit = commit_};
+    return Submitted{.info = {.commit = commit_}, .ticket = {}, .ack = options.ack, .watch = {}};
   }
   WriteWatch watch = options.profile ? WriteWatch(database_->clock()) : WriteWatch();
   VARVE_ASSIGN(auto parts, TakeParts());
@@ -202,11 +205,23 @@ Result<CommitInfo> Transaction::Impl::Commit(const CommitOptions& options) {
   writes_ = {};
   reads_.reset();
   view_.reset();
-  const auto submitted = database_->Submit(std::move(parts), options,
-                                           {.footprint = &footprint, .snapshot = commit_}, &watch);
-  auto info = submitted ? database_->Await(*submitted) : std::unexpected(submitted.error());
+  auto submitted = database_->Submit(std::move(parts), options,
+                                     {.footprint = &footprint, .snapshot = commit_}, &watch);
   End();
-  return info;
+  return submitted;
+}
+
+Result<CommitInfo> Transaction::Impl::Commit(const CommitOptions& options) {
+  const auto database = database_;
+  VARVE_ASSIGN(const auto submitted, Submit(options));
+  return database->Await(submitted);
+}
+
+void Transaction::Impl::CommitThen(const CommitOptions& options, CommitCallback done) {
+  const auto database = database_;
+  auto submitted = Submit(options);
+  if (!submitted) return done(std::unexpected(std::move(submitted).error()));
+  database->Then(*std::move(submitted), std::move(done));
 }
 
 void Transaction::Impl::End() {
@@ -249,12 +264,18 @@ Status Transaction::RollbackTo(std::uint64_t savepoint) { return impl_->Rollback
 Result<CommitInfo> Transaction::Commit(const CommitOptions& options) {
   return impl_->Commit(options);
 }
+void Transaction::CommitThen(const CommitOptions& options, CommitCallback done) {
+  impl_->CommitThen(options, std::move(done));
+}
+std::future<Result<CommitInfo>> Transaction::CommitAsync(const CommitOptions& options) {
+  return Promised([&](CommitCallback done) { impl_->CommitThen(options, std::move(done)); });
+}
 void Transaction::Abort() { impl_->End(); }
 
 Result<std::unique_ptr<Transaction>> Database::Begin(const TransactionOptions& options) {
   VARVE_ASSIGN(auto begun, impl_->BeginTransaction());
-  return std::unique_ptr<Transaction>(new Transaction(
-      std::make_unique<Transaction::Impl>(impl_, options, std::move(begun))));
+  return std::unique_ptr<Transaction>(
+      new Transaction(std::make_unique<Transaction::Impl>(impl_, options, std::move(begun))));
 }
 
 }  // namespace varve

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "columns/arrow_errors.h"
+#include "view/parallel_rows.h"
 #include "view/scan_plan.h"
 #include "view/scan_source.h"
 
@@ -27,7 +28,10 @@ class ScanReader final : public arrow::RecordBatchReader {
   // Opens the cursors; apart from the constructor because they refer to recipe_.
   void Start(const TableView& table, CommitNumber as_of, const ScanOptions& options) {
     if (rows_left_ == 0 || recipe_.range.Empty()) return;
-    if (options.reverse) {
+    if (options.unordered) {
+      source_ = std::make_unique<ParallelRows>(table, recipe_, as_of.value, options.batch_rows_max,
+                                               owner_->executor);
+    } else if (options.reverse) {
       source_ = std::make_unique<ReverseRows>(table, &recipe_, as_of.value, options.batch_rows_max);
     } else {
       source_ = std::make_unique<ForwardRows>(table, &recipe_, recipe_.range.bounds, as_of.value,
@@ -88,15 +92,33 @@ class ScanReader final : public arrow::RecordBatchReader {
 
 }  // namespace
 
+namespace {
+
+std::shared_ptr<arrow::RecordBatchReader> StartScan(std::shared_ptr<const Superversion> owner,
+                                                    const TableView& table, CommitNumber as_of,
+                                                    const ScanOptions& options, ScanRecipe recipe) {
+  if (recipe.filter) recipe.pruned = PruneByValues(table, recipe.filter->bound());
+  auto reader = std::make_shared<ScanReader>(std::move(owner), std::move(recipe), options.limit);
+  reader->Start(table, as_of, options);
+  return reader;
+}
+
+}  // namespace
+
 Result<std::shared_ptr<arrow::RecordBatchReader>> NewScan(std::shared_ptr<const Superversion> owner,
                                                           const TableView& table,
                                                           CommitNumber as_of,
                                                           const ScanOptions& options) {
   VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
-  if (recipe.filter) recipe.pruned = PruneByValues(table, recipe.filter->bound());
-  auto reader = std::make_shared<ScanReader>(std::move(owner), std::move(recipe), options.limit);
-  reader->Start(table, as_of, options);
-  return reader;
+  return StartScan(std::move(owner), table, as_of, options, std::move(recipe));
+}
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> NewScanWithin(
+    std::shared_ptr<const Superversion> owner, const TableView& table, CommitNumber as_of,
+    const ScanOptions& options, const KeyBounds& bounds) {
+  VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
+  recipe.range.bounds = bounds;
+  return StartScan(std::move(owner), table, as_of, options, std::move(recipe));
 }
 
 }  // namespace varve

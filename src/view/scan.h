@@ -23,6 +23,10 @@ namespace varve {
 Result<std::shared_ptr<arrow::RecordBatchReader>> NewScan(
     std::shared_ptr<const Superversion> owner, const TableView& table, CommitNumber as_of,
     const ScanOptions& options);
+// Only keys within `bounds`, which lie within those of `options`.
+Result<std::shared_ptr<arrow::RecordBatchReader>> NewScanWithin(
+    std::shared_ptr<const Superversion> owner, const TableView& table, CommitNumber as_of,
+    const ScanOptions& options, const KeyBounds& bounds);
 Result<ScanPlan> ExplainScan(const TableView& table, CommitNumber as_of,
                              const ScanOptions& options);
 Result<std::shared_ptr<arrow::RecordBatch>> GetRows(

@@ -59,6 +59,9 @@ Result<ScanRecipe> PrepareScan(const TableSchema& schema, const ScanOptions& opt
                                          std::to_string(options.batch_rows_max) +
                                          "; expected at least 1");
   }
+  if (options.reverse && options.unordered) {
+    return Fail(ErrorKind::kInvalid, "reverse and unordered exclude each other");
+  }
   ScanRecipe recipe;
   recipe.stop = options.stop;
   VARVE_ASSIGN(const std::vector<int> projected, Project(*schema.schema(), options));

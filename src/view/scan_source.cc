@@ -15,29 +15,44 @@
 namespace varve {
 namespace {
 
-// Cuts `bounds` at the runs' row groups. With k runs in it, only every k-th first key is a cut:
-// each interval then holds about k row groups in all, instead of a part of each again and again.
-std::vector<KeyBounds> CutIntoIntervals(const TableView& table, const KeyBounds& bounds,
-                                        std::uint64_t as_of) {
-  std::vector<std::string> cuts;
+// First keys of row groups within `bounds`, ascending, and of how many runs.
+struct Cuts {
+  std::vector<std::string> keys;
   std::size_t runs = 0;
+};
+Cuts FindCuts(const TableView& table, const KeyBounds& bounds, std::uint64_t as_of) {
+  Cuts cuts;
   for (const auto& run : table.runs) {
     if (!WhySkipped(*run, bounds, as_of).empty()) continue;
-    ++runs;
+    ++cuts.runs;
     for (const std::string& key : run->row_group_keys()) {
-      if (key > bounds.lower && bounds.Contains(key)) cuts.push_back(key);
+      if (key > bounds.lower && bounds.Contains(key)) cuts.keys.push_back(key);
     }
   }
-  std::sort(cuts.begin(), cuts.end());
-  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+  std::ranges::sort(cuts.keys);
+  const auto doubled = std::ranges::unique(cuts.keys);
+  cuts.keys.erase(doubled.begin(), doubled.end());
+  return cuts;
+}
+
+std::vector<KeyBounds> CutAtEvery(std::size_t step, const std::vector<std::string>& keys,
+                                  std::size_t first, const KeyBounds& bounds) {
   std::vector<KeyBounds> intervals;
   std::string lower = bounds.lower;
-  for (std::size_t i = 0; i < cuts.size(); i += runs) {
-    intervals.push_back({lower, cuts[i]});
-    lower = cuts[i];
+  for (std::size_t i = first; i < keys.size(); i += step) {
+    intervals.push_back({lower, keys[i]});
+    lower = keys[i];
   }
   intervals.push_back({lower, bounds.upper});
   return intervals;
+}
+
+// With k runs only every k-th first key is a cut: each interval then holds about k row groups in
+// all, instead of a part of each again and again.
+std::vector<KeyBounds> CutIntoIntervals(const TableView& table, const KeyBounds& bounds,
+                                        std::uint64_t as_of) {
+  const Cuts cuts = FindCuts(table, bounds, as_of);
+  return CutAtEvery(cuts.runs, cuts.keys, 0, bounds);
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> Reversed(
@@ -50,6 +65,13 @@ Result<std::shared_ptr<arrow::RecordBatch>> Reversed(
 }
 
 }  // namespace
+
+std::vector<KeyBounds> CutIntoParts(const TableView& table, const KeyBounds& bounds,
+                                    std::uint64_t as_of, std::size_t parts_max) {
+  const Cuts cuts = FindCuts(table, bounds, as_of);
+  const std::size_t step = (cuts.keys.size() + parts_max) / parts_max;
+  return CutAtEvery(step, cuts.keys, step - 1, bounds);
+}
 
 ForwardRows::ForwardRows(const TableView& table, ScanRecipe* recipe, const KeyBounds& bounds,
                          std::uint64_t as_of, std::int64_t batch_rows_max)
@@ -88,8 +110,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> ForwardRows::Finish(
   if (selection.accepted == 0) return nullptr;
   std::vector<std::shared_ptr<arrow::Array>> columns;
   for (int place : recipe_->output_places) columns.push_back(batch->column(place));
-  auto projected =
-      arrow::RecordBatch::Make(recipe_->output, batch->num_rows(), std::move(columns));
+  auto projected = arrow::RecordBatch::Make(recipe_->output, batch->num_rows(), std::move(columns));
   return FilterEvaluator::Apply(projected, selection);
 }
 

@@ -24,6 +24,11 @@ namespace varve {
 // of its own, without a copy.
 inline constexpr std::int64_t kSliceRowsMin = 1024;
 
+// At most so many parts of `bounds`, ascending and without gaps, cut at first keys of row groups so
+// that each has about as many of them.
+std::vector<KeyBounds> CutIntoParts(const TableView& table, const KeyBounds& bounds,
+                                    std::uint64_t as_of, std::size_t parts_max);
+
 class ScanSourceRows {
  public:
   virtual ~ScanSourceRows() = default;

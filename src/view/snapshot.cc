@@ -5,6 +5,7 @@
 #include <arrow/type.h>
 
 #include "base/result.h"
+#include "view/aggregate.h"
 #include "view/caret.h"
 #include "view/scan.h"
 #include "view/superversion.h"
@@ -57,6 +58,17 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Snapshot::Scan(std::string_vie
 Result<ScanPlan> Snapshot::Explain(std::string_view table, const ScanOptions& options) const {
   VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
   return ExplainScan(*view, commit_, options);
+}
+
+Result<RowCount> Snapshot::Count(std::string_view table, const ScanOptions& options) const {
+  VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
+  return CountRows(superversion_, *view, commit_, options);
+}
+
+Result<ValueRange> Snapshot::MinMax(std::string_view table, std::string_view column,
+                                    const ScanOptions& options) const {
+  VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
+  return FindMinMax(superversion_, *view, commit_, column, options);
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> Snapshot::Get(

@@ -22,6 +22,8 @@
 
 namespace varve {
 
+class Executor;
+
 struct TableView {
   std::uint32_t id = 0;
   std::string name;
@@ -37,6 +39,7 @@ struct TableView {
 
 class Superversion {
  public:
+  Executor* executor = nullptr;  // threads that a read may use beside its own; null: none
   std::map<std::string, std::shared_ptr<const TableView>, std::less<>> tables;
 
   const TableView* Find(std::string_view name) const {

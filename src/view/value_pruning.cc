@@ -34,8 +34,8 @@ bool HoldsTheOldest(const Run& run, const TableView& table) {
   });
 }
 
-// Columns whose statistics are the whole truth. Not floats: statistics pass over NaN, which some
-// filters accept.
+}  // namespace
+
 bool HasUsableStatistics(const arrow::DataType& type) {
   switch (type.id()) {
     case arrow::Type::BOOL:
@@ -56,6 +56,8 @@ bool HasUsableStatistics(const arrow::DataType& type) {
     default: return false;
   }
 }
+
+namespace {
 
 // What is true of every row of a group, as far as it is known, as an expression for Arrow.
 std::optional<cp::Expression> TruthOf(const Run& run, int group, const std::set<int>& columns,

@@ -18,6 +18,9 @@
 
 namespace varve {
 
+// Whether the statistics of such a column are the whole truth. Not of floats: they pass over NaN.
+bool HasUsableStatistics(const arrow::DataType& type);
+
 // By run: for each data row group, whether it is left out. Runs of which all is read are not named.
 using PrunedGroups = std::map<const Run*, std::vector<bool>>;
 

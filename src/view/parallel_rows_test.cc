@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scans that do not care for the order of rows.
+#include "view/parallel_rows.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "base/executor.h"
+#include "base/random.h"
+#include "test/support/seed.h"
+#include "view/view_fixture.h"
+
+namespace varve::testing {
+namespace {
+
+using Keys = std::vector<RowKey>;
+
+Keys KeysOf(const arrow::RecordBatch& batch) {
+  Keys keys;
+  const auto& k = static_cast<const arrow::Int32Array&>(*batch.column(0));
+  const auto& name = static_cast<const arrow::StringArray&>(*batch.column(1));
+  for (std::int64_t row = 0; row < batch.num_rows(); ++row) {
+    keys.emplace_back(k.Value(row), name.GetString(row));
+  }
+  return keys;
+}
+
+class ParallelRowsTest : public ::testing::Test {
+ protected:
+  // Runs of small row groups, one over the other, and a memtable.
+  void Fill(int runs, int rows) {
+    for (int run = 0; run < runs; ++run) {
+      std::vector<Row> some;
+      for (int i = run; i < rows; i += 1 + run % 3) {
+        some.push_back({i, "r" + std::to_string(run % 2), {}, {}, i, {}});
+      }
+      table_.Upsert(some);
+      table_.Delete({{run * 7, "r0"}});
+      table_.Flush();
+    }
+    table_.Upsert({{rows + 5, "m", {}, {}, 1, {}}, {1, "r0", {}, {}, 2, {}}});
+  }
+  Snapshot With(Executor* executor) {
+    auto view = std::make_shared<Superversion>(*table_.View());
+    view->executor = executor;
+    return Snapshot(view, {table_.commit()});
+  }
+  static Keys ReadAll(const Snapshot& snapshot, const ScanOptions& options) {
+    Keys keys;
+    const auto reader = Ok(snapshot.Scan("t", options));
+    while (true) {
+      const auto batch = reader->Next().ValueOrDie();
+      if (batch == nullptr) return keys;
+      std::ranges::copy(KeysOf(*batch), std::back_inserter(keys));
+    }
+  }
+  static Keys Sorted(Keys keys) {
+    std::ranges::sort(keys);
+    return keys;
+  }
+
+  RowTable table_;
+};
+
+TEST_F(ParallelRowsTest, GivesTheRowsOfTheOrderedScan) {
+  Fill(5, 3000);
+  ThreadPool threads(2);
+  ManualExecutor nobody;
+  for (Executor* executor : {static_cast<Executor*>(nullptr), static_cast<Executor*>(&threads),
+                             static_cast<Executor*>(&nobody)}) {
+    const auto snapshot = With(executor);
+    for (const std::int64_t batch_rows : {7, 100, 65536}) {
+      ScanOptions options{.batch_rows_max = batch_rows};
+      const Keys ordered = ReadAll(snapshot, options);
+      options.unordered = true;
+      EXPECT_EQ(Sorted(ReadAll(snapshot, options)), ordered);
+    }
+  }
+}
+
+TEST_F(ParallelRowsTest, RandomFiltersAndLimits) {
+  const auto seed = TestSeed(31);
+  SCOPED_TRACE(seed);
+  SeededRandom random(seed);
+  ThreadPool threads(2);
+  for (int round = 0; round < 30; ++round) {
+    table_.Upsert({RandomRow(random), RandomRow(random), RandomRow(random)});
+    if (random.Below(3) == 0) table_.Flush();
+    const auto snapshot = With(&threads);
+    const std::string filter = RandomFilter(random);
+    ScanOptions options{.filter = Ok(ParseFilter(filter, RowSchema()))};
+    const Keys ordered = ReadAll(snapshot, options);
+    options.unordered = true;
+    EXPECT_EQ(Sorted(ReadAll(snapshot, options)), ordered) << filter;
+    options.limit = random.Below(5);
+    const Keys some = ReadAll(snapshot, options);
+    EXPECT_EQ(some.size(), std::min<std::size_t>(*options.limit, ordered.size()));
+    EXPECT_TRUE(std::ranges::includes(ordered, Sorted(some))) << filter;
+  }
+}
+
+// An executor that counts, and runs tasks when it is told to.
+TEST_F(ParallelRowsTest, ATaskEndsWhenEnoughIsReady) {
+  Fill(1, 200'000);
+  ManualExecutor executor;
+  const auto reader = Ok(With(&executor).Scan("t", {.unordered = true, .batch_rows_max = 100}));
+  int tasks = 0;
+  while (executor.RunOne()) ++tasks;  // would not end before the rows do, were there no bound
+  EXPECT_GE(tasks, 1);
+  EXPECT_LE(tasks, 4);
+  const auto first = reader->Next().ValueOrDie();
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(first->num_rows(), 100);
+}
+
+TEST_F(ParallelRowsTest, AReaderMayEndBeforeItsTasksBegin) {
+  Fill(2, 50'000);
+  ManualExecutor executor;
+  {
+    const auto reader = Ok(With(&executor).Scan("t", {.unordered = true}));
+    ASSERT_NE(reader->Next().ValueOrDie(), nullptr);
+  }
+  executor.RunAll();
+  ThreadPool threads(2);
+  for (int i = 0; i < 50; ++i) {
+    const auto reader = Ok(With(&threads).Scan("t", {.unordered = true, .batch_rows_max = 10}));
+    ASSERT_NE(reader->Next().ValueOrDie(), nullptr);
+    ASSERT_TRUE(reader->Close().ok());
+    EXPECT_FALSE(reader->Next().ok());
+  }
+}
+
+TEST_F(ParallelRowsTest, OtherThreadsReadTheParts) {
+  Fill(1, 400'000);
+  ManualExecutor executor;
+  std::atomic<bool> done = false;
+  std::atomic<int> tasks = 0;
+  std::thread other([&] {
+    while (!done) tasks += executor.RunOne() ? 1 : 0;
+  });
+  EXPECT_EQ(ReadAll(With(&executor), {.unordered = true, .batch_rows_max = 1000}).size(), 400'000u);
+  done = true;
+  other.join();
+  EXPECT_GT(tasks, 1);
+}
+
+TEST_F(ParallelRowsTest, AnErrorInAPartIsTheScans) {
+  Fill(2, 50'000);
+  ThreadPool threads(2);
+  const auto filter = Ok(ParseFilter("n * 9223372036854775807 > 0", RowSchema()));
+  const auto reader = Ok(With(&threads).Scan("t", {.filter = filter, .unordered = true}));
+  const auto first = reader->Next();
+  ASSERT_FALSE(first.ok());
+  EXPECT_EQ(reader->Next().status(), first.status());
+}
+
+TEST_F(ParallelRowsTest, CancelledFromAnotherThread) {
+  Fill(1, 400'000);
+  ThreadPool threads(2);
+  std::stop_source stop;
+  const auto reader = Ok(With(&threads).Scan(
+      "t", {.unordered = true, .stop = stop.get_token(), .batch_rows_max = 10}));
+  ASSERT_NE(reader->Next().ValueOrDie(), nullptr);
+  std::thread([&] { stop.request_stop(); }).join();
+  EXPECT_TRUE(reader->Next().status().IsCancelled());
+}
+
+TEST_F(ParallelRowsTest, ReverseContradicts) {
+  const auto scan = table_.Newest().Scan("t", {.reverse = true, .unordered = true});
+  ASSERT_FALSE(scan);
+  EXPECT_EQ(scan.error().message(), "reverse and unordered exclude each other");
+}
+
+}  // namespace
+}  // namespace varve::testing
