@@ -78,6 +78,17 @@ TEST_F(AggregateTest, DeletesVersionsAndTheFutureAreSeen) {
   EXPECT_EQ(Text(Ok(table_.At(first).MinMax("t", "k")).max), "99");
 }
 
+TEST_F(AggregateTest, ARunOfTheFutureDoesNotAnswer) {
+  const auto first = table_.Upsert(Range(0, 10));
+  table_.Flush();
+  table_.Upsert(Range(20, 30));
+  table_.Flush();
+  const auto before = table_.At(first);
+  EXPECT_EQ(Ok(before.Count("t")).rows, 10u);
+  EXPECT_EQ(Text(Ok(before.MinMax("t", "k")).max), "9");
+  EXPECT_EQ(Text(Ok(table_.At(0).MinMax("t", "k")).max), "none");
+}
+
 TEST_F(AggregateTest, TwoVersionsOfOneKeyInARun) {
   table_.Upsert(Range(0, 10));
   table_.Upsert({{9, "x", {}, {}, -5, {}}});
