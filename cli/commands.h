@@ -11,6 +11,8 @@ void AddLoad(CLI::App* app, Session* session);
 void AddScan(CLI::App* app, Session* session);
 void AddGet(CLI::App* app, Session* session);
 void AddDelete(CLI::App* app, Session* session);
+void AddDrop(CLI::App* app, Session* session);
+void AddRename(CLI::App* app, Session* session);
 void AddTables(CLI::App* app, Session* session);
 void AddVersions(CLI::App* app, Session* session);
 void AddFlush(CLI::App* app, Session* session);

@@ -68,6 +68,13 @@ const TableState* ManifestState::FindTable(std::uint32_t id) const {
   return nullptr;
 }
 
+FormerShape TableState::ShapeAt(CommitNumber commit) const {
+  for (const FormerShape& shape : former) {
+    if (commit < shape.until) return shape;
+  }
+  return {.until = dropped, .name = name, .schema_id = schema_id};
+}
+
 Manifest::Manifest(ObjectStore* store, std::shared_ptr<const ManifestState> state,
                    std::uint32_t newest_crc32c)
     : store_(store), newest_crc32c_(newest_crc32c), state_(std::move(state)) {}

@@ -93,6 +93,32 @@ OrderedJson LineOf(const NoteProducerEdit& edit) {
   return ProducerLine("note_producer", edit.id, edit.mark);
 }
 
+OrderedJson LineOf(const DropTableEdit& edit) {
+  return {{"kind", "drop_table"}, {"table", edit.table_id}, {"commit", edit.commit.value}};
+}
+OrderedJson LineOf(const RenameTableEdit& edit) {
+  return {{"kind", "rename_table"},
+          {"table", edit.table_id},
+          {"commit", edit.commit.value},
+          {"name", edit.name}};
+}
+
+void WriteTable(const TableState& table, LineWriter* out) {
+  const bool dropped = table.dropped != CommitNumber{};
+  auto line = TableLine(dropped ? "dropped_table" : "table", table.id, table.name, table.schema_id,
+                        *table.schema);
+  if (dropped) line["commit"] = table.dropped.value;
+  out->Add(JsonText(line));
+  for (const FormerShape& shape : table.former) {
+    out->Add(JsonText({{"kind", "former"},
+                       {"table", table.id},
+                       {"until", shape.until.value},
+                       {"name", shape.name},
+                       {"schema_id", shape.schema_id}}));
+  }
+  for (const auto& run : table.runs) out->Add(JsonText(RunLine("run", *run)));
+}
+
 void WriteState(const ManifestState& state, LineWriter* out) {
   out->Add(JsonText({{"kind", "state"},
                      {"commit", state.commit.value},
@@ -101,10 +127,8 @@ void WriteState(const ManifestState& state, LineWriter* out) {
                      {"durable", state.log_durable.value},
                      {"next_table_id", state.next_table_id},
                      {"next_run_id", state.next_run_id}}));
-  for (const auto& [name, table] : state.tables) {
-    out->Add(JsonText(TableLine("table", table->id, name, table->schema_id, *table->schema)));
-    for (const auto& run : table->runs) out->Add(JsonText(RunLine("run", *run)));
-  }
+  for (const auto& [name, table] : state.tables) WriteTable(*table, out);
+  for (const auto& [id, table] : state.dropped) WriteTable(*table, out);
   for (const auto& version : state.versions) {
     out->Add(JsonText({{"kind", "version"},
                        {"number", version.number},

@@ -18,7 +18,8 @@ std::shared_ptr<arrow::RecordBatch> Keys(const std::vector<std::int64_t>& ids) {
 }
 
 // The producer's newest commit that is there is known, and is not made again.
-void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises) {
+void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises,
+                   const std::string& table) {
   const auto last = db->LastOf("p");
   ASSERT_TRUE(last) << last.error().message();
   const auto after = promises.sequences.upper_bound(visible);
@@ -26,8 +27,8 @@ void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises
   if (!*last) return;
   const auto& [commit, sequence] = *std::prev(after);
   ASSERT_EQ((*last)->sequence, sequence);
-  const auto retry = db->Upsert("t", RowsBatch({{1, "made again"}}),
-                                {.producer = Producer{"p", sequence}});
+  const auto retry =
+      db->Upsert(table, RowsBatch({{1, "made again"}}), {.producer = Producer{"p", sequence}});
   ASSERT_TRUE(retry) << retry.error().message();
   ASSERT_TRUE(retry->repeat);
   ASSERT_EQ(retry->commit.value, commit);
@@ -60,11 +61,38 @@ void Life::Create() {
   if (created) promises_.created = true;
 }
 
-void Life::Write(Rows next, const WriteRequest& request, const CommitOptions& options) {
+void Life::Promise(Rows next, const std::string& name) {
   promises_.after.push_back(std::move(next));
+  promises_.called.push_back(name);
+}
+
+void Life::Changed(const Result<CommitNumber>& commit) {
+  if (!commit) return Keep(std::unexpected(commit.error()));
+  EXPECT_EQ(commit->value, promises_.after.size() - 1);
+  promises_.acknowledged = commit->value;
+}
+
+void Life::Rename(const std::string& to) {
+  if (failed_) return;
+  const std::string from = name();
+  Promise(promises_.after.back(), to);
+  Changed(db_->RenameTable(from, to));
+}
+
+void Life::Drop() {
+  if (failed_) return;
+  const std::string from = name();
+  Promise({}, "");
+  promises_.created = false;
+  Changed(db_->DropTable(from));
+}
+
+void Life::Write(Rows next, const WriteRequest& request, const CommitOptions& options) {
+  const std::string table = name().empty() ? "t" : name();
+  Promise(std::move(next), table);
   const auto commit = promises_.after.size() - 1;
   if (options.producer) promises_.sequences[commit] = options.producer->sequence;
-  const auto info = db_->Write("t", request, options);
+  const auto info = db_->Write(table, request, options);
   if (!info) return Keep(std::unexpected(info.error()));
   EXPECT_EQ(info->commit.value, commit);
   if (options.ack == AckLevel::kDurable) promises_.acknowledged = commit;
@@ -141,7 +169,8 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
   const std::uint64_t visible = db->Stats().visible.value;
   ASSERT_GE(visible, promises.acknowledged) << "an acknowledged commit was lost";
   ASSERT_LT(visible, promises.after.size()) << "a commit that nobody made";
-  const bool has_table = !db->Stats().tables.empty();
+  const bool has_table = !db->Tables().empty();
+  const std::string name = promises.called[visible].empty() ? "t" : promises.called[visible];
   ASSERT_TRUE(has_table || !promises.created) << "an acknowledged table was lost";
   if (!has_table) {
     ASSERT_TRUE(db->CreateTable("t", RowsSchema(), {"id"}));
@@ -149,12 +178,16 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
   for (std::uint64_t commit = 0; commit <= visible; ++commit) {
     const auto snapshot = db->GetSnapshot(CommitNumber{commit});
     ASSERT_TRUE(snapshot) << snapshot.error().message();
-    ASSERT_EQ(ReadRows(**snapshot), promises.after[commit]) << "as of commit " << commit;
+    const std::string& then = promises.called[commit];
+    if (then.empty() && (*snapshot)->Tables().empty()) continue;  // dropped, and not made again
+    ASSERT_EQ((*snapshot)->Tables(), std::vector{then.empty() ? "t" : then});
+    ASSERT_EQ(ReadRows(**snapshot, then.empty() ? "t" : then), promises.after[commit])
+        << "as of commit " << commit;
   }
-  CheckProducer(db.get(), visible, promises);
+  CheckProducer(db.get(), visible, promises, name);
   if (::testing::Test::HasFatalFailure()) return;
   Rows expected = promises.after[visible];
-  const auto put = db->Upsert("t", RowsBatch({{1, "after"}, {777, "new"}}));
+  const auto put = db->Upsert(name, RowsBatch({{1, "after"}, {777, "new"}}));
   ASSERT_TRUE(put) << put.error().message();
   ASSERT_EQ(put->commit.value, visible + 1);
   expected[1] = "after";
@@ -169,8 +202,8 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
       << verified->damages[0].file << " " << verified->damages[0].message;
   auto again = Database::Open(kPath, options, world.components(disk));
   ASSERT_TRUE(again) << again.error().message();
-  ASSERT_EQ(ReadRows(**(*again)->GetSnapshot()), expected);
-  CheckProducer(again->get(), visible, promises);
+  ASSERT_EQ(ReadRows(**(*again)->GetSnapshot(), name), expected);
+  CheckProducer(again->get(), visible, promises, name);
 }
 
 std::uint64_t CountEvents(const Script& script, const OpenOptions& options) {

@@ -33,9 +33,10 @@ struct World {
 
 // What was promised so far: the state after each commit that was tried, and what was acknowledged.
 struct Promises {
-  bool created = false;                 // the table's creation was acknowledged
+  bool created = false;                     // the creation of the table there is was acknowledged
   std::uint64_t acknowledged = 0;       // highest commit acknowledged as durable
   std::vector<Rows> after = {Rows{}};   // after[c]: the table's rows as of commit c
+  std::vector<std::string> called = {"t"};  // called[c]: its name; empty: it was dropped just then
   std::map<std::uint64_t, std::uint64_t> sequences;  // by commit: that of the producer "p"
 };
 
@@ -49,6 +50,8 @@ class Life {
   // The steps. Each does nothing once a step has failed: power is gone.
   void Open();
   void Create();
+  void Rename(const std::string& to);
+  void Drop();  // then Create
   void Put(const Rows& rows, AckLevel ack = AckLevel::kDurable);
   // As the producer "p", whose next sequence this is.
   void PutOnce(const Rows& rows, AckLevel ack = AckLevel::kDurable);
@@ -65,6 +68,10 @@ class Life {
 
  private:
   void Keep(const Status& status);
+  // A commit is tried that leads to this.
+  void Promise(Rows next, const std::string& name);
+  const std::string& name() const { return promises_.called.back(); }
+  void Changed(const Result<CommitNumber>& commit);
   // Writes what leads to `next`.
   void Write(Rows next, const WriteRequest& request, const CommitOptions& options = {});
   World world_;
