@@ -86,6 +86,23 @@ Result<const TableState*> Database::Impl::FindOfficial(const ManifestState& stat
   return NoTable(name, {known.begin(), known.end()});
 }
 
+namespace {
+
+// Whatever became of the flush, the change was not made.
+Status FlushBefore(std::string_view table, const Status& flushed) {
+  if (flushed) return {};
+  const Error& error = flushed.error();
+  const auto reason =
+      error.reason() == ErrorReason::kUnknownOutcome ? ErrorReason::kIo : error.reason();
+  return Fail(error.kind(),
+              fmt::format("table '{}' was not changed, for what is in memory could not be flushed "
+                          "before: {}",
+                          table, error.message()),
+              reason);
+}
+
+}  // namespace
+
 // Nearly everything is flushed while others go on; then they wait for the little that came
 // meanwhile, and for the change itself.
 Result<CommitNumber> Database::Impl::ChangeTable(std::string_view name, const TableChange& change) {
@@ -95,14 +112,14 @@ Result<CommitNumber> Database::Impl::ChangeTable(std::string_view name, const Ta
     VARVE_ASSIGN(const TableState* const table, FindOfficial(*state, name));
     VARVE_TRY(change(*table, {state->commit.value + 1}));
   }
-  VARVE_TRY(Flush());
+  VARVE_TRY(FlushBefore(name, Flush()));
   const Alone alone(this);
   {
     std::lock_guard lock(commit_mutex_);
     VARVE_TRY(CheckOpen());
     Seal();
   }
-  VARVE_TRY(FlushSealed());
+  VARVE_TRY(FlushBefore(name, FlushSealed()));
   return CommitChange(name, change);
 }
 
