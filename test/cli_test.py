@@ -131,7 +131,7 @@ class VerbsTest(CliTest):
         self.fails(3, "tables: sales", "rename", self.db, "orders", "old")
         self.load_orders()
         self.fails(5, "sales", "rename", self.db, "orders", "sales")
-        self.fails(1, "a/b", "rename", self.db, "orders", "a/b")
+        self.fails(2, "a/b", "rename", self.db, "orders", "a/b")
         self.fails(2, "rename", "rename", self.db, "orders")
         tables = self.ok("tables", self.db, "--json").document()["tables"]
         self.assertEqual([(t["name"], t["id"]) for t in tables], [("orders", 2), ("sales", 1)])
