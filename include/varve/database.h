@@ -127,14 +127,20 @@ class Database {
 
   // Each of these is a commit of its own and gives its number; durable and visible on return.
   // Snapshots as of older commits, those taken before and those taken later, show the tables as
-  // they were: a dropped table with its rows, a renamed one under its former name. What is in
-  // memory is flushed first; other commits wait only for what came while that went on. Transactions
-  // that use a table which is dropped before they commit get Conflict. Errors: NotFound (table);
-  // Conflict/kAlreadyExists (the new name is another table's); Invalid (bad name, closed,
-  // read-only); Unavailable/kNoSpace (certainly not done), kUnknownOutcome (it may or may not be
-  // done; every later commit is refused: reopen).
+  // they were: a dropped table with its rows, a renamed one under its former name, each with the
+  // columns that it had. What is in memory is flushed first; other commits wait only for what came
+  // while that went on. Transactions that use a table which is dropped, or gets other columns,
+  // before they commit get Conflict.
+  // Errors: NotFound (table); Conflict/kAlreadyExists (the new name is another table's); Invalid
+  // (bad name, closed, read-only); Unavailable/kNoSpace (certainly not done), kUnknownOutcome (it
+  // may or may not be done; every later commit is refused: reopen).
   Result<CommitNumber> DropTable(std::string_view name);
   Result<CommitNumber> RenameTable(std::string_view from, const std::string& to);
+  // All of `changes` (varve/options.h), one after the other, as one commit; no file is written anew.
+  // Batches that are written from then on have the new columns. Further errors: NotFound (column);
+  // Invalid (no change, or one that is not allowed: says which column and why);
+  // Invalid/kUnsupportedFormat (a type that Parquet cannot hold).
+  Result<CommitNumber> AlterTable(std::string_view name, const std::vector<ColumnChange>& changes);
 
   // Inserts rows, or replaces those whose key exists. One batch is one commit: all of it or none.
   // Of several rows with one key inside the batch the last wins.

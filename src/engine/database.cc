@@ -36,6 +36,11 @@ std::vector<TableInfo> Database::Tables() const { return impl_->Tables(); }
 
 Result<CommitNumber> Database::DropTable(std::string_view name) { return impl_->DropTable(name); }
 
+Result<CommitNumber> Database::AlterTable(std::string_view name,
+                                          const std::vector<ColumnChange>& changes) {
+  return impl_->AlterTable(name, changes);
+}
+
 Result<CommitNumber> Database::RenameTable(std::string_view from, const std::string& to) {
   return impl_->RenameTable(from, to);
 }

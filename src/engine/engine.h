@@ -76,6 +76,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
                      const std::vector<std::string>& key, const CreateTableOptions& options);
   Result<CommitNumber> DropTable(std::string_view name);
   Result<CommitNumber> RenameTable(std::string_view from, const std::string& to);
+  Result<CommitNumber> AlterTable(std::string_view name, const std::vector<ColumnChange>& changes);
   std::vector<TableInfo> Tables() const;
 
   // commit.cc
@@ -142,6 +143,11 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // Both require commit_mutex_.
   Status CheckTables(const std::vector<TablePart>& parts, const CommitGuard& guard) const;
   std::unexpected<Error> TableChanged(std::uint32_t table_id, const CommitGuard& guard) const;
+  struct LastChangeOfTable {
+    const TableState* table;
+    CommitNumber commit;  // zero: none
+  };
+  LastChangeOfTable LastChange(std::uint32_t table_id) const;  // so does this
 
   // commit.cc
   Status CheckOpen() const;

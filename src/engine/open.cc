@@ -128,7 +128,8 @@ Status Database::Impl::OpenRuns() {
   const auto open = [this](const TableState& table) -> Status {
     for (const auto& meta : table.runs) {
       VARVE_ASSIGN(runs_[meta->id],
-                   Run::Open(environment_.store(), table.schema, *meta, read_cache_));
+                   Run::Open(environment_.store(), table.FindSchema(meta->schema_id), *meta,
+                             read_cache_));
   }
   return {};
   };

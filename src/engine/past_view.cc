@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/past_view.h"
 
-#include <algorithm>
-#include <iterator>
 #include <map>
 #include <utility>
 
@@ -20,9 +18,11 @@ std::shared_ptr<const TableView> PastTable(const TableView& now, const TableStat
   past->id = state.id;
   past->name = std::move(shape.name);
   past->schema_id = shape.schema_id;
-  past->schema = state.schema;
-  std::ranges::copy_if(now.runs, std::back_inserter(past->runs),
-                       [&](const auto& run) { return run->meta().min_commit <= commit.value; });
+  past->schema = state.FindSchema(shape.schema_id);
+  for (const auto& run : now.runs) {
+    if (run->meta().min_commit > commit.value) continue;
+    past->runs.push_back(Run::Under(run, past->schema));
+  }
   return past;
 }
 

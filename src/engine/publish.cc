@@ -17,7 +17,9 @@ std::shared_ptr<const Superversion> Database::Impl::MakeView() const {
     view->name = table.name;
     view->schema_id = table.schema_id;
     view->schema = table.schema;
-    for (const auto& meta : table.runs) view->runs.push_back(runs_.at(meta->id));
+    for (const auto& meta : table.runs) {
+      view->runs.push_back(Run::Under(runs_.at(meta->id), table.schema));
+    }
     return view;
   };
   auto view = std::make_shared<Superversion>();

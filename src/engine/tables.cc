@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/result.h"
+#include "columns/alter_schema.h"
 #include "columns/schema_difference.h"
 #include "engine/alone.h"
 #include "engine/engine.h"
@@ -78,6 +79,20 @@ Result<CommitNumber> Database::Impl::RenameTable(std::string_view from, const st
   });
 }
 
+Result<CommitNumber> Database::Impl::AlterTable(std::string_view name,
+                                                const std::vector<ColumnChange>& changes) {
+  return ChangeTable(name, [&](const TableState& table, CommitNumber commit) -> Result<Edit> {
+    auto schema = AlterSchema(*table.schema, changes);
+    if (!schema) {
+      return std::unexpected(schema.error().Within(fmt::format("table '{}'", table.name)));
+    }
+    return AlterTableEdit{.table_id = table.id,
+                          .commit = commit,
+                          .schema_id = table.schema_id + 1,
+                          .schema = *std::move(schema)};
+  });
+}
+
 Result<const TableState*> Database::Impl::FindOfficial(const ManifestState& state,
                                                        std::string_view name) const {
   const auto at = state.tables.find(name);
@@ -92,8 +107,8 @@ namespace {
 Status FlushBefore(std::string_view table, const Status& flushed) {
   if (flushed) return {};
   const Error& error = flushed.error();
-  const auto reason =
-      error.reason() == ErrorReason::kUnknownOutcome ? ErrorReason::kIo : error.reason();
+  const auto reason = error.reason() == ErrorReason::kUnknownOutcome ? ErrorReason::kIo
+                                                                     : error.reason();
   return Fail(error.kind(),
               fmt::format("table '{}' was not changed, for what is in memory could not be flushed "
                           "before: {}",
@@ -189,23 +204,31 @@ Status Database::Impl::CheckTables(const std::vector<TablePart>& parts,
   }
   if (guard.footprint == nullptr || official_->changed <= guard.snapshot) return {};
   for (const auto& [id, used] : guard.footprint->tables) {
-    const auto dropped = official_->dropped.find(id);
-    if (dropped == official_->dropped.end()) continue;
-    if (dropped->second->dropped > guard.snapshot) return TableChanged(id, guard);
+    if (LastChange(id).commit > guard.snapshot) return TableChanged(id, guard);
   }
   return {};
 }
 
-std::unexpected<Error> Database::Impl::TableChanged(std::uint32_t table_id,
-                                                    const CommitGuard& guard) const {
+// Of its columns, or its drop.
+Database::Impl::LastChangeOfTable Database::Impl::LastChange(std::uint32_t table_id) const {
+  if (const TableState* const table = official_->FindTable(table_id)) {
+    return {table, table->altered()};
+  }
   const auto dropped = official_->dropped.find(table_id);
   VARVE_CHECK(dropped != official_->dropped.end());
-  const TableState& table = *dropped->second;
-  if (guard.winner != nullptr) *guard.winner = table.dropped;
+  return {dropped->second.get(), dropped->second->dropped};
+}
+
+std::unexpected<Error> Database::Impl::TableChanged(std::uint32_t table_id,
+                                                    const CommitGuard& guard) const {
+  const auto [table, commit] = LastChange(table_id);
+  if (guard.winner != nullptr) *guard.winner = commit;
+  const bool dropped = table->dropped != CommitNumber{};
   return Fail(ErrorKind::kConflict,
-              fmt::format("table '{}' was dropped by commit {}, after this transaction began (at "
-                          "commit {}); nothing was kept, begin again",
-                          table.name, table.dropped.value, guard.snapshot.value));
+              fmt::format("table '{}' {} by commit {}, after this transaction began (at commit {}); "
+                          "nothing was kept, begin again",
+                          table->name, dropped ? "was dropped" : "got other columns", commit.value,
+                          guard.snapshot.value));
 }
 
 }  // namespace varve

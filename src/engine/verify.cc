@@ -85,7 +85,7 @@ class Verifier {
 
   Status VerifyRun(const TableState& table, const RunMeta& meta) {
     ++result_.runs;
-    auto run = Run::Open(environment_.store(), table.schema, meta);
+    auto run = Run::Open(environment_.store(), table.FindSchema(meta.schema_id), meta);
     if (!run) {
       if (run.error().kind() != ErrorKind::kCorruption) return std::unexpected(run.error());
       const std::string& object = meta.data.name.empty() ? meta.deletes.name : meta.data.name;

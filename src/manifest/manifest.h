@@ -45,6 +45,7 @@ struct TableState {
   std::shared_ptr<const TableSchema> schema;
   std::vector<std::shared_ptr<const RunMeta>> runs;  // by level, then id
   std::vector<FormerShape> former;                   // oldest first
+  std::map<std::uint32_t, std::shared_ptr<const TableSchema>> former_schemas;  // by schema id
   CommitNumber dropped;  // the commit that dropped it; zero while it is there
 
   // As of a commit.
@@ -52,6 +53,8 @@ struct TableState {
     return dropped == CommitNumber{} || commit < dropped;
   }
   FormerShape ShapeAt(CommitNumber commit) const;
+  std::shared_ptr<const TableSchema> FindSchema(std::uint32_t id) const;  // null: it never had it
+  CommitNumber altered() const;  // the last commit that changed its columns; zero: none
 };
 
 // One flush (or later: compaction) in history: manifest `number` contains commits <= `commit`.
@@ -116,13 +119,19 @@ struct RenameTableEdit {
   CommitNumber commit;
   std::string name;
 };
+struct AlterTableEdit {
+  std::uint32_t table_id = 0;
+  CommitNumber commit;
+  std::uint32_t schema_id = 0;  // larger than that of the schema before, which it follows
+  std::shared_ptr<const TableSchema> schema;
+};
 // A producer's newest sequence; comes after the AdvanceEdit that covers its commit, and by commit.
 struct NoteProducerEdit {
   std::string id;
   ProducerMark mark;
 };
 using Edit = std::variant<CreateTableEdit, AddRunEdit, RemoveRunEdit, AdvanceEdit, NoteProducerEdit,
-                          DropTableEdit, RenameTableEdit>;
+                          DropTableEdit, RenameTableEdit, AlterTableEdit>;
 
 inline constexpr std::uint64_t kCheckpointEvery = 32;
 

@@ -37,15 +37,18 @@ std::string KeyText(const TableSchema& schema) {
   return fmt::format("{}", fmt::join(schema.key_names(), ", "));
 }
 
+void AddSchema(std::uint32_t schema_id, const TableSchema& schema, OrderedJson* line) {
+  (*line)["schema_id"] = schema_id;
+  (*line)["columns"] = ColumnsText(schema);
+  (*line)["key"] = KeyText(schema);
+  (*line)["schema"] = ToHex(schema.Serialize());
+}
+
 OrderedJson TableLine(const char* kind, std::uint32_t id, const std::string& name,
                       std::uint32_t schema_id, const TableSchema& schema) {
-  return {{"kind", kind},
-          {"table", id},
-          {"name", name},
-          {"schema_id", schema_id},
-          {"columns", ColumnsText(schema)},
-          {"key", KeyText(schema)},
-          {"schema", ToHex(schema.Serialize())}};
+  OrderedJson line = {{"kind", kind}, {"table", id}, {"name", name}};
+  AddSchema(schema_id, schema, &line);
+  return line;
 }
 
 void AddRunObject(const std::string& what, const RunObject& object, OrderedJson* line) {
@@ -103,12 +106,28 @@ OrderedJson LineOf(const RenameTableEdit& edit) {
           {"name", edit.name}};
 }
 
+OrderedJson LineOf(const AlterTableEdit& edit) {
+  OrderedJson line = {
+      {"kind", "alter_table"}, {"table", edit.table_id}, {"commit", edit.commit.value}};
+  AddSchema(edit.schema_id, *edit.schema, &line);
+  return line;
+}
+
+// An older varve does not know a schema with ids: the line's kind tells it.
+const char* KindOf(const TableState& table) {
+  if (table.dropped != CommitNumber{}) return "dropped_table";
+  return table.schema->plain() ? "table" : "altered_table";
+}
+
 void WriteTable(const TableState& table, LineWriter* out) {
-  const bool dropped = table.dropped != CommitNumber{};
-  auto line = TableLine(dropped ? "dropped_table" : "table", table.id, table.name, table.schema_id,
-                        *table.schema);
-  if (dropped) line["commit"] = table.dropped.value;
+  auto line = TableLine(KindOf(table), table.id, table.name, table.schema_id, *table.schema);
+  if (table.dropped != CommitNumber{}) line["commit"] = table.dropped.value;
   out->Add(JsonText(line));
+  for (const auto& [id, schema] : table.former_schemas) {
+    OrderedJson former = {{"kind", "former_schema"}, {"table", table.id}};
+    AddSchema(id, *schema, &former);
+    out->Add(JsonText(former));
+  }
   for (const FormerShape& shape : table.former) {
     out->Add(JsonText({{"kind", "former"},
                        {"table", table.id},

@@ -23,19 +23,30 @@ Result<std::shared_ptr<const TableSchema>> ReadSchema(const std::string& bytes) 
   return schema;
 }
 
+// The members that say which columns there are.
+struct SchemaMembers {
+  std::uint32_t id = 0;
+  std::string columns, key, bytes;
+
+  void Take(JsonLine* line) {
+    line->Take("schema_id", &id);
+    line->Take("columns", &columns);
+    line->Take("key", &key);
+    line->TakeHex("schema", &bytes);
+  }
+};
+
 // With `dropped`, also the commit that dropped it.
 Result<CreateTableEdit> ReadTable(JsonLine* line, CommitNumber* dropped = nullptr) {
   CreateTableEdit edit;
   if (dropped != nullptr) line->Take("commit", &dropped->value);
-  std::string columns, key, schema;
+  SchemaMembers schema;
   line->Take("table", &edit.id);
   line->Take("name", &edit.name);
-  line->Take("schema_id", &edit.schema_id);
-  line->Take("columns", &columns);
-  line->Take("key", &key);
-  line->TakeHex("schema", &schema);
+  schema.Take(line);
   VARVE_TRY(line->Finish());
-  VARVE_ASSIGN(edit.schema, ReadSchema(schema));
+  edit.schema_id = schema.id;
+  VARVE_ASSIGN(edit.schema, ReadSchema(schema.bytes));
   return edit;
 }
 
@@ -95,11 +106,25 @@ Result<FormerShape> ReadFormer(JsonLine* line, std::uint32_t* table) {
   return shape;
 }
 
+// Also a former schema, which has no commit.
+Result<AlterTableEdit> ReadAlter(JsonLine* line, bool has_commit) {
+  AlterTableEdit edit;
+  SchemaMembers schema;
+  line->Take("table", &edit.table_id);
+  if (has_commit) line->Take("commit", &edit.commit.value);
+  schema.Take(line);
+  VARVE_TRY(line->Finish());
+  edit.schema_id = schema.id;
+  VARVE_ASSIGN(edit.schema, ReadSchema(schema.bytes));
+  return edit;
+}
+
 Result<Edit> ReadEdit(JsonLine* line) {
   const auto& kind = line->kind();
   if (kind == "create_table") return ReadTable(line);
   if (kind == "add_run") return ReadRun(line);
   if (kind == "note_producer") return ReadProducer(line);
+  if (kind == "alter_table") return ReadAlter(line, true);
   if (kind == "remove_run") {
     RemoveRunEdit edit;
     line->Take("table", &edit.table_id);
@@ -132,7 +157,8 @@ Result<Edit> ReadEdit(JsonLine* line) {
 }
 
 constexpr std::string_view kEditKinds[] = {"create_table",  "add_run",    "remove_run",  "advance",
-                                           "note_producer", "drop_table", "rename_table"};
+                                           "note_producer", "drop_table", "rename_table",
+                                           "alter_table"};
 
 // Reads one object, line by line.
 class Decoder {
@@ -211,7 +237,8 @@ class Decoder {
     const auto& kind = line->kind();
     if (kind == "end") return End(line);
     if (state_seen_) {
-      if (kind == "table") return TableLine(line);
+      if (kind == "table" || kind == "altered_table") return TableLine(line);
+      if (kind == "former_schema") return FormerSchemaLine(line);
       if (kind == "dropped_table") return DroppedLine(line);
       if (kind == "former") return FormerLine(line);
       if (kind == "run") return RunLine(line);
@@ -269,6 +296,15 @@ class Decoder {
       run_ = nullptr;
     return AsCorruption(editor_.Restore(table, dropped_));
     }
+
+  Status FormerSchemaLine(JsonLine* line) {
+    VARVE_ASSIGN(auto former, ReadAlter(line, false));
+    if (!table_ || former.table_id != table_->id || run_ != nullptr || former_ != CommitNumber{}) {
+      return OutOfOrder("a table's former schemas after it, before its former shapes");
+    }
+    return AsCorruption(
+        editor_.Restore(former.table_id, former.schema_id, std::move(former.schema)));
+  }
 
   Status FormerLine(JsonLine* line) {
     std::uint32_t table = 0;

@@ -66,6 +66,9 @@ inline std::string Text(const TableState& table) {
   std::string out =
       fmt::format("table {} {} {} {} dropped {}\n", table.name, table.id, table.schema_id,
                   ToHex(table.schema->Serialize()), table.dropped.value);
+  for (const auto& [id, schema] : table.former_schemas) {
+    out += fmt::format("schema {} {}\n", id, ToHex(schema->Serialize()));
+  }
   for (const auto& shape : table.former) {
     out += fmt::format("until {} {} {}\n", shape.until.value, shape.name, shape.schema_id);
   }

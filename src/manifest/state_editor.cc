@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/result.h"
+#include "columns/alter_schema.h"
 
 namespace varve {
 namespace {
@@ -101,6 +102,7 @@ Status StateEditor::Apply(const Edit& edit) {
   if (const auto* note = std::get_if<NoteProducerEdit>(&edit)) return Note(*note);
   if (const auto* drop = std::get_if<DropTableEdit>(&edit)) return Drop(*drop);
   if (const auto* rename = std::get_if<RenameTableEdit>(&edit)) return Rename(*rename);
+  if (const auto* alter = std::get_if<AlterTableEdit>(&edit)) return Alter(*alter);
   return Advance(std::get<AdvanceEdit>(edit));
 }
 
@@ -156,10 +158,31 @@ Status StateEditor::Restore(const CreateTableEdit& table, CommitNumber dropped) 
   return {};
 }
 
+// From the oldest to the one before the present.
+Status StateEditor::Restore(std::uint32_t table_id, std::uint32_t schema_id,
+                            std::shared_ptr<const TableSchema> former) {
+  TableState* const table = Mutable(table_id);
+  VARVE_CHECK(table != nullptr);
+  auto& schemas = table->former_schemas;
+  if (schema_id >= table->schema_id || (!schemas.empty() && schema_id <= schemas.rbegin()->first)) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("table {}: expected its former schemas by id, below {}, found {}",
+                            table->name, table->schema_id, schema_id));
+  }
+  if (!schemas.empty()) VARVE_TRY(CheckFollows(*schemas.rbegin()->second, *former));
+  VARVE_TRY(CheckFollows(*former, *table->schema));
+  schemas.emplace_hint(schemas.end(), schema_id, std::move(former));
+  return {};
+}
+
 Status StateEditor::Restore(std::uint32_t table_id, const FormerShape& shape) {
   TableState* const table = Mutable(table_id);
   VARVE_CHECK(table != nullptr);
   VARVE_TRY(CheckTableName(shape.name));
+  if (table->FindSchema(shape.schema_id) == nullptr) {
+    return Fail(ErrorKind::kInvalid, fmt::format("table {} never had a schema {}", table->name,
+                                                 shape.schema_id));
+  }
   table->former.push_back(shape);
   state_.changed = std::max(state_.changed, shape.until);
   return {};
@@ -176,10 +199,10 @@ Status StateEditor::Add(const AddRunEdit& edit) {
   if (table == nullptr) {
     return Fail(ErrorKind::kInvalid, context() + ": there is no table with this id");
   }
-  if (run.schema_id != table->schema_id) {
+  if (table->FindSchema(run.schema_id) == nullptr) {
     return Fail(ErrorKind::kInvalid,
-                fmt::format("{}: expected schema {}, found {}", context(), table->schema_id,
-                            run.schema_id));
+                fmt::format("{}: expected schema {}, or one that the table had, found {}",
+                            context(), table->schema_id, run.schema_id));
   }
   if (HasRun(run.id)) {
     return Fail(ErrorKind::kInvalid, context() + ": a run with this id is there already");
@@ -285,6 +308,23 @@ Status StateEditor::Rename(const RenameTableEdit& edit) {
   auto node = state_.tables.extract(table->name);
   node.key() = table->name = edit.name;
   state_.tables.insert(std::move(node));
+  return {};
+}
+
+Status StateEditor::Alter(const AlterTableEdit& edit) {
+  VARVE_ASSIGN(TableState* const table, Change(edit.table_id, edit.commit));
+  if (edit.schema == nullptr || edit.schema_id <= table->schema_id) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("table {} cannot get schema {} after {}: expected one with a later id",
+                            table->name, edit.schema_id, table->schema_id));
+  }
+  if (const auto follows = CheckFollows(*table->schema, *edit.schema); !follows) {
+    return std::unexpected(follows.error().Within(fmt::format("table {}", table->name)));
+  }
+  KeepShape(table, edit.commit);
+  table->former_schemas[table->schema_id] = table->schema;
+  table->schema_id = edit.schema_id;
+  table->schema = edit.schema;
   return {};
 }
 

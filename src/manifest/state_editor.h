@@ -4,7 +4,9 @@
 //
 // Invariants of a state, kept by Apply and therefore true of every state:
 //   each table's id and name are its own; 1 <= id < next_table_id
-//   each run's id is its own in the database; 1 <= id < next_run_id; its table and schema exist
+//   each run's id is its own in the database; 1 <= id < next_run_id; its table exists, and has or
+//   had its schema
+//   a table's schemas have growing ids, and each follows the one before (columns/alter_schema.h)
 //   a table's runs are ordered by (level, id)
 //   commit, log_floor and log_durable never go back
 //   producers' commits are not after commit
@@ -41,6 +43,8 @@ class StateEditor {
   // For the tables of a checkpoint: one that was dropped by a commit, or is there (zero), and then,
   // the oldest first, what it was before. Runs are added to either by Apply. Errors as Apply.
   Status Restore(const CreateTableEdit& table, CommitNumber dropped);
+  Status Restore(std::uint32_t table_id, std::uint32_t schema_id,
+                 std::shared_ptr<const TableSchema> former);
   Status Restore(std::uint32_t table_id, const FormerShape& shape);
 
   // The result, as manifest `number`. Version points added by the edits get their totals here, so
@@ -56,6 +60,7 @@ class StateEditor {
   Status Note(const NoteProducerEdit& edit);
   Status Drop(const DropTableEdit& edit);
   Status Rename(const RenameTableEdit& edit);
+  Status Alter(const AlterTableEdit& edit);
   // The table that an edit changes, as of its commit.
   Result<TableState*> Change(std::uint32_t table_id, CommitNumber commit);
   // Remembers the shape that it had before `commit`.
