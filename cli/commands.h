@@ -12,6 +12,7 @@ void AddScan(CLI::App* app, Session* session);
 void AddGet(CLI::App* app, Session* session);
 void AddDelete(CLI::App* app, Session* session);
 void AddDrop(CLI::App* app, Session* session);
+void AddAlter(CLI::App* app, Session* session);
 void AddRename(CLI::App* app, Session* session);
 void AddTables(CLI::App* app, Session* session);
 void AddVersions(CLI::App* app, Session* session);

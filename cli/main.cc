@@ -25,6 +25,7 @@ void Describe(CLI::App* app, Session* session) {
   AddGet(app, session);
   AddDelete(app, session);
   AddDrop(app, session);
+  AddAlter(app, session);
   AddRename(app, session);
   AddTables(app, session);
   AddVersions(app, session);

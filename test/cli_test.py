@@ -136,6 +136,43 @@ class VerbsTest(CliTest):
         tables = self.ok("tables", self.db, "--json").document()["tables"]
         self.assertEqual([(t["name"], t["id"]) for t in tables], [("orders", 2), ("sales", 1)])
 
+    def test_alter_changes_columns_in_one_commit(self):
+        self.ok("create", self.db, "orders", "--key", "id", "--schema",
+                "id int64, name utf8, n int8, old utf8")
+        rows = self.write("rows.csv", "id,name,n,old\n1,a,100,x\n2,b,,y\n")
+        self.ok("load", self.db, "orders", rows)
+        done = self.ok("alter", self.db, "orders", "--add", "status utf8 not null default open now",
+                       "--add", "tags list<int32> default [1,2]", "--add", "old int32",
+                       "--rename", "name=title", "--widen", "n int64", "--drop", "old",
+                       "--json").document()
+        self.assertEqual(done["commit"], 2)
+        self.assertEqual([(c["name"], c["type"]) for c in done["columns"]],
+                         [("id", "int64"), ("title", "string"), ("n", "int64"),
+                          ("status", "string"), ("tags", "list<item: int32>"), ("old", "int32")])
+        self.assertEqual(self.scan(),
+                         [{"id": i, "title": t, "n": n, "status": "open now", "tags": [1, 2],
+                           "old": None} for i, t, n in ((1, "a", 100), (2, "b", None))])
+        self.assertEqual(self.scan("--at", "1")[0],
+                         {"id": 1, "name": "a", "n": 100, "old": "x"})
+        self.ok("flush", self.db)
+        self.assertEqual(len(self.scan("--where", "status = 'open now' and n > 99")), 1)
+        self.ok("verify", self.db, "--deep")
+
+    def test_alter_refuses_what_cannot_be(self):
+        self.load_orders()
+        alter = ("alter", self.db, "orders")
+        self.fails(2, "at least one of", *alter)
+        self.fails(2, "expected one column", *alter, "--add", "a int8, b int8")
+        self.fails(2, "OLD=NEW", *alter, "--rename", "name")
+        self.fails(2, "default many", *alter, "--add", "n int8 default many")
+        self.fails(1, "key column cannot be dropped", *alter, "--drop", "id")
+        self.fails(1, "string cannot become int64", *alter, "--widen", "name int64")
+        self.fails(1, "needs a value", *alter, "--add", "n int8 not null")
+        self.fails(3, "the table has id, name", *alter, "--drop", "wings")
+        self.fails(3, "tables: orders", "alter", self.db, "wings", "--drop", "name")
+        versions = self.ok("versions", self.db, "--json").document()["versions"]
+        self.assertEqual(len(versions), 1)
+
     def test_create_takes_columns_from_a_file(self):
         pq.write_table(pa.table({"id": [1], "price": [1.5]}), self.folder / "like.parquet")
         self.ok("create", self.db, "orders", "--key", "id", "--like", "like.parquet")
@@ -400,7 +437,7 @@ class UsageTest(CliTest):
         for name in ("VARVE_COLOR", "VARVE_MEMTABLE_BYTES", "VARVE_ACK", "create", "inspect"):
             self.assertIn(name, self.ok("--help").out)
         self.assertEqual(self.ok("help", "scan").out, self.ok("scan", "--help").out)
-        for verb in ("create", "load", "scan", "get", "delete", "drop", "rename", "tables",
+        for verb in ("create", "load", "scan", "get", "delete", "drop", "rename", "alter", "tables",
                      "versions", "flush", "stats", "verify", "inspect"):
             text = self.ok(verb, "--help").out
             self.assertIn("Example:\n  varve " + verb, text)

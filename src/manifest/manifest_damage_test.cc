@@ -322,7 +322,7 @@ TEST_F(ManifestDamageTest, ForgedHistoriesOfTablesAreRefused) {
     });
     return static_cast<std::size_t>(at - sound.begin());
   };
-  const auto former = find("former"), dropped = find("dropped_table"), version = find("version");
+  const auto schema = find("former_schema"), former = find("former"), dropped = find("dropped_table"), version = find("version");
   ASSERT_LT(version, sound.size());
   const auto refuses = [&](std::vector<std::string> texts) {
     Forge(kCheckpointEvery, std::move(texts));
@@ -343,16 +343,22 @@ TEST_F(ManifestDamageTest, ForgedHistoriesOfTablesAreRefused) {
     std::swap(texts[place], texts[place - 1]);
     return texts;
   };
+  EXPECT_TRUE(refuses(twice(schema)));
+  EXPECT_TRUE(refuses(swapped(schema)));      // before its table
+  EXPECT_TRUE(refuses(swapped(schema + 1)));  // 2 before 1
+  EXPECT_TRUE(refuses(with(schema, R"("schema_id":1)", R"("schema_id":3)")));
+  EXPECT_TRUE(refuses(with(schema, R"("table":1)", R"("table":3)")));
   EXPECT_TRUE(refuses(twice(former)));
-  EXPECT_TRUE(refuses(swapped(former)));      // before its table
-  EXPECT_TRUE(refuses(swapped(former + 1)));  // after a run of its table
+  EXPECT_TRUE(refuses(swapped(former)));      // before a schema of its table
+  EXPECT_TRUE(refuses(swapped(find("run"))));  // before its table
+  EXPECT_TRUE(refuses(with(former, R"("schema_id":1)", R"("schema_id":4)")));
   EXPECT_TRUE(refuses(with(former, R"("table":1)", R"("table":3)")));
   EXPECT_TRUE(refuses(with(former, R"("until":5)", R"("until":0)")));
-  EXPECT_TRUE(refuses(with(former, R"("until":5)", R"("until":10)")));
+  EXPECT_TRUE(refuses(with(former, R"("until":5)", R"("until":12)")));
   EXPECT_TRUE(refuses(with(former, R"("name":"orders")", R"("name":"../orders")")));
   EXPECT_TRUE(refuses(twice(dropped)));
   EXPECT_TRUE(refuses(with(dropped, R"("commit":6)", R"("commit":0)")));
-  EXPECT_TRUE(refuses(with(dropped, R"("commit":6)", R"("commit":10)")));
+  EXPECT_TRUE(refuses(with(dropped, R"("commit":6)", R"("commit":12)")));
   EXPECT_TRUE(refuses(with(dropped, R"("table":2)", R"("table":1)")));
   EXPECT_FALSE(refuses(sound)) << message_;
 }

@@ -7,12 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include <arrow/scalar.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/bytes.h"
 #include "base/random.h"
+#include "columns/alter_schema.h"
 #include "manifest/manifest.h"
 #include "manifest/scripted_store.h"
 #include "test/support/seed.h"
@@ -31,6 +33,21 @@ inline std::shared_ptr<const TableSchema> SmallSchema() {
 
 inline CreateTableEdit NewTable(std::uint32_t id, const std::string& name) {
   return {.id = id, .name = name, .schema_id = 1, .schema = SmallSchema()};
+}
+
+// SmallSchema with a column more, one renamed, or one less, whatever it was before.
+inline AlterTableEdit Altered(const TableState& table, std::uint64_t commit, std::uint64_t how) {
+  std::vector<ColumnChange> changes = {
+      AddColumn{arrow::field(fmt::format("c{}", commit), arrow::int32()), arrow::MakeScalar(1)}};
+  const auto& last = table.schema->schema()->fields().back();
+  if (how % 3 == 1) changes = {RenameColumn{last->name(), fmt::format("r{}", commit)}};
+  if (how % 3 == 2) changes.push_back(DropColumn{last->name()});
+  auto schema = AlterSchema(*table.schema, changes);
+  EXPECT_TRUE(schema) << schema.error().message();
+  return {.table_id = table.id,
+          .commit = {commit},
+          .schema_id = table.schema_id + 1,
+          .schema = *std::move(schema)};
 }
 
 inline RunMeta SmallRun(std::uint64_t id, std::uint32_t table = 1, std::uint32_t level = 0) {
@@ -124,7 +141,9 @@ class ManifestTest : public ::testing::Test {
     Commit({AdvanceTo(5), RenameTableEdit{1, {5}, "sales"}});
     Commit({AdvanceTo(6), DropTableEdit{2, {6}}});
     Commit({NewTable(3, "orders"), NewRun(3, 3), AdvanceTo(9)});
-    while (manifest_->state()->number < kCheckpointEvery) Commit({AdvanceTo(9)});
+    Commit({AdvanceTo(10), Altered(*manifest_->state()->FindTable(1), 10, 0)});
+    Commit({AdvanceTo(11), Altered(*manifest_->state()->FindTable(1), 11, 2)});
+    while (manifest_->state()->number < kCheckpointEvery) Commit({AdvanceTo(11)});
   }
 
   // A manifest of six objects with the edits that every database has.

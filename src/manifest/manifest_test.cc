@@ -47,6 +47,8 @@ class RandomEdits {
       if (random_.Below(3) == 0) {
         edits.push_back(DropTableEdit{table->id, advance.commit});
       } else if (random_.Below(2) == 0) {
+        edits.push_back(Altered(*table, advance.commit.value, random_.Next()));
+      } else if (random_.Below(2) == 0) {
         edits.push_back(RenameTableEdit{table->id, advance.commit,
                                         fmt::format("r{}.{}", random_.Next() % 1000, table->id)});
       }
@@ -198,6 +200,14 @@ TEST_F(ManifestTest, RefusesChangesOfTablesThatDoNotFit) {
   EXPECT_EQ(kind(RenameTableEdit{1, {6}, "a/b"}), ErrorKind::kInvalid);
   EXPECT_EQ(kind(RenameTableEdit{1, {6}, "u"}), ErrorKind::kConflict);  // name is taken
   EXPECT_EQ(kind(RenameTableEdit{1, {6}, "t"}), ErrorKind::kConflict);
+  auto alter = Altered(*manifest_->state()->FindTable(1), 6, 0);
+  alter.schema_id = 1;
+  EXPECT_EQ(kind(alter), ErrorKind::kInvalid);  // not a later schema
+  alter = Altered(*manifest_->state()->FindTable(1), 6, 0);
+  alter.schema = nullptr;
+  EXPECT_EQ(kind(alter), ErrorKind::kInvalid);
+  alter.schema = *TableSchema::Make(arrow::schema({arrow::field("id", arrow::int32())}), {"id"});
+  EXPECT_EQ(kind(alter), ErrorKind::kInvalid);  // another key
   Commit({AdvanceTo(6), DropTableEdit{1, {6}}});
   EXPECT_EQ(RefusedCommit({AdvanceTo(7), DropTableEdit{1, {7}}}).kind(), ErrorKind::kInvalid);
   EXPECT_EQ(RefusedCommit({NewRun(2)}).kind(), ErrorKind::kInvalid);         // it is gone
@@ -209,11 +219,19 @@ TEST_F(ManifestTest, RefusesChangesOfTablesThatDoNotFit) {
 TEST_F(ManifestTest, WhatATableWasIsKnownForEveryCommit) {
   ChangingLife();
   const auto check = [](const ManifestState& state) {
-    EXPECT_EQ(state.changed.value, 6u);
+    EXPECT_EQ(state.changed.value, 11u);
     const auto& sales = *state.tables.at("sales");
     EXPECT_EQ(sales.id, 1u);
     EXPECT_EQ(sales.ShapeAt({4}).name, "orders");
     EXPECT_EQ(sales.ShapeAt({5}).name, "sales");
+    EXPECT_EQ(sales.ShapeAt({9}).schema_id, 1u);
+    EXPECT_EQ(sales.ShapeAt({10}).schema_id, 2u);
+    EXPECT_EQ(sales.schema_id, 3u);
+    EXPECT_EQ(sales.altered().value, 11u);
+    EXPECT_EQ(sales.FindSchema(2)->schema()->field(2)->name(), "c10");
+    EXPECT_EQ(sales.schema->schema()->field(2)->name(), "c11");
+    EXPECT_EQ(sales.schema->identity().ids, (std::vector<std::uint32_t>{1, 2, 4}));
+    EXPECT_EQ(state.tables.at("orders")->altered().value, 0u);
     EXPECT_EQ(state.tables.at("orders")->id, 3u);
     const auto& items = *state.dropped.at(2);
     EXPECT_TRUE(items.IsThereAt({5}));
@@ -224,7 +242,8 @@ TEST_F(ManifestTest, WhatATableWasIsKnownForEveryCommit) {
   check(*manifest_->state());
   Reopen();  // from the checkpoint
   check(*manifest_->state());
-  Commit({AdvanceTo(10), RenameTableEdit{1, {10}, "bills"}, RenameTableEdit{3, {10}, "sales"}});
+  Commit({AdvanceTo(12), RenameTableEdit{1, {12}, "bills"}, RenameTableEdit{3, {12}, "sales"}});
+  EXPECT_EQ(manifest_->state()->tables.at("bills")->altered().value, 11u) << "not by a name";
   EXPECT_EQ(manifest_->state()->tables.at("bills")->ShapeAt({9}).name, "sales");
   EXPECT_EQ(manifest_->state()->tables.at("bills")->ShapeAt({3}).name, "orders");
 }

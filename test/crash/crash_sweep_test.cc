@@ -98,7 +98,7 @@ void Once(Life& life) {
   life.Kill();
 }
 
-// The table changes its name, is dropped and made again; with rows in the log alone, in runs, and
+// The table and its column change their names, it is dropped and made again; with rows in the log alone, in runs, and
 // none; commits that were not yet durable before.
 void Changing(Life& life) {
   life.Open();
@@ -106,12 +106,15 @@ void Changing(Life& life) {
   life.Put({{1, "a"}, {2, "b"}});
   life.Put({{3, "c"}}, AckLevel::kBuffered);
   life.Rename("u");
+  life.RenameValues("w");
   life.PutOnce({{2, "B"}});
   life.Flush();
   life.Put({{4, "d"}}, AckLevel::kWritten);
   life.Drop();
   life.Create();
   life.Put({{5, "e"}});
+  life.RenameValues("x");
+  life.Put({{5, "E"}, {1, "A"}});
   life.Rename("v");
   life.Rename("t");
   life.Kill();

@@ -17,9 +17,13 @@ std::shared_ptr<arrow::RecordBatch> Keys(const std::vector<std::int64_t>& ids) {
   return *RowsBatch(rows)->SelectColumns({0});
 }
 
+std::shared_ptr<arrow::RecordBatch> BatchOf(const Rows& rows, const std::string& values) {
+  return *RowsBatch(rows)->RenameColumns({"id", values});
+}
+
 // The producer's newest commit that is there is known, and is not made again.
 void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises,
-                   const std::string& table) {
+                   const std::string& table, const std::string& values) {
   const auto last = db->LastOf("p");
   ASSERT_TRUE(last) << last.error().message();
   const auto after = promises.sequences.upper_bound(visible);
@@ -28,7 +32,7 @@ void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises
   const auto& [commit, sequence] = *std::prev(after);
   ASSERT_EQ((*last)->sequence, sequence);
   const auto retry =
-      db->Upsert(table, RowsBatch({{1, "made again"}}), {.producer = Producer{"p", sequence}});
+      db->Upsert(table, BatchOf({{1, "made again"}}, values), {.producer = Producer{"p", sequence}});
   ASSERT_TRUE(retry) << retry.error().message();
   ASSERT_TRUE(retry->repeat);
   ASSERT_EQ(retry->commit.value, commit);
@@ -61,9 +65,14 @@ void Life::Create() {
   if (created) promises_.created = true;
 }
 
-void Life::Promise(Rows next, const std::string& name) {
+std::shared_ptr<arrow::RecordBatch> Life::Batch(const Rows& rows) const {
+  return BatchOf(rows, values());
+}
+
+void Life::Promise(Rows next, const std::string& name, const std::string& values) {
   promises_.after.push_back(std::move(next));
   promises_.called.push_back(name);
+  promises_.values.push_back(values);
 }
 
 void Life::Changed(const Result<CommitNumber>& commit) {
@@ -75,21 +84,28 @@ void Life::Changed(const Result<CommitNumber>& commit) {
 void Life::Rename(const std::string& to) {
   if (failed_) return;
   const std::string from = name();
-  Promise(promises_.after.back(), to);
+  Promise(promises_.after.back(), to, values());
   Changed(db_->RenameTable(from, to));
 }
 
 void Life::Drop() {
   if (failed_) return;
   const std::string from = name();
-  Promise({}, "");
+  Promise({}, "", "v");
   promises_.created = false;
   Changed(db_->DropTable(from));
 }
 
+void Life::RenameValues(const std::string& to) {
+  if (failed_) return;
+  const std::string from = values();
+  Promise(promises_.after.back(), name(), to);
+  Changed(db_->AlterTable(name(), {RenameColumn{from, to}}));
+}
+
 void Life::Write(Rows next, const WriteRequest& request, const CommitOptions& options) {
   const std::string table = name().empty() ? "t" : name();
-  Promise(std::move(next), table);
+  Promise(std::move(next), table, values());
   const auto commit = promises_.after.size() - 1;
   if (options.producer) promises_.sequences[commit] = options.producer->sequence;
   const auto info = db_->Write(table, request, options);
@@ -102,7 +118,7 @@ void Life::Put(const Rows& rows, AckLevel ack) {
   if (failed_) return;
   Rows next = promises_.after.back();
   for (const auto& [id, value] : rows) next[id] = value;
-  Write(std::move(next), {.rows = RowsBatch(rows)}, {.ack = ack});
+  Write(std::move(next), {.rows = Batch(rows)}, {.ack = ack});
 }
 
 void Life::PutOnce(const Rows& rows, AckLevel ack) {
@@ -111,14 +127,14 @@ void Life::PutOnce(const Rows& rows, AckLevel ack) {
   const Producer producer{"p", before.empty() ? 1 : before.rbegin()->second + 1};
   Rows next = promises_.after.back();
   for (const auto& [id, value] : rows) next[id] = value;
-  Write(std::move(next), {.rows = RowsBatch(rows)}, {.ack = ack, .producer = producer});
+  Write(std::move(next), {.rows = Batch(rows)}, {.ack = ack, .producer = producer});
 }
 
 void Life::PutMissing(const Rows& rows) {
   if (failed_) return;
   Rows next = promises_.after.back();
   next.insert(rows.begin(), rows.end());
-  Write(std::move(next), {.mode = WriteMode::kInsertMissing, .rows = RowsBatch(rows)});
+  Write(std::move(next), {.mode = WriteMode::kInsertMissing, .rows = Batch(rows)});
 }
 
 void Life::EraseRange(std::int64_t from, std::int64_t to) {
@@ -181,13 +197,16 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
     const std::string& then = promises.called[commit];
     if (then.empty() && (*snapshot)->Tables().empty()) continue;  // dropped, and not made again
     ASSERT_EQ((*snapshot)->Tables(), std::vector{then.empty() ? "t" : then});
+    const auto schema = *(*snapshot)->Schema(then.empty() ? "t" : then);
+    ASSERT_EQ(schema->field(1)->name(), promises.values[commit]) << "as of commit " << commit;
     ASSERT_EQ(ReadRows(**snapshot, then.empty() ? "t" : then), promises.after[commit])
         << "as of commit " << commit;
   }
-  CheckProducer(db.get(), visible, promises, name);
+  const std::string& values = promises.values[visible];
+  CheckProducer(db.get(), visible, promises, name, values);
   if (::testing::Test::HasFatalFailure()) return;
   Rows expected = promises.after[visible];
-  const auto put = db->Upsert(name, RowsBatch({{1, "after"}, {777, "new"}}));
+  const auto put = db->Upsert(name, BatchOf({{1, "after"}, {777, "new"}}, values));
   ASSERT_TRUE(put) << put.error().message();
   ASSERT_EQ(put->commit.value, visible + 1);
   expected[1] = "after";
@@ -203,7 +222,7 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
   auto again = Database::Open(kPath, options, world.components(disk));
   ASSERT_TRUE(again) << again.error().message();
   ASSERT_EQ(ReadRows(**(*again)->GetSnapshot(), name), expected);
-  CheckProducer(again->get(), visible, promises, name);
+  CheckProducer(again->get(), visible, promises, name, values);
 }
 
 std::uint64_t CountEvents(const Script& script, const OpenOptions& options) {
