@@ -165,9 +165,9 @@ class VerbsTest(CliTest):
         self.fails(2, "expected one column", *alter, "--add", "a int8, b int8")
         self.fails(2, "OLD=NEW", *alter, "--rename", "name")
         self.fails(2, "default many", *alter, "--add", "n int8 default many")
-        self.fails(1, "key column cannot be dropped", *alter, "--drop", "id")
-        self.fails(1, "string cannot become int64", *alter, "--widen", "name int64")
-        self.fails(1, "needs a value", *alter, "--add", "n int8 not null")
+        self.fails(2, "key column cannot be dropped", *alter, "--drop", "id")
+        self.fails(2, "string cannot become int64", *alter, "--widen", "name int64")
+        self.fails(2, "needs a value", *alter, "--add", "n int8 not null")
         self.fails(3, "the table has id, name", *alter, "--drop", "wings")
         self.fails(3, "tables: orders", "alter", self.db, "wings", "--drop", "name")
         versions = self.ok("versions", self.db, "--json").document()["versions"]
