@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // varve create: makes a table, and the database when there is none.
 #include <arrow/type.h>
+#include <fmt/format.h>
 
 #include "commands.h"
 #include "input/row_reader.h"
@@ -15,6 +16,7 @@ struct Options {
   std::string key;
   std::string schema;
   std::string like;
+  bool if_not_exists = false;
 };
 
 Outcome<std::shared_ptr<arrow::Schema>> SchemaOf(const Options& options) {
@@ -31,16 +33,20 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_TRY(RefuseRemote(options.database));
   CLI_ASSIGN(const auto schema, SchemaOf(options));
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kCreate));
-  CLI_TRY(database->CreateTable(options.table, schema, key));
+  const auto known = database->Tables();
+  CLI_TRY(
+      database->CreateTable(options.table, schema, key, {.if_not_exists = options.if_not_exists}));
+  const bool created = database->Tables().size() > known.size();
   CLI_TRY(database->Close());
   const Json document = {{"database", options.database},
                          {"table", options.table},
                          {"key", key},
+                         {"created", created},
                          {"columns", DescribeColumns(*schema)}};
-  CLI_TRY(PrintResult(session, document,
-                      "created table " + options.table + " with " +
-                          std::to_string(schema->num_fields()) + " columns in " +
-                          options.database + "\n"));
+  CLI_TRY(
+      PrintResult(session, document,
+                  fmt::format("{} table {} with {} columns in {}\n", created ? "created" : "found",
+                              options.table, schema->num_fields(), options.database)));
   return kExitDone;
 }
 
@@ -56,6 +62,8 @@ void AddCreate(CLI::App* app, Session* session) {
   verb.Add("TABLE", &options->table, "Name of the new table").Required();
   verb.Add("--key", &options->key, "Key columns, in key order: a,b").Required();
   verb.Add("--schema", &options->schema, "Columns and types; \"not null\" after a type");
+  verb.AddFlag("--if-not-exists", &options->if_not_exists,
+               "A table with these columns and this key is no error");
   verb.Add("--like", &options->like, "Take columns and types from this file");
 }
 

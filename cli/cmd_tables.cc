@@ -34,9 +34,11 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_ASSIGN(const auto snapshot, database->GetSnapshot());
   Json tables = Json::array();
   std::string text;
-  for (const std::string& name : snapshot->Tables()) {
-    CLI_ASSIGN(const Table table, FindTable(*database, name));
+  for (const TableInfo& info : database->Tables()) {
+    const std::string& name = info.name;
+    const Table table{snapshot, name, info.schema, info.key};
     tables.push_back({{"name", name},
+                      {"id", info.id},
                       {"key", table.key},
                       {"rows_estimate", rows[name]},
                       {"columns", DescribeColumns(*table.schema)}});

@@ -24,6 +24,9 @@ void Describe(CLI::App* app, Session* session) {
   AddScan(app, session);
   AddGet(app, session);
   AddDelete(app, session);
+  AddDrop(app, session);
+  AddAlter(app, session);
+  AddRename(app, session);
   AddTables(app, session);
   AddVersions(app, session);
   AddFlush(app, session);

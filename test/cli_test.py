@@ -95,6 +95,84 @@ class VerbsTest(CliTest):
         tables = self.ok("tables", self.db, "--json").document()["tables"]
         self.assertEqual([(t["name"], t["key"]) for t in tables], [("orders", ["id"])])
 
+    def test_create_if_not_exists_takes_the_same_table_only(self):
+        create = ("create", self.db, "orders", "--key", "id", "--if-not-exists", "--schema")
+        self.assertTrue(self.ok(*create, "id int64, name utf8", "--json").document()["created"])
+        found = self.ok(*create, "name utf8, id int64", "--json").document()
+        self.assertFalse(found["created"])
+        self.fails(5, "column 'name': the table has string, expected int64; "
+                      "column 'at' .*is not in the table", *create,
+                   "id int64, name int64, at date32")
+        self.fails(5, "exists already", "create", self.db, "orders", "--key", "id", "--schema",
+                   "id int64, name utf8")
+
+    def test_drop_wants_yes_and_older_versions_show_the_table(self):
+        self.load_orders()
+        would = self.ok("drop", self.db, "orders", "--json").document()
+        self.assertEqual(would, {"table": "orders", "dry_run": True, "rows_estimate": 10})
+        self.assertEqual(len(self.scan()), 10)
+        done = self.ok("drop", self.db, "orders", "--yes", "--json").document()
+        self.assertEqual((done["commit"], done["dry_run"]), (2, False))
+        self.fails(3, "orders", "scan", self.db, "orders")
+        self.assertEqual(self.ok("tables", self.db, "--json").document(), {"tables": []})
+        self.assertEqual(len(self.scan("--at", "1")), 10)
+        self.fails(3, "orders", "drop", self.db, "orders", "--yes")
+        self.load_orders(3)
+        self.assertEqual(len(self.scan()), 3)
+        self.assertEqual(len(self.scan("--at", "1")), 10)
+        self.ok("verify", self.db, "--deep")
+
+    def test_rename_keeps_the_rows_and_the_former_name_of_older_versions(self):
+        self.load_orders()
+        done = self.ok("rename", self.db, "orders", "sales", "--json").document()
+        self.assertEqual(done, {"from": "orders", "to": "sales", "commit": 2})
+        self.assertEqual(len(self.ok("scan", self.db, "sales", "--json").lines()), 10)
+        self.assertEqual(len(self.scan("--at", "1")), 10)
+        self.fails(3, "tables: sales", "rename", self.db, "orders", "old")
+        self.load_orders()
+        self.fails(5, "sales", "rename", self.db, "orders", "sales")
+        self.fails(2, "a/b", "rename", self.db, "orders", "a/b")
+        self.fails(2, "rename", "rename", self.db, "orders")
+        tables = self.ok("tables", self.db, "--json").document()["tables"]
+        self.assertEqual([(t["name"], t["id"]) for t in tables], [("orders", 2), ("sales", 1)])
+
+    def test_alter_changes_columns_in_one_commit(self):
+        self.ok("create", self.db, "orders", "--key", "id", "--schema",
+                "id int64, name utf8, n int8, old utf8")
+        rows = self.write("rows.csv", "id,name,n,old\n1,a,100,x\n2,b,,y\n")
+        self.ok("load", self.db, "orders", rows)
+        done = self.ok("alter", self.db, "orders", "--add", "status utf8 not null default open now",
+                       "--add", "tags list<int32> default [1,2]", "--add", "old int32",
+                       "--rename", "name=title", "--widen", "n int64", "--drop", "old",
+                       "--json").document()
+        self.assertEqual(done["commit"], 2)
+        self.assertEqual([(c["name"], c["type"]) for c in done["columns"]],
+                         [("id", "int64"), ("title", "string"), ("n", "int64"),
+                          ("status", "string"), ("tags", "list<item: int32>"), ("old", "int32")])
+        self.assertEqual(self.scan(),
+                         [{"id": i, "title": t, "n": n, "status": "open now", "tags": [1, 2],
+                           "old": None} for i, t, n in ((1, "a", 100), (2, "b", None))])
+        self.assertEqual(self.scan("--at", "1")[0],
+                         {"id": 1, "name": "a", "n": 100, "old": "x"})
+        self.ok("flush", self.db)
+        self.assertEqual(len(self.scan("--where", "status = 'open now' and n > 99")), 1)
+        self.ok("verify", self.db, "--deep")
+
+    def test_alter_refuses_what_cannot_be(self):
+        self.load_orders()
+        alter = ("alter", self.db, "orders")
+        self.fails(2, "at least one of", *alter)
+        self.fails(2, "expected one column", *alter, "--add", "a int8, b int8")
+        self.fails(2, "OLD=NEW", *alter, "--rename", "name")
+        self.fails(2, "default many", *alter, "--add", "n int8 default many")
+        self.fails(2, "key column cannot be dropped", *alter, "--drop", "id")
+        self.fails(2, "string cannot become int64", *alter, "--widen", "name int64")
+        self.fails(2, "needs a value", *alter, "--add", "n int8 not null")
+        self.fails(3, "the table has id, name", *alter, "--drop", "wings")
+        self.fails(3, "tables: orders", "alter", self.db, "wings", "--drop", "name")
+        versions = self.ok("versions", self.db, "--json").document()["versions"]
+        self.assertEqual(len(versions), 1)
+
     def test_create_takes_columns_from_a_file(self):
         pq.write_table(pa.table({"id": [1], "price": [1.5]}), self.folder / "like.parquet")
         self.ok("create", self.db, "orders", "--key", "id", "--like", "like.parquet")
@@ -359,8 +437,8 @@ class UsageTest(CliTest):
         for name in ("VARVE_COLOR", "VARVE_MEMTABLE_BYTES", "VARVE_ACK", "create", "inspect"):
             self.assertIn(name, self.ok("--help").out)
         self.assertEqual(self.ok("help", "scan").out, self.ok("scan", "--help").out)
-        for verb in ("create", "load", "scan", "get", "delete", "tables", "versions", "flush",
-                     "stats", "verify", "inspect"):
+        for verb in ("create", "load", "scan", "get", "delete", "drop", "rename", "alter", "tables",
+                     "versions", "flush", "stats", "verify", "inspect"):
             text = self.ok(verb, "--help").out
             self.assertIn("Example:\n  varve " + verb, text)
             self.assertIn("--json", text)

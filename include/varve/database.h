@@ -83,6 +83,19 @@ struct Version {
   bool flushed = false;     // false: this commit is still only in the log
 };
 
+// A table as it is now.
+struct TableInfo {
+  std::string name;
+  std::uint32_t id = 0;  // its own for ever, whatever its name
+  std::shared_ptr<arrow::Schema> schema;
+  std::vector<std::string> key;  // names of its key columns, in key order
+};
+
+struct CreateTableOptions {
+  // A table of this name is no error when its key and columns, in any order, are those given.
+  bool if_not_exists = false;
+};
+
 class Database {
  public:
   // Opens the database at `path` (a folder) and recovers it.
@@ -99,11 +112,32 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   // Makes a table; durable on return. `key` names one or more columns, in key order.
-  // Errors: Conflict/kAlreadyExists; Invalid (bad name, duplicate column, key column not in the
-  // schema, a reserved name, a type that cannot be a key); Invalid/kUnsupportedFormat (a type that
-  // Parquet cannot hold; names the column).
+  // Errors: Conflict/kAlreadyExists (with if_not_exists: says column by column what differs);
+  // Invalid (bad name, duplicate column, key column not in the schema, a reserved name, a type that
+  // cannot be a key); Invalid/kUnsupportedFormat (a type that Parquet cannot hold; names the
+  // column).
   Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
-                     const std::vector<std::string>& key);
+                     const std::vector<std::string>& key, const CreateTableOptions& options = {});
+
+  // The tables that there are now, by name. Those as of an older commit: Snapshot::Tables.
+  std::vector<TableInfo> Tables() const;
+
+  // Each of these is a commit of its own and gives its number; durable and visible on return.
+  // Snapshots as of older commits, those taken before and those taken later, show the tables as
+  // they were: a dropped table with its rows, a renamed one under its former name, each with the
+  // columns that it had. What is in memory is flushed first; other commits wait only for what came
+  // while that went on. Transactions that use a table which is dropped, or gets other columns,
+  // before they commit get Conflict.
+  // Errors: NotFound (table); Conflict/kAlreadyExists (the new name is another table's); Invalid
+  // (bad name, closed, read-only); Unavailable/kNoSpace (certainly not done), kUnknownOutcome (it
+  // may or may not be done; every later commit is refused: reopen).
+  Result<CommitNumber> DropTable(std::string_view name);
+  Result<CommitNumber> RenameTable(std::string_view from, const std::string& to);
+  // All of `changes` (varve/options.h), one after the other, as one commit; no file is written anew.
+  // Batches that are written from then on have the new columns. Further errors: NotFound (column);
+  // Invalid (no change, or one that is not allowed: says which column and why);
+  // Invalid/kUnsupportedFormat (a type that Parquet cannot hold).
+  Result<CommitNumber> AlterTable(std::string_view name, const std::vector<ColumnChange>& changes);
 
   // Inserts rows, or replaces those whose key exists. One batch is one commit: all of it or none.
   // Of several rows with one key inside the batch the last wins.

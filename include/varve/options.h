@@ -16,7 +16,9 @@
 
 namespace arrow {
 class BooleanArray;
+class Field;
 class RecordBatch;
+struct Scalar;
 namespace compute {
 class Expression;
 }  // namespace compute
@@ -99,6 +101,32 @@ struct Producer {
   std::string id;  // 1 to 128 printable ASCII characters without spaces
   std::uint64_t sequence = 0;
 };
+
+// One change of a table's columns (Database::AlterTable). Rows that are there already need not be
+// written anew: files keep the columns that they were written with and are shown as changed.
+
+// A new column, the last one. Rows that are there show `value`, those written from then on have one
+// of their own. Without a value they show null, which the field must allow.
+struct AddColumn {
+  std::shared_ptr<arrow::Field> field;
+  std::shared_ptr<arrow::Scalar> value = nullptr;
+};
+// The column is gone. One that is added under its name later is another one. Not a key column.
+struct DropColumn {
+  std::string name;
+};
+struct RenameColumn {  // also a key column
+  std::string from;
+  std::string to;
+};
+// The column of this name becomes this field, which must hold every value that the old one can:
+// a larger integer (also a larger signed one for an unsigned), float64 for float32, a decimal of
+// the same scale and more digits, the large_ form of utf8 and binary, timestamps in seconds or
+// milliseconds without a zone for date32; nullable where it was not. Not a key column.
+struct WidenColumn {
+  std::shared_ptr<arrow::Field> field;
+};
+using ColumnChange = std::variant<AddColumn, DropColumn, RenameColumn, WidenColumn>;
 
 struct CommitOptions {
   AckLevel ack = AckLevel::kDurable;

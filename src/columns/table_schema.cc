@@ -4,24 +4,34 @@
 #include <arrow/buffer.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/api.h>
+#include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <arrow/util/utf8.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
+#include "columns/batch_codec.h"
 #include "columns/type_probe.h"
 
 namespace varve {
 namespace {
 
 // A serialized schema: magic, uint32 number of key columns, uint32 index of each, Arrow IPC bytes.
+// Of a table whose columns are not those it was made with the magic is another, and before the IPC
+// bytes stand: uint32 number of columns, uint32 id of each; uint32 next id; uint32 number of
+// columns with a default; if not 0: uint32 place of each, uint32 size of the bytes that EncodeBatch
+// makes of their defaults as one row, the bytes.
 constexpr std::string_view kMagic = "VSC1";
+constexpr std::string_view kMagicWithIds = "VSC2";
+
+constexpr std::uint32_t kNextColumnIdMax = UINT32_MAX / 2;  // leaves room to count on
 
 Status CheckName(const std::string& name, const std::string& where, std::set<std::string>* seen) {
   if (name.empty()) return Fail(ErrorKind::kInvalid, where + " has an empty column name");
@@ -94,10 +104,111 @@ std::unexpected<Error> NotASchema(std::string_view what) {
   return Fail(ErrorKind::kCorruption, fmt::format("stored table schema: {}", what));
 }
 
+void AppendNumbers(const std::vector<std::uint32_t>& numbers, std::string* bytes) {
+  AppendLittle(bytes, static_cast<std::uint32_t>(numbers.size()));
+  for (const std::uint32_t number : numbers) AppendLittle(bytes, number);
+}
+
+// Takes what AppendLittle and AppendNumbers wrote from the front of bytes; the first complaint
+// sticks.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+
+  std::uint32_t Number() {
+    const auto word = Bytes(sizeof(std::uint32_t));
+    return word.empty() ? 0 : LoadLittle<std::uint32_t>(word.data());
+  }
+  std::vector<std::uint32_t> Numbers() {
+    const std::uint32_t count = Number();
+    const auto words = Bytes(std::uint64_t{count} * sizeof(std::uint32_t));
+    std::vector<std::uint32_t> numbers;
+    for (std::size_t i = 0; i < words.size(); i += sizeof(std::uint32_t)) {
+      numbers.push_back(LoadLittle<std::uint32_t>(words.data() + i));
+    }
+    return numbers;
+  }
+  std::string_view Bytes(std::uint64_t size) {
+    cut_ = cut_ || size > bytes_.size();
+    if (cut_) return {};
+    const auto taken = bytes_.substr(0, size);
+    bytes_.remove_prefix(size);
+    return taken;
+  }
+  bool cut() const { return cut_; }
+  std::string_view rest() const { return bytes_; }
+
+ private:
+  std::string_view bytes_;
+  bool cut_ = false;
+};
+
+// The columns at `places` alone.
+std::shared_ptr<arrow::Schema> Select(const arrow::Schema& schema,
+                                      const std::vector<std::uint32_t>& places) {
+  arrow::FieldVector fields;
+  for (const std::uint32_t place : places) fields.push_back(schema.field(static_cast<int>(place)));
+  return arrow::schema(std::move(fields));
+}
+
+Status AppendDefaults(const arrow::Schema& schema, const ColumnIdentity& identity,
+                      std::string* bytes) {
+  std::vector<std::uint32_t> places;
+  arrow::ArrayVector values;
+  for (std::uint32_t place = 0; place < identity.defaults.size(); ++place) {
+    if (identity.defaults[place] == nullptr) continue;
+    places.push_back(place);
+    values.push_back(identity.defaults[place]);
+  }
+  AppendNumbers(places, bytes);
+  if (places.empty()) return {};
+  const auto row = arrow::RecordBatch::Make(Select(schema, places), 1, std::move(values));
+  VARVE_ASSIGN(const auto encoded, EncodeBatch(*row));
+  AppendLittle(bytes, static_cast<std::uint32_t>(encoded->size()));
+  bytes->append(std::string_view(*encoded));
+  return {};
+}
+
+// Ids as they must be: each its own, none from next_id on.
+Status CheckIdentity(const ColumnIdentity& identity, const arrow::Schema& schema) {
+  const auto columns = static_cast<std::size_t>(schema.num_fields());
+  const std::set<std::uint32_t> distinct(identity.ids.begin(), identity.ids.end());
+  if (identity.ids.size() == columns && identity.defaults.size() == columns &&
+      distinct.size() == columns && *distinct.begin() > 0 && *distinct.rbegin() < identity.next_id &&
+      identity.next_id <= kNextColumnIdMax) {
+    return {};
+  }
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("{} columns have the ids {}, the next is {}: expected one each, all "
+                          "different, from 1 to below the next",
+                          columns, fmt::join(identity.ids, ", "), identity.next_id));
+}
+
 }  // namespace
 
+ColumnIdentity ColumnIdentity::Implied(int columns) {
+  ColumnIdentity identity;
+  identity.ids.resize(static_cast<std::size_t>(columns));
+  std::iota(identity.ids.begin(), identity.ids.end(), 1u);
+  identity.next_id = static_cast<std::uint32_t>(columns) + 1;
+  identity.defaults.resize(identity.ids.size());
+  return identity;
+}
+
+bool TableSchema::plain() const {
+  const auto implied = ColumnIdentity::Implied(schema_->num_fields());
+  return identity_.ids == implied.ids && identity_.next_id == implied.next_id &&
+         std::ranges::all_of(identity_.defaults, [](const auto& value) { return !value; });
+}
+
+int TableSchema::FindColumn(std::uint32_t id) const {
+  const auto at = std::ranges::find(identity_.ids, id);
+  return at == identity_.ids.end() ? -1 : static_cast<int>(at - identity_.ids.begin());
+}
+
 Result<std::shared_ptr<const TableSchema>> TableSchema::Assemble(
-    std::shared_ptr<arrow::Schema> schema, std::vector<int> key_columns) {
+    std::shared_ptr<arrow::Schema> schema, std::vector<int> key_columns, ColumnIdentity identity) {
+  VARVE_TRY(CheckIdentity(identity, *schema));
   arrow::FieldVector key_fields;
   auto table = std::shared_ptr<TableSchema>(new TableSchema());
   for (const int index : key_columns) {
@@ -108,59 +219,117 @@ Result<std::shared_ptr<const TableSchema>> TableSchema::Assemble(
   VARVE_ASSIGN(table->key_codec_, KeyCodec::Make(*table->key_schema_));
   table->schema_ = std::move(schema);
   table->key_columns_ = std::move(key_columns);
+  table->identity_ = std::move(identity);
   return table;
 }
 
 Result<std::shared_ptr<const TableSchema>> TableSchema::Make(std::shared_ptr<arrow::Schema> schema,
                                                              const std::vector<std::string>& key) {
   if (!schema) return Fail(ErrorKind::kInvalid, "no schema given");
+  auto identity = ColumnIdentity::Implied(schema->num_fields());
+  return Make(std::move(schema), key, std::move(identity));
+}
+
+Result<std::shared_ptr<const TableSchema>> TableSchema::Make(std::shared_ptr<arrow::Schema> schema,
+                                                             const std::vector<std::string>& key,
+                                                             ColumnIdentity identity) {
   VARVE_TRY(CheckNames(*schema));
   VARVE_ASSIGN(auto key_columns, KeyIndices(*schema, key));
-  VARVE_ASSIGN(auto table, Assemble(schema, std::move(key_columns)));
+  VARVE_ASSIGN(auto table, Assemble(schema, std::move(key_columns), std::move(identity)));
   for (const auto& field : schema->fields()) VARVE_TRY(CheckFieldSurvivesParquet(field));
   return table;
 }
 
 std::string TableSchema::Serialize() const {
-  std::string bytes(kMagic);
-  AppendLittle(&bytes, static_cast<std::uint32_t>(key_columns_.size()));
-  for (const int index : key_columns_) AppendLittle(&bytes, static_cast<std::uint32_t>(index));
+  std::string bytes(plain() ? kMagic : kMagicWithIds);
+  AppendNumbers({key_columns_.begin(), key_columns_.end()}, &bytes);
+  if (!plain()) {
+    AppendNumbers(identity_.ids, &bytes);
+    AppendLittle(&bytes, identity_.next_id);
+    VARVE_CHECK(AppendDefaults(*schema_, identity_, &bytes).has_value());  // only memory can fail
+  }
   const auto body = arrow::ipc::SerializeSchema(*schema_);
   VARVE_CHECK(body.ok());  // only memory can fail here
   return bytes.append(std::string_view(**body));
 }
 
-Result<std::shared_ptr<const TableSchema>> TableSchema::Parse(std::string_view bytes) {
-  constexpr std::size_t kWord = sizeof(std::uint32_t);
-  if (bytes.size() < kMagic.size() + kWord || !bytes.starts_with(kMagic)) {
+namespace {
+
+struct SchemaParts {
+  std::vector<std::uint32_t> key_columns;
+  bool has_ids = false;
+  ColumnIdentity identity;
+  std::vector<std::uint32_t> default_places;
+  std::string_view defaults;
+  std::string_view schema;
+};
+
+Result<SchemaParts> TakeApart(std::string_view bytes) {
+  Reader reader(bytes);
+  const auto magic = reader.Bytes(kMagic.size());
+  if (magic != kMagic && magic != kMagicWithIds) {
     return NotASchema(fmt::format("expected it to start with {}, found 0x{}", kMagic,
                                   ToHex(bytes.substr(0, kMagic.size()))));
   }
-  bytes.remove_prefix(kMagic.size());
-  const auto keys = LoadLittle<std::uint32_t>(bytes.data());
-  bytes.remove_prefix(kWord);
-  if (keys == 0 || keys > bytes.size() / kWord) {
-    return NotASchema(fmt::format("{} key columns in {} bytes", keys, bytes.size()));
+  SchemaParts parts;
+  parts.key_columns = reader.Numbers();
+  parts.has_ids = magic == kMagicWithIds;
+  if (parts.has_ids) {
+    parts.identity.ids = reader.Numbers();
+    parts.identity.next_id = reader.Number();
+    parts.default_places = reader.Numbers();
+    if (!parts.default_places.empty()) parts.defaults = reader.Bytes(reader.Number());
   }
-  const std::string_view indices = bytes.substr(0, keys * kWord);
+  if (reader.cut() || parts.key_columns.empty()) {
+    return NotASchema(fmt::format("{} key columns in {} bytes", parts.key_columns.size(),
+                                  bytes.size()));
+  }
+  parts.schema = reader.rest();
+  return parts;
+}
+
+Status CheckPlaces(const std::vector<std::uint32_t>& places, const arrow::Schema& schema) {
+  for (const std::uint32_t place : places) {
+    if (place < static_cast<std::uint32_t>(schema.num_fields())) continue;
+    return NotASchema(fmt::format("column {} of {}", place, schema.num_fields()));
+  }
+  return {};
+}
+
+Result<ColumnIdentity> IdentityOf(const SchemaParts& parts, const arrow::Schema& schema) {
+  if (!parts.has_ids) return ColumnIdentity::Implied(schema.num_fields());
+  ColumnIdentity identity = parts.identity;
+  identity.defaults.resize(static_cast<std::size_t>(schema.num_fields()));
+  if (parts.default_places.empty()) return identity;
+  VARVE_TRY(CheckPlaces(parts.default_places, schema));
+  VARVE_ASSIGN(const auto row, DecodeBatch(parts.defaults, Select(schema, parts.default_places)));
+  if (row->num_rows() != 1) return NotASchema(fmt::format("{} rows of defaults", row->num_rows()));
+  for (std::size_t i = 0; i < parts.default_places.size(); ++i) {
+    identity.defaults[parts.default_places[i]] = row->column(static_cast<int>(i));
+  }
+  return identity;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const TableSchema>> TableSchema::Parse(std::string_view bytes) {
+  VARVE_ASSIGN(const SchemaParts parts, TakeApart(bytes));
   // The copy is aligned, which flatbuffers needs, and the schema does not outlive it.
-  const auto body = arrow::Buffer::FromString(std::string(bytes.substr(keys * kWord)));
+  const auto body = arrow::Buffer::FromString(std::string(parts.schema));
   arrow::io::BufferReader stream(body);
   arrow::ipc::DictionaryMemo memo;
   auto schema = arrow::ipc::ReadSchema(&stream, &memo);
   if (!schema.ok()) return NotASchema(schema.status().ToString());
   if (auto named = CheckNames(**schema); !named) return NotASchema(named.error().message());
+  VARVE_TRY(CheckPlaces(parts.key_columns, **schema));
   std::vector<std::string> key;
-  for (std::size_t i = 0; i < keys; ++i) {
-    const auto index = LoadLittle<std::uint32_t>(indices.data() + i * kWord);
-    if (index >= static_cast<std::uint32_t>((*schema)->num_fields())) {
-      return NotASchema(fmt::format("key column {} of {}", index, (*schema)->num_fields()));
-    }
-    key.push_back((*schema)->field(static_cast<int>(index))->name());
+  for (const std::uint32_t place : parts.key_columns) {
+    key.push_back((*schema)->field(static_cast<int>(place))->name());
   }
   auto key_columns = KeyIndices(**schema, key);
   if (!key_columns) return NotASchema(key_columns.error().message());
-  auto table = Assemble(*std::move(schema), *std::move(key_columns));
+  VARVE_ASSIGN(auto identity, IdentityOf(parts, **schema));
+  auto table = Assemble(*std::move(schema), *std::move(key_columns), std::move(identity));
   if (!table) return NotASchema(table.error().message());
   return table;
 }

@@ -2,6 +2,7 @@
 // TableSchema: a table's columns and key, checked once, immutable afterwards, shared by all.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "varve/error.h"
 
 namespace arrow {
+class Array;
 class RecordBatch;
 class Schema;
 }  // namespace arrow
@@ -21,6 +23,19 @@ namespace varve {
 inline constexpr std::string_view kReservedPrefix = "_varve_";
 inline constexpr std::string_view kCommitColumn = "_varve_commit";  // int64: the row's commit
 
+// What columns are besides their names and types.
+struct ColumnIdentity {
+  // A column keeps its id whatever it is called, and none is ever used for another. By place.
+  std::vector<std::uint32_t> ids;
+  std::uint32_t next_id = 1;
+  // What rows show that were written before there was the column: one value; null: no value. By
+  // place.
+  std::vector<std::shared_ptr<arrow::Array>> defaults;
+
+  // Of n columns that a table was made with.
+  static ColumnIdentity Implied(int columns);
+};
+
 class TableSchema {
  public:
   // Errors: Invalid (no column, duplicate or reserved or empty column name at any place, key empty,
@@ -29,6 +44,10 @@ class TableSchema {
   // a one-row batch of the schema are written to Parquet in memory, read back and compared.
   static Result<std::shared_ptr<const TableSchema>> Make(std::shared_ptr<arrow::Schema> schema,
                                                          const std::vector<std::string>& key);
+  // The same of a table whose columns were changed.
+  static Result<std::shared_ptr<const TableSchema>> Make(std::shared_ptr<arrow::Schema> schema,
+                                                         const std::vector<std::string>& key,
+                                                         ColumnIdentity identity);
 
   // Arrow IPC bytes of the schema plus key indices; Parse gives Corruption on bytes not ours.
   std::string Serialize() const;
@@ -39,6 +58,11 @@ class TableSchema {
   const std::vector<int>& key_columns() const { return key_columns_; }
   const std::vector<std::string>& key_names() const { return key_names_; }
   const KeyCodec& key_codec() const { return key_codec_; }
+  const ColumnIdentity& identity() const { return identity_; }
+  // Whether identity() is that of a table as it was made.
+  bool plain() const;
+  // The place of the column with this id; -1: there is none.
+  int FindColumn(std::uint32_t id) const;
 
   // The batch with its columns in the table's order, checked: same column names and types,
   // validated lengths and offsets (PrepareUpsert also does arrow's ValidateFull), no null in key or
@@ -54,12 +78,14 @@ class TableSchema {
  private:
   TableSchema() = default;
   static Result<std::shared_ptr<const TableSchema>> Assemble(std::shared_ptr<arrow::Schema> schema,
-                                                             std::vector<int> key_columns);
+                                                             std::vector<int> key_columns,
+                                                             ColumnIdentity identity);
   std::shared_ptr<arrow::Schema> schema_;
   std::shared_ptr<arrow::Schema> key_schema_;
   std::vector<int> key_columns_;
   std::vector<std::string> key_names_;
   KeyCodec key_codec_;
+  ColumnIdentity identity_;
 };
 
 }  // namespace varve

@@ -2,7 +2,10 @@
 // The write path of one commit: prepare outside of locks, place (number and log position, the one
 // serial point), insert, wait for the device, become visible, acknowledge.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
+
+#include <ranges>
 
 #include "base/result.h"
 #include "columns/batch_codec.h"
@@ -42,35 +45,15 @@ Result<Database::Impl::TableViewPtr> Database::Impl::FindTableIn(const Supervers
                                                                  std::string_view name) const {
   const auto at = view.tables.find(name);
   if (at != view.tables.end()) return at->second;
-  std::string known;
-  for (const auto& [other, table] : view.tables) known += (known.empty() ? "" : ", ") + other;
-  return Fail(ErrorKind::kNotFound,
-              fmt::format("there is no table '{}' in '{}' (tables: {})", name, path_,
-                          known.empty() ? "none" : known));
+  const auto known = std::views::keys(view.tables);
+  return NoTable(name, {known.begin(), known.end()});
 }
 
-Status Database::Impl::CreateTable(const std::string& name,
-                                   const std::shared_ptr<arrow::Schema>& schema,
-                                   const std::vector<std::string>& key) {
-  VARVE_TRY(CheckWritable());
-  VARVE_TRY(CheckTableName(name));
-  VARVE_ASSIGN(auto checked, TableSchema::Make(schema, key));
-  std::lock_guard flush_lock(flush_mutex_);
-  const auto state = manifest_->state();
-  if (state->tables.contains(name)) {
-    return Fail(ErrorKind::kConflict, fmt::format("table '{}' exists already in '{}'", name, path_),
-                ErrorReason::kAlreadyExists);
-  }
-  const std::uint32_t id = state->next_table_id;
-  VARVE_ASSIGN(auto published,
-               manifest_->Commit(
-                   {CreateTableEdit{.id = id, .name = name, .schema_id = 1, .schema = checked}},
-                   environment_.clock()->Now()));
-  std::lock_guard lock(commit_mutex_);
-  official_ = std::move(published);
-  active_->memtables[id] = std::make_shared<Memtable>(checked);
-  InstallView();
-  return {};
+std::unexpected<Error> Database::Impl::NoTable(std::string_view name,
+                                               const std::vector<std::string>& known) const {
+  return Fail(ErrorKind::kNotFound,
+              fmt::format("there is no table '{}' in '{}' (tables: {})", name, path_,
+                          known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
 }
 
 Result<TablePart> MakePart(const TableView& table, WriteBatch batch) {
@@ -78,6 +61,7 @@ Result<TablePart> MakePart(const TableView& table, WriteBatch batch) {
   VARVE_ASSIGN(part.record, EncodePart(table.id, table.schema_id, batch));
   VARVE_ASSIGN(batch.rows, ViewBatch(part.record.body, batch.rows->schema()));
   part.batch = std::move(batch);
+  part.schema = table.schema;
   return part;
 }
 
@@ -182,11 +166,15 @@ Result<std::optional<Database::Impl::Placed>> Database::Impl::Place(
   std::unique_lock lock(commit_mutex_);
   turn_.wait(lock, [&] { return !taken_ || guard.alone; });
   VARVE_TRY(CheckOpen());
+  if (!stopped_.empty()) {
+    return Fail(ErrorKind::kUnavailable, stopped_, ErrorReason::kUnknownOutcome);
+  }
   VARVE_ASSIGN(const auto repeat, FindRepeat(options));
   if (repeat) {
     return std::optional(
         Placed{.commit = *repeat, .ticket = {}, .repeat = true, .generation = {}, .memtables = {}});
   }
+  VARVE_TRY(CheckTables(parts, guard));
   if (guard.footprint != nullptr) {
     if (recent_keys_.floor() > guard.checked) return std::optional<Placed>();
     VARVE_TRY(CheckRecent(guard, recent_keys_.After(guard.checked)));

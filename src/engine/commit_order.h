@@ -29,6 +29,13 @@ class CommitOrder {
     pending_.push_back({ticket, false});
   }
 
+  // The next commit, which has nothing to insert and is durable elsewhere, when no other is on its
+  // way: visible at once.
+  void Pass(CommitNumber commit) {
+    VARVE_CHECK(pending_.empty() && commit.value == last_.value + 1);
+    visible_ = last_ = commit;
+  }
+
   void Inserted(CommitNumber commit) {
     VARVE_CHECK(commit > visible_ && commit <= last_);
     pending_[commit.value - visible_.value - 1].inserted = true;

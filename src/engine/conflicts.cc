@@ -119,6 +119,12 @@ std::unexpected<Error> Database::Impl::Conflict(const CommitGuard& guard,
     view = view_;
   }
   const TableView* table = FindById(*view, clash.table);
+  if (table == nullptr) {  // since then: it need not be checked any further
+    return Fail(ErrorKind::kConflict,
+                fmt::format("a table that was dropped after this transaction began (at commit {}) "
+                            "is one that it writes or read; nothing was kept, begin again",
+                            guard.snapshot.value));
+  }
   return Fail(ErrorKind::kConflict,
               fmt::format("table '{}', key {}: commit {} wrote it after this transaction began "
                           "(at commit {}); nothing was kept, begin again",

@@ -27,8 +27,22 @@ Database::~Database() {
 }
 
 Status Database::CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
-                             const std::vector<std::string>& key) {
-  return impl_->CreateTable(name, schema, key);
+                             const std::vector<std::string>& key,
+                             const CreateTableOptions& options) {
+  return impl_->CreateTable(name, schema, key, options);
+}
+
+std::vector<TableInfo> Database::Tables() const { return impl_->Tables(); }
+
+Result<CommitNumber> Database::DropTable(std::string_view name) { return impl_->DropTable(name); }
+
+Result<CommitNumber> Database::AlterTable(std::string_view name,
+                                          const std::vector<ColumnChange>& changes) {
+  return impl_->AlterTable(name, changes);
+}
+
+Result<CommitNumber> Database::RenameTable(std::string_view from, const std::string& to) {
+  return impl_->RenameTable(from, to);
 }
 
 Result<CommitInfo> Database::Upsert(std::string_view table,

@@ -36,6 +36,7 @@ namespace varve {
 struct TablePart {
   WriteBatch batch;
   CommitPart record;
+  std::shared_ptr<const TableSchema> schema;  // that of the table when this was made
 };
 // From here on the rows are ours: what the caller does to its arrays changes nothing, and the
 // memtable holds what the log holds and a recovery would find.
@@ -80,9 +81,15 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // Waits until no background task of this database is left.
   void AwaitTasks();
 
-  // commit.cc
+  // tables.cc
   Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
-                     const std::vector<std::string>& key);
+                     const std::vector<std::string>& key, const CreateTableOptions& options);
+  Result<CommitNumber> DropTable(std::string_view name);
+  Result<CommitNumber> RenameTable(std::string_view from, const std::string& to);
+  Result<CommitNumber> AlterTable(std::string_view name, const std::vector<ColumnChange>& changes);
+  std::vector<TableInfo> Tables() const;
+
+  // commit.cc
   // Once it returns the commit has its number and its rows are in the memtables.
   Result<Submitted> Submit(std::vector<TablePart> parts, const CommitOptions& options,
                            CommitGuard guard, WriteWatch* watch);
@@ -137,9 +144,27 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Status OpenLog();
   Status Replay(const LogUnit& unit);
 
+  // tables.cc
+  // The edit by which a commit changes a table; an error when it cannot.
+  using TableChange = std::function<Result<Edit>(const TableState& table, CommitNumber commit)>;
+  Result<CommitNumber> ChangeTable(std::string_view name, const TableChange& change);
+  Result<CommitNumber> CommitChange(std::string_view name, const TableChange& change);
+  Result<const TableState*> FindOfficial(const ManifestState& state, std::string_view name) const;
+  void RenewMemtables();  // requires commit_mutex_
+  // Both require commit_mutex_.
+  Status CheckTables(const std::vector<TablePart>& parts, const CommitGuard& guard) const;
+  std::unexpected<Error> TableChanged(std::uint32_t table_id, const CommitGuard& guard) const;
+  struct LastChangeOfTable {
+    const TableState* table;
+    CommitNumber commit;  // zero: none
+  };
+  LastChangeOfTable LastChange(std::uint32_t table_id) const;  // so does this
+
   // commit.cc
   Status CheckOpen() const;
   Result<TableViewPtr> FindTable(std::string_view name) const;
+  std::unexpected<Error> NoTable(std::string_view name,
+                                 const std::vector<std::string>& known) const;
   Result<Submitted> SubmitNew(std::vector<TablePart> parts, const CommitOptions& options,
                               CommitGuard guard, WriteWatch* watch);
   static void Acknowledge(const LogAck& ack, Submitted* submitted);
@@ -174,7 +199,9 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   void AskAgainIn(std::int64_t micros);         // requires commit_mutex_
 
   // write.cc
-  class Alone;
+  class Alone;  // alone.h
+  Result<Submitted> WriteBlind(std::string_view table, const WriteRequest& request,
+                               const CommitOptions& options, WriteWatch* watch);
   Result<Submitted> LookAndWrite(std::string_view table, const WriteRequest& request,
                                  const CommitOptions& options, CommitGuard guard,
                                  WriteWatch* watch);
@@ -196,6 +223,8 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // publish.cc
   void InstallView();      // requires commit_mutex_
+  std::shared_ptr<const Superversion> MakeView() const;  // so does this
+  void Show(std::shared_ptr<const Superversion> view);   // requires view_mutex_ too
   void ScheduleFlush();
   Status FlushSealed();
   Status FlushOne(const std::shared_ptr<Generation>& generation, Lsn floor);
@@ -234,6 +263,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::condition_variable turn_;                       // taken_ fell
   bool taken_ = false;                                 // guarded by commit_mutex_: by an Alone
   CommitNumber last_commit_;                           // guarded by commit_mutex_
+  std::string stopped_;  // why no commit can follow; else empty; guarded by commit_mutex_
   std::shared_ptr<Generation> active_;                 // guarded by commit_mutex_
   std::deque<std::shared_ptr<Generation>> sealed_;     // oldest first; guarded by commit_mutex_
   std::shared_ptr<const ManifestState> official_;      // as views show it; guarded by commit_mutex_

@@ -125,12 +125,16 @@ Status Database::Impl::SettleManifest() {
 
 Status Database::Impl::OpenRuns() {
   const auto state = manifest_->state();
-  for (const auto& [name, table] : state->tables) {
-    for (const auto& meta : table->runs) {
-      VARVE_ASSIGN(runs_[meta->id], Run::Open(environment_.store(), table->schema, *meta,
-                                                 read_cache_));
-    }
+  const auto open = [this](const TableState& table) -> Status {
+    for (const auto& meta : table.runs) {
+      VARVE_ASSIGN(runs_[meta->id],
+                   Run::Open(environment_.store(), table.FindSchema(meta->schema_id), *meta,
+                             read_cache_));
   }
+  return {};
+  };
+  for (const auto& [name, table] : state->tables) VARVE_TRY(open(*table));
+  for (const auto& [id, table] : state->dropped) VARVE_TRY(open(*table));
   return {};
 }
 

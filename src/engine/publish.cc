@@ -10,27 +10,43 @@
 namespace varve {
 
 // A new superversion out of what is official, the open runs and the generations.
-void Database::Impl::InstallView() {
+std::shared_ptr<const Superversion> Database::Impl::MakeView() const {
+  const auto base = [this](const TableState& table) {
+    auto view = std::make_shared<TableView>();
+    view->id = table.id;
+    view->name = table.name;
+    view->schema_id = table.schema_id;
+    view->schema = table.schema;
+    for (const auto& meta : table.runs) {
+      view->runs.push_back(Run::Under(runs_.at(meta->id), table.schema));
+    }
+    return view;
+  };
   auto view = std::make_shared<Superversion>();
   view->executor = environment_.executor();
   for (const auto& [name, table] : official_->tables) {
-    auto table_view = std::make_shared<TableView>();
-    table_view->id = table->id;
-    table_view->name = name;
-    table_view->schema_id = table->schema_id;
-    table_view->schema = table->schema;
+    const auto table_view = base(*table);
     table_view->active = active_->memtables.at(table->id);
     for (const auto& generation : sealed_) {
       const auto at = generation->memtables.find(table->id);
       if (at != generation->memtables.end()) table_view->sealed.push_back(at->second);
     }
-    for (const auto& meta : table->runs) table_view->runs.push_back(runs_.at(meta->id));
-    view->tables[name] = std::move(table_view);
+    view->tables[name] = table_view;
   }
-  std::lock_guard lock(view_mutex_);
+  for (const auto& [id, table] : official_->dropped) view->dropped[id] = base(*table);
+  return view;
+}
+
+void Database::Impl::Show(std::shared_ptr<const Superversion> view) {
   view_ = std::move(view);
   flushed_ = official_;
   while (!recent_.empty() && recent_.front().commit <= flushed_->commit) recent_.pop_front();
+}
+
+void Database::Impl::InstallView() {
+  auto view = MakeView();
+  std::lock_guard lock(view_mutex_);
+  Show(std::move(view));
 }
 
 Status Database::Impl::Flush() {

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "engine/engine.h"
+#include "engine/past_view.h"
 
 namespace varve {
 namespace {
@@ -61,12 +62,15 @@ Result<std::shared_ptr<Snapshot>> Database::Impl::GetSnapshot(const AsOf& as_of)
   AdvanceVisible();
   CommitNumber visible;
   std::shared_ptr<const Superversion> view;
+  std::shared_ptr<const ManifestState> state;
   {
     std::lock_guard lock(view_mutex_);
     visible = order_.visible();
     view = view_;
+    state = flushed_;
   }
   VARVE_ASSIGN(const CommitNumber commit, Resolve(as_of, visible));
+  if (commit < state->changed) view = PastView(*view, *state, commit);
   return std::make_shared<Snapshot>(std::move(view), commit);
 }
 

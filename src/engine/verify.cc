@@ -71,10 +71,13 @@ class Verifier {
   }
 
   Status VerifyRuns() {
-    for (const auto& [name, table] : state_->tables) {
+    std::vector<const TableState*> tables;  // dropped ones too: older versions show them
+    for (const auto& [name, table] : state_->tables) tables.push_back(table.get());
+    for (const auto& [id, table] : state_->dropped) tables.push_back(table.get());
+    for (const auto* table : tables) {
       for (const auto& meta : table->runs) bytes_total_ += meta->data.bytes + meta->deletes.bytes;
     }
-    for (const auto& [name, table] : state_->tables) {
+    for (const auto* table : tables) {
       for (const auto& meta : table->runs) VARVE_TRY(VerifyRun(*table, *meta));
     }
     return {};
@@ -82,7 +85,7 @@ class Verifier {
 
   Status VerifyRun(const TableState& table, const RunMeta& meta) {
     ++result_.runs;
-    auto run = Run::Open(environment_.store(), table.schema, meta);
+    auto run = Run::Open(environment_.store(), table.FindSchema(meta.schema_id), meta);
     if (!run) {
       if (run.error().kind() != ErrorKind::kCorruption) return std::unexpected(run.error());
       const std::string& object = meta.data.name.empty() ? meta.deletes.name : meta.data.name;

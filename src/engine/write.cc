@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/result.h"
+#include "engine/alone.h"
 #include "engine/engine.h"
 #include "engine/write_request.h"
 
@@ -16,38 +17,13 @@ constexpr int kTriesBesideOthers = 4;
 
 }  // namespace
 
-// While it lives only its owner's commit gets a number.
-class Database::Impl::Alone {
- public:
-  explicit Alone(Impl* database) : database_(database) {
-    std::unique_lock lock(database_->commit_mutex_);
-    database_->turn_.wait(lock, [&] { return !database_->taken_; });
-    database_->taken_ = true;
-  }
-  ~Alone() {
-    const std::lock_guard lock(database_->commit_mutex_);
-    database_->taken_ = false;
-    database_->turn_.notify_all();
-  }
-  Alone(const Alone&) = delete;
-  Alone& operator=(const Alone&) = delete;
-
- private:
-  Impl* const database_;
-};
-
 Result<Submitted> Database::Impl::Write(std::string_view table, const WriteRequest& request,
                                         const CommitOptions& options) {
   VARVE_TRY(CheckWritable());
   WriteWatch watch = options.profile ? WriteWatch(environment_.clock()) : WriteWatch();
   VARVE_ASSIGN(const auto repeat, Repeat(options));  // its own rows would be in its way
   if (repeat) return *repeat;
-  if (!LooksFirst(request)) {
-    VARVE_ASSIGN(const auto view, FindTable(table));
-    VARVE_ASSIGN(auto write, PrepareWrite(nullptr, *view, {}, request));
-    VARVE_ASSIGN(auto parts, MakeParts(*view, std::move(write.batches)));
-    return Submit(std::move(parts), options, {}, &watch);
-  }
+  if (!LooksFirst(request)) return WriteBlind(table, request, options, &watch);
   for (int tries = 1;; ++tries) {
     CommitNumber winner;
     CommitGuard guard{.winner = &winner, .alone = tries > kTriesBesideOthers};
@@ -64,6 +40,19 @@ Result<Submitted> Database::Impl::Write(std::string_view table, const WriteReque
     if (winner == CommitNumber{}) return submitted;
     alone.reset();
     VARVE_TRY(AwaitLast());
+  }
+}
+
+// Prepared again when the table was dropped or got other columns meanwhile.
+Result<Submitted> Database::Impl::WriteBlind(std::string_view table, const WriteRequest& request,
+                                             const CommitOptions& options, WriteWatch* watch) {
+  while (true) {
+    VARVE_ASSIGN(const auto view, FindTable(table));
+    VARVE_ASSIGN(auto write, PrepareWrite(nullptr, *view, {}, request));
+    VARVE_ASSIGN(auto parts, MakeParts(*view, std::move(write.batches)));
+    CommitNumber winner;
+    auto submitted = Submit(std::move(parts), options, {.winner = &winner}, watch);
+    if (submitted || winner == CommitNumber{}) return submitted;
   }
 }
 

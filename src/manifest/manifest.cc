@@ -68,6 +68,27 @@ const TableState* ManifestState::FindTable(std::uint32_t id) const {
   return nullptr;
 }
 
+FormerShape TableState::ShapeAt(CommitNumber commit) const {
+  for (const FormerShape& shape : former) {
+    if (commit < shape.until) return shape;
+  }
+  return {.until = dropped, .name = name, .schema_id = schema_id};
+}
+
+std::shared_ptr<const TableSchema> TableState::FindSchema(std::uint32_t schema) const {
+  if (schema == schema_id) return this->schema;
+  const auto at = former_schemas.find(schema);
+  return at == former_schemas.end() ? nullptr : at->second;
+}
+
+CommitNumber TableState::altered() const {
+  std::uint32_t after = schema_id;
+  for (auto shape = former.rbegin(); shape != former.rend(); ++shape) {
+    if (shape->schema_id != after) return shape->until;
+  }
+  return {};
+}
+
 Manifest::Manifest(ObjectStore* store, std::shared_ptr<const ManifestState> state,
                    std::uint32_t newest_crc32c)
     : store_(store), newest_crc32c_(newest_crc32c), state_(std::move(state)) {}

@@ -30,12 +30,31 @@ namespace varve {
 
 class Clock;
 
+// What a table was called and which columns it had, for commits before `until` and from the shape
+// before it on.
+struct FormerShape {
+  CommitNumber until;
+  std::string name;
+  std::uint32_t schema_id = 0;
+};
+
 struct TableState {
   std::uint32_t id = 0;
   std::string name;
   std::uint32_t schema_id = 0;
   std::shared_ptr<const TableSchema> schema;
   std::vector<std::shared_ptr<const RunMeta>> runs;  // by level, then id
+  std::vector<FormerShape> former;                   // oldest first
+  std::map<std::uint32_t, std::shared_ptr<const TableSchema>> former_schemas;  // by schema id
+  CommitNumber dropped;  // the commit that dropped it; zero while it is there
+
+  // As of a commit.
+  bool IsThereAt(CommitNumber commit) const {
+    return dropped == CommitNumber{} || commit < dropped;
+  }
+  FormerShape ShapeAt(CommitNumber commit) const;
+  std::shared_ptr<const TableSchema> FindSchema(std::uint32_t id) const;  // null: it never had it
+  CommitNumber altered() const;  // the last commit that changed its columns; zero: none
 };
 
 // One flush (or later: compaction) in history: manifest `number` contains commits <= `commit`.
@@ -58,10 +77,12 @@ struct ManifestState {
   std::uint32_t next_table_id = 1;
   std::uint64_t next_run_id = 1;
   std::map<std::string, std::shared_ptr<const TableState>, std::less<>> tables;  // by name
+  std::map<std::uint32_t, std::shared_ptr<const TableState>> dropped;  // by id; their runs stay
+  CommitNumber changed;                // the last commit that changed or dropped a table
   std::vector<VersionPoint> versions;  // oldest first
   ProducerMarks producers;             // of the commits up to `commit`
 
-  const TableState* FindTable(std::uint32_t id) const;
+  const TableState* FindTable(std::uint32_t id) const;  // null: there is none, or none any more
 };
 
 struct CreateTableEdit {
@@ -86,13 +107,31 @@ struct AdvanceEdit {
   Lsn floor;
   Lsn durable;
 };
+// A commit of its own that drops or changes a table; comes after the AdvanceEdit to that commit.
+// The runs hold every commit before it, and the log none of them after the new floor: so all that
+// the log is needed for was written to the tables as they are from here on.
+struct DropTableEdit {
+  std::uint32_t table_id = 0;
+  CommitNumber commit;
+};
+struct RenameTableEdit {
+  std::uint32_t table_id = 0;
+  CommitNumber commit;
+  std::string name;
+};
+struct AlterTableEdit {
+  std::uint32_t table_id = 0;
+  CommitNumber commit;
+  std::uint32_t schema_id = 0;  // larger than that of the schema before, which it follows
+  std::shared_ptr<const TableSchema> schema;
+};
 // A producer's newest sequence; comes after the AdvanceEdit that covers its commit, and by commit.
 struct NoteProducerEdit {
   std::string id;
   ProducerMark mark;
 };
-using Edit =
-    std::variant<CreateTableEdit, AddRunEdit, RemoveRunEdit, AdvanceEdit, NoteProducerEdit>;
+using Edit = std::variant<CreateTableEdit, AddRunEdit, RemoveRunEdit, AdvanceEdit, NoteProducerEdit,
+                          DropTableEdit, RenameTableEdit, AlterTableEdit>;
 
 inline constexpr std::uint64_t kCheckpointEvery = 32;
 

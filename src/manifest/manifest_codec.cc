@@ -37,15 +37,18 @@ std::string KeyText(const TableSchema& schema) {
   return fmt::format("{}", fmt::join(schema.key_names(), ", "));
 }
 
+void AddSchema(std::uint32_t schema_id, const TableSchema& schema, OrderedJson* line) {
+  (*line)["schema_id"] = schema_id;
+  (*line)["columns"] = ColumnsText(schema);
+  (*line)["key"] = KeyText(schema);
+  (*line)["schema"] = ToHex(schema.Serialize());
+}
+
 OrderedJson TableLine(const char* kind, std::uint32_t id, const std::string& name,
                       std::uint32_t schema_id, const TableSchema& schema) {
-  return {{"kind", kind},
-          {"table", id},
-          {"name", name},
-          {"schema_id", schema_id},
-          {"columns", ColumnsText(schema)},
-          {"key", KeyText(schema)},
-          {"schema", ToHex(schema.Serialize())}};
+  OrderedJson line = {{"kind", kind}, {"table", id}, {"name", name}};
+  AddSchema(schema_id, schema, &line);
+  return line;
 }
 
 void AddRunObject(const std::string& what, const RunObject& object, OrderedJson* line) {
@@ -93,6 +96,48 @@ OrderedJson LineOf(const NoteProducerEdit& edit) {
   return ProducerLine("note_producer", edit.id, edit.mark);
 }
 
+OrderedJson LineOf(const DropTableEdit& edit) {
+  return {{"kind", "drop_table"}, {"table", edit.table_id}, {"commit", edit.commit.value}};
+}
+OrderedJson LineOf(const RenameTableEdit& edit) {
+  return {{"kind", "rename_table"},
+          {"table", edit.table_id},
+          {"commit", edit.commit.value},
+          {"name", edit.name}};
+}
+
+OrderedJson LineOf(const AlterTableEdit& edit) {
+  OrderedJson line = {
+      {"kind", "alter_table"}, {"table", edit.table_id}, {"commit", edit.commit.value}};
+  AddSchema(edit.schema_id, *edit.schema, &line);
+  return line;
+}
+
+// An older varve does not know a schema with ids: the line's kind tells it.
+const char* KindOf(const TableState& table) {
+  if (table.dropped != CommitNumber{}) return "dropped_table";
+  return table.schema->plain() ? "table" : "altered_table";
+}
+
+void WriteTable(const TableState& table, LineWriter* out) {
+  auto line = TableLine(KindOf(table), table.id, table.name, table.schema_id, *table.schema);
+  if (table.dropped != CommitNumber{}) line["commit"] = table.dropped.value;
+  out->Add(JsonText(line));
+  for (const auto& [id, schema] : table.former_schemas) {
+    OrderedJson former = {{"kind", "former_schema"}, {"table", table.id}};
+    AddSchema(id, *schema, &former);
+    out->Add(JsonText(former));
+  }
+  for (const FormerShape& shape : table.former) {
+    out->Add(JsonText({{"kind", "former"},
+                       {"table", table.id},
+                       {"until", shape.until.value},
+                       {"name", shape.name},
+                       {"schema_id", shape.schema_id}}));
+  }
+  for (const auto& run : table.runs) out->Add(JsonText(RunLine("run", *run)));
+}
+
 void WriteState(const ManifestState& state, LineWriter* out) {
   out->Add(JsonText({{"kind", "state"},
                      {"commit", state.commit.value},
@@ -101,10 +146,8 @@ void WriteState(const ManifestState& state, LineWriter* out) {
                      {"durable", state.log_durable.value},
                      {"next_table_id", state.next_table_id},
                      {"next_run_id", state.next_run_id}}));
-  for (const auto& [name, table] : state.tables) {
-    out->Add(JsonText(TableLine("table", table->id, name, table->schema_id, *table->schema)));
-    for (const auto& run : table->runs) out->Add(JsonText(RunLine("run", *run)));
-  }
+  for (const auto& [name, table] : state.tables) WriteTable(*table, out);
+  for (const auto& [id, table] : state.dropped) WriteTable(*table, out);
   for (const auto& version : state.versions) {
     out->Add(JsonText({{"kind", "version"},
                        {"number", version.number},

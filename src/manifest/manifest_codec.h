@@ -18,11 +18,20 @@
 //   remove_run    table, run
 //   advance       commit, commit_time, floor, durable
 //   note_producer id, sequence, commit: after the advance to that commit
+//   drop_table    table, commit: after the advance to that commit, as the two below
+//   rename_table  table, commit, name
+//   alter_table   table, commit, schema_id, columns, key, schema
 //   in a checkpoint, which is object 1 and each whose number divides by kCheckpointEvery, then the
 //   whole state after the edits:
 //   state         commit, commit_time, floor, durable, next_table_id, next_run_id
-//   table         as create_table, by name; each followed by its runs:
+//   table         as create_table, by name; each followed by what it was and its runs:
+//   altered_table as table, among these: its columns are not all, or not only, those it was made
+//                 with
+//   former_schema table, schema_id, columns, key, schema: one it had, by id
+//   former        table, until, name, schema_id: what it was before commit `until`, the oldest
+//                 first
 //   run           as add_run, by level, then id
+//   dropped_table as table, and commit: that which dropped it; by id, each followed as a table is
 //   version       number, commit, time, runs, rows, bytes; oldest first
 //   producer      id, sequence, commit; by commit
 //   end           once. lines: how many the object has, this one included. No byte follows it.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Damaged, cut, moved, missing and forged objects: none is ever read as a state.
+#include <algorithm>
 #include <functional>
 #include <set>
 
@@ -79,6 +80,17 @@ TEST_F(ManifestDamageTest, EveryFlippedByteIsFound) {
       ASSERT_TRUE(OpenRefuses()) << name << " byte " << i;
       store_.objects[name] = bytes;
     }
+  }
+}
+
+TEST_F(ManifestDamageTest, EveryFlippedByteOfWhatTablesWereIsFound) {
+  ChangingLife();
+  const auto name = ManifestName(kCheckpointEvery);
+  const auto bytes = store_.objects[name];
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    store_.objects[name][i] ^= 1;
+    ASSERT_TRUE(OpenRefuses()) << "byte " << i;
+    store_.objects[name] = bytes;
   }
 }
 
@@ -298,6 +310,57 @@ TEST_F(ManifestDamageTest, ForgedLinesAreRefused) {
   EXPECT_TRUE(OpenRefuses());
   Forge(2, sound);
   EXPECT_FALSE(OpenRefuses()) << message_;
+}
+
+TEST_F(ManifestDamageTest, ForgedHistoriesOfTablesAreRefused) {
+  ChangingLife();
+  store_.objects.erase(store_.objects.begin(), store_.objects.find(ManifestName(kCheckpointEvery)));
+  const auto sound = Texts(kCheckpointEvery);
+  const auto find = [&](std::string_view kind) {
+    const auto at = std::ranges::find_if(sound, [&](const auto& text) {
+      return text.starts_with(fmt::format(R"({{"kind":"{}")", kind));
+    });
+    return static_cast<std::size_t>(at - sound.begin());
+  };
+  const auto schema = find("former_schema"), former = find("former"), dropped = find("dropped_table"), version = find("version");
+  ASSERT_LT(version, sound.size());
+  const auto refuses = [&](std::vector<std::string> texts) {
+    Forge(kCheckpointEvery, std::move(texts));
+    return OpenRefuses();
+  };
+  const auto with = [&](std::size_t place, const std::string& from, const std::string& to) {
+    auto texts = sound;
+    texts[place] = Replaced(texts[place], from, to);
+    return texts;
+  };
+  const auto twice = [&](std::size_t place) {
+    auto texts = sound;
+    texts.insert(texts.begin() + static_cast<std::ptrdiff_t>(place), sound[place]);
+    return texts;
+  };
+  const auto swapped = [&](std::size_t place) {
+    auto texts = sound;
+    std::swap(texts[place], texts[place - 1]);
+    return texts;
+  };
+  EXPECT_TRUE(refuses(twice(schema)));
+  EXPECT_TRUE(refuses(swapped(schema)));      // before its table
+  EXPECT_TRUE(refuses(swapped(schema + 1)));  // 2 before 1
+  EXPECT_TRUE(refuses(with(schema, R"("schema_id":1)", R"("schema_id":3)")));
+  EXPECT_TRUE(refuses(with(schema, R"("table":1)", R"("table":3)")));
+  EXPECT_TRUE(refuses(twice(former)));
+  EXPECT_TRUE(refuses(swapped(former)));      // before a schema of its table
+  EXPECT_TRUE(refuses(swapped(find("run"))));  // before its table
+  EXPECT_TRUE(refuses(with(former, R"("schema_id":1)", R"("schema_id":4)")));
+  EXPECT_TRUE(refuses(with(former, R"("table":1)", R"("table":3)")));
+  EXPECT_TRUE(refuses(with(former, R"("until":5)", R"("until":0)")));
+  EXPECT_TRUE(refuses(with(former, R"("until":5)", R"("until":12)")));
+  EXPECT_TRUE(refuses(with(former, R"("name":"orders")", R"("name":"../orders")")));
+  EXPECT_TRUE(refuses(twice(dropped)));
+  EXPECT_TRUE(refuses(with(dropped, R"("commit":6)", R"("commit":0)")));
+  EXPECT_TRUE(refuses(with(dropped, R"("commit":6)", R"("commit":12)")));
+  EXPECT_TRUE(refuses(with(dropped, R"("table":2)", R"("table":1)")));
+  EXPECT_FALSE(refuses(sound)) << message_;
 }
 
 TEST_F(ManifestDamageTest, ForgedCheckpointsAreRefused) {

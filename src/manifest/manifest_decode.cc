@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes to ManifestObject. Lines come checked (manifest_lines.h) and flat (json_line.h); here their
 // order, their kinds and what they say are.
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,17 +23,30 @@ Result<std::shared_ptr<const TableSchema>> ReadSchema(const std::string& bytes) 
   return schema;
 }
 
-Result<CreateTableEdit> ReadTable(JsonLine* line) {
+// The members that say which columns there are.
+struct SchemaMembers {
+  std::uint32_t id = 0;
+  std::string columns, key, bytes;
+
+  void Take(JsonLine* line) {
+    line->Take("schema_id", &id);
+    line->Take("columns", &columns);
+    line->Take("key", &key);
+    line->TakeHex("schema", &bytes);
+  }
+};
+
+// With `dropped`, also the commit that dropped it.
+Result<CreateTableEdit> ReadTable(JsonLine* line, CommitNumber* dropped = nullptr) {
   CreateTableEdit edit;
-  std::string columns, key, schema;
+  if (dropped != nullptr) line->Take("commit", &dropped->value);
+  SchemaMembers schema;
   line->Take("table", &edit.id);
   line->Take("name", &edit.name);
-  line->Take("schema_id", &edit.schema_id);
-  line->Take("columns", &columns);
-  line->Take("key", &key);
-  line->TakeHex("schema", &schema);
+  schema.Take(line);
   VARVE_TRY(line->Finish());
-  VARVE_ASSIGN(edit.schema, ReadSchema(schema));
+  edit.schema_id = schema.id;
+  VARVE_ASSIGN(edit.schema, ReadSchema(schema.bytes));
   return edit;
 }
 
@@ -81,6 +95,70 @@ Result<NoteProducerEdit> ReadProducer(JsonLine* line) {
   VARVE_TRY(line->Finish());
   return edit;
 }
+
+Result<FormerShape> ReadFormer(JsonLine* line, std::uint32_t* table) {
+  FormerShape shape;
+  line->Take("table", table);
+  line->Take("until", &shape.until.value);
+  line->Take("name", &shape.name);
+  line->Take("schema_id", &shape.schema_id);
+  VARVE_TRY(line->Finish());
+  return shape;
+}
+
+// Also a former schema, which has no commit.
+Result<AlterTableEdit> ReadAlter(JsonLine* line, bool has_commit) {
+  AlterTableEdit edit;
+  SchemaMembers schema;
+  line->Take("table", &edit.table_id);
+  if (has_commit) line->Take("commit", &edit.commit.value);
+  schema.Take(line);
+  VARVE_TRY(line->Finish());
+  edit.schema_id = schema.id;
+  VARVE_ASSIGN(edit.schema, ReadSchema(schema.bytes));
+  return edit;
+}
+
+Result<Edit> ReadEdit(JsonLine* line) {
+  const auto& kind = line->kind();
+  if (kind == "create_table") return ReadTable(line);
+  if (kind == "add_run") return ReadRun(line);
+  if (kind == "note_producer") return ReadProducer(line);
+  if (kind == "alter_table") return ReadAlter(line, true);
+  if (kind == "remove_run") {
+    RemoveRunEdit edit;
+    line->Take("table", &edit.table_id);
+    line->Take("run", &edit.run_id);
+    VARVE_TRY(line->Finish());
+    return edit;
+  }
+  if (kind == "drop_table") {
+    DropTableEdit edit;
+    line->Take("table", &edit.table_id);
+    line->Take("commit", &edit.commit.value);
+    VARVE_TRY(line->Finish());
+    return edit;
+  }
+  if (kind == "rename_table") {
+    RenameTableEdit edit;
+    line->Take("table", &edit.table_id);
+    line->Take("commit", &edit.commit.value);
+    line->Take("name", &edit.name);
+    VARVE_TRY(line->Finish());
+    return edit;
+  }
+  AdvanceEdit edit;
+  line->Take("commit", &edit.commit.value);
+  line->Take("commit_time", &edit.commit_time.micros);
+  line->Take("floor", &edit.floor.value);
+  line->Take("durable", &edit.durable.value);
+  VARVE_TRY(line->Finish());
+  return edit;
+}
+
+constexpr std::string_view kEditKinds[] = {"create_table",  "add_run",    "remove_run",  "advance",
+                                           "note_producer", "drop_table", "rename_table",
+                                           "alter_table"};
 
 // Reads one object, line by line.
 class Decoder {
@@ -159,14 +237,19 @@ class Decoder {
     const auto& kind = line->kind();
     if (kind == "end") return End(line);
     if (state_seen_) {
-      if (kind == "table" || kind == "run") return StateLine(line);
+      if (kind == "table" || kind == "altered_table") return TableLine(line);
+      if (kind == "former_schema") return FormerSchemaLine(line);
+      if (kind == "dropped_table") return DroppedLine(line);
+      if (kind == "former") return FormerLine(line);
+      if (kind == "run") return RunLine(line);
       if (kind == "version") return Version(line);
       if (kind == "producer") return ProducerLine(line);
     } else {
       if (kind == "state" && object_.header.checkpoint) return State(line);
-      if (kind == "create_table" || kind == "add_run" || kind == "remove_run" ||
-          kind == "advance" || kind == "note_producer") {
-        return EditLine(line);
+      if (std::ranges::find(kEditKinds, kind) != std::end(kEditKinds)) {
+        VARVE_ASSIGN(auto edit, ReadEdit(line));
+        object_.edits.push_back(std::move(edit));
+        return {};
       }
     }
     return Fail(ErrorKind::kInvalid,
@@ -174,34 +257,6 @@ class Decoder {
                             "wrote it; open the database with that one",
                             kind),
                 ErrorReason::kUnsupportedFormat);
-  }
-
-  Status EditLine(JsonLine* line) {
-    if (line->kind() == "create_table") {
-      VARVE_ASSIGN(auto edit, ReadTable(line));
-      object_.edits.emplace_back(std::move(edit));
-    } else if (line->kind() == "add_run") {
-      VARVE_ASSIGN(auto edit, ReadRun(line));
-      object_.edits.emplace_back(std::move(edit));
-    } else if (line->kind() == "remove_run") {
-      RemoveRunEdit edit;
-      line->Take("table", &edit.table_id);
-      line->Take("run", &edit.run_id);
-      VARVE_TRY(line->Finish());
-      object_.edits.emplace_back(edit);
-    } else if (line->kind() == "note_producer") {
-      VARVE_ASSIGN(auto edit, ReadProducer(line));
-      object_.edits.emplace_back(std::move(edit));
-    } else {
-      AdvanceEdit edit;
-      line->Take("commit", &edit.commit.value);
-      line->Take("commit_time", &edit.commit_time.micros);
-      line->Take("floor", &edit.floor.value);
-      line->Take("durable", &edit.durable.value);
-      VARVE_TRY(line->Finish());
-      object_.edits.emplace_back(edit);
-    }
-    return {};
   }
 
   Status State(JsonLine* line) {
@@ -216,14 +271,54 @@ class Decoder {
   }
 
   // Only the order that the writer gives is taken: with any other, loading could cost n^2.
-  Status StateLine(JsonLine* line) {
-    if (line->kind() == "table") {
-      VARVE_ASSIGN(auto table, ReadTable(line));
-      if (table_ && table.name <= table_->name) return OutOfOrder("tables by name");
-      table_ = table;
-      run_ = nullptr;
-      return AsCorruption(editor_.Apply(std::move(table)));
+  Status TableLine(JsonLine* line) {
+    VARVE_ASSIGN(const auto table, ReadTable(line));
+    if (dropped_ != CommitNumber{} || (table_ && table.name <= table_->name)) {
+      return OutOfOrder("tables by name");
     }
+    return Begin(table);
+  }
+
+  Status DroppedLine(JsonLine* line) {
+    CommitNumber dropped;
+    VARVE_ASSIGN(const auto table, ReadTable(line, &dropped));
+    const bool first = dropped_ == CommitNumber{};
+    if (dropped == CommitNumber{} || dropped > head_.commit || (!first && table.id <= table_->id)) {
+      return OutOfOrder("dropped tables by id, by commits up to the state's");
+    }
+    dropped_ = dropped;
+    return Begin(table);
+  }
+
+  Status Begin(const CreateTableEdit& table) {
+      table_ = table;
+    former_ = {};
+      run_ = nullptr;
+    return AsCorruption(editor_.Restore(table, dropped_));
+    }
+
+  Status FormerSchemaLine(JsonLine* line) {
+    VARVE_ASSIGN(auto former, ReadAlter(line, false));
+    if (!table_ || former.table_id != table_->id || run_ != nullptr || former_ != CommitNumber{}) {
+      return OutOfOrder("a table's former schemas after it, before its former shapes");
+    }
+    return AsCorruption(
+        editor_.Restore(former.table_id, former.schema_id, std::move(former.schema)));
+  }
+
+  Status FormerLine(JsonLine* line) {
+    std::uint32_t table = 0;
+    VARVE_ASSIGN(const auto shape, ReadFormer(line, &table));
+    const CommitNumber end = dropped_ == CommitNumber{} ? head_.commit : dropped_;
+    if (!table_ || table != table_->id || run_ != nullptr || shape.until <= former_ ||
+        shape.until > end) {
+      return OutOfOrder("a table's former shapes after it, by commits up to the state's");
+    }
+    former_ = shape.until;
+    return AsCorruption(editor_.Restore(table, shape));
+  }
+
+  Status RunLine(JsonLine* line) {
     VARVE_ASSIGN(auto run, ReadRun(line));
     const auto place = [](const RunMeta& meta) { return std::pair(meta.level, meta.id); };
     if (!table_ || run.run->table_id != table_->id ||
@@ -310,7 +405,9 @@ class Decoder {
   bool ended_ = false;
   ManifestState head_;                     // of the checkpoint: all but the tables
   StateEditor editor_{ManifestState{}};    // of the checkpoint: the tables
-  std::optional<CreateTableEdit> table_;   // last "table"
+  std::optional<CreateTableEdit> table_;  // last "table" or "dropped_table"
+  CommitNumber dropped_;                  // of the last "dropped_table"
+  CommitNumber former_;                   // of the last "former" of it
   std::shared_ptr<const RunMeta> run_;     // last "run" of it
 };
 

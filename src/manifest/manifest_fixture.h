@@ -7,12 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include <arrow/scalar.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/bytes.h"
 #include "base/random.h"
+#include "columns/alter_schema.h"
 #include "manifest/manifest.h"
 #include "manifest/scripted_store.h"
 #include "test/support/seed.h"
@@ -31,6 +33,21 @@ inline std::shared_ptr<const TableSchema> SmallSchema() {
 
 inline CreateTableEdit NewTable(std::uint32_t id, const std::string& name) {
   return {.id = id, .name = name, .schema_id = 1, .schema = SmallSchema()};
+}
+
+// SmallSchema with a column more, one renamed, or one less, whatever it was before.
+inline AlterTableEdit Altered(const TableState& table, std::uint64_t commit, std::uint64_t how) {
+  std::vector<ColumnChange> changes = {
+      AddColumn{arrow::field(fmt::format("c{}", commit), arrow::int32()), arrow::MakeScalar(1)}};
+  const auto& last = table.schema->schema()->fields().back();
+  if (how % 3 == 1) changes = {RenameColumn{last->name(), fmt::format("r{}", commit)}};
+  if (how % 3 == 2) changes.push_back(DropColumn{last->name()});
+  auto schema = AlterSchema(*table.schema, changes);
+  EXPECT_TRUE(schema) << schema.error().message();
+  return {.table_id = table.id,
+          .commit = {commit},
+          .schema_id = table.schema_id + 1,
+          .schema = *std::move(schema)};
 }
 
 inline RunMeta SmallRun(std::uint64_t id, std::uint32_t table = 1, std::uint32_t level = 0) {
@@ -62,22 +79,34 @@ inline std::string Text(const RunObject& object) {
                      object.tail_crc32c);
 }
 
+inline std::string Text(const TableState& table) {
+  std::string out =
+      fmt::format("table {} {} {} {} dropped {}\n", table.name, table.id, table.schema_id,
+                  ToHex(table.schema->Serialize()), table.dropped.value);
+  for (const auto& [id, schema] : table.former_schemas) {
+    out += fmt::format("schema {} {}\n", id, ToHex(schema->Serialize()));
+  }
+  for (const auto& shape : table.former) {
+    out += fmt::format("until {} {} {}\n", shape.until.value, shape.name, shape.schema_id);
+  }
+  for (const auto& run : table.runs) {
+    out += fmt::format("run {} {} {} {} {} {} {} {} {} {} {}\n", run->id, run->table_id,
+                       run->schema_id, run->level, Text(run->data), Text(run->deletes),
+                       ToHex(run->min_key), ToHex(run->max_key), run->min_commit, run->max_commit,
+                       run->distinct_keys);
+  }
+  return out;
+}
+
 // Everything a state holds: equal texts are equal states.
 inline std::string Text(const ManifestState& state) {
-  std::string out = fmt::format("{} #{} commit {} at {} log {} {} next {} {}\n", state.database_id,
-                                state.number, state.commit.value, state.commit_time.micros,
-                                state.log_floor.value, state.log_durable.value,
-                                state.next_table_id, state.next_run_id);
-  for (const auto& [name, table] : state.tables) {
-    out += fmt::format("table {} {} {} {} {}\n", name, table->name, table->id, table->schema_id,
-                       ToHex(table->schema->Serialize()));
-    for (const auto& run : table->runs) {
-      out += fmt::format("run {} {} {} {} {} {} {} {} {} {} {}\n", run->id, run->table_id,
-                         run->schema_id, run->level, Text(run->data), Text(run->deletes),
-                         ToHex(run->min_key), ToHex(run->max_key), run->min_commit,
-                         run->max_commit, run->distinct_keys);
-    }
-  }
+  std::string out =
+      fmt::format("{} #{} commit {} at {} log {} {} next {} {}\n", state.database_id, state.number,
+                  state.commit.value, state.commit_time.micros, state.log_floor.value,
+                  state.log_durable.value, state.next_table_id, state.next_run_id);
+  for (const auto& [name, table] : state.tables) out += name + ": " + Text(*table);
+  for (const auto& [id, table] : state.dropped) out += fmt::format("{}: ", id) + Text(*table);
+  out += fmt::format("changed {}\n", state.changed.value);
   for (const auto& v : state.versions) {
     out += fmt::format("version {} {} {} {} {} {}\n", v.number, v.commit.value, v.time.micros,
                        v.runs, v.rows, v.bytes);
@@ -106,7 +135,18 @@ class ManifestTest : public ::testing::Test {
     ASSERT_TRUE(committed) << committed.error().message();
   }
 
-  // A manifest of six objects with every kind of edit in it.
+  // Tables that were dropped and renamed, their edits, and a checkpoint of them.
+  void ChangingLife() {
+    Commit({NewTable(1, "orders"), NewTable(2, "items"), NewRun(1), NewRun(2, 2), AdvanceTo(4)});
+    Commit({AdvanceTo(5), RenameTableEdit{1, {5}, "sales"}});
+    Commit({AdvanceTo(6), DropTableEdit{2, {6}}});
+    Commit({NewTable(3, "orders"), NewRun(3, 3), AdvanceTo(9)});
+    Commit({AdvanceTo(10), Altered(*manifest_->state()->FindTable(1), 10, 0)});
+    Commit({AdvanceTo(11), Altered(*manifest_->state()->FindTable(1), 11, 2)});
+    while (manifest_->state()->number < kCheckpointEvery) Commit({AdvanceTo(11)});
+  }
+
+  // A manifest of six objects with the edits that every database has.
   void SmallLife() {
     Commit({NewTable(1, "orders")});
     Commit({NewRun(1), NewRun(2), AdvanceTo(7)});

@@ -21,6 +21,7 @@ class RandomEdits {
     if (state.tables.empty() || random_.Below(12) == 0) {
       edits.push_back(NewTable(table, fmt::format("t{}.{}", random_.Next() % 1000, table)));
     }
+    if (random_.Below(6) == 0) return Change(state);
     auto run = state.next_run_id;
     for (const auto& [name, old] : state.tables) {
       for (const auto& one : old->runs) {
@@ -37,6 +38,23 @@ class RandomEdits {
   }
 
  private:
+  // A commit that drops or renames a table, or two.
+  std::vector<Edit> Change(const ManifestState& state) {
+    auto advance = RandomAdvance(state);
+    advance.commit.value = state.commit.value + 1;
+    std::vector<Edit> edits = {advance};
+    for (const auto& [name, table] : state.tables) {
+      if (random_.Below(3) == 0) {
+        edits.push_back(DropTableEdit{table->id, advance.commit});
+      } else if (random_.Below(2) == 0) {
+        edits.push_back(Altered(*table, advance.commit.value, random_.Next()));
+      } else if (random_.Below(2) == 0) {
+        edits.push_back(RenameTableEdit{table->id, advance.commit,
+                                        fmt::format("r{}.{}", random_.Next() % 1000, table->id)});
+      }
+    }
+    return edits;
+  }
   AddRunEdit RandomRun(std::uint64_t id, std::uint32_t table) {
     auto run = SmallRun(id, table, static_cast<std::uint32_t>(random_.Below(4)));
     for (auto more = random_.Below(8); more > 0; --more) {
@@ -171,6 +189,63 @@ TEST_F(ManifestTest, RefusesEditsThatDoNotFitAndPublishesNothing) {
   EXPECT_EQ(kind(NoteProducerEdit{"q", {1, {10}}}), ErrorKind::kInvalid);  // not yet in the runs
   EXPECT_EQ(kind(NoteProducerEdit{"a b", {1, {8}}}), ErrorKind::kInvalid);
   Commit({NewRun(2)});  // and goes on
+}
+
+TEST_F(ManifestTest, RefusesChangesOfTablesThatDoNotFit) {
+  Commit({NewTable(1, "t"), NewTable(2, "u"), NewRun(1), AdvanceTo(5)});
+  const auto kind = [this](const Edit& edit) { return RefusedCommit({AdvanceTo(6), edit}).kind(); };
+  EXPECT_EQ(RefusedCommit({DropTableEdit{1, {5}}}).kind(), ErrorKind::kInvalid);  // no new commit
+  EXPECT_EQ(kind(DropTableEdit{1, {5}}), ErrorKind::kInvalid);  // not that commit's
+  EXPECT_EQ(kind(DropTableEdit{3, {6}}), ErrorKind::kInvalid);  // not there
+  EXPECT_EQ(kind(RenameTableEdit{1, {6}, "a/b"}), ErrorKind::kInvalid);
+  EXPECT_EQ(kind(RenameTableEdit{1, {6}, "u"}), ErrorKind::kConflict);  // name is taken
+  EXPECT_EQ(kind(RenameTableEdit{1, {6}, "t"}), ErrorKind::kConflict);
+  auto alter = Altered(*manifest_->state()->FindTable(1), 6, 0);
+  alter.schema_id = 1;
+  EXPECT_EQ(kind(alter), ErrorKind::kInvalid);  // not a later schema
+  alter = Altered(*manifest_->state()->FindTable(1), 6, 0);
+  alter.schema = nullptr;
+  EXPECT_EQ(kind(alter), ErrorKind::kInvalid);
+  alter.schema = *TableSchema::Make(arrow::schema({arrow::field("id", arrow::int32())}), {"id"});
+  EXPECT_EQ(kind(alter), ErrorKind::kInvalid);  // another key
+  Commit({AdvanceTo(6), DropTableEdit{1, {6}}});
+  EXPECT_EQ(RefusedCommit({AdvanceTo(7), DropTableEdit{1, {7}}}).kind(), ErrorKind::kInvalid);
+  EXPECT_EQ(RefusedCommit({NewRun(2)}).kind(), ErrorKind::kInvalid);         // it is gone
+  EXPECT_EQ(RefusedCommit({NewTable(1, "v")}).kind(), ErrorKind::kInvalid);  // its id never is
+  EXPECT_EQ(RefusedCommit({NewRun(1, 2)}).kind(), ErrorKind::kInvalid);      // nor are its runs'
+  Commit({NewTable(3, "t"), NewRun(2, 3)});                                  // its name is free
+}
+
+TEST_F(ManifestTest, WhatATableWasIsKnownForEveryCommit) {
+  ChangingLife();
+  const auto check = [](const ManifestState& state) {
+    EXPECT_EQ(state.changed.value, 11u);
+    const auto& sales = *state.tables.at("sales");
+    EXPECT_EQ(sales.id, 1u);
+    EXPECT_EQ(sales.ShapeAt({4}).name, "orders");
+    EXPECT_EQ(sales.ShapeAt({5}).name, "sales");
+    EXPECT_EQ(sales.ShapeAt({9}).schema_id, 1u);
+    EXPECT_EQ(sales.ShapeAt({10}).schema_id, 2u);
+    EXPECT_EQ(sales.schema_id, 3u);
+    EXPECT_EQ(sales.altered().value, 11u);
+    EXPECT_EQ(sales.FindSchema(2)->schema()->field(2)->name(), "c10");
+    EXPECT_EQ(sales.schema->schema()->field(2)->name(), "c11");
+    EXPECT_EQ(sales.schema->identity().ids, (std::vector<std::uint32_t>{1, 2, 4}));
+    EXPECT_EQ(state.tables.at("orders")->altered().value, 0u);
+    EXPECT_EQ(state.tables.at("orders")->id, 3u);
+    const auto& items = *state.dropped.at(2);
+    EXPECT_TRUE(items.IsThereAt({5}));
+    EXPECT_FALSE(items.IsThereAt({6}));
+    EXPECT_EQ(items.runs.size(), 1u);
+    EXPECT_EQ(state.FindTable(2), nullptr);
+  };
+  check(*manifest_->state());
+  Reopen();  // from the checkpoint
+  check(*manifest_->state());
+  Commit({AdvanceTo(12), RenameTableEdit{1, {12}, "bills"}, RenameTableEdit{3, {12}, "sales"}});
+  EXPECT_EQ(manifest_->state()->tables.at("bills")->altered().value, 11u) << "not by a name";
+  EXPECT_EQ(manifest_->state()->tables.at("bills")->ShapeAt({9}).name, "sales");
+  EXPECT_EQ(manifest_->state()->tables.at("bills")->ShapeAt({3}).name, "orders");
 }
 
 TEST_F(ManifestTest, ARefusedEditIsNamedAndTakesTheOthersWithIt) {

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/result.h"
+#include "columns/alter_schema.h"
 
 namespace varve {
 namespace {
@@ -99,33 +100,91 @@ Status StateEditor::Apply(const Edit& edit) {
   if (const auto* add = std::get_if<AddRunEdit>(&edit)) return Add(*add);
   if (const auto* remove = std::get_if<RemoveRunEdit>(&edit)) return Remove(*remove);
   if (const auto* note = std::get_if<NoteProducerEdit>(&edit)) return Note(*note);
+  if (const auto* drop = std::get_if<DropTableEdit>(&edit)) return Drop(*drop);
+  if (const auto* rename = std::get_if<RenameTableEdit>(&edit)) return Rename(*rename);
+  if (const auto* alter = std::get_if<AlterTableEdit>(&edit)) return Alter(*alter);
   return Advance(std::get<AdvanceEdit>(edit));
 }
 
-Status StateEditor::Create(const CreateTableEdit& edit) {
-  VARVE_TRY(CheckTableName(edit.name));
-  if (state_.tables.contains(edit.name)) {
-    return Fail(ErrorKind::kConflict,
-                fmt::format("table {} exists already; use it, or choose another name", edit.name),
-                ErrorReason::kAlreadyExists);
-  }
-  if (edit.id == 0 || edit.id > kTableIdMax || state_.FindTable(edit.id) != nullptr) {
+Status StateEditor::CheckIsFree(const std::string& name) const {
+  VARVE_TRY(CheckTableName(name));
+  if (!state_.tables.contains(name)) return {};
+  return Fail(ErrorKind::kConflict,
+              fmt::format("table {} exists already; use it, or choose another name", name),
+              ErrorReason::kAlreadyExists);
+}
+
+// But for its name.
+Status StateEditor::CheckIsNew(const CreateTableEdit& table) const {
+  if (table.id == 0 || table.id > kTableIdMax || state_.FindTable(table.id) != nullptr ||
+      state_.dropped.contains(table.id)) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("table {} cannot have id {}: expected an unused one from 1 to {}, for "
                             "example {}",
-                            edit.name, edit.id, kTableIdMax, state_.next_table_id));
+                            table.name, table.id, kTableIdMax, state_.next_table_id));
   }
-  if (edit.schema == nullptr) {
-    return Fail(ErrorKind::kInvalid, fmt::format("table {} has no schema", edit.name));
+  if (table.schema != nullptr) return {};
+  return Fail(ErrorKind::kInvalid, fmt::format("table {} has no schema", table.name));
+}
+
+void StateEditor::Own(const CreateTableEdit& table, CommitNumber dropped) {
+  auto made = std::make_shared<TableState>();
+  made->id = table.id;
+  made->name = table.name;
+  made->schema_id = table.schema_id;
+  made->schema = table.schema;
+  made->dropped = dropped;
+  own_[table.id] = made.get();
+  if (dropped == CommitNumber{}) {
+    state_.tables.emplace(table.name, std::move(made));
+  } else {
+    state_.dropped.emplace(table.id, std::move(made));
+    state_.changed = std::max(state_.changed, dropped);
   }
-  auto table = std::make_shared<TableState>();
-  table->id = edit.id;
-  table->name = edit.name;
-  table->schema_id = edit.schema_id;
-  table->schema = edit.schema;
-  own_[edit.id] = table.get();
-  state_.tables.emplace(edit.name, std::move(table));
-  state_.next_table_id = std::max(state_.next_table_id, edit.id + 1);
+  state_.next_table_id = std::max(state_.next_table_id, table.id + 1);
+}
+
+Status StateEditor::Create(const CreateTableEdit& edit) {
+  VARVE_TRY(CheckIsFree(edit.name));
+  VARVE_TRY(CheckIsNew(edit));
+  Own(edit, {});
+  return {};
+}
+
+Status StateEditor::Restore(const CreateTableEdit& table, CommitNumber dropped) {
+  VARVE_TRY(dropped == CommitNumber{} ? CheckIsFree(table.name) : CheckTableName(table.name));
+  VARVE_TRY(CheckIsNew(table));
+  Own(table, dropped);
+  return {};
+}
+
+// From the oldest to the one before the present.
+Status StateEditor::Restore(std::uint32_t table_id, std::uint32_t schema_id,
+                            std::shared_ptr<const TableSchema> former) {
+  TableState* const table = Mutable(table_id);
+  VARVE_CHECK(table != nullptr);
+  auto& schemas = table->former_schemas;
+  if (schema_id >= table->schema_id || (!schemas.empty() && schema_id <= schemas.rbegin()->first)) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("table {}: expected its former schemas by id, below {}, found {}",
+                            table->name, table->schema_id, schema_id));
+  }
+  if (!schemas.empty()) VARVE_TRY(CheckFollows(*schemas.rbegin()->second, *former));
+  VARVE_TRY(CheckFollows(*former, *table->schema));
+  schemas.emplace_hint(schemas.end(), schema_id, std::move(former));
+  return {};
+}
+
+Status StateEditor::Restore(std::uint32_t table_id, const FormerShape& shape) {
+  TableState* const table = Mutable(table_id);
+  VARVE_CHECK(table != nullptr);
+  VARVE_TRY(CheckTableName(shape.name));
+  if (table->FindSchema(shape.schema_id) == nullptr) {
+    return Fail(ErrorKind::kInvalid, fmt::format("table {} never had a schema {}", table->name,
+                                                 shape.schema_id));
+  }
+  table->former.push_back(shape);
+  state_.changed = std::max(state_.changed, shape.until);
   return {};
 }
 
@@ -140,10 +199,10 @@ Status StateEditor::Add(const AddRunEdit& edit) {
   if (table == nullptr) {
     return Fail(ErrorKind::kInvalid, context() + ": there is no table with this id");
   }
-  if (run.schema_id != table->schema_id) {
+  if (table->FindSchema(run.schema_id) == nullptr) {
     return Fail(ErrorKind::kInvalid,
-                fmt::format("{}: expected schema {}, found {}", context(), table->schema_id,
-                            run.schema_id));
+                fmt::format("{}: expected schema {}, or one that the table had, found {}",
+                            context(), table->schema_id, run.schema_id));
   }
   if (HasRun(run.id)) {
     return Fail(ErrorKind::kInvalid, context() + ": a run with this id is there already");
@@ -212,6 +271,63 @@ Status StateEditor::Note(const NoteProducerEdit& edit) {
   return {};
 }
 
+Result<TableState*> StateEditor::Change(std::uint32_t table_id, CommitNumber commit) {
+  TableState* const table = Mutable(table_id);
+  if (table == nullptr) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("table {} cannot be changed: it is not there", table_id));
+  }
+  if (commit != state_.commit || new_versions_ == 0) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("table {} cannot be changed by commit {}: expected the one that an "
+                            "edit before this one advances to; the runs contain {}",
+                            table->name, commit.value, state_.commit.value));
+  }
+  state_.changed = commit;
+  return table;
+}
+
+void StateEditor::KeepShape(TableState* table, CommitNumber commit) {
+  if (!table->former.empty() && table->former.back().until == commit) return;
+  table->former.push_back({commit, table->name, table->schema_id});
+}
+
+Status StateEditor::Drop(const DropTableEdit& edit) {
+  VARVE_ASSIGN(TableState* const table, Change(edit.table_id, edit.commit));
+  table->dropped = edit.commit;
+  auto node = state_.tables.extract(table->name);
+  state_.dropped.emplace(edit.table_id, std::move(node.mapped()));
+  own_.erase(edit.table_id);
+  return {};
+}
+
+Status StateEditor::Rename(const RenameTableEdit& edit) {
+  VARVE_ASSIGN(TableState* const table, Change(edit.table_id, edit.commit));
+  VARVE_TRY(CheckIsFree(edit.name));
+  KeepShape(table, edit.commit);
+  auto node = state_.tables.extract(table->name);
+  node.key() = table->name = edit.name;
+  state_.tables.insert(std::move(node));
+  return {};
+}
+
+Status StateEditor::Alter(const AlterTableEdit& edit) {
+  VARVE_ASSIGN(TableState* const table, Change(edit.table_id, edit.commit));
+  if (edit.schema == nullptr || edit.schema_id <= table->schema_id) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("table {} cannot get schema {} after {}: expected one with a later id",
+                            table->name, edit.schema_id, table->schema_id));
+  }
+  if (const auto follows = CheckFollows(*table->schema, *edit.schema); !follows) {
+    return std::unexpected(follows.error().Within(fmt::format("table {}", table->name)));
+  }
+  KeepShape(table, edit.commit);
+  table->former_schemas[table->schema_id] = table->schema;
+  table->schema_id = edit.schema_id;
+  table->schema = edit.schema;
+  return {};
+}
+
 TableState* StateEditor::Mutable(std::uint32_t table_id) {
   if (const auto at = own_.find(table_id); at != own_.end()) return at->second;
   const TableState* table = state_.FindTable(table_id);
@@ -227,6 +343,9 @@ bool StateEditor::HasRun(std::uint64_t run_id) {
   if (run_id >= state_.next_run_id) return false;
   if (!have_run_ids_) {
     for (const auto& [name, table] : state_.tables) {
+      for (const auto& run : table->runs) run_ids_.insert(run->id);
+    }
+    for (const auto& [id, table] : state_.dropped) {
       for (const auto& run : table->runs) run_ids_.insert(run->id);
     }
     have_run_ids_ = true;

@@ -4,11 +4,14 @@
 //
 // Invariants of a state, kept by Apply and therefore true of every state:
 //   each table's id and name are its own; 1 <= id < next_table_id
-//   each run's id is its own in the database; 1 <= id < next_run_id; its table and schema exist
+//   each run's id is its own in the database; 1 <= id < next_run_id; its table exists, and has or
+//   had its schema
+//   a table's schemas have growing ids, and each follows the one before (columns/alter_schema.h)
 //   a table's runs are ordered by (level, id)
 //   commit, log_floor and log_durable never go back
 //   producers' commits are not after commit
 //   versions have growing commits and numbers
+//   a table's former shapes have growing commits; these, and that of a drop, are versions' commits
 #pragma once
 
 #include <cstdint>
@@ -37,16 +40,33 @@ class StateEditor {
   // table that is there. After an error the editor is of no use.
   Status Apply(const Edit& edit);
 
+  // For the tables of a checkpoint: one that was dropped by a commit, or is there (zero), and then,
+  // the oldest first, what it was before. Runs are added to either by Apply. Errors as Apply.
+  Status Restore(const CreateTableEdit& table, CommitNumber dropped);
+  Status Restore(std::uint32_t table_id, std::uint32_t schema_id,
+                 std::shared_ptr<const TableSchema> former);
+  Status Restore(std::uint32_t table_id, const FormerShape& shape);
+
   // The result, as manifest `number`. Version points added by the edits get their totals here, so
   // that they do not depend on the order of the edits. The editor is empty afterwards.
   ManifestState Finish(std::uint64_t number);
 
  private:
+  Status CheckIsFree(const std::string& name) const;
   Status Create(const CreateTableEdit& edit);
   Status Add(const AddRunEdit& edit);
   Status Remove(const RemoveRunEdit& edit);
   Status Advance(const AdvanceEdit& edit);
   Status Note(const NoteProducerEdit& edit);
+  Status Drop(const DropTableEdit& edit);
+  Status Rename(const RenameTableEdit& edit);
+  Status Alter(const AlterTableEdit& edit);
+  // The table that an edit changes, as of its commit.
+  Result<TableState*> Change(std::uint32_t table_id, CommitNumber commit);
+  // Remembers the shape that it had before `commit`.
+  static void KeepShape(TableState* table, CommitNumber commit);
+  Status CheckIsNew(const CreateTableEdit& table) const;
+  void Own(const CreateTableEdit& table, CommitNumber dropped);
   TableState* Mutable(std::uint32_t table_id);
   bool HasRun(std::uint64_t run_id);
 

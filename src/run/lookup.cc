@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "columns/gather.h"
+#include "run/column_map.h"
 #include "run/run.h"
 #include "run/run_opened.h"
 
@@ -170,10 +171,39 @@ Status ReadRows(const RunFile& file, const std::vector<Place>& places,
 
 }  // namespace
 
-Result<std::vector<std::optional<Memtable::Hit>>> Run::Get(
-    const std::vector<std::string_view>& keys, std::uint64_t as_of,
-    const std::vector<int>& columns) const {
-  std::vector<std::optional<Memtable::Hit>> hits(keys.size());
+Result<Run::Hits> Run::Get(const std::vector<std::string_view>& keys, std::uint64_t as_of,
+                           const std::vector<int>& columns) const {
+  return map_ == nullptr ? GetOwn(keys, as_of, columns) : GetShown(keys, as_of, columns);
+}
+
+// Only the rows found are shown, not the pieces that they are in.
+Result<Run::Hits> Run::GetShown(const std::vector<std::string_view>& keys, std::uint64_t as_of,
+                                const std::vector<int>& columns) const {
+  const auto selection = map_->Select(columns);
+  VARVE_ASSIGN(Hits hits, GetOwn(keys, as_of, selection.read));
+  std::vector<RowSlice> slices;
+  for (const auto& hit : hits) {
+    if (hit && hit->batch != nullptr) slices.push_back({hit->batch, hit->row, 1});
+  }
+  if (slices.empty()) return hits;
+  auto rows = arrow::RecordBatch::Make(arrow::schema(arrow::FieldVector()), std::ssize(slices),
+                                       arrow::ArrayVector());
+  if (!selection.read.empty()) {
+    VARVE_ASSIGN(rows, CopyRows(slices.front().batch->schema(), slices));
+  }
+  VARVE_ASSIGN(const auto shown, map_->Show(*rows, selection));
+  std::int64_t row = 0;
+  for (auto& hit : hits) {
+    if (!hit || hit->batch == nullptr) continue;
+    hit->batch = shown;
+    hit->row = row++;
+  }
+  return hits;
+}
+
+Result<Run::Hits> Run::GetOwn(const std::vector<std::string_view>& keys, std::uint64_t as_of,
+                              const std::vector<int>& columns) const {
+  Hits hits(keys.size());
   std::vector<Place> places(keys.size());
   if (as_of < meta_.min_commit) return hits;
   const auto in_bounds = [&](std::string_view key) {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/run.h"
 
+#include <arrow/array.h>
 #include <arrow/record_batch.h>
+#include <arrow/scalar.h>
 #include <arrow/type.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/result.h"
+#include "run/column_map.h"
 #include "run/merge.h"
 #include "run/run_cursor.h"
 #include "run/run_opened.h"
@@ -22,19 +25,34 @@ Result<std::shared_ptr<const Run>> Run::Open(ObjectStore* store,
   std::shared_ptr<Run> run(new Run());
   run->schema_ = std::move(schema);
   run->meta_ = std::move(meta);
-  run->opened_ = std::make_unique<Opened>();
-  run->opened_->store = store;
+  const auto opened = std::make_shared<Opened>();
+  run->opened_ = opened;
+  opened->store = store;
+  opened->schema = run->schema_;
   const RunMeta& known = run->meta_;
   if (!known.data.name.empty()) {
-    VARVE_ASSIGN(run->opened_->data,
+    VARVE_ASSIGN(opened->data,
                  RunFile::Open(store, known.data, run->schema_, run->schema_->schema(), cache));
   }
   if (!known.deletes.name.empty()) {
-    VARVE_ASSIGN(run->opened_->deletes,
+    VARVE_ASSIGN(opened->deletes,
                  RunFile::Open(store, known.deletes, run->schema_, run->schema_->key_schema(),
                                cache));
   }
   return run;
+}
+
+std::shared_ptr<const Run> Run::Under(const std::shared_ptr<const Run>& run,
+                                      const std::shared_ptr<const TableSchema>& schema) {
+  if (run->schema_ == schema) return run;
+  std::shared_ptr<Run> shown(new Run());
+  shown->schema_ = schema;
+  shown->meta_ = run->meta_;
+  shown->opened_ = run->opened_;
+  if (run->opened_->schema != schema) {
+    shown->map_ = std::make_shared<const ColumnMap>(*run->opened_->schema, schema);
+  }
+  return shown;
 }
 
 std::unique_ptr<VersionCursor> Run::NewCursor(const std::vector<int>& columns,
@@ -42,8 +60,17 @@ std::unique_ptr<VersionCursor> Run::NewCursor(const std::vector<int>& columns,
                                               const std::vector<bool>* left_out) const {
   std::vector<std::unique_ptr<VersionCursor>> cursors;
   if (opened_->data != nullptr) {
-    cursors.push_back(std::make_unique<RunCursor>(opened_->data, meta_, RowKind::kUpsert, columns,
-                                                  bounds, left_out));
+    const auto open = [&](const std::vector<int>& own) -> std::unique_ptr<VersionCursor> {
+      return std::make_unique<RunCursor>(opened_->data, meta_, RowKind::kUpsert, own, bounds,
+                                         left_out);
+    };
+    if (map_ == nullptr) {
+      cursors.push_back(open(columns));
+    } else {
+      auto selection = map_->Select(columns);
+      auto own = open(selection.read);
+      cursors.push_back(ShowUnder(std::move(own), map_, std::move(selection)));
+    }
   }
   if (opened_->deletes != nullptr) {
     cursors.push_back(std::make_unique<RunCursor>(opened_->deletes, meta_, RowKind::kDelete,
@@ -78,13 +105,42 @@ void AddToPlan(const RunFile& file, const RunMeta& meta, std::vector<int> fields
 Run::Plan Run::Explain(const std::vector<int>& columns, const KeyBounds& bounds,
                        const std::vector<bool>* left_out) const {
   Plan plan;
-  if (opened_->data != nullptr) AddToPlan(*opened_->data, meta_, columns, bounds, left_out, &plan);
+  if (opened_->data != nullptr) {
+    const auto own = map_ == nullptr ? columns : map_->Select(columns).read;
+    AddToPlan(*opened_->data, meta_, own, bounds, left_out, &plan);
+  }
   if (opened_->deletes != nullptr) AddToPlan(*opened_->deletes, meta_, {}, bounds, nullptr, &plan);
   return plan;
 }
 
+namespace {
+
+// Of rows that lack the column: all show its default.
+std::optional<Run::ValueRange> RangeOfDefault(const ColumnMap& map, int column) {
+  const auto& value = map.DefaultOf(column);
+  if (value == nullptr) return Run::ValueRange{.min = nullptr, .max = nullptr, .has_nulls = true};
+  const auto scalar = value->GetScalar(0);
+  if (!scalar.ok()) return std::nullopt;
+  return Run::ValueRange{.min = *scalar, .max = *scalar, .has_nulls = false};
+}
+
+// A wider type keeps the order.
+std::optional<Run::ValueRange> Widen(const Run::ValueRange& range,
+                                     const std::shared_ptr<arrow::DataType>& type) {
+  if (range.min == nullptr) return range;
+  const auto min = range.min->CastTo(type), max = range.max->CastTo(type);
+  if (!min.ok() || !max.ok()) return std::nullopt;
+  return Run::ValueRange{.min = *min, .max = *max, .has_nulls = range.has_nulls};
+}
+
+}  // namespace
+
 std::optional<Run::ValueRange> Run::ValuesOf(int group, int column) const {
-  return opened_->data == nullptr ? std::nullopt : opened_->data->ValuesOf(group, column);
+  if (opened_->data == nullptr) return std::nullopt;
+  if (map_ == nullptr) return opened_->data->ValuesOf(group, column);
+  if (map_->SourceOf(column) < 0) return RangeOfDefault(*map_, column);
+  const auto own = opened_->data->ValuesOf(group, map_->SourceOf(column));
+  return own ? Widen(*own, map_->TypeOf(column)) : std::nullopt;
 }
 
 const std::vector<std::string>& Run::row_group_keys() const {

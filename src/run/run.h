@@ -29,6 +29,8 @@ struct Scalar;
 
 namespace varve {
 
+class ColumnMap;
+
 class Run {
  public:
   // Lookups keep what they read in `cache`, if there is one.
@@ -37,6 +39,10 @@ class Run {
                                                  std::shared_ptr<const TableSchema> schema,
                                                  RunMeta meta,
                                                  std::shared_ptr<ReadCache> cache = nullptr);
+  // The same run, its rows shown under a later schema of the table than the one they were written
+  // with: indices of columns are that schema's. `run` itself when that is the one.
+  static std::shared_ptr<const Run> Under(const std::shared_ptr<const Run>& run,
+                                          const std::shared_ptr<const TableSchema>& schema);
   ~Run();
 
   const RunMeta& meta() const { return meta_; }
@@ -90,9 +96,17 @@ class Run {
  private:
   struct Opened;
   Run() = default;
+  using Hits = std::vector<std::optional<Memtable::Hit>>;
+  // Of the columns that the file has; and the same hits as `map_` shows them.
+  Result<Hits> GetOwn(const std::vector<std::string_view>& keys, std::uint64_t as_of,
+                      const std::vector<int>& columns) const;
+  Result<Hits> GetShown(const std::vector<std::string_view>& keys, std::uint64_t as_of,
+                        const std::vector<int>& columns) const;
+
   std::shared_ptr<const TableSchema> schema_;
   RunMeta meta_;
-  std::unique_ptr<Opened> opened_;
+  std::shared_ptr<const Opened> opened_;
+  std::shared_ptr<const ColumnMap> map_;  // null: schema_ is the file's
 };
 
 }  // namespace varve

@@ -13,6 +13,7 @@ namespace varve {
 
 struct Run::Opened {
   ObjectStore* store = nullptr;
+  std::shared_ptr<const TableSchema> schema;  // that the files were written with
   std::shared_ptr<const RunFile> data;     // null: no such object
   std::shared_ptr<const RunFile> deletes;  // null: no such object
   mutable std::atomic<std::uint64_t> bloom_rejections = 0;

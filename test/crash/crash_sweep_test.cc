@@ -98,6 +98,36 @@ void Once(Life& life) {
   life.Kill();
 }
 
+// The table and its column change their names, it is dropped and made again; with rows in the log alone, in runs, and
+// none; commits that were not yet durable before.
+void Changing(Life& life) {
+  life.Open();
+  life.Create();
+  life.Put({{1, "a"}, {2, "b"}});
+  life.Put({{3, "c"}}, AckLevel::kBuffered);
+  life.Rename("u");
+  life.RenameValues("w");
+  life.PutOnce({{2, "B"}});
+  life.Flush();
+  life.Put({{4, "d"}}, AckLevel::kWritten);
+  life.Drop();
+  life.Create();
+  life.Put({{5, "e"}});
+  life.RenameValues("x");
+  life.Put({{5, "E"}, {1, "A"}});
+  life.Rename("v");
+  life.Rename("t");
+  life.Kill();
+  life.Open();
+  life.PutOnce({{6, "f"}});
+  life.Drop();
+  life.Kill();
+  life.Open();
+  life.Create();
+  life.Put({{7, "g"}});
+  life.Close();
+}
+
 class CrashSweep : public ::testing::TestWithParam<NamedScript> {};
 
 TEST_P(CrashSweep, EveryAcknowledgedCommitSurvivesAtEveryEvent) {
@@ -231,6 +261,7 @@ INSTANTIATE_TEST_SUITE_P(
         NamedScript{"plain", {.create_if_missing = true}, Plain},
         NamedScript{"rough", {.create_if_missing = true}, Rough},
         NamedScript{"once", {.create_if_missing = true}, Once},
+        NamedScript{"changing", {.create_if_missing = true}, Changing},
         NamedScript{"busy", {.create_if_missing = true, .memtable_bytes_max = 1 << 20}, Busy}),
     [](const auto& policy) { return std::string(policy.param.name); });
 

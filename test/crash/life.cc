@@ -17,8 +17,13 @@ std::shared_ptr<arrow::RecordBatch> Keys(const std::vector<std::int64_t>& ids) {
   return *RowsBatch(rows)->SelectColumns({0});
 }
 
+std::shared_ptr<arrow::RecordBatch> BatchOf(const Rows& rows, const std::string& values) {
+  return *RowsBatch(rows)->RenameColumns({"id", values});
+}
+
 // The producer's newest commit that is there is known, and is not made again.
-void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises) {
+void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises,
+                   const std::string& table, const std::string& values) {
   const auto last = db->LastOf("p");
   ASSERT_TRUE(last) << last.error().message();
   const auto after = promises.sequences.upper_bound(visible);
@@ -26,8 +31,8 @@ void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises
   if (!*last) return;
   const auto& [commit, sequence] = *std::prev(after);
   ASSERT_EQ((*last)->sequence, sequence);
-  const auto retry = db->Upsert("t", RowsBatch({{1, "made again"}}),
-                                {.producer = Producer{"p", sequence}});
+  const auto retry =
+      db->Upsert(table, BatchOf({{1, "made again"}}, values), {.producer = Producer{"p", sequence}});
   ASSERT_TRUE(retry) << retry.error().message();
   ASSERT_TRUE(retry->repeat);
   ASSERT_EQ(retry->commit.value, commit);
@@ -60,11 +65,50 @@ void Life::Create() {
   if (created) promises_.created = true;
 }
 
-void Life::Write(Rows next, const WriteRequest& request, const CommitOptions& options) {
+std::shared_ptr<arrow::RecordBatch> Life::Batch(const Rows& rows) const {
+  return BatchOf(rows, values());
+}
+
+void Life::Promise(Rows next, const std::string& name, const std::string& values) {
   promises_.after.push_back(std::move(next));
+  promises_.called.push_back(name);
+  promises_.values.push_back(values);
+}
+
+void Life::Changed(const Result<CommitNumber>& commit) {
+  if (!commit) return Keep(std::unexpected(commit.error()));
+  EXPECT_EQ(commit->value, promises_.after.size() - 1);
+  promises_.acknowledged = commit->value;
+}
+
+void Life::Rename(const std::string& to) {
+  if (failed_) return;
+  const std::string from = name();
+  Promise(promises_.after.back(), to, values());
+  Changed(db_->RenameTable(from, to));
+}
+
+void Life::Drop() {
+  if (failed_) return;
+  const std::string from = name();
+  Promise({}, "", "v");
+  promises_.created = false;
+  Changed(db_->DropTable(from));
+}
+
+void Life::RenameValues(const std::string& to) {
+  if (failed_) return;
+  const std::string from = values();
+  Promise(promises_.after.back(), name(), to);
+  Changed(db_->AlterTable(name(), {RenameColumn{from, to}}));
+}
+
+void Life::Write(Rows next, const WriteRequest& request, const CommitOptions& options) {
+  const std::string table = name().empty() ? "t" : name();
+  Promise(std::move(next), table, values());
   const auto commit = promises_.after.size() - 1;
   if (options.producer) promises_.sequences[commit] = options.producer->sequence;
-  const auto info = db_->Write("t", request, options);
+  const auto info = db_->Write(table, request, options);
   if (!info) return Keep(std::unexpected(info.error()));
   EXPECT_EQ(info->commit.value, commit);
   if (options.ack == AckLevel::kDurable) promises_.acknowledged = commit;
@@ -74,7 +118,7 @@ void Life::Put(const Rows& rows, AckLevel ack) {
   if (failed_) return;
   Rows next = promises_.after.back();
   for (const auto& [id, value] : rows) next[id] = value;
-  Write(std::move(next), {.rows = RowsBatch(rows)}, {.ack = ack});
+  Write(std::move(next), {.rows = Batch(rows)}, {.ack = ack});
 }
 
 void Life::PutOnce(const Rows& rows, AckLevel ack) {
@@ -83,14 +127,14 @@ void Life::PutOnce(const Rows& rows, AckLevel ack) {
   const Producer producer{"p", before.empty() ? 1 : before.rbegin()->second + 1};
   Rows next = promises_.after.back();
   for (const auto& [id, value] : rows) next[id] = value;
-  Write(std::move(next), {.rows = RowsBatch(rows)}, {.ack = ack, .producer = producer});
+  Write(std::move(next), {.rows = Batch(rows)}, {.ack = ack, .producer = producer});
 }
 
 void Life::PutMissing(const Rows& rows) {
   if (failed_) return;
   Rows next = promises_.after.back();
   next.insert(rows.begin(), rows.end());
-  Write(std::move(next), {.mode = WriteMode::kInsertMissing, .rows = RowsBatch(rows)});
+  Write(std::move(next), {.mode = WriteMode::kInsertMissing, .rows = Batch(rows)});
 }
 
 void Life::EraseRange(std::int64_t from, std::int64_t to) {
@@ -141,7 +185,8 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
   const std::uint64_t visible = db->Stats().visible.value;
   ASSERT_GE(visible, promises.acknowledged) << "an acknowledged commit was lost";
   ASSERT_LT(visible, promises.after.size()) << "a commit that nobody made";
-  const bool has_table = !db->Stats().tables.empty();
+  const bool has_table = !db->Tables().empty();
+  const std::string name = promises.called[visible].empty() ? "t" : promises.called[visible];
   ASSERT_TRUE(has_table || !promises.created) << "an acknowledged table was lost";
   if (!has_table) {
     ASSERT_TRUE(db->CreateTable("t", RowsSchema(), {"id"}));
@@ -149,12 +194,20 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
   for (std::uint64_t commit = 0; commit <= visible; ++commit) {
     const auto snapshot = db->GetSnapshot(CommitNumber{commit});
     ASSERT_TRUE(snapshot) << snapshot.error().message();
-    ASSERT_EQ(ReadRows(**snapshot), promises.after[commit]) << "as of commit " << commit;
+    const std::string& then = promises.called[commit];
+    for (const std::string& table : (*snapshot)->Tables()) {  // made later: there, and empty
+      ASSERT_TRUE(table == then || ReadRows(**snapshot, table).empty()) << table;
+    }
+    if (then.empty()) continue;  // dropped, perhaps not made again
+    const auto schema = *(*snapshot)->Schema(then);
+    ASSERT_EQ(schema->field(1)->name(), promises.values[commit]) << "as of commit " << commit;
+    ASSERT_EQ(ReadRows(**snapshot, then), promises.after[commit]) << "as of commit " << commit;
   }
-  CheckProducer(db.get(), visible, promises);
+  const std::string& values = promises.values[visible];
+  CheckProducer(db.get(), visible, promises, name, values);
   if (::testing::Test::HasFatalFailure()) return;
   Rows expected = promises.after[visible];
-  const auto put = db->Upsert("t", RowsBatch({{1, "after"}, {777, "new"}}));
+  const auto put = db->Upsert(name, BatchOf({{1, "after"}, {777, "new"}}, values));
   ASSERT_TRUE(put) << put.error().message();
   ASSERT_EQ(put->commit.value, visible + 1);
   expected[1] = "after";
@@ -169,8 +222,8 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
       << verified->damages[0].file << " " << verified->damages[0].message;
   auto again = Database::Open(kPath, options, world.components(disk));
   ASSERT_TRUE(again) << again.error().message();
-  ASSERT_EQ(ReadRows(**(*again)->GetSnapshot()), expected);
-  CheckProducer(again->get(), visible, promises);
+  ASSERT_EQ(ReadRows(**(*again)->GetSnapshot(), name), expected);
+  CheckProducer(again->get(), visible, promises, name, values);
 }
 
 std::uint64_t CountEvents(const Script& script, const OpenOptions& options) {

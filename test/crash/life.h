@@ -33,9 +33,11 @@ struct World {
 
 // What was promised so far: the state after each commit that was tried, and what was acknowledged.
 struct Promises {
-  bool created = false;                 // the table's creation was acknowledged
+  bool created = false;                     // the creation of the table there is was acknowledged
   std::uint64_t acknowledged = 0;       // highest commit acknowledged as durable
   std::vector<Rows> after = {Rows{}};   // after[c]: the table's rows as of commit c
+  std::vector<std::string> called = {"t"};  // called[c]: its name; empty: it was dropped just then
+  std::vector<std::string> values = {"v"};  // values[c]: the name of the column of its values
   std::map<std::uint64_t, std::uint64_t> sequences;  // by commit: that of the producer "p"
 };
 
@@ -49,6 +51,9 @@ class Life {
   // The steps. Each does nothing once a step has failed: power is gone.
   void Open();
   void Create();
+  void Rename(const std::string& to);
+  void Drop();  // then Create
+  void RenameValues(const std::string& to);  // the column of the values
   void Put(const Rows& rows, AckLevel ack = AckLevel::kDurable);
   // As the producer "p", whose next sequence this is.
   void PutOnce(const Rows& rows, AckLevel ack = AckLevel::kDurable);
@@ -65,6 +70,13 @@ class Life {
 
  private:
   void Keep(const Status& status);
+  // A commit is tried that leads to this.
+  void Promise(Rows next, const std::string& name, const std::string& values);
+  const std::string& name() const { return promises_.called.back(); }
+  const std::string& values() const { return promises_.values.back(); }
+  // `rows` with the columns that the table has.
+  std::shared_ptr<arrow::RecordBatch> Batch(const Rows& rows) const;
+  void Changed(const Result<CommitNumber>& commit);
   // Writes what leads to `next`.
   void Write(Rows next, const WriteRequest& request, const CommitOptions& options = {});
   World world_;

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve alter: changes the columns of a table, in one commit and without rewriting a file.
+#include <arrow/scalar.h>
+#include <arrow/type.h>
+#include <fmt/format.h>
+
+#include "commands.h"
+#include "json_value.h"
+#include "parse_cell.h"
+#include "table.h"
+
+namespace varve::cli {
+namespace {
+
+struct Options {
+  std::string database;
+  std::string table;
+  std::vector<std::string> drop;
+  std::vector<std::string> rename;
+  std::vector<std::string> widen;
+  std::vector<std::string> add;
+};
+
+Outcome<std::shared_ptr<arrow::Field>> ParseColumn(const std::string& flag,
+                                                   const std::string& text) {
+  CLI_ASSIGN(const auto schema, ParseSchemaFlag(text));
+  if (schema->num_fields() == 1) return schema->field(0);
+  return WrongUsage(fmt::format("{} \"{}\": expected one column; repeat the flag for more", flag,
+                                text));
+}
+
+// A JSON value; for a column of text, anything else is the text itself.
+JsonValue JsonOf(const arrow::DataType& type, const std::string& text) {
+  auto value = ParseJson(text);
+  const bool fits = value && (!IsString(type) || value->kind == JsonKind::kString ||
+                              value->kind == JsonKind::kNull);
+  return fits ? *std::move(value) : JsonValue{JsonKind::kString, text, {}, {}};
+}
+
+Outcome<std::shared_ptr<arrow::Scalar>> ParseValue(const arrow::Field& field,
+                                                   const std::string& text) {
+  const auto type = PlainType(field.type());
+  CLI_ARROW(auto builder, arrow::MakeBuilder(type));
+  if (const auto why = AppendParsedJson(*type, JsonOf(*type, text), builder.get())) {
+    return WrongUsage(fmt::format("--add {}: default {}: {}", field.name(), text, *why));
+  }
+  std::shared_ptr<arrow::Array> plain;
+  CLI_ARROW_TRY(builder->Finish(&plain));
+  CLI_ARROW(const auto array, RestoreColumn(plain, field.type()));
+  CLI_ARROW(auto scalar, array->GetScalar(0));
+  return scalar;
+}
+
+// "name type [not null] [default VALUE]".
+Outcome<ColumnChange> ParseAdd(const std::string& text) {
+  constexpr std::string_view kDefault = " default ";
+  const auto at = text.find(kDefault);
+  CLI_ASSIGN(const auto field, ParseColumn("--add", text.substr(0, at)));
+  AddColumn add{.field = field};
+  if (at != std::string::npos) {
+    CLI_ASSIGN(add.value, ParseValue(*field, text.substr(at + kDefault.size())));
+  }
+  return ColumnChange(std::move(add));
+}
+
+Outcome<ColumnChange> ParseRename(const std::string& text) {
+  const auto at = text.find('=');
+  if (at == std::string::npos) {
+    return WrongUsage(fmt::format("--rename \"{}\": expected OLD=NEW", text));
+  }
+  return ColumnChange(RenameColumn{.from = text.substr(0, at), .to = text.substr(at + 1)});
+}
+
+Outcome<std::vector<ColumnChange>> ParseChanges(const Options& options) {
+  std::vector<ColumnChange> changes;
+  for (const std::string& name : options.drop) changes.push_back(DropColumn{name});
+  for (const std::string& text : options.rename) {
+    CLI_ASSIGN(auto change, ParseRename(text));
+    changes.push_back(std::move(change));
+  }
+  for (const std::string& text : options.widen) {
+    CLI_ASSIGN(auto field, ParseColumn("--widen", text));
+    changes.push_back(WidenColumn{std::move(field)});
+  }
+  for (const std::string& text : options.add) {
+    CLI_ASSIGN(auto change, ParseAdd(text));
+    changes.push_back(std::move(change));
+  }
+  if (!changes.empty()) return changes;
+  return WrongUsage("alter needs at least one of --drop, --rename, --widen and --add");
+}
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  CLI_ASSIGN(const auto changes, ParseChanges(options));
+  CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kWrite));
+  CLI_ASSIGN(const auto commit, database->AlterTable(options.table, changes));
+  CLI_ASSIGN(const Table table, FindTable(*database, options.table));
+  CLI_TRY(database->Close());
+  const Json document = {{"table", options.table},
+                         {"commit", commit.value},
+                         {"key", table.key},
+                         {"columns", DescribeColumns(*table.schema)}};
+  CLI_TRY(PrintResult(session, document,
+                      fmt::format("altered table {} in commit {}; it has {} columns\n",
+                                  options.table, commit.value, table.schema->num_fields())));
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddAlter(CLI::App* app, Session* session) {
+  auto [verb, options] = AddVerb<Options>(
+      app, session, "alter", "Add, drop, rename and widen columns",
+      "varve alter shop.varve orders --add \"status utf8 not null default open\" \\\n"
+      "    --rename at=ordered_at --widen \"quantity int64\" --drop note\n"
+      "\n"
+      "All of it is one commit, and no file is rewritten: first --drop, then --rename, --widen and\n"
+      "--add. Rows that are there show the default of an added column, or null. A default is a\n"
+      "JSON value, or plain text.",
+      Run);
+  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.Add("TABLE", &options->table, "Name of the table").Required();
+  verb.Add("--drop", &options->drop, "Column to drop; repeatable").OneEachTime();
+  verb.Add("--rename", &options->rename, "OLD=NEW name of a column; repeatable").OneEachTime();
+  verb.Add("--widen", &options->widen, "\"name type [not null]\"; repeatable").OneEachTime();
+  verb.Add("--add", &options->add, "\"name type [not null] [default VALUE]\"; repeatable")
+      .OneEachTime();
+}
+
+}  // namespace varve::cli
