@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "memtable/layer.h"
+#include "memtable/layer_window.h"
 #include "memtable/memtable_cursor.h"
 #include "memtable/tiers.h"
 
@@ -59,6 +60,26 @@ std::unique_ptr<VersionCursor> Memtable::NewCursor(const std::vector<int>& colum
   std::vector<LayerPtr> all = *now->full;
   all.insert(all.end(), now->open.begin(), now->open.end());
   return std::make_unique<MemtableCursor>(std::move(all), *schema_, columns, bounds);
+}
+
+std::unique_ptr<VersionCursor> Memtable::NewCursor(const std::vector<int>& columns,
+                                                   const KeyBounds& bounds,
+                                                   const CommitWindow& window) const {
+  const auto now = layers();
+  std::vector<LayerPtr> cuts;
+  for (const auto* layers : {now->full.get(), &now->open}) {
+    for (const auto& layer : *layers) {
+      if (auto cut = CutLayer(layer, window)) cuts.push_back(std::move(cut));
+    }
+  }
+  return std::make_unique<MemtableCursor>(std::move(cuts), *schema_, columns, bounds);
+}
+
+void Memtable::CountCommits(const CommitWindow& window, const CountCommit& count) const {
+  const auto now = layers();
+  for (const auto* layers : {now->full.get(), &now->open}) {
+    for (const auto& layer : *layers) varve::CountCommits(*layer, window, count);
+  }
 }
 
 namespace {

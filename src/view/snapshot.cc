@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "view/caret.h"
+#include "view/changes.h"
 #include "view/scan.h"
 #include "view/superversion.h"
 
@@ -57,6 +58,18 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Snapshot::Scan(std::string_vie
 Result<ScanPlan> Snapshot::Explain(std::string_view table, const ScanOptions& options) const {
   VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
   return ExplainScan(*view, commit_, options);
+}
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> Snapshot::Changes(
+    std::string_view table, CommitNumber after, const ChangesOptions& options) const {
+  VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
+  if (after > commit_) {
+    return Fail(ErrorKind::kInvalid, "changes after commit " + std::to_string(after.value) +
+                                         " end before they begin: the last one asked for is "
+                                         "commit " +
+                                         std::to_string(commit_.value));
+  }
+  return NewChanges(superversion_, *view, {after.value, commit_.value}, options);
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> Snapshot::Get(
