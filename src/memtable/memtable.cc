@@ -100,6 +100,7 @@ std::optional<Memtable::Hit> Memtable::Get(std::string_view key, std::uint64_t a
   const Entry* newest = nullptr;
   const auto look = [&](const std::vector<LayerPtr>& layers) {
     for (const auto& layer : layers) {
+      if (layer->min_commit > as_of) continue;
       const Entry* const found = FindInLayer(*layer, key, as_of);
       if (found && (!newest || found->commit() > newest->commit())) newest = found;
     }

@@ -347,12 +347,12 @@ TEST(ChangesModel, AgreeWithTheModelWhateverIsAsked) {
   const std::uint64_t seed = testing::TestSeed(12);
   SCOPED_TRACE(testing::SeedTrace(seed));
   SeededRandom random(seed);
-  for (int life = 0; life < 12; ++life) {
+  for (int life = 0; life < 8; ++life) {
     testing::RowTable table;
     table.row_group_rows = random.Below(2) == 0 ? 7 : 40;
     Live(&table, random, 60);
     const auto view = table.View();
-    for (int i = 0; i < 60; ++i) {
+    for (int i = 0; i < 40; ++i) {
       const std::uint64_t after = random.Below(table.commit() + 1);
       const std::uint64_t through = after + random.Below(table.commit() - after + 1);
       ChangesOptions options{.before_images = random.Below(2) == 0,

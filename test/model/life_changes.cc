@@ -21,7 +21,8 @@ const TableRows& RowsOf(const Tables& tables, const std::string& table) {
 BatchPtr Before(const std::string& table, const arrow::RecordBatch& changes) {
   arrow::FieldVector fields;
   arrow::ArrayVector columns;
-  for (const auto& field : SchemaOf(table)->fields()) {
+  const auto schema = SchemaOf(table);
+  for (const auto& field : schema->fields()) {
     auto column = changes.GetColumnByName("_before_" + field->name());
     fields.push_back(field);
     columns.push_back(column ? column : changes.GetColumnByName(field->name()));
