@@ -5,10 +5,10 @@
 
 #include "commands.h"
 #include "format_cell.h"
-#include "output/row_writer.h"
 #include "point_in_time.h"
 #include "process.h"
 #include "table.h"
+#include "write_rows.h"
 
 namespace varve::cli {
 namespace {
@@ -20,26 +20,21 @@ struct Options {
   std::string where;
   std::string limit;
   std::string at;
-  std::string format;
-  std::string output;
   bool reverse = false;
   bool count = false;
   bool explain = false;
-  bool yes = false;
+  RowFlags rows;
 };
 
 Done CheckUsage(const Session& session, const Options& options) {
   if (options.count && options.explain) {
     return WrongUsage("--count and --explain exclude each other");
   }
-  if ((options.count || options.explain) && !(options.output.empty() && options.format.empty())) {
+  const bool rows_asked = !options.rows.output.empty() || !options.rows.format.empty();
+  if ((options.count || options.explain) && rows_asked) {
     return WrongUsage("--count and --explain print no rows: leave out --format and -o");
   }
-  if (session.json && options.output.empty() && !options.format.empty() &&
-      options.format != "json") {
-    return WrongUsage("--json and --format " + options.format + " exclude each other");
-  }
-  return {};
+  return CheckRowFlags(session, options.rows);
 }
 
 Outcome<ScanOptions> MakeScanOptions(const Options& options, const Table& table) {
@@ -56,18 +51,6 @@ Outcome<ScanOptions> MakeScanOptions(const Options& options, const Table& table)
   }
   scan.reverse = options.reverse;
   return scan;
-}
-
-// Calls `each` for every batch. Stops with a failure when the user interrupts.
-template <typename Each>
-Done ReadAll(arrow::RecordBatchReader* reader, const Each& each) {
-  while (true) {
-    if (Interrupted()) return InterruptedFailure("interrupted");
-    std::shared_ptr<arrow::RecordBatch> batch;
-    CLI_ARROW_TRY(reader->ReadNext(&batch));
-    if (batch == nullptr) return {};
-    CLI_TRY(each(*batch));
-  }
 }
 
 // Columns and order make no difference to it.
@@ -125,25 +108,6 @@ std::string PlanText(const ScanPlan& plan) {
   return text;
 }
 
-Outcome<ExitCode> WriteRows(const Session& session, const Options& options, const Table& table,
-                            const ScanOptions& scan) {
-  CLI_ASSIGN(const bool color, session.UseColor());
-  const OutputOptions output{options.format, options.output, session.json, color, options.yes};
-  CLI_TRY(ChooseFormat(output));
-  CLI_ASSIGN(auto reader, table.snapshot->Scan(table.name, scan));
-  CLI_ASSIGN(auto writer, OpenOutput(output, reader->schema()));
-  std::uint64_t rows = 0;
-  CLI_TRY(ReadAll(reader.get(), [&](const arrow::RecordBatch& batch) -> Done {
-    rows += static_cast<std::uint64_t>(batch.num_rows());
-    return writer->Write(batch);
-  }));
-  CLI_TRY(writer->Finish());
-  if (options.output.empty()) return kExitDone;
-  CLI_TRY(PrintResult(session, {{"file", options.output}, {"rows", rows}},
-                      fmt::format("wrote {} rows to {}\n", WithThousands(rows), options.output)));
-  return kExitDone;
-}
-
 Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_TRY(CheckUsage(session, options));
   CLI_ASSIGN(const AsOf as_of, ParsePointInTime(options.at, WallNow()));
@@ -151,7 +115,11 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_ASSIGN(const Table table, FindTable(*database, options.table, as_of));
   CLI_ASSIGN(const ScanOptions scan, MakeScanOptions(options, table));
   if (options.count) return Count(session, table, scan);
-  if (!options.explain) return WriteRows(session, options, table, scan);
+  if (!options.explain) {
+    CLI_ASSIGN(const OutputOptions output, MakeOutputOptions(session, options.rows));
+    CLI_ASSIGN(auto reader, table.snapshot->Scan(table.name, scan));
+    return WriteRows(session, output, reader.get());
+  }
   CLI_ASSIGN(const ScanPlan plan, table.snapshot->Explain(table.name, scan));
   CLI_TRY(PrintResult(session, DescribePlan(plan), PlanText(plan)));
   return kExitDone;
@@ -179,11 +147,7 @@ void AddScan(CLI::App* app, Session* session) {
            "to come means now")
       .Type("V")
       .NotEmpty();
-  verb.Add("--format", &options->format, "table, csv, json, arrow or parquet").NotEmpty();
-  verb.Add("-o,--output", &options->output,
-           "Write this file, whole or not at all; format by extension (.gz, .zst too)")
-      .NotEmpty();
-  verb.AddFlag("--yes", &options->yes, "Overwrite the file of -o when it exists");
+  AddRowFlags(&verb, &options->rows);
   verb.AddFlag("--count", &options->count, "Print only how many rows there are");
   verb.AddFlag("--explain", &options->explain,
                "Print which files and row groups would be read or skipped, and why");

@@ -9,6 +9,7 @@ namespace varve::cli {
 void AddCreate(CLI::App* app, Session* session);
 void AddLoad(CLI::App* app, Session* session);
 void AddScan(CLI::App* app, Session* session);
+void AddChanges(CLI::App* app, Session* session);
 void AddGet(CLI::App* app, Session* session);
 void AddDelete(CLI::App* app, Session* session);
 void AddDrop(CLI::App* app, Session* session);

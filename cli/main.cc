@@ -22,6 +22,7 @@ void Describe(CLI::App* app, Session* session) {
   AddCreate(app, session);
   AddLoad(app, session);
   AddScan(app, session);
+  AddChanges(app, session);
   AddGet(app, session);
   AddDelete(app, session);
   AddDrop(app, session);

@@ -45,7 +45,7 @@ bool LooksLikeName(std::string_view text) {
 
 }  // namespace
 
-Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now) {
+Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now, const std::string& flag) {
   if (text.empty()) return AsOf();
   if (const auto commit = ParseDigits(text)) return AsOf(CommitNumber{*commit});
   if (const auto ago = ParseAgo(text, now)) return AsOf(*ago);
@@ -55,11 +55,13 @@ Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now) {
     return AsOf(time);
   }
   if (LooksLikeName(text)) {
-    return NotFound("--at: there is no tag \"" + text +
+    return NotFound(flag + ": there is no tag \"" + text +
                     "\" (this version has no tags); give a commit number or a time");
   }
-  return WrongUsage("--at: expected a commit number, a time such as 2026-11-20T12:00:00Z, or a "
-                    "time back from now such as -5m, found \"" + text + "\"");
+  return WrongUsage(flag +
+                    ": expected a commit number, a time such as 2026-11-20T12:00:00Z, or a "
+                    "time back from now such as -5m, found \"" +
+                    text + "\"");
 }
 
 }  // namespace varve::cli

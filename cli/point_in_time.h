@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The V of `--at V`: a commit number, a time (2026-11-20, 2026-11-20T12:00:00Z, with an offset; no
-// zone means UTC), or a time back from now (-30s, -5m, -2h, -7d).
+// The V of `--at V` and its like: a commit number, a time (2026-11-20, 2026-11-20T12:00:00Z, with
+// an offset; no zone means UTC), or a time back from now (-30s, -5m, -2h, -7d).
 #pragma once
 
 #include <string>
@@ -10,6 +10,8 @@
 
 namespace varve::cli {
 
-Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now);
+// `flag` is for messages.
+Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now,
+                               const std::string& flag = "--at");
 
 }  // namespace varve::cli

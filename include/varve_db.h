@@ -193,6 +193,35 @@ VARVE_LOG_API int varve_db_get(const varve_db_snapshot* snapshot, const char* ta
                                struct ArrowArray* rows, struct ArrowSchema* schema,
                                varve_error** error);
 
+/* As varve::ChangesOptions; a zeroed struct with `size` set: all columns, nothing of before. */
+typedef struct {
+  size_t size;
+  const char* const* columns; /* NULL: all, in the order of the schema */
+  size_t columns_size;
+  int64_t batch_rows_max; /* 0: the default */
+  uint8_t before_images, reserved[7];
+} varve_db_changes_options;
+
+/* Streams what the commits after `after`, up to that of the snapshot, changed in a table, as
+ * varve::Snapshot::Changes; `options` NULL: see above. */
+VARVE_LOG_API int varve_db_changes(const varve_db_snapshot* snapshot, const char* table,
+                                   uint64_t after, const varve_db_changes_options* options,
+                                   struct ArrowArrayStream* out, varve_error** error);
+
+/* As varve::ChangeCursor: changes as they are committed. One thread at a time, except cancel, which
+ * any may call. `next` waits `timeout_ms` at most; when nothing came it leaves rows->release NULL.
+ * Save the position together with what was made of the rows, and follow from it after a restart. */
+typedef struct varve_db_cursor varve_db_cursor;
+VARVE_LOG_API int varve_db_follow(varve_db* db, const char* table, uint64_t after,
+                                  const varve_db_changes_options* options, varve_db_cursor** cursor,
+                                  varve_error** error);
+VARVE_LOG_API int varve_db_cursor_next(varve_db_cursor* cursor, uint64_t timeout_ms,
+                                       struct ArrowArray* rows, struct ArrowSchema* schema,
+                                       varve_error** error);
+VARVE_LOG_API uint64_t varve_db_cursor_position(const varve_db_cursor* cursor);
+VARVE_LOG_API void varve_db_cursor_cancel(varve_db_cursor* cursor);
+VARVE_LOG_API void varve_db_cursor_free(varve_db_cursor* cursor); /* takes NULL */
+
 /* As varve::Transaction. It ends by commit, also by one that fails, by abort, or by free. */
 enum varve_db_isolation { VARVE_DB_SNAPSHOT, VARVE_DB_SERIALIZABLE };
 VARVE_LOG_API int varve_db_begin(varve_db* db, int isolation, varve_db_transaction** transaction,

@@ -266,6 +266,42 @@ class VerbsTest(CliTest):
         self.fails(3, "no tag", "scan", self.db, "orders", "--at", "nightly")
         self.fails(2, "--at", "scan", self.db, "orders", "--at", "12.5")
 
+    def test_changes_tell_what_commits_did(self):
+        self.load_orders(2)
+        loaded = self.ok("stats", self.db, "--json").document()["visible"]
+        self.ok("flush", self.db)
+        self.ok("load", self.db, "orders", self.write("u.csv", "id,name\n2,new\n3,third\n"))
+        self.ok("delete", self.db, "orders", "--keys", self.write("d.csv", "id\n1\n9\n"))
+
+        def changes(*more):
+            return self.ok("changes", self.db, "orders", "--json", "--from", loaded, *more).lines()
+
+        self.assertEqual(changes(), [
+            {"_commit": loaded + 1, "_kind": "upsert", "id": 2, "name": "new"},
+            {"_commit": loaded + 1, "_kind": "upsert", "id": 3, "name": "third"},
+            {"_commit": loaded + 2, "_kind": "delete", "id": 1, "name": None},
+            {"_commit": loaded + 2, "_kind": "delete", "id": 9, "name": None}])
+        self.assertEqual(changes("--before", "--columns", "name"), [
+            {"_commit": loaded + 1, "_kind": "update", "name": "new", "_before_name": "order 2"},
+            {"_commit": loaded + 1, "_kind": "insert", "name": "third", "_before_name": None},
+            {"_commit": loaded + 2, "_kind": "delete", "name": None, "_before_name": "order 1"}])
+        self.assertEqual(len(changes("--to", loaded + 1)), 2)
+        self.assertEqual(changes("--to", loaded), [])
+        text = self.ok("changes", self.db, "orders", "--from", 0, "--format", "csv").out
+        self.assertEqual(text.splitlines()[0], "_commit,_kind,id,name")
+        self.assertEqual(len(text.splitlines()), 7)
+        for name in ("c.arrow", "c.parquet"):
+            self.ok("changes", self.db, "orders", "--from", 0, "-o", name)
+        self.assertEqual(pq.read_table(self.folder / "c.parquet").num_rows, 6)
+
+        self.fails(2, "end before they begin", "changes", self.db, "orders", "--from", loaded + 1,
+                   "--to", loaded)
+        self.fails(3, "future", "changes", self.db, "orders", "--from", 1000)
+        self.fails(3, "no table", "changes", self.db, "ordres", "--from", 0)
+        self.fails(2, "wings", "changes", self.db, "orders", "--from", 0, "--columns", "wings")
+        self.fails(2, "--from", "changes", self.db, "orders")
+        self.fails(2, "--to: expected", "changes", self.db, "orders", "--from", 0, "--to", "1.5")
+
     def test_scan_explains_what_it_reads(self):
         self.load_orders(10)
         self.ok("flush", self.db)
@@ -437,7 +473,7 @@ class UsageTest(CliTest):
         for name in ("VARVE_COLOR", "VARVE_MEMTABLE_BYTES", "VARVE_ACK", "create", "inspect"):
             self.assertIn(name, self.ok("--help").out)
         self.assertEqual(self.ok("help", "scan").out, self.ok("scan", "--help").out)
-        for verb in ("create", "load", "scan", "get", "delete", "drop", "rename", "alter", "tables",
+        for verb in ("create", "load", "scan", "changes", "get", "delete", "drop", "rename", "alter", "tables",
                      "versions", "flush", "stats", "verify", "inspect"):
             text = self.ok(verb, "--help").out
             self.assertIn("Example:\n  varve " + verb, text)

@@ -26,6 +26,7 @@
 #include <string_view>
 #include <vector>
 
+#include "varve/changes.h"
 #include "varve/error.h"
 #include "varve/log.h"
 #include "varve/options.h"
@@ -189,6 +190,16 @@ class Database {
   Result<std::shared_ptr<arrow::RecordBatch>> Get(
       std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys) const;
 
+  // Snapshot::Changes of the commits after `from`, up to `to`. Of a moment: its newest commit.
+  // Errors: also NotFound when either lies in the future or before the first readable version.
+  Result<std::shared_ptr<arrow::RecordBatchReader>> Changes(
+      std::string_view table, const AsOf& from, const AsOf& to = {},
+      const ChangesOptions& options = {}) const;
+
+  // The changes after `from` as they are committed (varve/changes.h). No I/O. Errors: as Changes.
+  Result<std::unique_ptr<ChangeCursor>> FollowChanges(std::string_view table, const AsOf& from,
+                                                      const ChangesOptions& options = {}) const;
+
   // Writes all rows committed so far to Parquet and lets go of their log. Happens in the
   // background too; call it to bound the next open, or to read the files with other tools.
   Status Flush();
@@ -207,6 +218,7 @@ class Database {
 
  private:
   class Impl;
+  friend class ChangeCursor;
   friend class Transaction;
   explicit Database(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;

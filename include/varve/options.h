@@ -208,4 +208,16 @@ struct ScanOptions {
   std::int64_t batch_rows_max = 65536;
 };
 
+struct ChangesOptions {
+  // As ScanOptions: the table's columns that are wanted, and the keys.
+  std::optional<std::vector<std::string>> columns = {};
+  KeyRange range = {};
+  // Also give each row as it was before its change (varve/snapshot.h).
+  bool before_images = false;
+  // As ScanOptions.
+  std::stop_token stop = {};
+  // Batches hold at most this many changes.
+  std::int64_t batch_rows_max = 65536;
+};
+
 }  // namespace varve

@@ -98,6 +98,26 @@ class Snapshot {
   Result<ValueRange> MinMax(std::string_view table, std::string_view column,
                             const ScanOptions& options = {}) const;
 
+  // Streams what the commits after `after`, up to commit(), changed in a table: in the order of
+  // commits, and of keys within one. Each change comes once; a row that several commits changed
+  // comes with each of them. The columns are
+  //   _commit  uint64, the commit's number
+  //   _kind    utf8, "upsert" or "delete"
+  //   the table's columns after the change. Of a delete all but the key are null, so these fields
+  //     are nullable whatever the table's are.
+  // With before_images the kinds are "insert", "update" and "delete", and for each column that is
+  // not of the key there is another one with the prefix "_before_", null of an insert: the newest
+  // value before that commit. "update" says that the row was written, not that a value differs.
+  // A delete of a key that was not there changed nothing: it is left out with before_images;
+  // without them nobody looks, and it comes as every delete.
+  // A batch holds whole commits; one of more than batch_rows_max changes comes in several, alone.
+  // Reads no file that holds none of these commits, except to look before images up; memory is
+  // bounded whatever the number of changes.
+  // Errors: Invalid (`after` is later than commit(); as Scan; a column of the table that has the
+  // name of one of the above: leave it out), NotFound (table, column).
+  Result<std::shared_ptr<arrow::RecordBatchReader>> Changes(
+      std::string_view table, CommitNumber after, const ChangesOptions& options = {}) const;
+
   // Looks rows up by key without a scan. `keys` has the key columns, by name. The result has all
   // columns, one row for each key found, in the order of `keys`; keys not there are left out.
   // `found`, when given, gets one flag per row of `keys`.

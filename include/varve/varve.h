@@ -2,6 +2,7 @@
 // Everything at once: the database, the log, and the tools to look inside.
 #pragma once
 
+#include "varve/changes.h"
 #include "varve/database.h"
 #include "varve/error.h"
 #include "varve/inspect.h"

@@ -178,6 +178,15 @@ Error NotGathered(const arrow::Field& field, const arrow::Status& why) {
 
 }  // namespace
 
+void AddRow(const BatchPtr& batch, std::int64_t row, std::vector<RowSlice>* slices) {
+  if (!slices->empty() && slices->back().batch == batch &&
+      slices->back().start + slices->back().length == row) {
+    ++slices->back().length;
+  } else {
+    slices->push_back({batch, row, 1});
+  }
+}
+
 Result<BatchPtr> Gather(const std::shared_ptr<arrow::Schema>& schema,
                         const std::vector<RowSlice>& slices) {
   std::int64_t rows = 0;

@@ -22,6 +22,10 @@ struct RowSlice {
   std::int64_t length = 0;
 };
 
+// Lengthens the last slice by this row when it continues it, or begins one.
+void AddRow(const std::shared_ptr<arrow::RecordBatch>& batch, std::int64_t row,
+            std::vector<RowSlice>* slices);
+
 // The rows of the slices, in order, as one batch of `schema`. One slice: no copy. Few long slices:
 // concatenation. Many short ones: indices and take. Only rows of the slices are copied, never the
 // rest of their batches, which together may pass what one array can hold. Works for every Arrow

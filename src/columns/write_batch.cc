@@ -36,15 +36,6 @@ std::vector<bool> LastOfEachKey(const EncodedKeys& keys) {
   return kept;
 }
 
-// Neighbours become one slice.
-void AddRow(const BatchPtr& batch, std::int64_t row, std::vector<RowSlice>* slices) {
-  if (!slices->empty() && slices->back().start + slices->back().length == row) {
-    ++slices->back().length;
-  } else {
-    slices->push_back({batch, row, 1});
-  }
-}
-
 // Strictly ascending keys, as sorted input has, are distinct: no table is needed.
 bool Ascending(const EncodedKeys& keys) {
   for (std::int64_t i = 1; i < keys.size(); ++i) {

@@ -19,15 +19,10 @@ void Database::Impl::WriteThen(std::string_view table, const WriteRequest& reque
 
 void Database::Impl::Then(Submitted submitted, CommitCallback done) {
   if (submitted.ticket.end == Lsn{}) return done(Await(submitted));
-  {
-    std::lock_guard lock(task_mutex_);
-    ++tasks_;
-  }
+  BeginTask();
   const auto finish = [this, done = std::move(done)](const Result<CommitInfo>& info) {
     done(info);
-    std::lock_guard lock(task_mutex_);
-    --tasks_;
-    task_done_.notify_all();
+    EndTask();
   };
   const LogTicket ticket = submitted.ticket;
   const AckLevel ack = submitted.ack;
@@ -64,8 +59,13 @@ void Database::Impl::MoveVisible(Lsn durable) {
 }
 
 std::vector<std::function<void()>> Database::Impl::AdvanceTo(Lsn durable) {
-  if (order_.Advance(durable)) moved_.notify_all();
   std::vector<std::function<void()>> ready;
+  if (order_.Advance(durable)) {
+    moved_.notify_all();
+    for (const auto& follower : std::exchange(followers_, {})) {
+      ready.emplace_back([follower] { follower->Wake(); });
+    }
+  }
   const auto end = when_visible_.upper_bound(order_.visible());
   for (auto at = when_visible_.begin(); at != end; ++at) ready.push_back(std::move(at->second));
   when_visible_.erase(when_visible_.begin(), end);

@@ -23,10 +23,12 @@ using namespace varve;
 // Of ABI 1: members may be added behind, and these numbers stay.
 constexpr std::size_t kFirstOptionsBytes = 32;
 constexpr std::size_t kFirstScanBytes = 56;
+constexpr std::size_t kFirstChangesBytes = 40;
 constexpr std::size_t kFirstWriteBytes = 48;
 static_assert(sizeof(void*) != 8 || (sizeof(varve_db_options) == kFirstOptionsBytes &&
                                      sizeof(varve_db_scan_options) == kFirstScanBytes &&
-                                     sizeof(varve_db_write_options) == kFirstWriteBytes));
+                                     sizeof(varve_db_write_options) == kFirstWriteBytes &&
+                                     sizeof(varve_db_changes_options) == kFirstChangesBytes));
 static_assert(VARVE_DB_DELETE_WHERE == static_cast<int>(WriteMode::kDeleteWhere));
 static_assert(VARVE_DB_SERIALIZABLE == static_cast<int>(Isolation::kSerializable));
 
@@ -92,17 +94,30 @@ void Tell(varve_db_commit* to, const CommitInfo& info) {
          info.log_bytes,    info.group_units, info.repeat ? 1u : 0u};
 }
 
+Result<std::optional<std::vector<std::string>>> ColumnsOf(const char* const* given,
+                                                          std::size_t size) {
+  if (given == nullptr) return std::optional<std::vector<std::string>>();
+  std::vector<std::string> columns;
+  for (std::size_t i = 0; i < size; ++i) {
+    VARVE_TRY(Need(given[i], fmt::format("column {}", i)));
+    columns.emplace_back(given[i]);
+  }
+  return columns;
+}
+
+Result<ChangesOptions> ChangesOptionsOf(const varve_db_changes_options* given) {
+  VARVE_ASSIGN(const auto options, Sized("varve_db_changes_options", given, kFirstChangesBytes));
+  ChangesOptions changes{.before_images = options.before_images != 0};
+  VARVE_ASSIGN(changes.columns, ColumnsOf(options.columns, options.columns_size));
+  if (options.batch_rows_max != 0) changes.batch_rows_max = options.batch_rows_max;
+  return changes;
+}
+
 Result<ScanOptions> ScanOptionsOf(const varve_db_scan_options* given,
                                   const std::shared_ptr<arrow::Schema>& schema) {
   VARVE_ASSIGN(const auto options, Sized("varve_db_scan_options", given, kFirstScanBytes));
   ScanOptions scan;
-  if (options.columns != nullptr) {
-    scan.columns.emplace();
-    for (std::size_t i = 0; i < options.columns_size; ++i) {
-      VARVE_TRY(Need(options.columns[i], fmt::format("column {}", i)));
-      scan.columns->emplace_back(options.columns[i]);
-    }
-  }
+  VARVE_ASSIGN(scan.columns, ColumnsOf(options.columns, options.columns_size));
   if (options.filter != nullptr) {
     VARVE_ASSIGN(scan.filter, ParseFilter(options.filter, schema));
   }
@@ -128,6 +143,9 @@ struct varve_db {
 };
 struct varve_db_snapshot {
   std::shared_ptr<Snapshot> snapshot;
+};
+struct varve_db_cursor {
+  std::unique_ptr<ChangeCursor> cursor;
 };
 struct varve_db_transaction {
   std::unique_ptr<Transaction> transaction;
@@ -423,6 +441,58 @@ int varve_db_get(const varve_db_snapshot* snapshot, const char* table, ArrowArra
     return GetInto(snapshot->snapshot.get(), table, &given, rows, schema);
   });
 }
+
+int varve_db_changes(const varve_db_snapshot* snapshot, const char* table, std::uint64_t after,
+                     const varve_db_changes_options* given, ArrowArrayStream* out,
+                     varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(snapshot, "snapshot"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_TRY(Need(out, "out"));
+    VARVE_ASSIGN(const auto options, ChangesOptionsOf(given));
+    VARVE_ASSIGN(auto reader, snapshot->snapshot->Changes(table, {after}, options));
+    return ExportReader(std::move(reader), out);
+  });
+}
+
+int varve_db_follow(varve_db* db, const char* table, std::uint64_t after,
+                    const varve_db_changes_options* given, varve_db_cursor** cursor,
+                    varve_error** error) {
+  if (cursor != nullptr) *cursor = nullptr;
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(db, "db"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_TRY(Need(cursor, "cursor"));
+    VARVE_ASSIGN(const auto options, ChangesOptionsOf(given));
+    auto handle = std::make_unique<varve_db_cursor>();
+    VARVE_ASSIGN(handle->cursor, db->database->FollowChanges(table, CommitNumber{after}, options));
+    *cursor = handle.release();
+    return {};
+  });
+}
+
+int varve_db_cursor_next(varve_db_cursor* cursor, std::uint64_t timeout_ms, ArrowArray* rows,
+                         ArrowSchema* schema, varve_error** error) {
+  if (rows != nullptr) rows->release = nullptr;
+  if (schema != nullptr) schema->release = nullptr;
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(cursor, "cursor"));
+    VARVE_TRY(Need(rows, "rows"));
+    VARVE_TRY(Need(schema, "schema"));
+    VARVE_ASSIGN(const auto batch, cursor->cursor->Next(timeout_ms));
+    return batch == nullptr ? Status() : ExportBatch(*batch, rows, schema);
+  });
+}
+
+std::uint64_t varve_db_cursor_position(const varve_db_cursor* cursor) {
+  return cursor == nullptr ? 0 : cursor->cursor->position().value;
+}
+
+void varve_db_cursor_cancel(varve_db_cursor* cursor) {
+  if (cursor != nullptr) cursor->cursor->Cancel();
+}
+
+void varve_db_cursor_free(varve_db_cursor* cursor) { delete cursor; }
 
 int varve_db_begin(varve_db* db, int isolation, varve_db_transaction** transaction,
                    varve_error** error) {

@@ -113,6 +113,45 @@ TEST_F(CDatabase, RowsComeBackAsOfEachCommit) {
   EXPECT_EQ(snapshot, nullptr);
 }
 
+TEST_F(CDatabase, ChangesAreStreamedAndFollowed) {
+  Ok(Upsert({{1, "a"}}));
+  Ok(Upsert({{1, "b"}, {2, "c"}}));
+  varve_db_snapshot* snapshot = nullptr;
+  Ok(varve_db_snapshot_take(db_, nullptr, &snapshot, &error_));
+  const char* columns[] = {"v"};
+  varve_db_changes_options options = {};
+  options.size = sizeof options;
+  options.columns = columns;
+  options.columns_size = 1;
+  options.before_images = 1;
+  ArrowArrayStream stream;
+  Ok(varve_db_changes(snapshot, "t", 1, &options, &stream, &error_));
+  const auto changes = *(*arrow::ImportRecordBatchReader(&stream))->ToTable();
+  EXPECT_EQ(changes->ColumnNames(),
+            (std::vector<std::string>{"_commit", "_kind", "v", "_before_v"}));
+  EXPECT_EQ(changes->num_rows(), 2);
+  Refused(varve_db_changes(snapshot, "t", 3, nullptr, &stream, &error_), VARVE_LOG_INVALID);
+  Refused(varve_db_changes(snapshot, "no", 0, nullptr, &stream, &error_), VARVE_LOG_NOT_FOUND);
+  varve_db_snapshot_free(snapshot);
+
+  varve_db_cursor* cursor = nullptr;
+  Refused(varve_db_follow(db_, "t", 9, nullptr, &cursor, &error_), VARVE_LOG_NOT_FOUND);
+  EXPECT_EQ(cursor, nullptr);
+  Ok(varve_db_follow(db_, "t", 1, nullptr, &cursor, &error_));
+  ArrowArray rows;
+  ArrowSchema schema;
+  Ok(varve_db_cursor_next(cursor, 0, &rows, &schema, &error_));
+  EXPECT_EQ((*arrow::ImportRecordBatch(&rows, &schema))->num_rows(), 2);
+  EXPECT_EQ(varve_db_cursor_position(cursor), 2u);
+  Ok(varve_db_cursor_next(cursor, 1, &rows, &schema, &error_));
+  EXPECT_EQ(rows.release, nullptr);
+  varve_db_cursor_cancel(cursor);
+  Refused(varve_db_cursor_next(cursor, 0, &rows, &schema, &error_), VARVE_LOG_INVALID,
+          VARVE_LOG_CLOSED);
+  varve_db_cursor_free(cursor);
+  varve_db_cursor_free(nullptr);
+}
+
 TEST_F(CDatabase, WhatWasAcknowledgedIsThereAfterOpeningAgain) {
   Ok(Upsert({{1, "a"}}));
   varve_db_free(db_);  // not closed

@@ -233,7 +233,7 @@ void Database::Impl::Insert(const Placed& placed, std::vector<TablePart> parts) 
   {
     std::lock_guard view_lock(view_mutex_);
     order_.Inserted(placed.commit);
-    callbacks = !when_visible_.empty();
+    callbacks = !when_visible_.empty() || !followers_.empty();
   }
   moved_.notify_all();  // a later commit may wait for this one in AwaitVisible
   if (callbacks) MoveVisible(log_->positions().durable);

@@ -99,6 +99,13 @@ Result<std::shared_ptr<arrow::RecordBatch>> Database::Get(
   return snapshot->Get(table, keys);
 }
 
+Result<std::shared_ptr<arrow::RecordBatchReader>> Database::Changes(
+    std::string_view table, const AsOf& from, const AsOf& to, const ChangesOptions& options) const {
+  VARVE_ASSIGN(const auto first, GetSnapshot(from));
+  VARVE_ASSIGN(const auto last, GetSnapshot(to));
+  return last->Changes(table, first->commit(), options);
+}
+
 Status Database::Flush() { return impl_->Flush(); }
 Status Database::Sync() { return impl_->Sync(); }
 DatabaseStats Database::Stats() const { return impl_->Stats(); }

@@ -117,6 +117,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   void EndTransaction(CommitNumber snapshot);
   Status CheckWritable() const;
   Clock* clock() const { return environment_.clock(); }
+  Result<std::shared_ptr<const TableView>> FindTable(std::string_view name) const;
   Result<std::shared_ptr<const TableView>> FindTableIn(const Superversion& view,
                                                        std::string_view name) const;
 
@@ -127,6 +128,31 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of);
   DatabaseStats Stats();
   std::vector<Version> Versions(std::uint64_t limit);
+
+  // follow.cc
+  // Nothing of it is found once the database has ended; it may outlive it.
+  struct Link {
+    std::mutex mutex;
+    Impl* database;  // null once it has ended; guarded by mutex
+  };
+  const std::shared_ptr<Link>& link() const { return link_; }
+  // Woken when commits became visible, or the follower or the database ends.
+  struct FollowSignal {
+    std::atomic<std::uint32_t> woken = 0;
+    std::atomic<bool> cancelled = false;
+    void Wake();
+  };
+  struct Visible {
+    CommitNumber commit;
+    std::shared_ptr<const Superversion> view;
+  };
+  // What is visible once a commit after this one is, or at the deadline (of the steady clock), or
+  // when the signal is cancelled. Invalid/kClosed when the database ends.
+  Result<Visible> AwaitAfter(CommitNumber commit, const std::shared_ptr<FollowSignal>& signal,
+                             std::int64_t deadline_micros);
+  // A background task that Close waits for begins and ends.
+  void BeginTask();
+  void EndTask();
 
   // In a child by fork: its threads and locks are its parent's.
   bool Forked() const;
@@ -162,7 +188,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // commit.cc
   Status CheckOpen() const;
-  Result<TableViewPtr> FindTable(std::string_view name) const;
   std::unexpected<Error> NoTable(std::string_view name,
                                  const std::vector<std::string>& known) const;
   Result<Submitted> SubmitNew(std::vector<TablePart> parts, const CommitOptions& options,
@@ -213,6 +238,9 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<std::optional<Submitted>> Repeat(const CommitOptions& options);
   Submitted RepeatOf(CommitNumber commit, AckLevel ack) const;
   void NoteProducer(const Producer& producer, CommitNumber commit);  // requires commit_mutex_
+
+  // follow.cc
+  void EndFollowing();
 
   // async.cc
   void WhenVisible(CommitNumber commit, std::function<void()> done);
@@ -279,16 +307,14 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::condition_variable moved_;                      // the visible number moved
   CommitOrder order_{CommitNumber{}};                  // guarded by view_mutex_
   std::multimap<CommitNumber, std::function<void()>> when_visible_;  // guarded by view_mutex_
+  std::set<std::shared_ptr<FollowSignal>> followers_;  // that wait; guarded by view_mutex_
+  bool following_ended_ = false;                       // guarded by view_mutex_
   std::shared_ptr<const Superversion> view_;           // guarded by view_mutex_
   std::shared_ptr<const ManifestState> flushed_;       // that view_ shows; guarded by view_mutex_
   std::deque<RecentCommit> recent_;                    // after flushed_; guarded by view_mutex_
 
-  // What a timer's task finds when it is time; it may come after the database's end.
-  struct Timer {
-    std::mutex mutex;
-    Impl* database;  // null once it has ended; guarded by mutex
-  };
-  const std::shared_ptr<Timer> timer_ = std::make_shared<Timer>();
+  // For timers' tasks and change cursors, which may come after the database's end.
+  const std::shared_ptr<Link> link_ = std::make_shared<Link>();
   bool timer_armed_ = false;     // guarded by commit_mutex_
 
   // Background tasks.

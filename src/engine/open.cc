@@ -39,7 +39,7 @@ Database::Impl::Impl(std::string path, const OpenOptions& options, const Compone
       owner_(::getpid()),
       read_cache_(std::make_shared<ReadCache>(options.read_cache_bytes_max)),
       recent_keys_(options.memtable_bytes_max / 4) {
-  timer_->database = this;
+  link_->database = this;
 }
 
 bool Database::Impl::Forked() const { return ::getpid() != owner_; }
@@ -223,9 +223,10 @@ Status Database::Impl::Close() {
 
 void Database::Impl::AwaitTasks() {
   {
-    std::lock_guard lock(timer_->mutex);
-    timer_->database = nullptr;
+    std::lock_guard lock(link_->mutex);
+    link_->database = nullptr;
   }
+  EndFollowing();
   std::unique_lock lock(task_mutex_);
   while (tasks_ > 0) {
     lock.unlock();

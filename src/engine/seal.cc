@@ -88,9 +88,9 @@ void Database::Impl::SealIfOld() {
 void Database::Impl::AskAgainIn(std::int64_t micros) {
   if (micros <= 0 || timer_armed_) return;
   timer_armed_ = true;
-  environment_.executor()->SubmitAfter(micros, [timer = timer_] {
-    std::lock_guard lock(timer->mutex);
-    if (timer->database != nullptr) timer->database->SealIfOld();
+  environment_.executor()->SubmitAfter(micros, [link = link_] {
+    std::lock_guard lock(link->mutex);
+    if (link->database != nullptr) link->database->SealIfOld();
   });
 }
 

@@ -106,15 +106,11 @@ std::shared_ptr<Source> GatherSource(const TableSchema& schema, RowKind kind,
     key_bytes.append(key);
     offsets.push_back(key_bytes.size());
     source->commits.push_back(entry.commit());
-    source->max_commit = std::max(source->max_commit, entry.commit());
-    if (kind == RowKind::kDelete) continue;
-    if (!slices.empty() && slices.back().batch == entry.source->rows &&
-        slices.back().start + slices.back().length == entry.row) {
-      ++slices.back().length;
-    } else {
-      slices.push_back({entry.source->rows, entry.row, 1});
-    }
+    if (kind == RowKind::kUpsert) AddRow(entry.source->rows, entry.row, &slices);
   }
+  const auto [min_commit, max_commit] = std::ranges::minmax(source->commits);
+  source->min_commit = min_commit;
+  source->max_commit = max_commit;
   source->keys = EncodedKeys(std::move(key_bytes), std::move(offsets));
   if (kind == RowKind::kUpsert) {
     auto rows = Gather(schema.schema(), slices);
@@ -175,7 +171,7 @@ LayerPtr MakeLayer(WriteBatch batch, std::uint64_t commit) {
   auto source = std::make_shared<Source>();
   source->kind = batch.kind;
   source->keys = std::move(batch.keys);
-  source->max_commit = commit;
+  source->min_commit = source->max_commit = commit;
   if (batch.kind == RowKind::kUpsert) source->rows = std::move(batch.rows);
   source->bytes = SourceBytes(*source);
 
@@ -186,13 +182,19 @@ LayerPtr MakeLayer(WriteBatch batch, std::uint64_t commit) {
     layer->entries.push_back({KeyPrefix(source->keys[row]), source.get(), row});
   }
   layer->sources.push_back(std::move(source));
+  layer->min_commit = layer->max_commit = commit;
   return layer;
 }
 
 LayerPtr MergeLayers(const TableSchema& schema, const std::vector<LayerPtr>& layers) {
   auto merged = std::make_shared<Layer>();
   std::size_t rows = 0;
-  for (const auto& layer : layers) rows += layer->entries.size();
+  merged->min_commit = layers.front()->min_commit;
+  for (const auto& layer : layers) {
+    rows += layer->entries.size();
+    merged->min_commit = std::min(merged->min_commit, layer->min_commit);
+    merged->max_commit = std::max(merged->max_commit, layer->max_commit);
+  }
   merged->entries.reserve(rows);
   std::vector<std::size_t> ends;
   for (const auto& layer : layers) {

@@ -23,6 +23,7 @@ struct Source {
   RowKind kind = RowKind::kUpsert;
   std::shared_ptr<arrow::RecordBatch> rows;  // table schema; null for deletes
   EncodedKeys keys;                          // one per row
+  std::uint64_t min_commit = 0;
   std::uint64_t max_commit = 0;
   std::vector<std::uint64_t> commits;  // one per row; empty when all are max_commit
   bool distinct = true;                // no two rows have the same key
@@ -44,6 +45,8 @@ struct Entry {
 struct Layer {
   std::vector<Entry> entries;
   std::vector<std::shared_ptr<const Source>> sources;  // of the entries; each in one layer only
+  std::uint64_t min_commit = 0;                        // of the entries
+  std::uint64_t max_commit = 0;
 
   std::uint64_t bytes() const;
 };

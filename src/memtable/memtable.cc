@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "memtable/layer.h"
+#include "memtable/layer_window.h"
 #include "memtable/memtable_cursor.h"
 #include "memtable/tiers.h"
 
@@ -61,6 +62,26 @@ std::unique_ptr<VersionCursor> Memtable::NewCursor(const std::vector<int>& colum
   return std::make_unique<MemtableCursor>(std::move(all), *schema_, columns, bounds);
 }
 
+std::unique_ptr<VersionCursor> Memtable::NewCursor(const std::vector<int>& columns,
+                                                   const KeyBounds& bounds,
+                                                   const CommitWindow& window) const {
+  const auto now = layers();
+  std::vector<LayerPtr> cuts;
+  for (const auto* layers : {now->full.get(), &now->open}) {
+    for (const auto& layer : *layers) {
+      if (auto cut = CutLayer(layer, window)) cuts.push_back(std::move(cut));
+    }
+  }
+  return std::make_unique<MemtableCursor>(std::move(cuts), *schema_, columns, bounds);
+}
+
+void Memtable::CountCommits(const CommitWindow& window, const CountCommit& count) const {
+  const auto now = layers();
+  for (const auto* layers : {now->full.get(), &now->open}) {
+    for (const auto& layer : *layers) varve::CountCommits(*layer, window, count);
+  }
+}
+
 namespace {
 
 // The newest entry of `key` with commit <= `as_of` in one layer; null when there is none.
@@ -79,6 +100,7 @@ std::optional<Memtable::Hit> Memtable::Get(std::string_view key, std::uint64_t a
   const Entry* newest = nullptr;
   const auto look = [&](const std::vector<LayerPtr>& layers) {
     for (const auto& layer : layers) {
+      if (layer->min_commit > as_of) continue;
       const Entry* const found = FindInLayer(*layer, key, as_of);
       if (found && (!newest || found->commit() > newest->commit())) newest = found;
     }

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "columns/commit_window.h"
 #include "columns/table_schema.h"
 #include "columns/version_cursor.h"
 #include "columns/write_batch.h"
@@ -40,6 +41,13 @@ class Memtable {
   // into the table's schema; batch() of the cursor has these columns, in this order.
   std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns,
                                            const KeyBounds& bounds) const;
+
+  // Only versions whose commits lie in `window`, which are all inserted. Costs as much as these,
+  // not as the memtable (layer_window.h).
+  std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns, const KeyBounds& bounds,
+                                           const CommitWindow& window) const;
+  // Tells how many versions the commits of the window have.
+  void CountCommits(const CommitWindow& window, const CountCommit& count) const;
 
   struct Hit {
     std::uint64_t commit = 0;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <thread>
 
 #include "memtable/layer.h"
@@ -35,6 +36,18 @@ class MemtableTest : public ::testing::Test {
     }
   }
 
+  void ExpectCounts(const CommitWindow& window) {
+    std::map<std::uint64_t, std::uint64_t> expected, counted;
+    for (const auto& [key, versions] : model_.versions()) {
+      for (const auto& [commit, row] : versions) {
+        if (window.Contains(commit)) ++expected[commit];
+      }
+    }
+    memtable_.CountCommits(
+        window, [&](std::uint64_t commit, std::uint64_t rows) { counted[commit] += rows; });
+    EXPECT_EQ(counted, expected);
+  }
+
   VersionModel model_;
   Memtable memtable_{ModelSchema()};
 };
@@ -61,6 +74,12 @@ TEST_F(MemtableTest, RandomWalksShowExactlyTheModel) {
     auto cursor = memtable_.NewCursor(columns, bounds);
     CursorWalk walk(model_, cursor.get(), columns, bounds);
     ASSERT_NO_FATAL_FAILURE(walk.Run(&random, commit % 16 == 0));
+    const std::uint64_t after = random.Below(commit + 2);
+    const CommitWindow window{after, after + random.Below(commit + 2)};
+    cursor = memtable_.NewCursor(columns, bounds, window);
+    CursorWalk in_window(model_, cursor.get(), columns, bounds, window);
+    ASSERT_NO_FATAL_FAILURE(in_window.Run(&random, commit % 16 == 0));
+    ExpectCounts(window);
   }
   ExpectGets(memtable_, model_, UINT64_MAX);
   ExpectGets(memtable_, model_, 250);

@@ -14,6 +14,7 @@
 #include "run/merge.h"
 #include "run/run_cursor.h"
 #include "run/run_opened.h"
+#include "run/window_cursor.h"
 
 namespace varve {
 
@@ -77,6 +78,28 @@ std::unique_ptr<VersionCursor> Run::NewCursor(const std::vector<int>& columns,
                                                   std::vector<int>(), bounds));
   }
   return MergeVersions(std::move(cursors));
+}
+
+std::unique_ptr<VersionCursor> Run::NewCursor(const std::vector<int>& columns,
+                                              const KeyBounds& bounds,
+                                              const CommitWindow& window) const {
+  std::vector<std::unique_ptr<VersionCursor>> cursors;
+  if (opened_->data != nullptr) {
+    cursors.push_back(
+        std::make_unique<WindowCursor>(opened_->data, RowKind::kUpsert, columns, bounds, window));
+  }
+  if (opened_->deletes != nullptr) {
+    cursors.push_back(std::make_unique<WindowCursor>(opened_->deletes, RowKind::kDelete,
+                                                     std::vector<int>(), bounds, window));
+  }
+  return MergeVersions(std::move(cursors));
+}
+
+Status Run::CountCommits(const CommitWindow& window, const CountCommit& count) const {
+  for (const auto& file : {opened_->data, opened_->deletes}) {
+    if (file != nullptr) VARVE_TRY(varve::CountCommits(*file, window, count));
+  }
+  return {};
 }
 
 namespace {

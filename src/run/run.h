@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "columns/commit_window.h"
 #include "columns/table_schema.h"
 #include "columns/version_cursor.h"
 #include "files/object_store.h"
@@ -51,6 +52,13 @@ class Run {
   // `left_out`: data row groups that it passes over, or null.
   std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns, const KeyBounds& bounds,
                                            const std::vector<bool>* left_out = nullptr) const;
+
+  // Only versions whose commits lie in `window`; its batches hold nothing else (window_cursor.h).
+  // Reads the commits of those row groups that may hold some, and the rest where there are any.
+  std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns, const KeyBounds& bounds,
+                                           const CommitWindow& window) const;
+  // Tells how many versions the commits of the window have. Reads commits only.
+  Status CountCommits(const CommitWindow& window, const CountCommit& count) const;
 
   // For each of `keys` (ascending) the newest version with commit <= `as_of`, if there is one. Asks
   // bounds, then the bloom filters, then reads the pieces of row groups that may hold a key (for a

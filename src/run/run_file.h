@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "columns/table_schema.h"
@@ -77,6 +79,10 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
 
   // As Run::ValuesOf.
   std::optional<Run::ValueRange> ValuesOf(int group, int field) const;
+
+  // The first and last commit of a row group, by the file's statistics; nothing when they do not
+  // say.
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> CommitsOf(int group) const;
 
   // The first row group that can hold `key` or a greater one, when `distinct` says that no key has
   // two versions. Versions of one key may begin at the end of the group before.

@@ -74,6 +74,20 @@ std::optional<Run::ValueRange> RunFile::ValuesOf(int group, int field) const {
   return found.ok() ? *std::move(found) : std::nullopt;
 }
 
+std::optional<std::pair<std::uint64_t, std::uint64_t>> RunFile::CommitsOf(int group) const {
+  const auto find = [&]() -> arrow::Result<std::optional<std::pair<std::uint64_t, std::uint64_t>>> {
+    BEGIN_PARQUET_CATCH_EXCEPTIONS
+    const auto chunk = metadata_->RowGroup(group)->ColumnChunk(leaves_of(commit_field()).front());
+    const auto known = std::dynamic_pointer_cast<parquet::Int64Statistics>(chunk->statistics());
+    if (known == nullptr || !known->HasMinMax()) return std::nullopt;
+    return std::pair(static_cast<std::uint64_t>(known->min()),
+                     static_cast<std::uint64_t>(known->max()));
+    END_PARQUET_CATCH_EXCEPTIONS
+  };
+  const auto found = find();
+  return found.ok() ? *found : std::nullopt;
+}
+
 Result<std::shared_ptr<arrow::RecordBatch>> RunFile::ReadRows(
     int group, std::int64_t first_row, std::int64_t rows, const std::vector<int>& fields,
     const std::shared_ptr<arrow::Schema>& schema) const {

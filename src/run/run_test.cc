@@ -49,7 +49,12 @@ class RunTest : public ::testing::Test {
     const auto bounds = model_.RandomBounds(random);
     const auto columns = RandomColumns(random);
     const auto cursor = run.NewCursor(columns, bounds);
-    CursorWalk walk(model_, cursor.get(), columns, bounds);
+    CursorWalk whole(model_, cursor.get(), columns, bounds);
+    ASSERT_NO_FATAL_FAILURE(whole.Run(random, seeks));
+    const std::uint64_t after = random->Below(run.meta().max_commit + 2);
+    const CommitWindow window{after, after + random->Below(run.meta().max_commit + 2)};
+    const auto of_window = run.NewCursor(columns, bounds, window);
+    CursorWalk walk(model_, of_window.get(), columns, bounds, window);
     ASSERT_NO_FATAL_FAILURE(walk.Run(random, seeks));
   }
   // `count` rows with keys a, 0 ... and distinct stamps, under one commit.
@@ -138,6 +143,23 @@ TEST_F(RunTest, ACursorReadsOnlyTheRowGroupsWithinItsBounds) {
   const auto cursor = run->NewCursor({0}, bounds);
   CursorWalk(model_, cursor.get(), {0}, bounds).Run(std::make_unique<SeededRandom>(1).get(), false);
   EXPECT_EQ(run->row_groups_read(), 2u);
+}
+
+TEST_F(RunTest, AWindowReadsOnlyRowGroupsThatMayHoldItsCommits) {
+  for (std::int32_t i = 0; i < 100; ++i) {
+    model_.Upsert({{"a", i, i + 1}}, static_cast<std::uint64_t>(i) + 1, Into(&memtable_));
+  }
+  const auto run = world_.Flush(memtable_, 10);
+  const auto cursor = run->NewCursor({0, 1}, {}, CommitWindow{24, 36});  // of two row groups
+  ASSERT_TRUE(cursor->Next());
+  ASSERT_EQ(cursor->key(), ModelKey("a", 24));
+  EXPECT_EQ(cursor->batch()->num_rows(), 6);  // nothing that was not asked for is kept
+  while (cursor->valid()) ASSERT_TRUE(cursor->Next());
+  EXPECT_EQ(run->row_groups_read(), 2u);
+  std::uint64_t versions = 0;
+  const auto count = [&](std::uint64_t, std::uint64_t rows) { versions += rows; };
+  ASSERT_TRUE(run->CountCommits({24, 36}, count));
+  EXPECT_EQ(versions, 12u);
 }
 
 TEST_F(RunTest, SeekSkipsRowGroups) {

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <unordered_map>
 
 #include "base/result.h"
+#include "columns/arrow_errors.h"
 #include "columns/gather.h"
 #include "run/merge.h"
 #include "view/own_rows.h"
@@ -19,18 +21,21 @@ namespace {
 using Hit = Memtable::Hit;
 
 struct Lookup {
-  std::string_view key;
-  Hit best;  // commit 0: nothing found
+  std::string_view key = {};
+  Hit best = {};             // commit 0: nothing found
+  bool all_columns = false;  // its batch has those of the table, not those asked for
 };
 
-void Offer(Lookup* lookup, Hit hit) {
-  if (hit.commit > lookup->best.commit) lookup->best = std::move(hit);
+void Offer(Lookup* lookup, Hit hit, bool all_columns) {
+  if (hit.commit <= lookup->best.commit) return;
+  lookup->best = std::move(hit);
+  lookup->all_columns = all_columns;
 }
 
 void LookIn(const Memtable& memtable, std::uint64_t as_of, std::vector<Lookup>* lookups) {
   if (memtable.rows() == 0) return;
   for (Lookup& lookup : *lookups) {
-    if (auto hit = memtable.Get(lookup.key, as_of)) Offer(&lookup, *std::move(hit));
+    if (auto hit = memtable.Get(lookup.key, as_of)) Offer(&lookup, *std::move(hit), true);
   }
 }
 
@@ -41,6 +46,7 @@ void LookInOwn(const Memtable& own, std::vector<Lookup>* lookups) {
     if (!hit) continue;
     lookup.best = *std::move(hit);
     lookup.best.commit = kNewest;
+    lookup.all_columns = true;
   }
 }
 
@@ -58,7 +64,7 @@ Status LookIn(const Run& run, std::uint64_t as_of, const std::vector<int>& colum
   if (keys.empty()) return {};
   VARVE_ASSIGN(auto hits, run.Get(keys, as_of, columns));
   for (std::size_t i = 0; i < hits.size(); ++i) {
-    if (hits[i]) Offer(wanted[i], *std::move(hits[i]));
+    if (hits[i]) Offer(wanted[i], *std::move(hits[i]), false);
   }
   return {};
 }
@@ -93,7 +99,7 @@ std::vector<Lookup> DistinctKeys(const EncodedKeys& keys) {
   std::sort(sorted.begin(), sorted.end());
   sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
   std::vector<Lookup> lookups;
-  for (std::string_view key : sorted) lookups.push_back({key, {}});
+  for (std::string_view key : sorted) lookups.push_back({key});
   return lookups;
 }
 
@@ -126,6 +132,36 @@ Result<std::shared_ptr<arrow::RecordBatch>> GetRows(const TableView& table, Comm
   return CopyRows(table.schema->schema(), slices);
 }
 
+Result<FoundRows> FindRows(const TableView& table, CommitNumber as_of,
+                           const std::vector<std::string_view>& keys,
+                           const std::vector<int>& columns) {
+  std::vector<Lookup> lookups;
+  for (const std::string_view key : keys) lookups.push_back({key});
+  VARVE_TRY(LookEverywhere(table, as_of.value, columns, &lookups));
+  const auto schema = SelectFields(*table.schema->schema(), columns);
+  std::unordered_map<const arrow::RecordBatch*, std::shared_ptr<arrow::RecordBatch>> projected;
+  FoundRows found;
+  std::vector<RowSlice> slices;
+  std::int64_t row = 0;
+  for (const Lookup& lookup : lookups) {
+    const Hit& hit = lookup.best;
+    const bool is_row = hit.commit != 0 && hit.kind == RowKind::kUpsert;
+    found.row_of.push_back(is_row ? row++ : -1);
+    if (!is_row) continue;
+    if (!lookup.all_columns) {
+      AddRow(hit.batch, hit.row, &slices);
+      continue;
+    }
+    auto& batch = projected[hit.batch.get()];
+    if (batch == nullptr) {
+      VARVE_ASSIGN(batch, FromArrow(hit.batch->SelectColumns(columns)));
+    }
+    AddRow(batch, hit.row, &slices);
+  }
+  VARVE_ASSIGN(found.rows, CopyRows(schema, slices));
+  return found;
+}
+
 Result<std::vector<bool>> WhichExist(const TableView& table, CommitNumber as_of,
                                      const EncodedKeys& keys) {
   std::vector<Lookup> lookups = DistinctKeys(keys);
@@ -144,7 +180,7 @@ Result<std::optional<Newer>> FindNewer(const TableView& table,
                                        const std::vector<std::string_view>& keys,
                                        CommitNumber than) {
   std::vector<Lookup> lookups;
-  for (const std::string_view key : keys) lookups.push_back({key, {}});
+  for (const std::string_view key : keys) lookups.push_back({key});
   VARVE_TRY(LookEverywhere(table, kNewest, {}, &lookups));
   for (const Lookup& lookup : lookups) {
     if (lookup.best.commit > than.value) {

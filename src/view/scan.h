@@ -33,6 +33,16 @@ Result<std::shared_ptr<arrow::RecordBatch>> GetRows(
     const TableView& table, CommitNumber as_of, const std::shared_ptr<arrow::RecordBatch>& keys,
     std::vector<bool>* found);
 
+// The rows of `keys`, ascending and distinct, as of a commit, with some of the table's columns; in
+// memory of their own.
+struct FoundRows {
+  std::shared_ptr<arrow::RecordBatch> rows;
+  std::vector<std::int64_t> row_of;  // by key; -1: it has none
+};
+Result<FoundRows> FindRows(const TableView& table, CommitNumber as_of,
+                           const std::vector<std::string_view>& keys,
+                           const std::vector<int>& columns);
+
 // Which of these keys have a row as of a commit. Reads no values.
 Result<std::vector<bool>> WhichExist(const TableView& table, CommitNumber as_of,
                                      const EncodedKeys& keys);

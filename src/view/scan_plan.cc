@@ -12,17 +12,16 @@
 #include "view/scan.h"
 
 namespace varve {
-namespace {
 
-// Indices of the columns asked for.
-Result<std::vector<int>> Project(const arrow::Schema& schema, const ScanOptions& options) {
+Result<std::vector<int>> ColumnsOf(const arrow::Schema& schema,
+                                   const std::optional<std::vector<std::string>>& names) {
   std::vector<int> columns;
-  if (!options.columns) {
+  if (!names) {
     columns.resize(static_cast<std::size_t>(schema.num_fields()));
     std::iota(columns.begin(), columns.end(), 0);
     return columns;
   }
-  for (const std::string& name : *options.columns) {
+  for (const std::string& name : *names) {
     const int column = schema.GetFieldIndex(name);
     if (column < 0) {
       return Fail(ErrorKind::kNotFound,
@@ -36,6 +35,21 @@ Result<std::vector<int>> Project(const arrow::Schema& schema, const ScanOptions&
   return columns;
 }
 
+std::shared_ptr<arrow::Schema> SelectFields(const arrow::Schema& schema,
+                                            const std::vector<int>& columns) {
+  arrow::FieldVector fields;
+  for (int column : columns) fields.push_back(schema.field(column));
+  return arrow::schema(std::move(fields), schema.metadata());
+}
+
+Status CheckBatchRows(std::int64_t batch_rows_max) {
+  if (batch_rows_max >= 1) return {};
+  return Fail(ErrorKind::kInvalid,
+              "batch_rows_max is " + std::to_string(batch_rows_max) + "; expected at least 1");
+}
+
+namespace {
+
 // Place of `column` among the columns read; added when it is not there.
 int PlaceOf(std::vector<int>* read, int column) {
   const auto at = std::find(read->begin(), read->end(), column);
@@ -44,28 +58,17 @@ int PlaceOf(std::vector<int>* read, int column) {
   return static_cast<int>(read->size()) - 1;
 }
 
-std::shared_ptr<arrow::Schema> Select(const arrow::Schema& schema,
-                                      const std::vector<int>& columns) {
-  arrow::FieldVector fields;
-  for (int column : columns) fields.push_back(schema.field(column));
-  return arrow::schema(std::move(fields), schema.metadata());
-}
-
 }  // namespace
 
 Result<ScanRecipe> PrepareScan(const TableSchema& schema, const ScanOptions& options) {
-  if (options.batch_rows_max < 1) {
-    return Fail(ErrorKind::kInvalid, "batch_rows_max is " +
-                                         std::to_string(options.batch_rows_max) +
-                                         "; expected at least 1");
-  }
+  VARVE_TRY(CheckBatchRows(options.batch_rows_max));
   if (options.reverse && options.unordered) {
     return Fail(ErrorKind::kInvalid, "reverse and unordered exclude each other");
   }
   ScanRecipe recipe;
   recipe.stop = options.stop;
-  VARVE_ASSIGN(const std::vector<int> projected, Project(*schema.schema(), options));
-  recipe.output = Select(*schema.schema(), projected);
+  VARVE_ASSIGN(const std::vector<int> projected, ColumnsOf(*schema.schema(), options.columns));
+  recipe.output = SelectFields(*schema.schema(), projected);
   recipe.read_columns = projected;
   recipe.output_places.resize(projected.size());
   std::iota(recipe.output_places.begin(), recipe.output_places.end(), 0);
@@ -79,7 +82,7 @@ Result<ScanRecipe> PrepareScan(const TableSchema& schema, const ScanOptions& opt
       recipe.filter_places.push_back(PlaceOf(&recipe.read_columns, column));
     }
   }
-  recipe.read = Select(*schema.schema(), recipe.read_columns);
+  recipe.read = SelectFields(*schema.schema(), recipe.read_columns);
   VARVE_ASSIGN(recipe.range, PlanKeyRange(schema, options.range, bound ? &*bound : nullptr));
   return recipe;
 }

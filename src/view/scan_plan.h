@@ -32,6 +32,14 @@ struct ScanRecipe {
   PlannedRange range;
 };
 
+// Indices of the columns of these names; of all when there are none. Errors: NotFound; Invalid (a
+// column asked for twice).
+Result<std::vector<int>> ColumnsOf(const arrow::Schema& schema,
+                                   const std::optional<std::vector<std::string>>& names);
+std::shared_ptr<arrow::Schema> SelectFields(const arrow::Schema& schema,
+                                            const std::vector<int>& columns);
+Status CheckBatchRows(std::int64_t batch_rows_max);
+
 // Errors: Invalid (a column asked for twice, a filter or range that does not fit, a batch size
 // below one), NotFound (column).
 Result<ScanRecipe> PrepareScan(const TableSchema& schema, const ScanOptions& options);

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "view/aggregate.h"
 #include "view/caret.h"
+#include "view/changes.h"
 #include "view/scan.h"
 #include "view/superversion.h"
 
@@ -69,6 +70,18 @@ Result<ValueRange> Snapshot::MinMax(std::string_view table, std::string_view col
                                     const ScanOptions& options) const {
   VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
   return FindMinMax(superversion_, *view, commit_, column, options);
+}
+
+Result<std::shared_ptr<arrow::RecordBatchReader>> Snapshot::Changes(
+    std::string_view table, CommitNumber after, const ChangesOptions& options) const {
+  VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
+  if (after > commit_) {
+    return Fail(ErrorKind::kInvalid, "changes after commit " + std::to_string(after.value) +
+                                         " end before they begin: the last one asked for is "
+                                         "commit " +
+                                         std::to_string(commit_.value));
+  }
+  return NewChanges(superversion_, *view, {after.value, commit_.value}, options);
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> Snapshot::Get(

@@ -97,6 +97,24 @@ class RowModel {
     auto newer = at->second.upper_bound(as_of);
     return newer == at->second.begin() ? std::nullopt : std::prev(newer)->second;
   }
+  // What Changes must give, in its order.
+  struct Change {
+    std::uint64_t commit = 0;
+    RowKey key;
+    std::optional<Row> before, after;
+  };
+  std::vector<Change> Changes(std::uint64_t from, std::uint64_t through) const {
+    std::vector<Change> changes;
+    for (const auto& [key, versions] : versions_) {
+      std::optional<Row> before;
+      for (const auto& [commit, row] : versions) {
+        if (commit > from && commit <= through) changes.push_back({commit, key, before, row});
+        before = row;
+      }
+    }
+    std::ranges::stable_sort(changes, {}, &Change::commit);
+    return changes;
+  }
   std::vector<Row> Rows(std::uint64_t as_of) const {
     std::vector<Row> rows;
     for (const auto& [key, versions] : versions_) {
@@ -111,6 +129,8 @@ class RowModel {
 
 class RowTable {
  public:
+  std::int64_t row_group_rows = kRowGroupRows;  // of the runs to come
+
   RowTable()
       : files_(NewMemoryFiles()),
         random_(7),
@@ -133,6 +153,12 @@ class RowTable {
     model_.Delete(keys, commit_);
     return commit_;
   }
+  // As Delete, of a commit that may arrive out of order.
+  void DeleteAt(const std::vector<RowKey>& keys, std::uint64_t commit) {
+    active_->Insert(Ok(PrepareDelete(*schema_, KeyBatch(keys))), commit);
+    model_.Delete(keys, commit);
+    commit_ = std::max(commit_, commit);
+  }
   void Seal() {
     sealed_.push_back(active_);
     active_ = std::make_shared<Memtable>(schema_);
@@ -151,7 +177,8 @@ class RowTable {
                            .schema_id = 1,
                            .level = 0,
                            .data_name = "data/t/" + std::to_string(id) + ".parquet",
-                           .deletes_name = "data/t/deletes/" + std::to_string(id) + ".parquet"};
+                           .deletes_name = "data/t/deletes/" + std::to_string(id) + ".parquet",
+                           .row_group_rows = row_group_rows};
     auto cursor = memtable->NewCursor(columns, KeyBounds{});
     auto meta = Ok(WriteRun(store_.get(), *schema_, cursor.get(), target));
     runs_.push_back(Ok(Run::Open(store_.get(), schema_, meta)));

@@ -48,7 +48,7 @@ Life::Life(std::uint64_t seed)
 void Life::Step(std::uint64_t number) {
   chance_ = std::make_unique<SeededRandom>(SeedOfStep(seed_, number));
   if (Below(20) == 0) clock_.Advance(static_cast<std::int64_t>(Below(2'000'000)) - 1'000'000);
-  switch (Below(24)) {
+  switch (Below(26)) {
     case 0: return Reopen();
     case 1: return CutPower();
     case 2: last_ = "flush"; return Must(db_->Flush(), last_);
@@ -62,6 +62,9 @@ void Life::Step(std::uint64_t number) {
     case 16: case 17: return ReadInTransaction();
     case 18: case 19: return EndTransaction();
     case 20: return Mix();
+    case 24:
+    case 25:
+      return Follow();
     case 21: return Below(2) == 0 ? InsertMissing() : DeleteWhere();
     default: return Upsert();
   }
@@ -87,6 +90,7 @@ void Life::Reopen() {
   ForgetSnapshots();
   Must(db_->Close(), "close");
   db_.reset();
+  EndFollowers();
   Open();
 }
 
@@ -95,6 +99,7 @@ void Life::CutPower() {
   last_ = fmt::format("power cut, {}", ToString(survival));
   ForgetSnapshots();
   db_.reset();
+  EndFollowers();
   if (Below(3) == 0) {
     disk_.KillProcess();
   } else {
@@ -252,6 +257,7 @@ void Life::CheckSnapshot(const Snapshot& snapshot, std::uint64_t commit) {
     const auto expected = at == At(commit).end() ? TableRows() : at->second;
     CheckScans(snapshot, table, expected);
     CheckGet(snapshot, table, expected);
+    CheckChanges(snapshot, table);
   }
 }
 

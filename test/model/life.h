@@ -69,6 +69,9 @@ class Life {
   void CheckSnapshot(const Snapshot& snapshot, std::uint64_t commit);
   void CheckScans(const Snapshot& snapshot, const std::string& table, const TableRows& expected);
   void CheckGet(const Snapshot& snapshot, const std::string& table, const TableRows& expected);
+  void Follow();
+  void EndFollowers();
+  void CheckChanges(const Snapshot& snapshot, const std::string& table);
   std::uint64_t Below(std::uint64_t bound) { return chance_->Below(bound); }
 
   const std::uint64_t seed_;
@@ -83,6 +86,8 @@ class Life {
   std::map<std::pair<std::string, Key>, std::uint64_t> written_;  // by which commit, last
   std::vector<Held> held_;
   std::vector<OpenTransaction> open_;
+  struct Follower;  // life_changes.cc
+  std::map<std::string, std::shared_ptr<Follower>> followers_;
   std::string last_;
 };
 

@@ -20,6 +20,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "columns/commit_window.h"
 #include "columns/table_schema.h"
 #include "columns/version_cursor.h"
 #include "columns/write_batch.h"
@@ -175,11 +176,13 @@ inline void ExpectRow(const arrow::RecordBatch& batch, std::int64_t at, const Mo
 class CursorWalk {
  public:
   CursorWalk(const VersionModel& model, VersionCursor* cursor, std::vector<int> columns,
-             const KeyBounds& bounds)
+             const KeyBounds& bounds, const CommitWindow& window = {0, UINT64_MAX})
       : cursor_(*cursor), columns_(std::move(columns)) {
     for (const auto& [key, versions] : model.versions()) {
       if (!bounds.Contains(key)) continue;
-      for (const auto& [commit, row] : versions) expected_.push_back({key, commit, row});
+      for (const auto& [commit, row] : versions) {
+        if (window.Contains(commit)) expected_.push_back({key, commit, row});
+      }
     }
   }
 

@@ -45,6 +45,47 @@ class TypesTest : public ::testing::TestWithParam<TypeCase> {
         << where << "\nfound " << found->ToString() << "\nexpected " << expected->ToString();
   }
 
+  // The changes of one commit.
+  static Batch Of(const arrow::Table& changes, std::uint64_t commit) {
+    const auto batch = *changes.CombineChunksToBatch();
+    const auto& commits =
+        static_cast<const arrow::UInt64Array&>(*batch->GetColumnByName("_commit"));
+    const auto* const begin = commits.raw_values();
+    const auto found = std::equal_range(begin, begin + commits.length(), commit);
+    return batch->Slice(found.first - begin, found.second - found.first);
+  }
+  // `changes` write or delete these rows, when before them there were `rows`, which they change.
+  static void ExpectChanges(const Batch& changes, const Batch& written, bool deleted,
+                            std::map<std::int64_t, Batch>* rows) {
+    ASSERT_TRUE(changes->ValidateFull().ok());
+    ASSERT_EQ(changes->num_rows(), written->num_rows());
+    const auto column = changes->schema()->GetFieldIndex("value");
+    const auto before = changes->schema()->GetFieldIndex("_before_value");
+    const auto& ids = static_cast<const arrow::Int64Array&>(*written->GetColumnByName("id"));
+    ASSERT_TRUE(changes->GetColumnByName("id")->Equals(ids));
+    const auto& kinds = static_cast<const arrow::StringArray&>(*changes->GetColumnByName("_kind"));
+    for (std::int64_t i = 0; i < ids.length(); ++i) {
+      const Batch row = written->Slice(i, 1);
+      Batch& known = (*rows)[ids.Value(i)];
+      ExpectValue(*changes, column, i, deleted ? nullptr : row);
+      ExpectValue(*changes, before, i, known);
+      EXPECT_EQ(kinds.GetView(i), deleted ? "delete" : known ? "update" : "insert");
+      known = deleted ? nullptr : row;
+    }
+  }
+  static void ExpectValue(const arrow::RecordBatch& batch, int column, std::int64_t row,
+                          const Batch& expected) {
+    const auto value = batch.column(column)->Slice(row, 1);
+    if (expected == nullptr) {
+      EXPECT_TRUE(value->IsNull(0)) << column << " " << row;
+      return;
+    }
+    const auto schema = arrow::schema({arrow::field("value", value->type())});
+    EXPECT_TRUE(SameRows(*arrow::RecordBatch::Make(schema, 1, {value}),
+                         *arrow::RecordBatch::Make(schema, 1, {expected->column(1)})))
+        << value->ToString() << "\nexpected " << expected->ToString();
+  }
+
   std::unique_ptr<Files> files_ = NewMemoryFiles();
   ManualClock clock_;
   SeededRandom random_{1};
@@ -99,6 +140,32 @@ TEST_P(TypesTest, NewestVersionsComeOutOfSeveralSources) {
   const auto all = arrow::Table::FromRecordBatches(type.schema, sent);
   ASSERT_TRUE(all.ok()) << all.status().ToString();
   ExpectRows(SortedById(*(*all)->CombineChunksToBatch()), "two runs and a memtable");
+}
+
+// Rows in a run, others in the memtable, deletes; each with what was before it.
+TEST_P(TypesTest, ChangesComeWithWhatWasBefore) {
+  const TypeCase& type = GetParam();
+  Open();
+  ASSERT_TRUE(db_->CreateTable("t", type.schema, {"id"}));
+  const Batch first = SortedById(RandomBatch(type.schema, 40, 31));
+  const Batch second = SortedById(RandomBatch(type.schema, 40, 32));
+  ASSERT_TRUE(db_->Upsert("t", first));
+  ASSERT_TRUE(db_->Flush());
+  ASSERT_TRUE(db_->Upsert("t", second));
+  ASSERT_TRUE(db_->Delete("t", first));
+  for (const char* where : {"run and memtable", "two runs"}) {
+    SCOPED_TRACE(where);
+    auto reader = db_->Changes("t", CommitNumber{0}, {}, {.before_images = true});
+    ASSERT_TRUE(reader) << reader.error().message();
+    const auto all = (*reader)->ToTable();
+    ASSERT_TRUE(all.ok()) << all.status().ToString();
+    std::map<std::int64_t, Batch> rows;  // as of the commit before
+    for (const auto& [commit, batch] : {std::pair(1, first), {2, second}, {3, first}}) {
+      const Batch part = Of(**all, static_cast<std::uint64_t>(commit));
+      ASSERT_NO_FATAL_FAILURE(ExpectChanges(part, batch, commit == 3, &rows));
+    }
+    ASSERT_TRUE(db_->Flush());
+  }
 }
 
 TEST_P(TypesTest, GetFindsEachRow) {

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve changes: what the commits between two versions did to a table, in their order.
+#include <arrow/record_batch.h>
+
+#include "commands.h"
+#include "point_in_time.h"
+#include "process.h"
+#include "table.h"
+#include "write_rows.h"
+
+namespace varve::cli {
+namespace {
+
+struct Options {
+  std::string database;
+  std::string table;
+  std::string from;
+  std::string to;
+  std::string columns;
+  bool before = false;
+  RowFlags rows;
+};
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  CLI_TRY(CheckRowFlags(session, options.rows));
+  const WallTime now = WallNow();
+  CLI_ASSIGN(const AsOf from, ParsePointInTime(options.from, now, "--from"));
+  CLI_ASSIGN(const AsOf to, ParsePointInTime(options.to, now, "--to"));
+  ChangesOptions changes{.before_images = options.before};
+  CLI_ASSIGN(const OutputOptions output, MakeOutputOptions(session, options.rows));
+  CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kRead));
+  CLI_ASSIGN(const auto first, database->GetSnapshot(from));
+  CLI_ASSIGN(const Table table, FindTable(*database, options.table, to));
+  if (!options.columns.empty()) {
+    CLI_ASSIGN(changes.columns, SplitNames("--columns", options.columns));
+    CLI_TRY(table.CheckColumns(*changes.columns));
+  }
+  CLI_ASSIGN(auto reader, table.snapshot->Changes(table.name, first->commit(), changes));
+  return WriteRows(session, output, reader.get());
+}
+
+}  // namespace
+
+void AddChanges(CLI::App* app, Session* session) {
+  auto [verb, options] = AddVerb<Options>(
+      app, session, "changes", "Print what commits changed in a table, in their order",
+      "varve changes flights.varve flights --from 120 --to 140 --before \\\n"
+      "    --columns carrier,flight,dep_delay\n"
+      "\n"
+      "The first columns are _commit, the number, and _kind: upsert or delete. With --before it\n"
+      "is insert, update or delete, and columns _before_NAME follow, the values before that\n"
+      "commit. Of a delete only the key has values. Formats: as of scan.",
+      Run);
+  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.Add("TABLE", &options->table, "Name of the table").Required();
+  verb.Add("--from", &options->from,
+           "Commits after this version: a commit number (0: from the first on), or as --at of scan")
+      .Type("V")
+      .NotEmpty()
+      .Required();
+  verb.Add("--to", &options->to, "And up to this one; the newest when not given")
+      .Type("V")
+      .NotEmpty();
+  verb.Add("--columns", &options->columns, "Columns of the table to print, in this order: a,b")
+      .NotEmpty();
+  verb.AddFlag("--before", &options->before, "Also print the values before each change");
+  AddRowFlags(&verb, &options->rows);
+}
+
+}  // namespace varve::cli

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// Following changes: a cursor reads what became visible since its position, then waits to be woken
+// by whoever moves the visible number. While a call is on its way it is a background task of the
+// database, so Close waits for it; between calls it only knows how to find the database.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <utility>
+
+#include "base/futex.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "varve/changes.h"
+#include "view/changes.h"
+
+namespace varve {
+namespace {
+
+const TableView* FindById(const Superversion& view, std::uint32_t id) {
+  for (const auto& [name, table] : view.tables) {
+    if (table->id == id) return table.get();
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void Database::Impl::FollowSignal::Wake() {
+  woken.fetch_add(1);
+  FutexWakeAll(woken);
+}
+
+void Database::Impl::BeginTask() {
+  std::lock_guard lock(task_mutex_);
+  ++tasks_;
+}
+
+void Database::Impl::EndTask() {
+  std::lock_guard lock(task_mutex_);
+  --tasks_;
+  task_done_.notify_all();
+}
+
+Result<Database::Impl::Visible> Database::Impl::AwaitAfter(
+    CommitNumber commit, const std::shared_ptr<FollowSignal>& signal,
+    std::int64_t deadline_micros) {
+  AdvanceVisible();
+  while (true) {
+    const std::uint32_t seen = signal->woken.load();
+    const std::int64_t left = deadline_micros - environment_.clock()->SteadyMicros();
+    {
+      std::lock_guard lock(view_mutex_);
+      followers_.erase(signal);
+      if (following_ended_) {
+        return Fail(ErrorKind::kInvalid, "the database is closed", ErrorReason::kClosed);
+      }
+      const Visible now{order_.visible(), view_};
+      if (now.commit > commit || signal->cancelled || left <= 0) return now;
+      followers_.insert(signal);  // after `seen`, so no move of the number is missed
+    }
+    environment_.clock()->WaitWord(signal->woken, seen, left);
+  }
+}
+
+void Database::Impl::EndFollowing() {
+  std::set<std::shared_ptr<FollowSignal>> followers;
+  {
+    std::lock_guard lock(view_mutex_);
+    following_ended_ = true;
+    followers = std::exchange(followers_, {});
+  }
+  for (const auto& follower : followers) follower->Wake();
+}
+
+class ChangeCursor::Impl {
+ public:
+  using Owner = Database::Impl;
+  Impl(std::shared_ptr<Owner::Link> link, Clock* clock, const TableView& table, ChangeRecipe recipe,
+       CommitNumber from)
+      : link_(std::move(link)),
+        clock_(clock),
+        table_id_(table.id),
+        schema_id_(table.schema_id),
+        table_name_(table.name),
+        recipe_(std::move(recipe)),
+        position_(from),
+        on_stop_(recipe_.stop, [this] { Cancel(); }) {
+    recipe_.stop = stop_.get_token();
+  }
+
+  const std::shared_ptr<arrow::Schema>& schema() const { return recipe_.output; }
+  CommitNumber position() const { return position_; }
+  void Cancel() {
+    signal_->cancelled = true;
+    stop_.request_stop();
+    signal_->Wake();
+  }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Next(std::uint64_t timeout_ms) {
+    if (ended_) return std::unexpected(*ended_);
+    Owner* database = nullptr;
+    {
+      std::lock_guard lock(link_->mutex);
+      database = link_->database;
+      if (database != nullptr) database->BeginTask();
+    }
+    auto batch = database == nullptr ? Closed() : Take(database, timeout_ms);
+    // A batch that was read is given all the same: the position counts it.
+    if (signal_->cancelled && !(batch && *batch != nullptr)) batch = Cancelled();
+    if (!batch) {
+      stream_.reset();
+      ended_ = batch.error();
+    }
+    if (database != nullptr) database->EndTask();
+    return batch;
+  }
+
+ private:
+  using Batch = Result<std::shared_ptr<arrow::RecordBatch>>;
+
+  Batch Closed() const {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("the database of this change cursor was closed; open it again and "
+                            "follow '{}' from commit {}",
+                            table_name_, position_.value),
+                ErrorReason::kClosed);
+  }
+  Batch Cancelled() const {
+    return Fail(
+        ErrorKind::kInvalid,
+        fmt::format("this change cursor was cancelled; to go on, follow '{}' from commit {}",
+                    table_name_, position_.value),
+        ErrorReason::kClosed);
+  }
+
+  Batch Take(Owner* database, std::uint64_t timeout_ms) {
+    std::optional<std::int64_t> deadline;
+    while (true) {
+      if (stream_ != nullptr) {
+        VARVE_ASSIGN(auto batch, stream_->Next());
+        position_ = stream_->position();
+        if (batch != nullptr) return batch;
+        stream_.reset();  // and the files and memory that it held
+      }
+      if (!deadline) deadline = clock_->SteadyMicros() + MicrosOf(timeout_ms);
+      const auto now = database->AwaitAfter(position_, signal_, *deadline);
+      if (!now) return Closed();
+      if (signal_->cancelled) return Cancelled();
+      if (now->commit <= position_) return nullptr;
+      VARVE_TRY(Read(*now));
+    }
+  }
+
+  Status Read(const Owner::Visible& now) {
+    const TableView* const table = FindById(*now.view, table_id_);
+    if (table == nullptr) {
+      return Fail(ErrorKind::kNotFound, fmt::format("table '{}' was dropped after commit {}",
+                                                    table_name_, position_.value));
+    }
+    if (table->schema_id != schema_id_) {
+      return Fail(ErrorKind::kConflict,
+                  fmt::format("the columns of table '{}' were changed; follow it again, from "
+                              "commit {}",
+                              table->name, position_.value));
+    }
+    stream_ = std::make_unique<ChangeStream>(now.view, *table, recipe_,
+                                             CommitWindow{position_.value, now.commit.value});
+    return {};
+  }
+
+  const std::shared_ptr<Owner::Link> link_;
+  Clock* const clock_;  // the database's; used while it is there
+  const std::uint32_t table_id_;
+  const std::uint32_t schema_id_;
+  const std::string table_name_;
+  ChangeRecipe recipe_;
+  const std::shared_ptr<Owner::FollowSignal> signal_ = std::make_shared<Owner::FollowSignal>();
+  std::stop_source stop_;
+  CommitNumber position_;
+  std::optional<Error> ended_;
+  std::unique_ptr<ChangeStream> stream_;  // null when everything visible at the last look was given
+  std::stop_callback<std::function<void()>> on_stop_;  // last: it calls Cancel
+};
+
+ChangeCursor::ChangeCursor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ChangeCursor::~ChangeCursor() = default;
+const std::shared_ptr<arrow::Schema>& ChangeCursor::schema() const { return impl_->schema(); }
+Result<std::shared_ptr<arrow::RecordBatch>> ChangeCursor::Next(std::uint64_t timeout_ms) {
+  return impl_->Next(timeout_ms);
+}
+CommitNumber ChangeCursor::position() const { return impl_->position(); }
+void ChangeCursor::Cancel() { impl_->Cancel(); }
+
+Result<std::unique_ptr<ChangeCursor>> Database::FollowChanges(std::string_view table,
+                                                              const AsOf& from,
+                                                              const ChangesOptions& options) const {
+  VARVE_ASSIGN(const auto first, impl_->GetSnapshot(from));
+  VARVE_ASSIGN(const auto view, impl_->FindTable(table));
+  VARVE_ASSIGN(ChangeRecipe recipe, PrepareChanges(*view->schema, options));
+  return std::unique_ptr<ChangeCursor>(new ChangeCursor(std::make_unique<ChangeCursor::Impl>(
+      impl_->link(), impl_->clock(), *view, std::move(recipe), first->commit())));
+}
+
+}  // namespace varve
