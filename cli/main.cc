@@ -26,6 +26,8 @@ void Describe(CLI::App* app, Session* session) {
   AddDelete(app, session);
   AddTables(app, session);
   AddVersions(app, session);
+  AddTag(app, session);
+  AddUntag(app, session);
   AddFlush(app, session);
   AddStats(app, session);
   AddVerify(app, session);

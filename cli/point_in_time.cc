@@ -54,12 +54,11 @@ Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now) {
                                              &time.micros)) {
     return AsOf(time);
   }
-  if (LooksLikeName(text)) {
-    return NotFound("--at: there is no tag \"" + text +
-                    "\" (this version has no tags); give a commit number or a time");
-  }
-  return WrongUsage("--at: expected a commit number, a time such as 2026-11-20T12:00:00Z, or a "
-                    "time back from now such as -5m, found \"" + text + "\"");
+  if (LooksLikeName(text)) return AsOf(TagName{text});
+  return WrongUsage(
+      "--at: expected a commit number, a tag, a time such as 2026-11-20T12:00:00Z, "
+      "or a time back from now such as -5m, found \"" +
+      text + "\"");
 }
 
 }  // namespace varve::cli

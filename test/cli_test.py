@@ -188,6 +188,52 @@ class VerbsTest(CliTest):
         self.fails(3, "no tag", "scan", self.db, "orders", "--at", "nightly")
         self.fails(2, "--at", "scan", self.db, "orders", "--at", "12.5")
 
+    def test_a_moment_is_exact_also_after_a_flush(self):
+        self.load_orders(10, "--rows-per-commit", "2")
+        commits = self.ok("versions", self.db, "--json").document()["versions"]
+        self.assertEqual(len(commits), 5)
+        self.ok("flush", self.db)
+        self.assertEqual(len(self.ok("versions", self.db, "--json").document()["versions"]), 1)
+        for index, version in enumerate(sorted(commits, key=lambda v: v["commit"])):
+            self.assertEqual(len(self.scan("--at", version["time"])), 2 * (index + 1))
+        self.fails(3, "the oldest is commit 1", "scan", self.db, "orders", "--at", "2001-01-01")
+
+    def test_tags_name_commits(self):
+        self.load_orders(10, "--rows-per-commit", "2")
+        made = self.ok("tag", self.db, "half", "--at", "3", "--json").document()
+        self.assertEqual((made["tag"], made["commit"]), ("half", 3))
+        self.ok("flush", self.db)
+        self.assertEqual(len(self.scan("--at", "half")), 6)
+        self.assertEqual(self.ok("scan", self.db, "orders", "--at", "half", "--count").out, "6\n")
+        self.assertIn("commit 5", self.ok("tag", self.db, "all").out)
+        versions = self.ok("versions", self.db, "--json").document()["versions"]
+        self.assertEqual([(v["commit"], v["tags"]) for v in versions],
+                         [(5, ["all"]), (3, ["half"])])
+        self.assertIn("half", self.ok("versions", self.db).out)
+        tags = self.ok("tag", self.db, "--json").document()["tags"]
+        self.assertEqual([(t["tag"], t["commit"]) for t in tags], [("all", 5), ("half", 3)])
+        self.assertEqual(tags[1]["time"], made["time"])
+        self.fails(5, "--yes moves it", "tag", self.db, "half")
+        self.assertEqual(len(self.scan("--at", "half")), 6)
+        self.ok("tag", self.db, "half", "--yes", "--at", "all")
+        self.assertEqual(len(self.scan("--at", "half")), 10)
+        self.assertIn("commit 5", self.ok("untag", self.db, "half").out)
+        self.fails(3, "no tag 'half' .tags: all", "scan", self.db, "orders", "--at", "half")
+        self.fails(3, "no tag", "untag", self.db, "half")
+        self.fails(3, "no tag", "tag", self.db, "x", "--at", "half")
+        for name in ("7", "2026-11-20", "a b", ".a"):
+            self.fails(1, "no tag name", "tag", self.db, name)
+        self.fails(2, "--at", "tag", self.db, "x", "--at", "12.5")
+        self.fails(2, "NAME", "tag", self.db, "--at", "1")
+        self.assertEqual(self.ok("verify", self.db).out.count("damage"), 0)
+
+    def test_get_as_of_an_earlier_version(self):
+        self.load_orders(4, "--rows-per-commit", "2")
+        self.ok("tag", self.db, "early", "--at", "1")
+        self.fails(3, "no row", "get", self.db, "orders", "3", "--at", "early")
+        self.ok("get", self.db, "orders", "1", "--at", "early")
+        self.ok("get", self.db, "orders", "3")
+
     def test_scan_explains_what_it_reads(self):
         self.load_orders(10)
         self.ok("flush", self.db)
@@ -359,8 +405,8 @@ class UsageTest(CliTest):
         for name in ("VARVE_COLOR", "VARVE_MEMTABLE_BYTES", "VARVE_ACK", "create", "inspect"):
             self.assertIn(name, self.ok("--help").out)
         self.assertEqual(self.ok("help", "scan").out, self.ok("scan", "--help").out)
-        for verb in ("create", "load", "scan", "get", "delete", "tables", "versions", "flush",
-                     "stats", "verify", "inspect"):
+        for verb in ("create", "load", "scan", "get", "delete", "tables", "versions", "tag",
+                     "untag", "flush", "stats", "verify", "inspect"):
             text = self.ok(verb, "--help").out
             self.assertIn("Example:\n  varve " + verb, text)
             self.assertIn("--json", text)

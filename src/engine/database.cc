@@ -94,6 +94,12 @@ DatabaseStats Database::Stats() const { return impl_->Stats(); }
 std::vector<Version> Database::Versions(std::uint64_t limit) const {
   return impl_->Versions(limit);
 }
+Result<TagInfo> Database::Tag(const std::string& name, const AsOf& as_of,
+                              const TagOptions& options) {
+  return impl_->Tag(name, as_of, options);
+}
+Result<TagInfo> Database::Untag(const std::string& name) { return impl_->Untag(name); }
+std::vector<TagInfo> Database::Tags() const { return impl_->Tags(); }
 Status Database::Close() { return impl_->Close(); }
 
 }  // namespace varve

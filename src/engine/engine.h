@@ -59,6 +59,9 @@ struct Submitted {
   WriteWatch watch;
 };
 
+// NotFound says which tags there are.
+Result<const TagState*> FindTag(const ManifestState& state, const std::string& name);
+
 class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
  public:
   Impl(std::string path, const OpenOptions& options, const Components& components);
@@ -105,8 +108,15 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // publish.cc
   Status Flush();
 
-  // report.cc
+  // as_of.cc
   Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of);
+
+  // tags.cc
+  Result<TagInfo> Tag(const std::string& name, const AsOf& as_of, const TagOptions& options);
+  Result<TagInfo> Untag(const std::string& name);
+  std::vector<TagInfo> Tags() const;
+
+  // report.cc
   DatabaseStats Stats();
   std::vector<Version> Versions(std::uint64_t limit);
 
@@ -121,6 +131,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Status RecoverFromLog(const ManifestState& state);
   Status CreateDatabase();
   Status RemoveOrphanRuns();
+  Status RemoveOrphanTimes();
   Status SettleManifest();
   Status OpenRuns();
   Status OpenLog();
@@ -196,9 +207,35 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<NewRuns> WriteRuns(const Generation& generation);
   void DropRuns(const NewRuns& runs, const Error& why);
 
+  Result<AddTimesEdit> WriteTimesOf(const Generation& generation);
+
   // report.cc
-  Result<CommitNumber> Resolve(const AsOf& as_of, CommitNumber visible);
   void AdvanceVisible();
+
+  // as_of.cc
+  // What new snapshots see at one moment.
+  struct Moment {
+    CommitNumber visible;
+    std::shared_ptr<const Superversion> view;
+    std::shared_ptr<const ManifestState> flushed;  // whose commit is visible
+    // When a WallTime is asked for, of the visible commits after `flushed`: the newest that was not
+    // made after it; and where there is none, the first of all.
+    std::optional<CommitNumber> recent;
+    std::optional<RecentCommit> oldest_recent;
+  };
+  Moment Now(const AsOf& as_of);
+  // The commit that `as_of`, the same as that of `now`, names.
+  Result<CommitNumber> Resolve(const AsOf& as_of, const Moment& now);
+  Result<CommitNumber> ResolveTime(WallTime time, const Moment& now);
+  std::unexpected<Error> TooOld(WallTime time, const Moment& now);
+  // When the commit was made; for one that an older varve flushed, when the last of its flush was.
+  // Requires flush_mutex_ since `now` was taken.
+  Result<WallTime> TimeOf(CommitNumber commit, const Moment& now);
+  // `version` has times.
+  Result<std::shared_ptr<const CommitTimes>> TimesOf(const VersionPoint& version);
+
+  // tags.cc
+  Status PublishTags(const std::vector<Edit>& edits);  // requires flush_mutex_
 
   // Constant after Open.
   const std::string path_;
@@ -242,6 +279,11 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::shared_ptr<const Superversion> view_;           // guarded by view_mutex_
   std::shared_ptr<const ManifestState> flushed_;       // that view_ shows; guarded by view_mutex_
   std::deque<RecentCommit> recent_;                    // after flushed_; guarded by view_mutex_
+
+  // The times that were read last, and the version that they are of.
+  std::mutex times_mutex_;
+  CommitNumber times_of_;                     // guarded by times_mutex_
+  std::shared_ptr<const CommitTimes> times_;  // guarded by times_mutex_
 
   // What a timer's task finds when it is time; it may come after the database's end.
   struct Timer {

@@ -18,13 +18,19 @@
 //   remove_run    table, run
 //   advance       commit, commit_time, floor, durable
 //   note_producer id, sequence, commit: after the advance to that commit
+//   add_times     commit, first, min_time, bytes, crc32c: the object times/<commit>
+//                 (commit_times.h), after the advance to that commit
+//   tag           name, commit, commit_time, made
+//   untag         name
 //   in a checkpoint, which is object 1 and each whose number divides by kCheckpointEvery, then the
 //   whole state after the edits:
 //   state         commit, commit_time, floor, durable, next_table_id, next_run_id
 //   table         as create_table, by name; each followed by its runs:
 //   run           as add_run, by level, then id
-//   version       number, commit, time, runs, rows, bytes; oldest first
+//   version       number, commit, time, runs, rows, bytes; oldest first; each followed by its
+//   times         as add_times, when there is such an object
 //   producer      id, sequence, commit; by commit
+//   tagged        as tag; by name
 //   end           once. lines: how many the object has, this one included. No byte follows it.
 //
 // Numbers are decimal; those called time are microseconds since 1970-01-01T00:00:00Z.

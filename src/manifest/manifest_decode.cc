@@ -82,6 +82,34 @@ Result<NoteProducerEdit> ReadProducer(JsonLine* line) {
   return edit;
 }
 
+Result<AddTimesEdit> ReadTimes(JsonLine* line) {
+  AddTimesEdit edit;
+  line->Take("commit", &edit.commit.value);
+  line->Take("first", &edit.times.first.value);
+  line->Take("min_time", &edit.times.min_time.micros);
+  line->Take("bytes", &edit.times.bytes);
+  line->TakeCrc("crc32c", &edit.times.crc32c);
+  VARVE_TRY(line->Finish());
+  return edit;
+}
+
+Result<TagEdit> ReadTag(JsonLine* line) {
+  TagEdit edit;
+  line->Take("name", &edit.name);
+  line->Take("commit", &edit.tag.commit.value);
+  line->Take("commit_time", &edit.tag.commit_time.micros);
+  line->Take("made", &edit.tag.made.micros);
+  VARVE_TRY(line->Finish());
+  return edit;
+}
+
+Result<UntagEdit> ReadUntag(JsonLine* line) {
+  UntagEdit edit;
+  line->Take("name", &edit.name);
+  VARVE_TRY(line->Finish());
+  return edit;
+}
+
 // Reads one object, line by line.
 class Decoder {
  public:
@@ -161,11 +189,14 @@ class Decoder {
     if (state_seen_) {
       if (kind == "table" || kind == "run") return StateLine(line);
       if (kind == "version") return Version(line);
+      if (kind == "times") return TimesLine(line);
       if (kind == "producer") return ProducerLine(line);
+      if (kind == "tagged") return TaggedLine(line);
     } else {
       if (kind == "state" && object_.header.checkpoint) return State(line);
       if (kind == "create_table" || kind == "add_run" || kind == "remove_run" ||
-          kind == "advance" || kind == "note_producer") {
+          kind == "advance" || kind == "note_producer" || kind == "add_times" || kind == "tag" ||
+          kind == "untag") {
         return EditLine(line);
       }
     }
@@ -191,6 +222,15 @@ class Decoder {
       object_.edits.emplace_back(edit);
     } else if (line->kind() == "note_producer") {
       VARVE_ASSIGN(auto edit, ReadProducer(line));
+      object_.edits.emplace_back(std::move(edit));
+    } else if (line->kind() == "add_times") {
+      VARVE_ASSIGN(const auto edit, ReadTimes(line));
+      object_.edits.emplace_back(edit);
+    } else if (line->kind() == "tag") {
+      VARVE_ASSIGN(auto edit, ReadTag(line));
+      object_.edits.emplace_back(std::move(edit));
+    } else if (line->kind() == "untag") {
+      VARVE_ASSIGN(auto edit, ReadUntag(line));
       object_.edits.emplace_back(std::move(edit));
     } else {
       AdvanceEdit edit;
@@ -245,6 +285,20 @@ class Decoder {
     return {};
   }
 
+  Status TimesLine(JsonLine* line) {
+    VARVE_ASSIGN(const auto edit, ReadTimes(line));
+    return AsCorruption(SetTimes(edit, &head_.versions));
+  }
+
+  Status TaggedLine(JsonLine* line) {
+    VARVE_ASSIGN(auto edit, ReadTag(line));
+    VARVE_TRY(AsCorruption(CheckTagName(edit.name)));
+    const bool last = head_.tags.empty() || head_.tags.rbegin()->first < edit.name;
+    if (!last || head_.tags.size() == kTagsMax) return OutOfOrder("tags by name, each once");
+    head_.tags.emplace_hint(head_.tags.end(), std::move(edit.name), edit.tag);
+    return {};
+  }
+
   Status ProducerLine(JsonLine* line) {
     VARVE_ASSIGN(const auto note, ReadProducer(line));
     auto& producers = head_.producers;
@@ -295,6 +349,7 @@ class Decoder {
     state.next_run_id = head_.next_run_id;
     state.versions = std::move(head_.versions);
     state.producers = std::move(head_.producers);
+    state.tags = std::move(head_.tags);
     object_.checkpoint = std::make_shared<const ManifestState>(std::move(state));
     return {};
   }

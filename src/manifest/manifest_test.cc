@@ -31,8 +31,18 @@ class RandomEdits {
     }
     if (edits.empty() || random_.Below(2) == 0) {
       edits.push_back(RandomAdvance(state));
-      NoteProducers(state, std::get<AdvanceEdit>(edits.back()).commit, &edits);
+      const auto last = std::get<AdvanceEdit>(edits.back()).commit;
+      if (last > state.commit && random_.Below(2) == 0) {
+        edits.push_back(TimesOf(state.commit.value + 1, last.value));
+      }
+      NoteProducers(state, last, &edits);
     }
+    const auto name = fmt::format("tag{}", random_.Below(9));
+    if (state.tags.contains(name)) {
+      edits.push_back(UntagEdit{name});
+      if (random_.Below(2) == 0) return edits;
+    }
+    edits.push_back(NewTag(name, state.commit.value + random_.Below(5)));
     return edits;
   }
 
@@ -170,6 +180,15 @@ TEST_F(ManifestTest, RefusesEditsThatDoNotFitAndPublishesNothing) {
   EXPECT_EQ(kind(NoteProducerEdit{"q", {1, {7}}}), ErrorKind::kInvalid);   // that was another's
   EXPECT_EQ(kind(NoteProducerEdit{"q", {1, {10}}}), ErrorKind::kInvalid);  // not yet in the runs
   EXPECT_EQ(kind(NoteProducerEdit{"a b", {1, {8}}}), ErrorKind::kInvalid);
+  EXPECT_EQ(kind(TimesOf(6, 8)), ErrorKind::kInvalid);  // not the newest version
+  EXPECT_EQ(kind(TimesOf(5, 9)), ErrorKind::kInvalid);  // commit 5 is another version's
+  EXPECT_EQ(kind(TimesOf(7, 9)), ErrorKind::kInvalid);  // commit 6 would have no time
+  EXPECT_EQ(kind(TimesOf(10, 9)), ErrorKind::kInvalid);
+  Commit({TimesOf(6, 9), NewTag("a", 4)});
+  EXPECT_EQ(kind(TimesOf(6, 9)), ErrorKind::kInvalid);    // it has them
+  EXPECT_EQ(kind(NewTag("a", 5)), ErrorKind::kConflict);  // name is taken
+  EXPECT_EQ(kind(NewTag("7", 5)), ErrorKind::kInvalid);
+  EXPECT_EQ(kind(UntagEdit{"b"}), ErrorKind::kInvalid);
   Commit({NewRun(2)});  // and goes on
 }
 
@@ -220,6 +239,25 @@ TEST(TableName, IsAPartOfAnObjectName) {
                                   std::string("a b"), std::string("ä"), too_long}) {
     EXPECT_FALSE(CheckTableName(name)) << name;
   }
+}
+
+TEST(TagName, IsNeitherANumberNorATime) {
+  for (const std::string name : {"t", "before-import", "_a", "A-1.b", "v2026-11-20"}) {
+    EXPECT_TRUE(CheckTagName(name)) << name;
+  }
+  const auto too_long = std::string(129, 'a');
+  for (const std::string& name :
+       {std::string(), std::string("7"), std::string("-5m"), std::string("2026-11-20"),
+        std::string(".a"), std::string("a/b"), std::string("a b"), std::string("ä"), too_long}) {
+    EXPECT_EQ(CheckTagName(name).error().kind(), ErrorKind::kInvalid) << name;
+  }
+}
+
+TEST_F(ManifestTest, ATagMovesInOneObject) {
+  Commit({NewTag("a", 4)});
+  Commit({UntagEdit{"a"}, NewTag("a", 9)});
+  Reopen();
+  EXPECT_EQ(manifest_->state()->tags.at("a").commit.value, 9u);
 }
 
 TEST_F(ManifestTest, AnyLifeReopensToTheSameStateAtEveryStep) {

@@ -8,7 +8,8 @@
 //   a table's runs are ordered by (level, id)
 //   commit, log_floor and log_durable never go back
 //   producers' commits are not after commit
-//   versions have growing commits and numbers
+//   versions have growing commits and numbers; their times, where there are, cover the commits
+//   after the version before, so every commit from the first version with times on
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_set>
+#include <vector>
 
 #include "manifest/manifest.h"
 #include "varve/error.h"
@@ -27,6 +29,9 @@ inline constexpr std::uint64_t kManifestNumberMax = UINT64_MAX / 2;
 inline constexpr std::uint64_t kRunIdMax = UINT64_MAX / 2;
 inline constexpr std::uint32_t kTableIdMax = UINT32_MAX / 2;
 inline constexpr std::uint32_t kLevelMax = 63;
+
+// Gives the newest version its times. Invalid when they are not of its commits.
+Status SetTimes(const AddTimesEdit& edit, std::vector<VersionPoint>* versions);
 
 // Not thread-safe. `base` need not outlive it.
 class StateEditor {
@@ -47,6 +52,8 @@ class StateEditor {
   Status Remove(const RemoveRunEdit& edit);
   Status Advance(const AdvanceEdit& edit);
   Status Note(const NoteProducerEdit& edit);
+  Status Tag(const TagEdit& edit);
+  Status Untag(const UntagEdit& edit);
   TableState* Mutable(std::uint32_t table_id);
   bool HasRun(std::uint64_t run_id);
 
