@@ -15,6 +15,7 @@ void AddTables(CLI::App* app, Session* session);
 void AddVersions(CLI::App* app, Session* session);
 void AddTag(CLI::App* app, Session* session);
 void AddUntag(CLI::App* app, Session* session);
+void AddRestore(CLI::App* app, Session* session);
 void AddFlush(CLI::App* app, Session* session);
 void AddStats(CLI::App* app, Session* session);
 void AddVerify(CLI::App* app, Session* session);

@@ -28,6 +28,7 @@ void Describe(CLI::App* app, Session* session) {
   AddVersions(app, session);
   AddTag(app, session);
   AddUntag(app, session);
+  AddRestore(app, session);
   AddFlush(app, session);
   AddStats(app, session);
   AddVerify(app, session);

@@ -234,6 +234,33 @@ class VerbsTest(CliTest):
         self.ok("get", self.db, "orders", "1", "--at", "early")
         self.ok("get", self.db, "orders", "3")
 
+    def test_restore_makes_a_table_what_it_was(self):
+        self.load_orders(6, "--rows-per-commit", "2")
+        self.ok("flush", self.db)
+        self.ok("delete", self.db, "orders", "--where", "id = 1", "--yes")  # commit 4
+        shown = self.ok("restore", self.db, "orders", "--at", "1", "--json").document()
+        self.assertEqual(shown, {"table": "orders", "as_of": 1, "dry_run": True,
+                                 "rows_written": 1, "rows_deleted": 4, "commit": 0})
+        self.assertIn("add --yes", self.ok("restore", self.db, "orders", "--at", "1").out)
+        self.assertNotIn("--yes", self.ok("restore", self.db, "orders", "--at", "1",
+                                          "--dry-run").out)
+        self.assertEqual(len(self.scan()), 5)
+        done = self.ok("restore", self.db, "orders", "--at", "1", "--yes", "--json").document()
+        self.assertEqual((done["dry_run"], done["commit"]), (False, 5))
+        self.assertEqual([row["id"] for row in self.scan()], [1, 2])
+        self.assertEqual(len(self.scan("--at", "4")), 5)
+        self.ok("tag", self.db, "before", "--at", "4")
+        self.assertIn("in commit 6", self.ok("restore", self.db, "orders", "--at", "before",
+                                             "--yes").out)
+        self.assertEqual(len(self.scan()), 5)
+        again = self.ok("restore", self.db, "orders", "--at", "before", "--yes", "--json")
+        self.assertEqual(again.document()["commit"], 0)
+        self.fails(3, "no table", "restore", self.db, "other", "--at", "1", "--yes")
+        self.fails(3, "future", "restore", self.db, "orders", "--at", "99", "--yes")
+        self.fails(3, "no tag", "restore", self.db, "orders", "--at", "nightly")
+        self.fails(2, "--at", "restore", self.db, "orders", "--yes")
+        self.fails(2, "exclude", "restore", self.db, "orders", "--at", "1", "--yes", "--dry-run")
+
     def test_scan_explains_what_it_reads(self):
         self.load_orders(10)
         self.ok("flush", self.db)
@@ -406,7 +433,7 @@ class UsageTest(CliTest):
             self.assertIn(name, self.ok("--help").out)
         self.assertEqual(self.ok("help", "scan").out, self.ok("scan", "--help").out)
         for verb in ("create", "load", "scan", "get", "delete", "tables", "versions", "tag",
-                     "untag", "flush", "stats", "verify", "inspect"):
+                     "untag", "restore", "flush", "stats", "verify", "inspect"):
             text = self.ok(verb, "--help").out
             self.assertIn("Example:\n  varve " + verb, text)
             self.assertIn("--json", text)

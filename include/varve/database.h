@@ -97,6 +97,17 @@ struct TagOptions {
   bool replace = false;  // a tag of this name may be there, and then moves
 };
 
+struct RestoreOptions {
+  bool dry_run = false;  // commit nothing, only say what there is to do
+};
+
+struct RestoreInfo {
+  CommitNumber as_of;              // the version
+  std::uint64_t rows_written = 0;  // that were other rows, or none
+  std::uint64_t rows_deleted = 0;  // whose keys were not there
+  CommitInfo commit;               // with dry_run, nothing
+};
+
 using CommitCallback = std::function<void(const Result<CommitInfo>&)>;
 
 class Database {
@@ -144,6 +155,17 @@ class Database {
   // not use, a column that the table does not have, kDeleteWhere of more than 1 GiB of keys).
   Result<CommitInfo> Write(std::string_view table, const WriteRequest& request,
                            const CommitOptions& options = {});
+
+  // Makes the rows of a table what they were at a version, as one commit of what differs: so the
+  // versions in between stay readable, and it can be taken back by restoring the one before it.
+  // Commits beside it come wholly before it, and are undone as well, or wholly after it. When
+  // nothing differs there is no commit. A table that was made after the version becomes empty.
+  // Costs what was written since the version, not what the table holds. Errors: NotFound (table,
+  // version); Invalid (rows and keys that differ take more than 1 GiB: nothing was written); as
+  // Upsert.
+  Result<RestoreInfo> RestoreTable(std::string_view table, const AsOf& as_of,
+                                   const RestoreOptions& options = {},
+                                   const CommitOptions& commit = {});
 
   // Write without waiting for the device: so one thread keeps many commits on their way, which
   // share syncs. The call itself prepares the rows, gives the commit its number (in the order of

@@ -34,7 +34,7 @@ Result<const TagState*> FindTag(const ManifestState& state, const std::string& n
 }
 
 // All under one lock: a flush moves commits from what is recent to what is flushed.
-Database::Impl::Moment Database::Impl::Now(const AsOf& as_of) {
+Moment Database::Impl::Now(const AsOf& as_of) {
   AdvanceVisible();
   const auto* time = std::get_if<WallTime>(&as_of);
   std::lock_guard lock(view_mutex_);

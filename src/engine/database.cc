@@ -53,6 +53,12 @@ Result<CommitInfo> Database::Write(std::string_view table, const WriteRequest& r
   return impl_->Await(submitted);
 }
 
+Result<RestoreInfo> Database::RestoreTable(std::string_view table, const AsOf& as_of,
+                                           const RestoreOptions& options,
+                                           const CommitOptions& commit) {
+  return impl_->RestoreTable(table, as_of, options, commit);
+}
+
 void Database::WriteThen(std::string_view table, const WriteRequest& request,
                          const CommitOptions& options, CommitCallback done) {
   impl_->WriteThen(table, request, options, std::move(done));

@@ -19,11 +19,11 @@
 #include <vector>
 
 #include "engine/commit_order.h"
-#include "engine/commit_record.h"
 #include "engine/environment.h"
 #include "engine/generation.h"
+#include "engine/moment.h"
 #include "engine/recent_keys.h"
-#include "engine/write_watch.h"
+#include "engine/submission.h"
 #include "manifest/manifest.h"
 #include "run/read_cache.h"
 #include "varve/database.h"
@@ -31,33 +31,7 @@
 
 namespace varve {
 
-// One table's part of a commit, in both forms: for the memtable and for the log.
-struct TablePart {
-  WriteBatch batch;
-  CommitPart record;
-};
-// From here on the rows are ours: what the caller does to its arrays changes nothing, and the
-// memtable holds what the log holds and a recovery would find.
-Result<TablePart> MakePart(const TableView& table, WriteBatch batch);
-Result<std::vector<TablePart>> MakeParts(const TableView& table, std::vector<WriteBatch> batches);
-Status OwnTheRows(WriteBatch* batch);
-
-// What a commit must not find changed since a snapshot; without a footprint it checks nothing.
-struct CommitGuard {
-  const Footprint* footprint = nullptr;
-  CommitNumber snapshot{};
-  CommitNumber checked{};          // commits up to here were looked at
-  CommitNumber* winner = nullptr;  // when given: set to the commit that is in conflict
-  bool alone = false;              // whoever commits holds Alone
-};
-
-// A commit whose ack is still to be waited for; or none, when its ticket is that of nothing.
-struct Submitted {
-  CommitInfo info;  // all that is known before the ack
-  LogTicket ticket;
-  AckLevel ack = AckLevel::kDurable;
-  WriteWatch watch;
-};
+struct PreparedWrite;  // write_request.h
 
 // NotFound says which tags there are.
 Result<const TagState*> FindTag(const ManifestState& state, const std::string& name);
@@ -88,6 +62,10 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // write.cc
   Result<Submitted> Write(std::string_view table, const WriteRequest& request,
                           const CommitOptions& options);
+
+  // restore.cc
+  Result<RestoreInfo> RestoreTable(std::string_view table, const AsOf& as_of,
+                                   const RestoreOptions& options, const CommitOptions& commit);
 
   // async.cc
   void WriteThen(std::string_view table, const WriteRequest& request, const CommitOptions& options,
@@ -175,7 +153,11 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // write.cc
   class Alone;
-  Result<Submitted> LookAndWrite(std::string_view table, const WriteRequest& request,
+  // What to write into a table, of what a snapshot shows. Called again when that has changed.
+  using Look = std::function<Result<PreparedWrite>(const TableViewPtr&, const BegunTransaction&)>;
+  Result<Submitted> WriteLooking(std::string_view table, const Look& look,
+                                 const CommitOptions& options, WriteWatch* watch);
+  Result<Submitted> LookAndWrite(std::string_view table, const Look& look,
                                  const CommitOptions& options, CommitGuard guard,
                                  WriteWatch* watch);
   Status AwaitLast();
@@ -213,16 +195,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   void AdvanceVisible();
 
   // as_of.cc
-  // What new snapshots see at one moment.
-  struct Moment {
-    CommitNumber visible;
-    std::shared_ptr<const Superversion> view;
-    std::shared_ptr<const ManifestState> flushed;  // whose commit is visible
-    // When a WallTime is asked for, of the visible commits after `flushed`: the newest that was not
-    // made after it; and where there is none, the first of all.
-    std::optional<CommitNumber> recent;
-    std::optional<RecentCommit> oldest_recent;
-  };
   Moment Now(const AsOf& as_of);
   // The commit that `as_of`, the same as that of `now`, names.
   Result<CommitNumber> Resolve(const AsOf& as_of, const Moment& now);

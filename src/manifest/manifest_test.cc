@@ -19,7 +19,7 @@ class RandomEdits {
     std::vector<Edit> edits;
     auto table = state.next_table_id;
     if (state.tables.empty() || random_.Below(12) == 0) {
-      edits.push_back(NewTable(table, fmt::format("t{}.{}", random_.Next() % 1000, table)));
+      edits.emplace_back(NewTable(table, fmt::format("t{}.{}", random_.Next() % 1000, table)));
     }
     auto run = state.next_run_id;
     for (const auto& [name, old] : state.tables) {
@@ -27,22 +27,23 @@ class RandomEdits {
         if (random_.Below(5) != 0) continue;
         edits.emplace_back(std::in_place_type<RemoveRunEdit>, old->id, one->id);
       }
-      for (auto add = random_.Below(3); add > 0; --add) edits.push_back(RandomRun(run++, old->id));
+      for (auto add = random_.Below(3); add > 0; --add)
+        edits.emplace_back(RandomRun(run++, old->id));
     }
     if (edits.empty() || random_.Below(2) == 0) {
-      edits.push_back(RandomAdvance(state));
+      edits.emplace_back(RandomAdvance(state));
       const auto last = std::get<AdvanceEdit>(edits.back()).commit;
       if (last > state.commit && random_.Below(2) == 0) {
-        edits.push_back(TimesOf(state.commit.value + 1, last.value));
+        edits.emplace_back(TimesOf(state.commit.value + 1, last.value));
       }
       NoteProducers(state, last, &edits);
     }
     const auto name = fmt::format("tag{}", random_.Below(9));
     if (state.tags.contains(name)) {
-      edits.push_back(UntagEdit{name});
+      edits.emplace_back(UntagEdit{name});
       if (random_.Below(2) == 0) return edits;
     }
-    edits.push_back(NewTag(name, state.commit.value + random_.Below(5)));
+    edits.emplace_back(NewTag(name, state.commit.value + random_.Below(5)));
     return edits;
   }
 
