@@ -4,6 +4,8 @@
 
 #include "commands.h"
 #include "output/row_writer.h"
+#include "point_in_time.h"
+#include "process.h"
 #include "table.h"
 
 namespace varve::cli {
@@ -13,6 +15,7 @@ struct Options {
   std::string database;
   std::string table;
   std::vector<std::string> keys;
+  std::string at;
   std::string format;
 };
 
@@ -34,8 +37,9 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_ASSIGN(const bool color, session.UseColor());
   const OutputOptions output{options.format, "", session.json, color};
   CLI_TRY(ChooseFormat(output));
+  CLI_ASSIGN(const AsOf as_of, ParsePointInTime(options.at, WallNow()));
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kRead));
-  CLI_ASSIGN(const Table table, FindTable(*database, options.table));
+  CLI_ASSIGN(const Table table, FindTable(*database, options.table, as_of));
   CLI_ASSIGN(const auto keys, ParseKeys(table, options.keys));
   std::vector<bool> found;
   CLI_ASSIGN(const auto rows, table.snapshot->Get(table.name, keys, &found));
@@ -61,6 +65,7 @@ void AddGet(CLI::App* app, Session* session) {
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("KEY", &options->keys, "Keys, in key order of columns").Required();
+  verb.Add("--at", &options->at, kPointInTimeHelp).Type("V").NotEmpty();
   verb.Add("--format", &options->format, "table, csv, json, arrow or parquet");
 }
 

@@ -142,11 +142,7 @@ void AddScan(CLI::App* app, Session* session) {
   verb.Add("--where", &options->where, "Rows for which this expression is true").NotEmpty();
   verb.Add("--limit", &options->limit, "At most N rows").Type("N").NotEmpty();
   verb.AddFlag("--reverse", &options->reverse, "From the largest key to the smallest");
-  verb.Add("--at", &options->at,
-           "As of a commit number, a time (2026-11-20T12:00:00Z) or -5m, -2h, -7d; a time "
-           "to come means now")
-      .Type("V")
-      .NotEmpty();
+  verb.Add("--at", &options->at, kPointInTimeHelp).Type("V").NotEmpty();
   AddRowFlags(&verb, &options->rows);
   verb.AddFlag("--count", &options->count, "Print only how many rows there are");
   verb.AddFlag("--explain", &options->explain,

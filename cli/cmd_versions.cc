@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // varve versions: the points in time that `scan --at` can name.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <limits>
 
@@ -22,8 +23,8 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   }
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kRead));
   Json versions = Json::array();
-  std::string text = fmt::format("{:>10}  {:<27}  {:>6}  {:>14}  {:>10}  {}\n", "commit", "time",
-                                 "runs", "rows in runs", "bytes", "kept in");
+  std::string text = fmt::format("{:>10}  {:<27}  {:>6}  {:>14}  {:>10}  {:<7}  {}\n", "commit",
+                                 "time", "runs", "rows in runs", "bytes", "kept in", "tags");
   for (const Version& version : database->Versions(limit)) {
     const std::string time = FormatTime(version.time);
     versions.push_back({{"commit", version.commit.value},
@@ -31,10 +32,12 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
                         {"runs", version.runs},
                         {"rows", version.rows},
                         {"bytes", version.bytes},
-                        {"flushed", version.flushed}});
-    text += fmt::format("{:>10}  {:<27}  {:>6}  {:>14}  {:>10}  {}\n", version.commit.value, time,
-                        version.runs, WithThousands(version.rows), FormatBytes(version.bytes),
-                        version.flushed ? "Parquet" : "the log");
+                        {"flushed", version.flushed},
+                        {"tags", version.tags}});
+    text += fmt::format("{:>10}  {:<27}  {:>6}  {:>14}  {:>10}  {}{}{}\n", version.commit.value,
+                        time, version.runs, WithThousands(version.rows), FormatBytes(version.bytes),
+                        version.flushed ? "Parquet" : "the log", version.tags.empty() ? "" : "  ",
+                        fmt::join(version.tags, ", "));
   }
   CLI_TRY(PrintResult(session, {{"versions", std::move(versions)}}, text));
   return kExitDone;
@@ -43,9 +46,9 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddVersions(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
-      app, session, "versions", "List flushes and the commits since, newest first",
-      "varve versions flights.varve --limit 10", Run);
+  auto [verb, options] = AddVerb<Options>(app, session, "versions",
+                                          "List flushes, the commits since, and tags, newest first",
+                                          "varve versions flights.varve --limit 10", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("--limit", &options->limit, "At most N versions").Type("N");
 }

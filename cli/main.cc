@@ -30,6 +30,9 @@ void Describe(CLI::App* app, Session* session) {
   AddRename(app, session);
   AddTables(app, session);
   AddVersions(app, session);
+  AddTag(app, session);
+  AddUntag(app, session);
+  AddRestore(app, session);
   AddFlush(app, session);
   AddStats(app, session);
   AddVerify(app, session);

@@ -54,12 +54,9 @@ Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now, const std:
                                              &time.micros)) {
     return AsOf(time);
   }
-  if (LooksLikeName(text)) {
-    return NotFound(flag + ": there is no tag \"" + text +
-                    "\" (this version has no tags); give a commit number or a time");
-  }
+  if (LooksLikeName(text)) return AsOf(TagName{text});
   return WrongUsage(flag +
-                    ": expected a commit number, a time such as 2026-11-20T12:00:00Z, or a "
+                    ": expected a commit number, a tag, a time such as 2026-11-20T12:00:00Z, or a "
                     "time back from now such as -5m, found \"" +
                     text + "\"");
 }

@@ -38,8 +38,10 @@ TEST(PointInTimeTest, AgesCountBackFromNow) {
   EXPECT_EQ(Parse("-7d"), AsOf(WallTime{kNow.micros - 604'800'000'000}));
 }
 
-TEST(PointInTimeTest, NamesAreTagsThatAreNotThereAndTheRestIsWrong) {
-  EXPECT_EQ(ExitOf("release-1"), kExitNotFound);
+TEST(PointInTimeTest, NamesAreTagsAndTheRestIsWrong) {
+  EXPECT_EQ(Parse("release-1"), AsOf(TagName{"release-1"}));
+  EXPECT_EQ(Parse("_2026-11-20"), AsOf(TagName{"_2026-11-20"}));
+  EXPECT_EQ(ExitOf(".a"), kExitUsage);
   EXPECT_EQ(ExitOf("-5x"), kExitUsage);
   EXPECT_EQ(ExitOf("-99999999999d"), kExitUsage);
   EXPECT_EQ(ExitOf("12.5"), kExitUsage);

@@ -302,6 +302,79 @@ class VerbsTest(CliTest):
         self.fails(2, "--from", "changes", self.db, "orders")
         self.fails(2, "--to: expected", "changes", self.db, "orders", "--from", 0, "--to", "1.5")
 
+    def test_a_moment_is_exact_also_after_a_flush(self):
+        self.load_orders(10, "--rows-per-commit", "2")
+        commits = self.ok("versions", self.db, "--json").document()["versions"]
+        self.assertEqual(len(commits), 5)
+        self.ok("flush", self.db)
+        self.assertEqual(len(self.ok("versions", self.db, "--json").document()["versions"]), 1)
+        for index, version in enumerate(sorted(commits, key=lambda v: v["commit"])):
+            self.assertEqual(len(self.scan("--at", version["time"])), 2 * (index + 1))
+        self.fails(3, "the oldest is commit 1", "scan", self.db, "orders", "--at", "2001-01-01")
+
+    def test_tags_name_commits(self):
+        self.load_orders(10, "--rows-per-commit", "2")
+        made = self.ok("tag", self.db, "half", "--at", "3", "--json").document()
+        self.assertEqual((made["tag"], made["commit"]), ("half", 3))
+        self.ok("flush", self.db)
+        self.assertEqual(len(self.scan("--at", "half")), 6)
+        self.assertEqual(self.ok("scan", self.db, "orders", "--at", "half", "--count").out, "6\n")
+        self.assertIn("commit 5", self.ok("tag", self.db, "all").out)
+        versions = self.ok("versions", self.db, "--json").document()["versions"]
+        self.assertEqual([(v["commit"], v["tags"]) for v in versions],
+                         [(5, ["all"]), (3, ["half"])])
+        self.assertIn("half", self.ok("versions", self.db).out)
+        tags = self.ok("tag", self.db, "--json").document()["tags"]
+        self.assertEqual([(t["tag"], t["commit"]) for t in tags], [("all", 5), ("half", 3)])
+        self.assertEqual(tags[1]["time"], made["time"])
+        self.fails(5, "--yes moves it", "tag", self.db, "half")
+        self.assertEqual(len(self.scan("--at", "half")), 6)
+        self.ok("tag", self.db, "half", "--yes", "--at", "all")
+        self.assertEqual(len(self.scan("--at", "half")), 10)
+        self.assertIn("commit 5", self.ok("untag", self.db, "half").out)
+        self.fails(3, "no tag 'half' .tags: all", "scan", self.db, "orders", "--at", "half")
+        self.fails(3, "no tag", "untag", self.db, "half")
+        self.fails(3, "no tag", "tag", self.db, "x", "--at", "half")
+        for name in ("7", "2026-11-20", "a b", ".a"):
+            self.fails(1, "no tag name", "tag", self.db, name)
+        self.fails(2, "--at", "tag", self.db, "x", "--at", "12.5")
+        self.fails(2, "NAME", "tag", self.db, "--at", "1")
+        self.assertEqual(self.ok("verify", self.db).out.count("damage"), 0)
+
+    def test_get_as_of_an_earlier_version(self):
+        self.load_orders(4, "--rows-per-commit", "2")
+        self.ok("tag", self.db, "early", "--at", "1")
+        self.fails(3, "no row", "get", self.db, "orders", "3", "--at", "early")
+        self.ok("get", self.db, "orders", "1", "--at", "early")
+        self.ok("get", self.db, "orders", "3")
+
+    def test_restore_makes_a_table_what_it_was(self):
+        self.load_orders(6, "--rows-per-commit", "2")
+        self.ok("flush", self.db)
+        self.ok("delete", self.db, "orders", "--where", "id = 1", "--yes")  # commit 4
+        shown = self.ok("restore", self.db, "orders", "--at", "1", "--json").document()
+        self.assertEqual(shown, {"table": "orders", "as_of": 1, "dry_run": True,
+                                 "rows_written": 1, "rows_deleted": 4, "commit": 0})
+        self.assertIn("add --yes", self.ok("restore", self.db, "orders", "--at", "1").out)
+        self.assertNotIn("--yes", self.ok("restore", self.db, "orders", "--at", "1",
+                                          "--dry-run").out)
+        self.assertEqual(len(self.scan()), 5)
+        done = self.ok("restore", self.db, "orders", "--at", "1", "--yes", "--json").document()
+        self.assertEqual((done["dry_run"], done["commit"]), (False, 5))
+        self.assertEqual([row["id"] for row in self.scan()], [1, 2])
+        self.assertEqual(len(self.scan("--at", "4")), 5)
+        self.ok("tag", self.db, "before", "--at", "4")
+        self.assertIn("in commit 6", self.ok("restore", self.db, "orders", "--at", "before",
+                                             "--yes").out)
+        self.assertEqual(len(self.scan()), 5)
+        again = self.ok("restore", self.db, "orders", "--at", "before", "--yes", "--json")
+        self.assertEqual(again.document()["commit"], 0)
+        self.fails(3, "no table", "restore", self.db, "other", "--at", "1", "--yes")
+        self.fails(3, "future", "restore", self.db, "orders", "--at", "99", "--yes")
+        self.fails(3, "no tag", "restore", self.db, "orders", "--at", "nightly")
+        self.fails(2, "--at", "restore", self.db, "orders", "--yes")
+        self.fails(2, "exclude", "restore", self.db, "orders", "--at", "1", "--yes", "--dry-run")
+
     def test_scan_explains_what_it_reads(self):
         self.load_orders(10)
         self.ok("flush", self.db)
@@ -474,7 +547,7 @@ class UsageTest(CliTest):
             self.assertIn(name, self.ok("--help").out)
         self.assertEqual(self.ok("help", "scan").out, self.ok("scan", "--help").out)
         for verb in ("create", "load", "scan", "changes", "get", "delete", "drop", "rename", "alter", "tables",
-                     "versions", "flush", "stats", "verify", "inspect"):
+                     "versions", "tag", "untag", "restore", "flush", "stats", "verify", "inspect"):
             text = self.ok(verb, "--help").out
             self.assertIn("Example:\n  varve " + verb, text)
             self.assertIn("--json", text)

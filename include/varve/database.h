@@ -82,6 +82,30 @@ struct Version {
   std::uint64_t rows = 0;   // versions of rows in those runs
   std::uint64_t bytes = 0;  // of those runs
   bool flushed = false;     // false: this commit is still only in the log
+  std::vector<std::string> tags = {};  // that name it
+};
+
+// A name for a commit.
+struct TagInfo {
+  std::string name;
+  CommitNumber commit;
+  WallTime time;  // when that commit was made
+  WallTime made;  // when the tag was
+};
+
+struct TagOptions {
+  bool replace = false;  // a tag of this name may be there, and then moves
+};
+
+struct RestoreOptions {
+  bool dry_run = false;  // commit nothing, only say what there is to do
+};
+
+struct RestoreInfo {
+  CommitNumber as_of;              // the version
+  std::uint64_t rows_written = 0;  // that were other rows, or none
+  std::uint64_t rows_deleted = 0;  // whose keys were not there
+  CommitInfo commit;               // with dry_run, nothing
 };
 
 // A table as it is now.
@@ -164,6 +188,18 @@ class Database {
   Result<CommitInfo> Write(std::string_view table, const WriteRequest& request,
                            const CommitOptions& options = {});
 
+  // Makes the rows of a table what they were at a version, as one commit of what differs: so the
+  // versions in between stay readable, and it can be taken back by restoring the one before it.
+  // Commits beside it come wholly before it, and are undone as well, or wholly after it. When
+  // nothing differs there is no commit. A table that was made after the version becomes empty; one
+  // whose columns changed since gets the old rows in the columns of today.
+  // Costs what was written since the version, not what the table holds. Errors: NotFound (table,
+  // version); Invalid (rows and keys that differ take more than 1 GiB, or the name was another
+  // table's then: nothing was written); as Upsert.
+  Result<RestoreInfo> RestoreTable(std::string_view table, const AsOf& as_of,
+                                   const RestoreOptions& options = {},
+                                   const CommitOptions& commit = {});
+
   // Write without waiting for the device: so one thread keeps many commits on their way, which
   // share syncs. The call itself prepares the rows, gives the commit its number (in the order of
   // the calls) and waits for room in memory as Write does. `done` is called once, by another thread
@@ -181,7 +217,8 @@ class Database {
   // Several reads and writes as one commit (varve/transaction.h). No I/O.
   Result<std::unique_ptr<Transaction>> Begin(const TransactionOptions& options = {});
 
-  // Errors: NotFound when `as_of` lies in the future or before the first readable version.
+  // Errors: NotFound when `as_of` lies in the future or before the first readable version, or is no
+  // tag. A moment before the last flush reads one small file, so Unavailable and Corruption too.
   Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of = {}) const;
 
   // GetSnapshot() and the call of the same name on it.
@@ -208,7 +245,20 @@ class Database {
   Status Sync();
 
   DatabaseStats Stats() const;
-  // Newest first: each flush, and each commit since the last one. At most `limit`.
+  // Names a commit, durably; by default the newest visible one. Only what is durable can have a
+  // name. `name`: 1 to 128 letters, digits, "_", "-" and ".", beginning with a letter or "_", so
+  // that nobody takes it for a commit number or a time. At most 65,536 tags. Errors: Invalid (name;
+  // too many); Conflict/kAlreadyExists (says what it names; see `replace`); NotFound (`as_of`, as
+  // in GetSnapshot; nothing was committed yet); Unavailable.
+  Result<TagInfo> Tag(const std::string& name, const AsOf& as_of = {},
+                      const TagOptions& options = {});
+  // Takes the name away, and gives what it named. The commit stays readable as any other.
+  // Errors: NotFound (says which tags there are); Unavailable.
+  Result<TagInfo> Untag(const std::string& name);
+  std::vector<TagInfo> Tags() const;  // by name
+
+  // Newest first: each flush, each commit since the last one, and each that has a tag. At most
+  // `limit`.
   std::vector<Version> Versions(std::uint64_t limit = UINT64_MAX) const;
 
   // Waits for background work, makes everything durable, releases the lock. Later calls fail with

@@ -40,17 +40,18 @@ struct VerifyOptions {
   std::function<void(std::uint64_t, std::uint64_t)> progress;
 };
 
-// Reads everything the database must trust: manifests, runs (size, footer, statistics), log.
+// Reads everything the database must trust: manifests, runs (size, footer, statistics), commit
+// times, log.
 // Damage is a result, not an error. Errors: NotFound, Unavailable.
 Result<Verification> VerifyDatabase(const std::string& path, const VerifyOptions& options = {},
                                     const Components& components = {});
 
-enum class FileKind : std::uint8_t { kUnknown, kLogSegment, kManifest, kRun };
+enum class FileKind : std::uint8_t { kUnknown, kLogSegment, kManifest, kRun, kTimes };
 std::string_view ToString(FileKind kind);
 
 // Says what a file is and calls `line` for each line of a description of its content, up to the
-// first damage. Damage to a manifest or run is Corruption; where a log segment stops making sense
-// may be a torn tail, and is its last line.
+// first damage. Damage to a manifest, run or commit times is Corruption; where a log segment stops
+// making sense may be a torn tail, and is its last line.
 Result<FileKind> InspectFile(const std::string& path,
                              const std::function<void(std::string_view)>& line,
                              const Components& components = {});

@@ -146,10 +146,17 @@ struct TransactionOptions {
   std::uint64_t bytes_max = 1ull << 30;
 };
 
-// Which version of the database to read: the newest visible one, a commit, or a moment (the newest
-// version whose recorded time is not after it; exact for commits since the last flush, otherwise
-// the last flush before the moment).
-using AsOf = std::variant<std::monostate, CommitNumber, WallTime>;
+// The name of a tag (Database::Tag).
+struct TagName {
+  std::string value;
+  bool operator==(const TagName&) const = default;
+};
+
+// Which version of the database to read: the newest visible one; a commit; a moment, which is the
+// newest commit that was not made after it by the writer's clock (clocks may go back: it is the
+// newest by number; commits that a varve before 0.3 flushed are known by their flush alone); or a
+// tag.
+using AsOf = std::variant<std::monostate, CommitNumber, WallTime, TagName>;
 
 // A range of keys. Each bound is a one-row batch whose columns are the first one or more key
 // columns, in key order, by name; null is "unbounded".

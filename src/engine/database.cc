@@ -67,6 +67,12 @@ Result<CommitInfo> Database::Write(std::string_view table, const WriteRequest& r
   return impl_->Await(submitted);
 }
 
+Result<RestoreInfo> Database::RestoreTable(std::string_view table, const AsOf& as_of,
+                                           const RestoreOptions& options,
+                                           const CommitOptions& commit) {
+  return impl_->RestoreTable(table, as_of, options, commit);
+}
+
 void Database::WriteThen(std::string_view table, const WriteRequest& request,
                          const CommitOptions& options, CommitCallback done) {
   impl_->WriteThen(table, request, options, std::move(done));
@@ -112,6 +118,12 @@ DatabaseStats Database::Stats() const { return impl_->Stats(); }
 std::vector<Version> Database::Versions(std::uint64_t limit) const {
   return impl_->Versions(limit);
 }
+Result<TagInfo> Database::Tag(const std::string& name, const AsOf& as_of,
+                              const TagOptions& options) {
+  return impl_->Tag(name, as_of, options);
+}
+Result<TagInfo> Database::Untag(const std::string& name) { return impl_->Untag(name); }
+std::vector<TagInfo> Database::Tags() const { return impl_->Tags(); }
 Status Database::Close() { return impl_->Close(); }
 
 }  // namespace varve

@@ -20,11 +20,11 @@
 #include <vector>
 
 #include "engine/commit_order.h"
-#include "engine/commit_record.h"
 #include "engine/environment.h"
 #include "engine/generation.h"
+#include "engine/moment.h"
 #include "engine/recent_keys.h"
-#include "engine/write_watch.h"
+#include "engine/submission.h"
 #include "manifest/manifest.h"
 #include "run/read_cache.h"
 #include "varve/database.h"
@@ -32,34 +32,10 @@
 
 namespace varve {
 
-// One table's part of a commit, in both forms: for the memtable and for the log.
-struct TablePart {
-  WriteBatch batch;
-  CommitPart record;
-  std::shared_ptr<const TableSchema> schema;  // that of the table when this was made
-};
-// From here on the rows are ours: what the caller does to its arrays changes nothing, and the
-// memtable holds what the log holds and a recovery would find.
-Result<TablePart> MakePart(const TableView& table, WriteBatch batch);
-Result<std::vector<TablePart>> MakeParts(const TableView& table, std::vector<WriteBatch> batches);
-Status OwnTheRows(WriteBatch* batch);
+struct PreparedWrite;  // write_request.h
 
-// What a commit must not find changed since a snapshot; without a footprint it checks nothing.
-struct CommitGuard {
-  const Footprint* footprint = nullptr;
-  CommitNumber snapshot{};
-  CommitNumber checked{};          // commits up to here were looked at
-  CommitNumber* winner = nullptr;  // when given: set to the commit that is in conflict
-  bool alone = false;              // whoever commits holds Alone
-};
-
-// A commit whose ack is still to be waited for; or none, when its ticket is that of nothing.
-struct Submitted {
-  CommitInfo info;  // all that is known before the ack
-  LogTicket ticket;
-  AckLevel ack = AckLevel::kDurable;
-  WriteWatch watch;
-};
+// NotFound says which tags there are.
+Result<const TagState*> FindTag(const ManifestState& state, const std::string& name);
 
 // What `start` will call back with.
 template <typename Start>
@@ -103,6 +79,10 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<Submitted> Write(std::string_view table, const WriteRequest& request,
                           const CommitOptions& options);
 
+  // restore.cc
+  Result<RestoreInfo> RestoreTable(std::string_view table, const AsOf& as_of,
+                                   const RestoreOptions& options, const CommitOptions& commit);
+
   // async.cc
   void WriteThen(std::string_view table, const WriteRequest& request, const CommitOptions& options,
                  CommitCallback done);
@@ -124,8 +104,15 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // publish.cc
   Status Flush();
 
-  // report.cc
+  // as_of.cc
   Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of);
+
+  // tags.cc
+  Result<TagInfo> Tag(const std::string& name, const AsOf& as_of, const TagOptions& options);
+  Result<TagInfo> Untag(const std::string& name);
+  std::vector<TagInfo> Tags() const;
+
+  // report.cc
   DatabaseStats Stats();
   std::vector<Version> Versions(std::uint64_t limit);
 
@@ -165,6 +152,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Status RecoverFromLog(const ManifestState& state);
   Status CreateDatabase();
   Status RemoveOrphanRuns();
+  Status RemoveOrphanTimes();
   Status SettleManifest();
   Status OpenRuns();
   Status OpenLog();
@@ -227,7 +215,11 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   class Alone;  // alone.h
   Result<Submitted> WriteBlind(std::string_view table, const WriteRequest& request,
                                const CommitOptions& options, WriteWatch* watch);
-  Result<Submitted> LookAndWrite(std::string_view table, const WriteRequest& request,
+  // What to write into a table, of what a snapshot shows. Called again when that has changed.
+  using Look = std::function<Result<PreparedWrite>(const TableViewPtr&, const BegunTransaction&)>;
+  Result<Submitted> WriteLooking(std::string_view table, const Look& look,
+                                 const CommitOptions& options, WriteWatch* watch);
+  Result<Submitted> LookAndWrite(std::string_view table, const Look& look,
                                  const CommitOptions& options, CommitGuard guard,
                                  WriteWatch* watch);
   Status AwaitLast();
@@ -263,9 +255,25 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<NewRuns> WriteRuns(const Generation& generation);
   void DropRuns(const NewRuns& runs, const Error& why);
 
+  Result<AddTimesEdit> WriteTimesOf(const Generation& generation);
+
   // report.cc
-  Result<CommitNumber> Resolve(const AsOf& as_of, CommitNumber visible);
   void AdvanceVisible();
+
+  // as_of.cc
+  Moment Now(const AsOf& as_of);
+  // The commit that `as_of`, the same as that of `now`, names.
+  Result<CommitNumber> Resolve(const AsOf& as_of, const Moment& now);
+  Result<CommitNumber> ResolveTime(WallTime time, const Moment& now);
+  std::unexpected<Error> TooOld(WallTime time, const Moment& now);
+  // When the commit was made; for one that an older varve flushed, when the last of its flush was.
+  // Requires flush_mutex_ since `now` was taken.
+  Result<WallTime> TimeOf(CommitNumber commit, const Moment& now);
+  // `version` has times.
+  Result<std::shared_ptr<const CommitTimes>> TimesOf(const VersionPoint& version);
+
+  // tags.cc
+  Status PublishTags(const std::vector<Edit>& edits);  // requires flush_mutex_
 
   // Constant after Open.
   const std::string path_;
@@ -315,6 +323,11 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // For timers' tasks and change cursors, which may come after the database's end.
   const std::shared_ptr<Link> link_ = std::make_shared<Link>();
+  // The times that were read last, and the version that they are of.
+  std::mutex times_mutex_;
+  CommitNumber times_of_;                     // guarded by times_mutex_
+  std::shared_ptr<const CommitTimes> times_;  // guarded by times_mutex_
+
   bool timer_armed_ = false;     // guarded by commit_mutex_
 
   // Background tasks.

@@ -15,19 +15,18 @@ Environment::Environment(const Components& given, const std::string& path)
       random_(given.random != nullptr ? given.random : SystemRandom()),
       trace_(given.trace),
       store_(given.store),
-      executor_(given.executor) {
+      given_executor_(given.executor) {
   if (store_ == nullptr) {
     own_store_ = NewFolderStore(files_, path, random_);
     store_ = own_store_.get();
   }
 }
 
-Executor* Environment::executor() {
-  if (executor_ == nullptr) {
-    own_executor_ = std::make_unique<ThreadPool>(kBackgroundThreads);
-    executor_ = own_executor_.get();
-  }
-  return executor_;
+Executor* Environment::executor() const {
+  if (given_executor_ != nullptr) return given_executor_;
+  std::call_once(made_,
+                 [this] { own_executor_ = std::make_unique<ThreadPool>(kBackgroundThreads); });
+  return own_executor_.get();
 }
 
 std::string LogFolder(const std::string& path) { return JoinPath(path, "log"); }

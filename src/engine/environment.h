@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "base/clock.h"
@@ -26,7 +27,7 @@ class Environment {
   Clock* clock() const { return clock_; }
   Random* random() const { return random_; }
   TraceSink* trace() const { return trace_; }
-  Executor* executor();  // made at first use: a reader needs no threads
+  Executor* executor() const;  // made at first use: most readers need no threads
 
   LogComponents ForLog() {
     return {.files = files_, .clock = clock_, .random = random_,
@@ -40,8 +41,9 @@ class Environment {
   TraceSink* trace_;
   std::unique_ptr<ObjectStore> own_store_;
   ObjectStore* store_;
-  Executor* executor_;
-  std::unique_ptr<Executor> own_executor_;
+  Executor* const given_executor_;
+  mutable std::once_flag made_;
+  mutable std::unique_ptr<Executor> own_executor_;
 };
 
 // Where things are below a database's folder.

@@ -20,7 +20,8 @@ Error LostManifest(const std::string& path, const std::string& evidence) {
 }
 
 // What a database's folder holds besides its manifest.
-constexpr std::array<std::string_view, 5> kOwnNames = {"LOCK", "tmp", "log", "manifest", "data"};
+constexpr std::array<std::string_view, 6> kOwnNames = {"LOCK",     "tmp",  "log",
+                                                       "manifest", "data", "times"};
 
 // A creation makes the log before the manifest, and nothing is committed before both are there: so
 // a log without a manifest is either new or all that is left of a database.

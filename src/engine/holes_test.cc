@@ -50,6 +50,68 @@ class HolesTest : public ::testing::Test {
   std::unique_ptr<Database> db_;
 };
 
+// c: a snapshot was a list of files; what was not flushed when it was taken went from it when it
+// was. Wherever its rows are when it is taken - in the active memtable, or sealed and not yet
+// flushed - it keeps them, and so do a reader that is half way and a snapshot as of an older
+// commit.
+TEST_F(HolesTest, HoleC_ASnapshotKeepsItsRowsWhateverIsFlushed) {
+  options_.seal_policy = SealAt({.commits_max = 3});  // sealed at once, flushed by RunAll
+  Make(&disk_);
+  std::vector<std::pair<std::shared_ptr<Snapshot>, Rows>> held;
+  std::vector<std::shared_ptr<arrow::RecordBatchReader>> readers;
+  std::vector<Rows> after = {{}};
+  for (std::int64_t i = 1; i <= 12; ++i) {
+    Put({{i % 5, "v" + std::to_string(i)}});
+    after.push_back(after.back());
+    after.back()[i % 5] = "v" + std::to_string(i);
+    for (std::size_t commit = 0; commit < after.size(); ++commit) {
+      held.emplace_back(*db_->GetSnapshot(CommitNumber{commit}), after[commit]);
+    }
+    readers.push_back(*held.back().first->Scan("t", {.batch_rows_max = 1}));
+    std::shared_ptr<arrow::RecordBatch> first;
+    ASSERT_TRUE(readers.back()->ReadNext(&first).ok());
+    if (i % 4 == 0) executor_.RunAll();
+    for (const auto& [snapshot, rows] : held) {
+      ASSERT_EQ(ReadRows(*snapshot), rows) << "as of " << snapshot->commit().value;
+    }
+  }
+  ASSERT_TRUE(db_->Flush());
+  Put({{1, "last"}});
+  ASSERT_TRUE(db_->Flush());
+  for (const auto& [snapshot, rows] : held) ASSERT_EQ(ReadRows(*snapshot), rows);
+  for (std::size_t i = 0; i < readers.size(); ++i) {
+    EXPECT_EQ(testing::Drain(readers[i].get()).size(), after[i + 1].size() - 1);
+  }
+}
+
+// f: a version's time was a counter of manifests, but a read as of it took it for a commit: a held
+// snapshot and the version it was taken from meant different rows.
+TEST_F(HolesTest, HoleF_AVersionsTimeIsWhenItsCommitWasMade) {
+  Make(&disk_);
+  std::vector<std::pair<WallTime, Rows>> moments;
+  for (std::int64_t i = 1; i <= 20; ++i) {
+    clock_.Advance(60'000'000);
+    Put({{i % 3, "v" + std::to_string(i)}});
+    moments.emplace_back(clock_.Now(), Read());
+    if (i % 6 == 0) {
+      ASSERT_TRUE(db_->Flush());
+    }
+    if (i % 7 == 0) Open(&disk_);
+  }
+  for (const auto& [moment, rows] : moments) {
+    const auto snapshot = db_->GetSnapshot(moment);
+    ASSERT_TRUE(snapshot) << snapshot.error().message();
+    EXPECT_EQ(ReadRows(**snapshot), rows) << "as of commit " << (*snapshot)->commit().value;
+  }
+  const auto versions = db_->Versions();
+  EXPECT_EQ(versions.size(), 5u);  // three flushes, two commits since
+  for (const Version& version : versions) {
+    const auto snapshot = db_->GetSnapshot(version.time);
+    ASSERT_TRUE(snapshot) << snapshot.error().message();
+    EXPECT_EQ((*snapshot)->commit(), version.commit);
+  }
+}
+
 // d: its check for conflicts asked memory alone, and plain writes took no part in it.
 TEST_F(HolesTest, HoleD_APlainWriteThatIsInARunByNowIsAConflict) {
   options_.memtable_bytes_max = 64 << 10;  // so that its key is not remembered for long

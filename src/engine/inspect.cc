@@ -29,13 +29,17 @@ bool AllDigits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-FileKind KindOf(std::string_view name, std::string_view head) {
+// `folder` and `name` are the last two parts of the file's path.
+FileKind KindOf(std::string_view folder, std::string_view name, std::string_view head) {
   if (head.starts_with("VARVELOG")) return FileKind::kLogSegment;
   if (head.starts_with("PAR1")) return FileKind::kRun;
   if (head.starts_with("{\"")) return FileKind::kManifest;
+  if (head.starts_with("VARVETIM")) return FileKind::kTimes;
   if (name.ends_with(".log")) return FileKind::kLogSegment;
   if (name.ends_with(".parquet")) return FileKind::kRun;
-  if (name.size() == 20 && AllDigits(name)) return FileKind::kManifest;
+  if (name.size() == 20 && AllDigits(name)) {
+    return folder == "times" ? FileKind::kTimes : FileKind::kManifest;
+  }
   return FileKind::kUnknown;
 }
 
@@ -99,6 +103,8 @@ std::string_view ToString(FileKind kind) {
     case FileKind::kLogSegment: return "log segment";
     case FileKind::kManifest: return "manifest";
     case FileKind::kRun: return "run";
+    case FileKind::kTimes:
+      return "commit times";
   }
   return "unknown";
 }
@@ -111,14 +117,15 @@ Result<FileKind> InspectFile(const std::string& path, const LineSink& line,
   if (info.is_directory) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("'{}' is a folder; inspect describes one file: a log segment, a "
-                            "manifest or a run",
+                            "manifest, a run or commit times",
                             path));
   }
   VARVE_ASSIGN(auto file, files->Open(path, OpenMode::kRead));
   std::string head(std::min(info.size, kSniffBytes), '\0');
   VARVE_ASSIGN(const auto read, file->ReadAt(0, head.size(), head.data()));
   head.resize(read);
-  const FileKind kind = KindOf(info.name, head);
+  const std::string parent = ParentPath(path);
+  const FileKind kind = KindOf(parent.substr(parent.rfind('/') + 1), info.name, head);
   switch (kind) {
     case FileKind::kLogSegment:
       VARVE_TRY(DumpLogSegment(path, line, environment.ForLog()));
@@ -133,6 +140,13 @@ Result<FileKind> InspectFile(const std::string& path, const LineSink& line,
     case FileKind::kRun: {
       VARVE_ASSIGN(std::string bytes, ReadWholeFile(files, path));
       VARVE_TRY(DumpRun(path, std::move(bytes), line));
+      break;
+    }
+    case FileKind::kTimes: {
+      VARVE_ASSIGN(const std::string bytes, ReadWholeFile(files, path));
+      if (const Status dumped = DumpTimes(bytes, line); !dumped) {
+        return Fail(dumped.error().kind(), path + ": " + dumped.error().message());
+      }
       break;
     }
     case FileKind::kUnknown:

@@ -65,6 +65,7 @@ Status Database::Impl::Open() {
   VARVE_TRY(OpenRuns());
   VARVE_TRY(OpenLog());
   if (!options_.read_only) VARVE_TRY(RemoveOrphanRuns());
+  if (!options_.read_only) VARVE_TRY(RemoveOrphanTimes());
   Trace(environment_.trace(), "database.open", path_, {{"commit", last_commit_.value}});
   if (!options_.read_only && options_.seal_policy != nullptr) SealIfDue();
   return {};
@@ -111,6 +112,21 @@ Status Database::Impl::RemoveOrphanRuns() {
     if (!id || runs_.contains(*id)) continue;
     VARVE_TRY(environment_.store()->Delete(object.name));
     Trace(environment_.trace(), "run.orphan_removed", object.name);
+  }
+  return {};
+}
+
+// The same for commit times; all that are official are those of versions.
+Status Database::Impl::RemoveOrphanTimes() {
+  std::set<std::string> official;
+  for (const VersionPoint& version : manifest_->state()->versions) {
+    if (version.times) official.insert(TimesName(version.commit));
+  }
+  VARVE_ASSIGN(const auto objects, environment_.store()->List(std::string(kTimesPrefix)));
+  for (const ObjectInfo& object : objects) {
+    if (!IsTimesName(object.name) || official.contains(object.name)) continue;
+    VARVE_TRY(environment_.store()->Delete(object.name));
+    Trace(environment_.trace(), "times.orphan_removed", object.name);
   }
   return {};
 }

@@ -23,7 +23,7 @@ std::shared_ptr<const Superversion> Database::Impl::MakeView() const {
     return view;
   };
   auto view = std::make_shared<Superversion>();
-  view->executor = environment_.executor();
+  view->executor = [this] { return environment_.executor(); };
   for (const auto& [name, table] : official_->tables) {
     const auto table_view = base(*table);
     table_view->active = active_->memtables.at(table->id);
@@ -134,15 +134,39 @@ Result<Database::Impl::NewRuns> Database::Impl::WriteRuns(const Generation& gene
 void Database::Impl::DropRuns(const NewRuns& runs, const Error& why) {
   if (why.reason() == ErrorReason::kUnknownOutcome) return;
   for (const Edit& edit : runs.edits) {
-    const auto* added = std::get_if<AddRunEdit>(&edit);
-    if (added == nullptr) continue;
-    for (const std::string& name : {added->run->data.name, added->run->deletes.name}) {
+    std::vector<std::string> names;
+    if (const auto* added = std::get_if<AddRunEdit>(&edit)) {
+      names = {added->run->data.name, added->run->deletes.name};
+    } else if (const auto* times = std::get_if<AddTimesEdit>(&edit)) {
+      names = {TimesName(times->commit)};
+    }
+    for (const std::string& name : names) {
       if (name.empty()) continue;
       if (const Status deleted = environment_.store()->Delete(name); !deleted) {
         Trace(environment_.trace(), "run.orphan_left", deleted.error().message());
       }
     }
   }
+}
+
+// When its commits were made, which only the log would know otherwise. They are the oldest recent
+// ones: those before were flushed before.
+Result<AddTimesEdit> Database::Impl::WriteTimesOf(const Generation& generation) {
+  const CommitNumber last = generation.last.commit;
+  const CommitNumber first{manifest_->state()->commit.value + 1};
+  std::vector<WallTime> times;
+  {
+    std::lock_guard lock(view_mutex_);
+    VARVE_CHECK(!recent_.empty() && recent_.front().commit == first);
+    for (const RecentCommit& commit : recent_) {
+      if (commit.commit > last) break;
+      times.push_back(commit.time);
+    }
+  }
+  VARVE_CHECK(first.value + times.size() == last.value + 1);
+  VARVE_ASSIGN(const TimesObject object,
+               WriteTimes(environment_.store(), CommitTimes(first, std::move(times))));
+  return AddTimesEdit{.commit = last, .times = object};
 }
 
 Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, Lsn floor) {
@@ -156,6 +180,12 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
                                    .commit_time = last.time,
                                    .floor = floor,
                                    .durable = log_->positions().durable});
+  auto times = WriteTimesOf(*generation);
+  if (!times) {
+    DropRuns(runs, times.error());
+    return std::unexpected(std::move(times).error());
+  }
+  runs.edits.push_back(*times);
   for (const auto& [commit, id] : generation->producers.by_commit()) {
     runs.edits.push_back(NoteProducerEdit{id, generation->producers.by_id().at(id)});
   }

@@ -1,23 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a caller may ask of the engine's state: snapshots, statistics, versions.
-#include <fmt/chrono.h>
-#include <fmt/format.h>
+// What a caller may ask of the engine's state: statistics, versions.
+#include <iterator>
+#include <map>
 
-#include <algorithm>
-#include <chrono>
-
-#include "base/result.h"
 #include "engine/engine.h"
 #include "engine/past_view.h"
 
 namespace varve {
 namespace {
-
-std::string TimeText(WallTime time) {
-  const std::chrono::sys_time<std::chrono::microseconds> point{
-      std::chrono::microseconds(time.micros)};
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", point);
-}
 
 LevelStats* LevelOf(TableStats* table, std::uint32_t level) {
   if (table->levels.size() <= level) table->levels.resize(level + 1);
@@ -49,53 +39,37 @@ TableStats StatsOf(const TableView& view) {
   return stats;
 }
 
+// Tags by the commit that they name.
+class TagsByCommit {
+ public:
+  using Tags = std::map<std::string, TagState, std::less<>>;
+  explicit TagsByCommit(const Tags& tags) {
+    for (const auto& tag : tags) by_commit_[tag.second.commit].push_back(&tag);
+  }
+  // The names, each given once.
+  std::vector<std::string> TakeAt(CommitNumber commit) {
+    std::vector<std::string> names;
+    const auto taken = by_commit_.extract(commit);
+    if (!taken) return names;
+    for (const auto* tag : taken.mapped()) names.push_back(tag->first);
+    return names;
+  }
+  // The newest that is left and after `commit`.
+  const TagState* NewestAfter(CommitNumber commit) const {
+    if (by_commit_.empty() || by_commit_.rbegin()->first <= commit) return nullptr;
+    return &by_commit_.rbegin()->second.front()->second;
+  }
+
+ private:
+  std::map<CommitNumber, std::vector<const Tags::value_type*>> by_commit_;
+};
+
 }  // namespace
 
 // Commits that asked for less than durable become visible when a later sync has covered them.
 void Database::Impl::AdvanceVisible() {
   if (log_ == nullptr) return;
   MoveVisible(log_->positions().durable);
-}
-
-Result<std::shared_ptr<Snapshot>> Database::Impl::GetSnapshot(const AsOf& as_of) {
-  VARVE_TRY(CheckOpen());
-  AdvanceVisible();
-  CommitNumber visible;
-  std::shared_ptr<const Superversion> view;
-  std::shared_ptr<const ManifestState> state;
-  {
-    std::lock_guard lock(view_mutex_);
-    visible = order_.visible();
-    view = view_;
-    state = flushed_;
-  }
-  VARVE_ASSIGN(const CommitNumber commit, Resolve(as_of, visible));
-  if (commit < state->changed) view = PastView(*view, *state, commit);
-  return std::make_shared<Snapshot>(std::move(view), commit);
-}
-
-Result<CommitNumber> Database::Impl::Resolve(const AsOf& as_of, CommitNumber visible) {
-  if (const auto* commit = std::get_if<CommitNumber>(&as_of)) {
-    if (*commit <= visible) return *commit;
-    return Fail(ErrorKind::kNotFound,
-                fmt::format("commit {} lies in the future: the newest visible commit of '{}' is {}",
-                            commit->value, path_, visible.value));
-  }
-  const auto* time = std::get_if<WallTime>(&as_of);
-  if (time == nullptr) return visible;
-  const Version* oldest = nullptr;
-  const std::vector<Version> versions = Versions(UINT64_MAX);
-  for (const Version& version : versions) {
-    if (version.commit > visible) continue;
-    if (version.time <= *time) return version.commit;
-    oldest = &version;
-  }
-  return Fail(ErrorKind::kNotFound,
-              oldest == nullptr
-                  ? fmt::format("'{}' has no commit yet", path_)
-                  : fmt::format("'{}' has no version as old as {}: the oldest is commit {} of {}",
-                                path_, TimeText(*time), oldest->commit.value,
-                                TimeText(oldest->time)));
 }
 
 DatabaseStats Database::Impl::Stats() {
@@ -130,7 +104,8 @@ DatabaseStats Database::Impl::Stats() {
   return stats;
 }
 
-// Newest first: the commits in memory, then those that flushes left.
+// Newest first: the commits in memory; then those that flushes left, and between them those that
+// have tags.
 std::vector<Version> Database::Impl::Versions(std::uint64_t limit) {
   std::vector<Version> versions;
   std::shared_ptr<const ManifestState> flushed;
@@ -141,20 +116,32 @@ std::vector<Version> Database::Impl::Versions(std::uint64_t limit) {
       versions.push_back({.commit = at->commit, .time = at->time, .flushed = false});
     }
   }
+  const auto totals = [](const VersionPoint& point, CommitNumber commit, WallTime time) {
+    return Version{.commit = commit,
+                   .time = time,
+                   .runs = point.runs,
+                   .rows = point.rows,
+                   .bytes = point.bytes,
+                   .flushed = true};
+  };
   const auto& points = flushed->versions;
   for (Version& version : versions) {
     if (points.empty()) break;
-    version.runs = points.back().runs;
-    version.rows = points.back().rows;
-    version.bytes = points.back().bytes;
+    version = totals(points.back(), version.commit, version.time);
+    version.flushed = false;
   }
+  TagsByCommit tags(flushed->tags);
+  for (Version& version : versions) version.tags = tags.TakeAt(version.commit);
   for (auto at = points.rbegin(); at != points.rend() && versions.size() < limit; ++at) {
-    versions.push_back({.commit = at->commit,
-                        .time = at->time,
-                        .runs = at->runs,
-                        .rows = at->rows,
-                        .bytes = at->bytes,
-                        .flushed = true});
+    versions.push_back(totals(*at, at->commit, at->time));
+    versions.back().tags = tags.TakeAt(at->commit);
+    // The runs of this flush are the first that hold what was tagged before it.
+    const auto before = std::next(at) == points.rend() ? CommitNumber{} : std::next(at)->commit;
+    while (const auto tag = tags.NewestAfter(before)) {
+      if (versions.size() == limit) break;
+      versions.push_back(totals(*at, tag->commit, tag->commit_time));
+      versions.back().tags = tags.TakeAt(tag->commit);
+    }
   }
   return versions;
 }

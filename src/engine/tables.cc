@@ -177,6 +177,7 @@ Result<CommitNumber> Database::Impl::CommitChange(std::string_view name,
   std::lock_guard view_lock(view_mutex_);
   order_.Pass(commit);
   Show(std::move(view));
+  for (const auto& follower : std::exchange(followers_, {})) follower->Wake();
   Trace(environment_.trace(), "table.changed", name, {{"commit", commit.value}});
   return commit;
 }

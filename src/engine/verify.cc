@@ -40,6 +40,7 @@ class Verifier {
     VARVE_TRY(VerifyManifest());
     if (state_ == nullptr) return std::move(result_);
     VARVE_TRY(VerifyRuns());
+    VARVE_TRY(VerifyTimes());
     VARVE_TRY(VerifyLogFiles());
     if (result_.damages.empty()) VARVE_TRY(VerifyCommits());
     return std::move(result_);
@@ -100,6 +101,28 @@ class Verifier {
     VARVE_TRY((*run)->Verify(options_.deep, this, sink));
     if (options_.deep) result_.rows += meta.data.rows + meta.deletes.rows;
     result_.bytes += meta.data.bytes + meta.deletes.bytes;
+    Progress();
+    return {};
+  }
+
+  Status VerifyTimes() {
+    for (const VersionPoint& version : state_->versions) {
+      if (!version.times) continue;
+      const auto times = ReadTimes(environment_.store(), version.commit, *version.times);
+      if (!times && times.error().kind() == ErrorKind::kUnavailable) {
+        return std::unexpected(times.error());
+      }
+      const auto file = FileOf(TimesName(version.commit));
+      if (!times) {
+        Found(file, 0, times.error().message());
+      } else if ((*times)->At(version.commit) != version.time) {
+        Found(file, 0,
+              fmt::format("{}: expected commit {} to be of {}, as the manifest says, found {}",
+                          file, version.commit.value, TimeText(version.time),
+                          TimeText((*times)->At(version.commit))));
+      }
+      result_.bytes += version.times->bytes;
+    }
     Progress();
     return {};
   }

@@ -24,6 +24,14 @@ Result<Submitted> Database::Impl::Write(std::string_view table, const WriteReque
   VARVE_ASSIGN(const auto repeat, Repeat(options));  // its own rows would be in its way
   if (repeat) return *repeat;
   if (!LooksFirst(request)) return WriteBlind(table, request, options, &watch);
+  const Look look = [&](const TableViewPtr& view, const BegunTransaction& begun) {
+    return PrepareWrite(begun.view, *view, begun.commit, request);
+  };
+  return WriteLooking(table, look, options, &watch);
+}
+
+Result<Submitted> Database::Impl::WriteLooking(std::string_view table, const Look& look,
+                                               const CommitOptions& options, WriteWatch* watch) {
   for (int tries = 1;; ++tries) {
     CommitNumber winner;
     CommitGuard guard{.winner = &winner, .alone = tries > kTriesBesideOthers};
@@ -33,7 +41,7 @@ Result<Submitted> Database::Impl::Write(std::string_view table, const WriteReque
       alone.emplace(this);
       VARVE_TRY(AwaitLast());
     }
-    auto submitted = LookAndWrite(table, request, options, guard, &watch);
+    auto submitted = LookAndWrite(table, look, options, guard, watch);
     if (submitted) return submitted;
     VARVE_ASSIGN(const auto twin, Repeat(options));  // that was faster, or is further by now
     if (twin) return *twin;
@@ -56,7 +64,7 @@ Result<Submitted> Database::Impl::WriteBlind(std::string_view table, const Write
   }
 }
 
-Result<Submitted> Database::Impl::LookAndWrite(std::string_view table, const WriteRequest& request,
+Result<Submitted> Database::Impl::LookAndWrite(std::string_view table, const Look& look,
                                                const CommitOptions& options, CommitGuard guard,
                                                WriteWatch* watch) {
   VARVE_ASSIGN(const auto begun, BeginTransaction());
@@ -66,7 +74,7 @@ Result<Submitted> Database::Impl::LookAndWrite(std::string_view table, const Wri
     ~End() { database->EndTransaction(snapshot); }
   } const end{this, begun.commit};
   VARVE_ASSIGN(const auto view, FindTableIn(*begun.view, table));
-  VARVE_ASSIGN(auto write, PrepareWrite(begun.view, *view, begun.commit, request));
+  VARVE_ASSIGN(auto write, look(view, begun));
   Footprint footprint;
   footprint.tables[view->id] = std::move(write.looked_at);
   guard.footprint = &footprint;

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -21,6 +22,7 @@
 
 #include "columns/table_schema.h"
 #include "files/object_store.h"
+#include "manifest/commit_times.h"
 #include "manifest/producer_marks.h"
 #include "run/run_meta.h"
 #include "varve/error.h"
@@ -65,6 +67,15 @@ struct VersionPoint {
   std::uint64_t runs = 0;  // totals of all tables in that manifest; rows are versions of rows
   std::uint64_t rows = 0;
   std::uint64_t bytes = 0;
+  // Of the commits after the version before, up to this one; none when an older varve flushed.
+  std::optional<TimesObject> times = {};
+};
+
+// A name for a commit.
+struct TagState {
+  CommitNumber commit;
+  WallTime commit_time;  // when that commit was made
+  WallTime made;         // when the tag was
 };
 
 struct ManifestState {
@@ -81,6 +92,7 @@ struct ManifestState {
   CommitNumber changed;                // the last commit that changed or dropped a table
   std::vector<VersionPoint> versions;  // oldest first
   ProducerMarks producers;             // of the commits up to `commit`
+  std::map<std::string, TagState, std::less<>> tags;  // by name; a commit may be after `commit`
 
   const TableState* FindTable(std::uint32_t id) const;  // null: there is none, or none any more
 };
@@ -130,10 +142,24 @@ struct NoteProducerEdit {
   std::string id;
   ProducerMark mark;
 };
+// The times of the version that the AdvanceEdit before made.
+struct AddTimesEdit {
+  CommitNumber commit;  // that version's
+  TimesObject times;
+};
+struct TagEdit {
+  std::string name;
+  TagState tag;
+};
+struct UntagEdit {
+  std::string name;
+};
 using Edit = std::variant<CreateTableEdit, AddRunEdit, RemoveRunEdit, AdvanceEdit, NoteProducerEdit,
-                          DropTableEdit, RenameTableEdit, AlterTableEdit>;
+                          DropTableEdit, RenameTableEdit, AlterTableEdit, AddTimesEdit, TagEdit,
+                          UntagEdit>;
 
 inline constexpr std::uint64_t kCheckpointEvery = 32;
+inline constexpr std::size_t kTagsMax = 65536;
 
 class Manifest {
  public:
@@ -185,6 +211,10 @@ class Manifest {
 // Invalid unless the name may be a table's: 1 to 128 letters, digits, "_", "-" and ".", not
 // starting with "-" or ".", without "..".
 Status CheckTableName(std::string_view name);
+
+// Invalid unless the name may be a tag's: 1 to 128 letters, digits, "_", "-" and ".", beginning
+// with a letter or "_", so that it is neither a commit number nor a time.
+Status CheckTagName(std::string_view name);
 
 // "manifest/00000000000000000007"
 std::string ManifestName(std::uint64_t number);

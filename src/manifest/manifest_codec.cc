@@ -138,6 +138,27 @@ void WriteTable(const TableState& table, LineWriter* out) {
   for (const auto& run : table.runs) out->Add(JsonText(RunLine("run", *run)));
 }
 
+OrderedJson TimesLine(const char* kind, CommitNumber commit, const TimesObject& times) {
+  return {{"kind", kind},
+          {"commit", commit.value},
+          {"first", times.first.value},
+          {"min_time", times.min_time.micros},
+          {"bytes", times.bytes},
+          {"crc32c", CrcText(times.crc32c)}};
+}
+OrderedJson LineOf(const AddTimesEdit& edit) {
+  return TimesLine("add_times", edit.commit, edit.times);
+}
+OrderedJson TagLine(const char* kind, const std::string& name, const TagState& tag) {
+  return {{"kind", kind},
+          {"name", name},
+          {"commit", tag.commit.value},
+          {"commit_time", tag.commit_time.micros},
+          {"made", tag.made.micros}};
+}
+OrderedJson LineOf(const TagEdit& edit) { return TagLine("tag", edit.name, edit.tag); }
+OrderedJson LineOf(const UntagEdit& edit) { return {{"kind", "untag"}, {"name", edit.name}}; }
+
 void WriteState(const ManifestState& state, LineWriter* out) {
   out->Add(JsonText({{"kind", "state"},
                      {"commit", state.commit.value},
@@ -156,10 +177,12 @@ void WriteState(const ManifestState& state, LineWriter* out) {
                        {"runs", version.runs},
                        {"rows", version.rows},
                        {"bytes", version.bytes}}));
+    if (version.times) out->Add(JsonText(TimesLine("times", version.commit, *version.times)));
   }
   for (const auto& [commit, id] : state.producers.by_commit()) {
     out->Add(JsonText(ProducerLine("producer", id, state.producers.by_id().at(id))));
   }
+  for (const auto& [name, tag] : state.tags) out->Add(JsonText(TagLine("tagged", name, tag)));
 }
 
 // Equal states have equal lines.

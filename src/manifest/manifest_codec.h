@@ -21,6 +21,10 @@
 //   drop_table    table, commit: after the advance to that commit, as the two below
 //   rename_table  table, commit, name
 //   alter_table   table, commit, schema_id, columns, key, schema
+//   add_times     commit, first, min_time, bytes, crc32c: the object times/<commit>
+//                 (commit_times.h), after the advance to that commit
+//   tag           name, commit, commit_time, made
+//   untag         name
 //   in a checkpoint, which is object 1 and each whose number divides by kCheckpointEvery, then the
 //   whole state after the edits:
 //   state         commit, commit_time, floor, durable, next_table_id, next_run_id
@@ -32,8 +36,10 @@
 //                 first
 //   run           as add_run, by level, then id
 //   dropped_table as table, and commit: that which dropped it; by id, each followed as a table is
-//   version       number, commit, time, runs, rows, bytes; oldest first
+//   version       number, commit, time, runs, rows, bytes; oldest first; each followed by its
+//   times         as add_times, when there is such an object
 //   producer      id, sequence, commit; by commit
+//   tagged        as tag; by name
 //   end           once. lines: how many the object has, this one included. No byte follows it.
 //
 // Numbers are decimal; those called time are microseconds since 1970-01-01T00:00:00Z.

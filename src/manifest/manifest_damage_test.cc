@@ -245,7 +245,7 @@ TEST_F(ManifestDamageTest, ANewerFormatIsUnsupportedNotDamaged) {
 TEST_F(ManifestDamageTest, AnUnknownLineOrMemberIsUnsupportedNotIgnored) {
   Commit({NewTable(1, "t")});
   const auto sound = Texts(2);
-  Forge(2, {sound[0], R"({"kind":"tag","name":"x"})"});
+  Forge(2, {sound[0], R"({"kind":"banner","name":"x"})"});
   EXPECT_TRUE(OpenRefuses(ErrorReason::kUnsupportedFormat)) << message_;
   Forge(2, {sound[0], R"({"kind":"remove_run","table":1,"run":1,"why":"x"})"});
   EXPECT_TRUE(OpenRefuses(ErrorReason::kUnsupportedFormat)) << message_;
@@ -390,6 +390,29 @@ TEST_F(ManifestDamageTest, ForgedCheckpointsAreRefused) {
     (*lines)[2] = Replaced((*lines)[2], R"("commit":5)", R"("commit":6)");
   }));
   EXPECT_FALSE(forge([](Lines*) {})) << message_;
+}
+
+TEST_F(ManifestDamageTest, ForgedTimesAndTagsOfACheckpointAreRefused) {
+  Commit({AdvanceTo(3)});
+  Commit({AdvanceTo(5), TimesOf(4, 5), NewTag("a", 1), NewTag("b", 9)});
+  for (std::uint64_t i = 3; i < kCheckpointEvery; ++i) {
+    Commit({AdvanceEdit{{5}, {}, {50 + i}, {60 + i}}});
+  }
+  store_.objects.erase(store_.objects.begin(), store_.objects.find(ManifestName(kCheckpointEvery)));
+  // header, advance, state, two versions, times, two tags
+  const auto sound = Texts(kCheckpointEvery);
+  const auto forge = [&](std::size_t line, const std::string& from, const std::string& to) {
+    auto texts = sound;
+    texts[line] = Replaced(texts[line], from, to);
+    Forge(kCheckpointEvery, texts);
+    return OpenRefuses();
+  };
+  EXPECT_FALSE(forge(5, "times", "times")) << message_;
+  EXPECT_TRUE(forge(5, R"("first":4)", R"("first":3)"));
+  EXPECT_TRUE(forge(5, R"("commit":5)", R"("commit":3)"));
+  EXPECT_TRUE(forge(6, R"("name":"a")", R"("name":"c")"));  // out of order
+  EXPECT_TRUE(forge(6, R"("name":"a")", R"("name":"b")"));  // twice
+  EXPECT_TRUE(forge(6, R"("name":"a")", R"("name":"1")"));
 }
 
 TEST_F(ManifestDamageTest, NumbersThatNoManifestHasAreRefused) {

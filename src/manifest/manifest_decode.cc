@@ -119,12 +119,43 @@ Result<AlterTableEdit> ReadAlter(JsonLine* line, bool has_commit) {
   return edit;
 }
 
+Result<AddTimesEdit> ReadTimes(JsonLine* line) {
+  AddTimesEdit edit;
+  line->Take("commit", &edit.commit.value);
+  line->Take("first", &edit.times.first.value);
+  line->Take("min_time", &edit.times.min_time.micros);
+  line->Take("bytes", &edit.times.bytes);
+  line->TakeCrc("crc32c", &edit.times.crc32c);
+  VARVE_TRY(line->Finish());
+  return edit;
+}
+
+Result<TagEdit> ReadTag(JsonLine* line) {
+  TagEdit edit;
+  line->Take("name", &edit.name);
+  line->Take("commit", &edit.tag.commit.value);
+  line->Take("commit_time", &edit.tag.commit_time.micros);
+  line->Take("made", &edit.tag.made.micros);
+  VARVE_TRY(line->Finish());
+  return edit;
+}
+
+Result<UntagEdit> ReadUntag(JsonLine* line) {
+  UntagEdit edit;
+  line->Take("name", &edit.name);
+  VARVE_TRY(line->Finish());
+  return edit;
+}
+
 Result<Edit> ReadEdit(JsonLine* line) {
   const auto& kind = line->kind();
   if (kind == "create_table") return ReadTable(line);
   if (kind == "add_run") return ReadRun(line);
   if (kind == "note_producer") return ReadProducer(line);
   if (kind == "alter_table") return ReadAlter(line, true);
+  if (kind == "add_times") return ReadTimes(line);
+  if (kind == "tag") return ReadTag(line);
+  if (kind == "untag") return ReadUntag(line);
   if (kind == "remove_run") {
     RemoveRunEdit edit;
     line->Take("table", &edit.table_id);
@@ -156,9 +187,9 @@ Result<Edit> ReadEdit(JsonLine* line) {
   return edit;
 }
 
-constexpr std::string_view kEditKinds[] = {"create_table",  "add_run",    "remove_run",  "advance",
-                                           "note_producer", "drop_table", "rename_table",
-                                           "alter_table"};
+constexpr std::string_view kEditKinds[] = {
+    "create_table", "add_run",      "remove_run",  "advance",   "note_producer", "drop_table",
+    "rename_table", "alter_table", "add_times", "tag",       "untag"};
 
 // Reads one object, line by line.
 class Decoder {
@@ -243,7 +274,9 @@ class Decoder {
       if (kind == "former") return FormerLine(line);
       if (kind == "run") return RunLine(line);
       if (kind == "version") return Version(line);
+      if (kind == "times") return TimesLine(line);
       if (kind == "producer") return ProducerLine(line);
+      if (kind == "tagged") return TaggedLine(line);
     } else {
       if (kind == "state" && object_.header.checkpoint) return State(line);
       if (std::ranges::find(kEditKinds, kind) != std::end(kEditKinds)) {
@@ -340,6 +373,20 @@ class Decoder {
     return {};
   }
 
+  Status TimesLine(JsonLine* line) {
+    VARVE_ASSIGN(const auto edit, ReadTimes(line));
+    return AsCorruption(SetTimes(edit, &head_.versions));
+  }
+
+  Status TaggedLine(JsonLine* line) {
+    VARVE_ASSIGN(auto edit, ReadTag(line));
+    VARVE_TRY(AsCorruption(CheckTagName(edit.name)));
+    const bool last = head_.tags.empty() || head_.tags.rbegin()->first < edit.name;
+    if (!last || head_.tags.size() == kTagsMax) return OutOfOrder("tags by name, each once");
+    head_.tags.emplace_hint(head_.tags.end(), std::move(edit.name), edit.tag);
+    return {};
+  }
+
   Status ProducerLine(JsonLine* line) {
     VARVE_ASSIGN(const auto note, ReadProducer(line));
     auto& producers = head_.producers;
@@ -390,6 +437,7 @@ class Decoder {
     state.next_run_id = head_.next_run_id;
     state.versions = std::move(head_.versions);
     state.producers = std::move(head_.producers);
+    state.tags = std::move(head_.tags);
     object_.checkpoint = std::make_shared<const ManifestState>(std::move(state));
     return {};
   }

@@ -74,6 +74,20 @@ inline AdvanceEdit AdvanceTo(std::uint64_t commit) {
           .durable = {commit * 11}};
 }
 
+// Of all commits after the version before, as if they were made backwards.
+inline AddTimesEdit TimesOf(std::uint64_t first, std::uint64_t last) {
+  return {{last},
+          {.first = {first},
+           .min_time = {static_cast<std::int64_t>(last) * 1000},
+           .bytes = 44 + last - first,
+           .crc32c = static_cast<std::uint32_t>(last * 2654435761u)}};
+}
+
+inline TagEdit NewTag(const std::string& name, std::uint64_t commit) {
+  const auto at = static_cast<std::int64_t>(commit);
+  return {name, {.commit = {commit}, .commit_time = {at * 1000}, .made = {at * 1000 + 7}}};
+}
+
 inline std::string Text(const RunObject& object) {
   return fmt::format("({} {} {} {} {})", object.name, object.bytes, object.rows, object.data_bytes,
                      object.tail_crc32c);
@@ -110,9 +124,16 @@ inline std::string Text(const ManifestState& state) {
   for (const auto& v : state.versions) {
     out += fmt::format("version {} {} {} {} {} {}\n", v.number, v.commit.value, v.time.micros,
                        v.runs, v.rows, v.bytes);
+    if (!v.times) continue;
+    out += fmt::format("times {} {} {} {}\n", v.times->first.value, v.times->min_time.micros,
+                       v.times->bytes, v.times->crc32c);
   }
   for (const auto& [id, mark] : state.producers.by_id()) {
     out += fmt::format("producer {} {} {}\n", id, mark.sequence, mark.commit.value);
+  }
+  for (const auto& [name, tag] : state.tags) {
+    out += fmt::format("tag {} {} {} {}\n", name, tag.commit.value, tag.commit_time.micros,
+                       tag.made.micros);
   }
   return out;
 }
@@ -150,9 +171,9 @@ class ManifestTest : public ::testing::Test {
   void SmallLife() {
     Commit({NewTable(1, "orders")});
     Commit({NewRun(1), NewRun(2), AdvanceTo(7)});
-    Commit({RemoveRunEdit{1, 1}, NewRun(3, 1, 1)});
-    Commit({NewTable(2, "items"), NewRun(4, 2), AdvanceTo(9)});
-    Commit({AdvanceEdit{{9}, {}, {95}, {99}}});
+    Commit({RemoveRunEdit{1, 1}, NewRun(3, 1, 1), NewTag("old", 8), NewTag("new", 9)});
+    Commit({NewTable(2, "items"), NewRun(4, 2), AdvanceTo(9), TimesOf(8, 9)});
+    Commit({AdvanceEdit{{9}, {}, {95}, {99}}, UntagEdit{"old"}});
   }
 
   Error RefusedCommit(const std::vector<Edit>& edits) {

@@ -19,7 +19,7 @@ class RandomEdits {
     std::vector<Edit> edits;
     auto table = state.next_table_id;
     if (state.tables.empty() || random_.Below(12) == 0) {
-      edits.push_back(NewTable(table, fmt::format("t{}.{}", random_.Next() % 1000, table)));
+      edits.emplace_back(NewTable(table, fmt::format("t{}.{}", random_.Next() % 1000, table)));
     }
     if (random_.Below(6) == 0) return Change(state);
     auto run = state.next_run_id;
@@ -28,12 +28,23 @@ class RandomEdits {
         if (random_.Below(5) != 0) continue;
         edits.emplace_back(std::in_place_type<RemoveRunEdit>, old->id, one->id);
       }
-      for (auto add = random_.Below(3); add > 0; --add) edits.push_back(RandomRun(run++, old->id));
+      for (auto add = random_.Below(3); add > 0; --add)
+        edits.emplace_back(RandomRun(run++, old->id));
     }
     if (edits.empty() || random_.Below(2) == 0) {
-      edits.push_back(RandomAdvance(state));
-      NoteProducers(state, std::get<AdvanceEdit>(edits.back()).commit, &edits);
+      edits.emplace_back(RandomAdvance(state));
+      const auto last = std::get<AdvanceEdit>(edits.back()).commit;
+      if (last > state.commit && random_.Below(2) == 0) {
+        edits.emplace_back(TimesOf(state.commit.value + 1, last.value));
+      }
+      NoteProducers(state, last, &edits);
     }
+    const auto name = fmt::format("tag{}", random_.Below(9));
+    if (state.tags.contains(name)) {
+      edits.emplace_back(UntagEdit{name});
+      if (random_.Below(2) == 0) return edits;
+    }
+    edits.emplace_back(NewTag(name, state.commit.value + random_.Below(5)));
     return edits;
   }
 
@@ -188,6 +199,15 @@ TEST_F(ManifestTest, RefusesEditsThatDoNotFitAndPublishesNothing) {
   EXPECT_EQ(kind(NoteProducerEdit{"q", {1, {7}}}), ErrorKind::kInvalid);   // that was another's
   EXPECT_EQ(kind(NoteProducerEdit{"q", {1, {10}}}), ErrorKind::kInvalid);  // not yet in the runs
   EXPECT_EQ(kind(NoteProducerEdit{"a b", {1, {8}}}), ErrorKind::kInvalid);
+  EXPECT_EQ(kind(TimesOf(6, 8)), ErrorKind::kInvalid);  // not the newest version
+  EXPECT_EQ(kind(TimesOf(5, 9)), ErrorKind::kInvalid);  // commit 5 is another version's
+  EXPECT_EQ(kind(TimesOf(7, 9)), ErrorKind::kInvalid);  // commit 6 would have no time
+  EXPECT_EQ(kind(TimesOf(10, 9)), ErrorKind::kInvalid);
+  Commit({TimesOf(6, 9), NewTag("a", 4)});
+  EXPECT_EQ(kind(TimesOf(6, 9)), ErrorKind::kInvalid);    // it has them
+  EXPECT_EQ(kind(NewTag("a", 5)), ErrorKind::kConflict);  // name is taken
+  EXPECT_EQ(kind(NewTag("7", 5)), ErrorKind::kInvalid);
+  EXPECT_EQ(kind(UntagEdit{"b"}), ErrorKind::kInvalid);
   Commit({NewRun(2)});  // and goes on
 }
 
@@ -295,6 +315,25 @@ TEST(TableName, IsAPartOfAnObjectName) {
                                   std::string("a b"), std::string("ä"), too_long}) {
     EXPECT_FALSE(CheckTableName(name)) << name;
   }
+}
+
+TEST(TagName, IsNeitherANumberNorATime) {
+  for (const std::string name : {"t", "before-import", "_a", "A-1.b", "v2026-11-20"}) {
+    EXPECT_TRUE(CheckTagName(name)) << name;
+  }
+  const auto too_long = std::string(129, 'a');
+  for (const std::string& name :
+       {std::string(), std::string("7"), std::string("-5m"), std::string("2026-11-20"),
+        std::string(".a"), std::string("a/b"), std::string("a b"), std::string("ä"), too_long}) {
+    EXPECT_EQ(CheckTagName(name).error().kind(), ErrorKind::kInvalid) << name;
+  }
+}
+
+TEST_F(ManifestTest, ATagMovesInOneObject) {
+  Commit({NewTag("a", 4)});
+  Commit({UntagEdit{"a"}, NewTag("a", 9)});
+  Reopen();
+  EXPECT_EQ(manifest_->state()->tags.at("a").commit.value, 9u);
 }
 
 TEST_F(ManifestTest, AnyLifeReopensToTheSameStateAtEveryStep) {

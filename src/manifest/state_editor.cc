@@ -15,6 +15,7 @@ namespace varve {
 namespace {
 
 constexpr std::size_t kTableNameBytesMax = 128;
+constexpr std::size_t kTagNameBytesMax = 128;
 constexpr std::size_t kObjectNameBytesMax = 1024;
 
 bool IsNameByte(char c) {
@@ -95,6 +96,36 @@ Status CheckTableName(std::string_view name) {
                           name.substr(0, kTableNameBytesMax), kTableNameBytesMax));
 }
 
+Status CheckTagName(std::string_view name) {
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
+  const bool sound = !name.empty() && name.size() <= kTagNameBytesMax && is_letter(name.front()) &&
+                     std::ranges::all_of(name, IsNameByte);
+  if (sound) return {};
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("\"{}\" is no tag name: expected 1 to {} letters, digits, \"_\", \"-\" "
+                          "and \".\", beginning with a letter or \"_\" (anything else could be "
+                          "taken for a commit number or a time)",
+                          name.substr(0, kTagNameBytesMax), kTagNameBytesMax));
+}
+
+Status SetTimes(const AddTimesEdit& edit, std::vector<VersionPoint>* versions) {
+  const auto newest = versions->empty() ? CommitNumber{} : versions->back().commit;
+  const bool bounded = versions->size() > 1;
+  const auto before = bounded ? (*versions)[versions->size() - 2].commit : CommitNumber{};
+  const auto first = edit.times.first;
+  if (versions->empty() || edit.commit != newest || versions->back().times || first <= before ||
+      first > newest || (bounded && first.value != before.value + 1)) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("times of commits {} to {}: expected those from {} to {}, the newest "
+                            "version's, once",
+                            first.value, edit.commit.value, before.value + 1, newest.value));
+  }
+  versions->back().times = edit.times;
+  return {};
+}
+
 Status StateEditor::Apply(const Edit& edit) {
   if (const auto* create = std::get_if<CreateTableEdit>(&edit)) return Create(*create);
   if (const auto* add = std::get_if<AddRunEdit>(&edit)) return Add(*add);
@@ -103,6 +134,11 @@ Status StateEditor::Apply(const Edit& edit) {
   if (const auto* drop = std::get_if<DropTableEdit>(&edit)) return Drop(*drop);
   if (const auto* rename = std::get_if<RenameTableEdit>(&edit)) return Rename(*rename);
   if (const auto* alter = std::get_if<AlterTableEdit>(&edit)) return Alter(*alter);
+  if (const auto* times = std::get_if<AddTimesEdit>(&edit)) {
+    return SetTimes(*times, &state_.versions);
+  }
+  if (const auto* tag = std::get_if<TagEdit>(&edit)) return Tag(*tag);
+  if (const auto* untag = std::get_if<UntagEdit>(&edit)) return Untag(*untag);
   return Advance(std::get<AdvanceEdit>(edit));
 }
 
@@ -326,6 +362,27 @@ Status StateEditor::Alter(const AlterTableEdit& edit) {
   table->schema_id = edit.schema_id;
   table->schema = edit.schema;
   return {};
+}
+
+Status StateEditor::Tag(const TagEdit& edit) {
+  VARVE_TRY(CheckTagName(edit.name));
+  if (const auto at = state_.tags.find(edit.name); at != state_.tags.end()) {
+    return Fail(ErrorKind::kConflict,
+                fmt::format("tag {} exists already: it names commit {}", edit.name,
+                            at->second.commit.value),
+                ErrorReason::kAlreadyExists);
+  }
+  if (state_.tags.size() == kTagsMax) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("there are {} tags, which is the most; remove one first", kTagsMax));
+  }
+  state_.tags.emplace(edit.name, edit.tag);
+  return {};
+}
+
+Status StateEditor::Untag(const UntagEdit& edit) {
+  if (state_.tags.erase(edit.name) > 0) return {};
+  return Fail(ErrorKind::kInvalid, fmt::format("tag {} is not there", edit.name));
 }
 
 TableState* StateEditor::Mutable(std::uint32_t table_id) {

@@ -12,6 +12,8 @@
 //   producers' commits are not after commit
 //   versions have growing commits and numbers
 //   a table's former shapes have growing commits; these, and that of a drop, are versions' commits
+//   versions have growing commits and numbers; their times, where there are, cover the commits
+//   after the version before, so every commit from the first version with times on
 #pragma once
 
 #include <cstdint>
@@ -19,6 +21,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_set>
+#include <vector>
 
 #include "manifest/manifest.h"
 #include "varve/error.h"
@@ -30,6 +33,9 @@ inline constexpr std::uint64_t kManifestNumberMax = UINT64_MAX / 2;
 inline constexpr std::uint64_t kRunIdMax = UINT64_MAX / 2;
 inline constexpr std::uint32_t kTableIdMax = UINT32_MAX / 2;
 inline constexpr std::uint32_t kLevelMax = 63;
+
+// Gives the newest version its times. Invalid when they are not of its commits.
+Status SetTimes(const AddTimesEdit& edit, std::vector<VersionPoint>* versions);
 
 // Not thread-safe. `base` need not outlive it.
 class StateEditor {
@@ -67,6 +73,8 @@ class StateEditor {
   static void KeepShape(TableState* table, CommitNumber commit);
   Status CheckIsNew(const CreateTableEdit& table) const;
   void Own(const CreateTableEdit& table, CommitNumber dropped);
+  Status Tag(const TagEdit& edit);
+  Status Untag(const UntagEdit& edit);
   TableState* Mutable(std::uint32_t table_id);
   bool HasRun(std::uint64_t run_id);
 

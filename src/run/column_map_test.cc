@@ -74,7 +74,7 @@ class ColumnMapTest : public ::testing::Test {
   RunWorld world_;
   VersionModel model_;
   Memtable memtable_;
-  std::shared_ptr<const Run> own_;
+  std::shared_ptr<const varve::Run> own_;
 };
 
 TEST_F(ColumnMapTest, UnderItsOwnSchemaARunIsItself) {

@@ -56,22 +56,24 @@ std::shared_ptr<const Run> Run::Under(const std::shared_ptr<const Run>& run,
   return shown;
 }
 
+// What `make` gives of the run's own columns, with the columns asked for.
+template <typename Make>
+std::unique_ptr<VersionCursor> Run::Shown(const std::vector<int>& columns, const Make& make) const {
+  if (map_ == nullptr) return make(columns);
+  auto selection = map_->Select(columns);
+  auto own = make(selection.read);
+  return ShowUnder(std::move(own), map_, std::move(selection));
+}
+
 std::unique_ptr<VersionCursor> Run::NewCursor(const std::vector<int>& columns,
                                               const KeyBounds& bounds,
                                               const std::vector<bool>* left_out) const {
   std::vector<std::unique_ptr<VersionCursor>> cursors;
   if (opened_->data != nullptr) {
-    const auto open = [&](const std::vector<int>& own) -> std::unique_ptr<VersionCursor> {
+    cursors.push_back(Shown(columns, [&](const std::vector<int>& own) {
       return std::make_unique<RunCursor>(opened_->data, meta_, RowKind::kUpsert, own, bounds,
                                          left_out);
-    };
-    if (map_ == nullptr) {
-      cursors.push_back(open(columns));
-    } else {
-      auto selection = map_->Select(columns);
-      auto own = open(selection.read);
-      cursors.push_back(ShowUnder(std::move(own), map_, std::move(selection)));
-    }
+    }));
   }
   if (opened_->deletes != nullptr) {
     cursors.push_back(std::make_unique<RunCursor>(opened_->deletes, meta_, RowKind::kDelete,
@@ -85,8 +87,9 @@ std::unique_ptr<VersionCursor> Run::NewCursor(const std::vector<int>& columns,
                                               const CommitWindow& window) const {
   std::vector<std::unique_ptr<VersionCursor>> cursors;
   if (opened_->data != nullptr) {
-    cursors.push_back(
-        std::make_unique<WindowCursor>(opened_->data, RowKind::kUpsert, columns, bounds, window));
+    cursors.push_back(Shown(columns, [&](const std::vector<int>& own) {
+      return std::make_unique<WindowCursor>(opened_->data, RowKind::kUpsert, own, bounds, window);
+    }));
   }
   if (opened_->deletes != nullptr) {
     cursors.push_back(std::make_unique<WindowCursor>(opened_->deletes, RowKind::kDelete,

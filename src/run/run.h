@@ -104,6 +104,8 @@ class Run {
  private:
   struct Opened;
   Run() = default;
+  template <typename Make>
+  std::unique_ptr<VersionCursor> Shown(const std::vector<int>& columns, const Make& make) const;
   using Hits = std::vector<std::optional<Memtable::Hit>>;
   // Of the columns that the file has; and the same hits as `map_` shows them.
   Result<Hits> GetOwn(const std::vector<std::string_view>& keys, std::uint64_t as_of,

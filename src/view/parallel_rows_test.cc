@@ -45,7 +45,7 @@ class ParallelRowsTest : public ::testing::Test {
   }
   Snapshot With(Executor* executor) {
     auto view = std::make_shared<Superversion>(*table_.View());
-    view->executor = executor;
+    view->executor = [executor] { return executor; };
     return Snapshot(view, {table_.commit()});
   }
   static Keys ReadAll(const Snapshot& snapshot, const ScanOptions& options) {

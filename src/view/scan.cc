@@ -30,7 +30,7 @@ class ScanReader final : public arrow::RecordBatchReader {
     if (rows_left_ == 0 || recipe_.range.Empty()) return;
     if (options.unordered) {
       source_ = std::make_unique<ParallelRows>(table, recipe_, as_of.value, options.batch_rows_max,
-                                               owner_->executor);
+                                               owner_->executor ? owner_->executor() : nullptr);
     } else if (options.reverse) {
       source_ = std::make_unique<ReverseRows>(table, &recipe_, as_of.value, options.batch_rows_max);
     } else {

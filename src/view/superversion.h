@@ -39,7 +39,8 @@ struct TableView {
 
 class Superversion {
  public:
-  Executor* executor = nullptr;  // threads that a read may use beside its own; null: none
+  // Gives the threads that a read may use beside its own; null: none.
+  std::function<Executor*()> executor;
   std::map<std::string, std::shared_ptr<const TableView>, std::less<>> tables;
   // Those that a commit dropped, by id; for reading as of a commit before it.
   std::map<std::uint32_t, std::shared_ptr<const TableView>> dropped;

@@ -128,6 +128,36 @@ void Changing(Life& life) {
   life.Close();
 }
 
+// Tags made, moved and taken away, on commits in the log and in runs, and a clock that goes back.
+void Versioned(Life& life) {
+  life.Open();
+  life.Create();
+  life.Put({{1, "a"}});
+  life.Tag("first", 1);
+  life.MoveClock(1000);
+  life.Put({{2, "b"}}, AckLevel::kBuffered);
+  life.Put({{3, "c"}});
+  life.Tag("moves", 2);
+  life.Flush();
+  life.MoveClock(-1500);
+  life.Put({{1, "A"}});
+  life.Tag("moves", 3);
+  life.Kill();
+  life.Open();
+  life.Erase({2});
+  life.Untag("first");
+  life.Flush();
+  life.MoveClock(400);
+  life.Put({{4, "d"}}, AckLevel::kWritten);
+  life.Flush();
+  life.Tag("old", 1);
+  life.Close();
+  life.Open();
+  life.Put({{5, "e"}});
+  life.Tag("moves", 6);
+  life.Kill();
+}
+
 class CrashSweep : public ::testing::TestWithParam<NamedScript> {};
 
 TEST_P(CrashSweep, EveryAcknowledgedCommitSurvivesAtEveryEvent) {
@@ -262,6 +292,7 @@ INSTANTIATE_TEST_SUITE_P(
         NamedScript{"rough", {.create_if_missing = true}, Rough},
         NamedScript{"once", {.create_if_missing = true}, Once},
         NamedScript{"changing", {.create_if_missing = true}, Changing},
+        NamedScript{"versioned", {.create_if_missing = true}, Versioned},
         NamedScript{"busy", {.create_if_missing = true, .memtable_bytes_max = 1 << 20}, Busy}),
     [](const auto& policy) { return std::string(policy.param.name); });
 

@@ -38,6 +38,58 @@ void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises
   ASSERT_EQ(retry->commit.value, commit);
 }
 
+// When each commit was made. One whose call was cut short is the last, and not flushed.
+std::vector<WallTime> TimesOf(const Database& db, std::uint64_t visible,
+                              const Promises& promises) {
+  std::vector<WallTime> times(1);
+  for (std::uint64_t commit = 1; commit <= visible; ++commit) {
+    const auto known = promises.times.find(commit);
+    if (known != promises.times.end()) {
+      times.push_back(known->second);
+    } else {
+      EXPECT_EQ(commit, visible);
+      times.push_back(db.Versions(1).at(0).time);
+    }
+  }
+  return times;
+}
+
+// At the moment of each commit, and a little before it.
+void CheckMoments(const Database& db, const std::vector<WallTime>& times) {
+  std::set<std::int64_t> moments;
+  for (std::size_t commit = 1; commit < times.size(); ++commit) {
+    moments.insert({times[commit].micros, times[commit].micros - 1});
+  }
+  for (const std::int64_t moment : moments) {
+    std::uint64_t expected = times.size() - 1;
+    while (expected > 0 && times[expected].micros > moment) --expected;
+    const auto snapshot = db.GetSnapshot(WallTime{moment});
+    if (expected == 0) {
+      ASSERT_FALSE(snapshot);
+      ASSERT_EQ(snapshot.error().kind(), ErrorKind::kNotFound) << snapshot.error().message();
+    } else {
+      ASSERT_TRUE(snapshot) << snapshot.error().message();
+      ASSERT_EQ((*snapshot)->commit().value, expected) << "at " << moment;
+    }
+  }
+}
+
+void CheckTags(const Database& db, const Promises& promises) {
+  std::map<std::string, std::uint64_t> found;
+  for (const TagInfo& tag : db.Tags()) {
+    ASSERT_TRUE(promises.tags.contains(tag.name)) << tag.name;
+    found[tag.name] = tag.commit.value;
+    const auto snapshot = db.GetSnapshot(TagName{tag.name});
+    ASSERT_TRUE(snapshot) << snapshot.error().message();
+    ASSERT_EQ((*snapshot)->commit(), tag.commit);
+  }
+  for (const auto& [name, allowed] : promises.tags) {
+    const auto at = found.find(name);
+    ASSERT_TRUE(allowed.contains(at == found.end() ? std::nullopt : std::optional(at->second)))
+        << "tag " << name;
+  }
+}
+
 }  // namespace
 
 void Life::Keep(const Status& status) {
@@ -79,6 +131,7 @@ void Life::Changed(const Result<CommitNumber>& commit) {
   if (!commit) return Keep(std::unexpected(commit.error()));
   EXPECT_EQ(commit->value, promises_.after.size() - 1);
   promises_.acknowledged = commit->value;
+  promises_.times[commit->value] = db_->Versions(1).at(0).time;
 }
 
 void Life::Rename(const std::string& to) {
@@ -111,6 +164,7 @@ void Life::Write(Rows next, const WriteRequest& request, const CommitOptions& op
   const auto info = db_->Write(table, request, options);
   if (!info) return Keep(std::unexpected(info.error()));
   EXPECT_EQ(info->commit.value, commit);
+  promises_.times[commit] = db_->Versions(1).at(0).time;
   if (options.ack == AckLevel::kDurable) promises_.acknowledged = commit;
 }
 
@@ -159,6 +213,27 @@ void Life::Flush() {
   if (flushed) promises_.acknowledged = promises_.after.size() - 1;
 }
 
+void Life::Tag(const std::string& name, std::uint64_t commit) {
+  if (failed_) return;
+  auto& allowed = promises_.tags[name];
+  if (allowed.empty()) allowed.insert(std::nullopt);
+  allowed.insert(commit);
+  const auto tag = db_->Tag(name, CommitNumber{commit}, {.replace = true});
+  if (!tag) return Keep(std::unexpected(tag.error()));
+  allowed = {commit};
+}
+
+void Life::Untag(const std::string& name) {
+  if (failed_) return;
+  auto& allowed = promises_.tags[name];
+  allowed.insert(std::nullopt);
+  const auto tag = db_->Untag(name);
+  if (!tag) return Keep(std::unexpected(tag.error()));
+  allowed = {std::nullopt};
+}
+
+void Life::MoveClock(std::int64_t micros) { world_.clock.Advance(micros); }
+
 void Life::RunTasks() { world_.executor.RunAll(); }
 
 void Life::Close() {
@@ -172,7 +247,8 @@ void Life::Close() {
 void Life::Kill() {
   if (failed_) return;
   db_.reset();
-  disk_->KillProcess();
+  failed_ = disk_->crashed();  // the last thing it did was cut
+  if (!failed_) disk_->KillProcess();
 }
 
 void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promises& promises) {
@@ -206,10 +282,15 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
   const std::string& values = promises.values[visible];
   CheckProducer(db.get(), visible, promises, name, values);
   if (::testing::Test::HasFatalFailure()) return;
+  auto times = TimesOf(*db, visible, promises);
+  CheckMoments(*db, times);
+  CheckTags(*db, promises);
+  if (::testing::Test::HasFatalFailure()) return;
   Rows expected = promises.after[visible];
   const auto put = db->Upsert(name, BatchOf({{1, "after"}, {777, "new"}}, values));
   ASSERT_TRUE(put) << put.error().message();
   ASSERT_EQ(put->commit.value, visible + 1);
+  times.push_back(db->Versions(1).at(0).time);
   expected[1] = "after";
   expected[777] = "new";
   const Status flushed = db->Flush();
@@ -224,6 +305,8 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
   ASSERT_TRUE(again) << again.error().message();
   ASSERT_EQ(ReadRows(**(*again)->GetSnapshot(), name), expected);
   CheckProducer(again->get(), visible, promises, name, values);
+  CheckMoments(**again, times);
+  CheckTags(**again, promises);
 }
 
 std::uint64_t CountEvents(const Script& script, const OpenOptions& options) {

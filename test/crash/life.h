@@ -9,6 +9,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,6 +41,9 @@ struct Promises {
   std::vector<std::string> called = {"t"};  // called[c]: its name; empty: it was dropped just then
   std::vector<std::string> values = {"v"};  // values[c]: the name of the column of its values
   std::map<std::uint64_t, std::uint64_t> sequences;  // by commit: that of the producer "p"
+  std::map<std::uint64_t, WallTime> times;           // by commit, of those that returned
+  // By name: what it may name now, nothing being one of it. Two after a step that was cut short.
+  std::map<std::string, std::set<std::optional<std::uint64_t>>> tags;
 };
 
 class Life {
@@ -61,6 +66,9 @@ class Life {
   void EraseRange(std::int64_t from, std::int64_t to);  // in which at least one is
   void Erase(const std::vector<std::int64_t>& ids);
   void Flush();
+  void Tag(const std::string& name, std::uint64_t commit);  // which may be there already
+  void Untag(const std::string& name);
+  void MoveClock(std::int64_t micros);
   void RunTasks();
   void Close();
   void Kill();  // the process ends without Close

@@ -65,6 +65,7 @@ void Life::Step(std::uint64_t number) {
     case 24:
     case 25:
       return Follow();
+    case 22: return Below(4) == 0 ? Untag() : Tag();
     case 21: return Below(2) == 0 ? InsertMissing() : DeleteWhere();
     default: return Upsert();
   }
@@ -117,6 +118,14 @@ void Life::Commit(const std::string& what, const std::string& table, Result<Comm
   auto tables = Newest();
   tables[table] = std::move(next);
   after_.push_back(std::move(tables));
+  NoteTimes();
+}
+
+// Of the newest commits; one of several at once is not told when it was flushed meanwhile.
+void Life::NoteTimes() {
+  for (const Version& version : db_->Versions(kWriters)) {
+    times_.emplace(version.commit.value, version.time);
+  }
 }
 
 void Life::Upsert() {
@@ -229,6 +238,33 @@ void Life::WriteFromThreads() {
   }
 }
 
+void Life::Tag() {
+  const auto name = fmt::format("tag{}", Below(4));
+  const bool replace = Below(2) == 0;
+  const auto commit = Below(after_.size());
+  last_ = fmt::format("tag commit {} as {}{}", commit, name, replace ? ", moving it" : "");
+  const auto tag = db_->Tag(name, CommitNumber{commit}, {.replace = replace});
+  if (commit == 0) {
+    return Require(!tag && tag.error().kind() == ErrorKind::kNotFound, "no commit got a tag");
+  }
+  if (tags_.contains(name) && !replace) {
+    return Require(!tag && tag.error().kind() == ErrorKind::kConflict, "a tag was taken over");
+  }
+  Must(tag, last_);
+  tags_[name] = commit;
+}
+
+void Life::Untag() {
+  const auto name = fmt::format("tag{}", Below(4));
+  last_ = "untag " + name;
+  const auto tag = db_->Untag(name);
+  if (tags_.erase(name) > 0) {
+    Must(tag, last_);
+  } else {
+    Require(!tag && tag.error().kind() == ErrorKind::kNotFound, "what was not there had a tag");
+  }
+}
+
 void Life::Hold() {
   last_ = "take a snapshot";
   if (held_.size() == kHeldMost) return;
@@ -248,6 +284,35 @@ void Life::CheckAll() {
   for (const auto& [snapshot, commit] : held_) CheckSnapshot(*snapshot, commit);
   const auto commit = Below(after_.size());
   CheckSnapshot(*Must(db_->GetSnapshot(CommitNumber{commit}), "as of"), commit);
+  CheckMoments();
+  CheckTags();
+}
+
+// The newest commit that was not made after the moment; clocks go back here.
+void Life::CheckMoments() {
+  for (int i = 0; i < 4 && !times_.empty(); ++i) {
+    auto at = times_.begin();
+    std::advance(at, Below(times_.size()));
+    const WallTime moment{at->second.micros + static_cast<std::int64_t>(Below(3)) - 1};
+    auto expected = newest();
+    while (expected > 0 && times_.contains(expected) && times_[expected] > moment) --expected;
+    if (expected > 0 && !times_.contains(expected)) continue;
+    const auto snapshot = db_->GetSnapshot(moment);
+    if (expected == 0) {
+      Require(!snapshot && snapshot.error().kind() == ErrorKind::kNotFound, "too old a moment");
+    } else {
+      CheckSnapshot(*Must(snapshot, "as of a moment"), expected);
+    }
+  }
+}
+
+void Life::CheckTags() {
+  std::map<std::string, std::uint64_t> found;
+  for (const TagInfo& tag : db_->Tags()) found[tag.name] = tag.commit.value;
+  Require(found == tags_, "tags differ");
+  for (const auto& [name, commit] : tags_) {
+    CheckSnapshot(*Must(db_->GetSnapshot(TagName{name}), "as of " + name), commit);
+  }
 }
 
 void Life::CheckSnapshot(const Snapshot& snapshot, std::uint64_t commit) {

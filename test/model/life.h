@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -59,6 +60,8 @@ class Life {
   void WriteInTransaction();
   void ReadInTransaction();
   void EndTransaction();
+  void Tag();
+  void Untag();
   void Hold();
   void Release();
   void ForgetSnapshots();
@@ -66,6 +69,9 @@ class Life {
   const Tables& At(std::uint64_t commit) const { return after_[commit]; }
   const Tables& Newest() const { return after_.back(); }
   std::uint64_t newest() const { return after_.size() - 1; }
+  void NoteTimes();
+  void CheckMoments();
+  void CheckTags();
   void CheckSnapshot(const Snapshot& snapshot, std::uint64_t commit);
   void CheckScans(const Snapshot& snapshot, const std::string& table, const TableRows& expected);
   void CheckGet(const Snapshot& snapshot, const std::string& table, const TableRows& expected);
@@ -83,6 +89,8 @@ class Life {
   std::uint64_t memtable_bytes_ = 0;
   std::unique_ptr<Database> db_;
   std::vector<Tables> after_;  // by commit
+  std::map<std::uint64_t, WallTime> times_;  // by commit; some are not known
+  std::map<std::string, std::uint64_t> tags_;
   std::map<std::pair<std::string, Key>, std::uint64_t> written_;  // by which commit, last
   std::vector<Held> held_;
   std::vector<OpenTransaction> open_;

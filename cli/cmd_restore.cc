@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// varve restore: a table as it was, as one new commit. Without --yes only the counts are shown.
+#include <fmt/format.h>
+
+#include "commands.h"
+#include "format_cell.h"
+#include "point_in_time.h"
+#include "process.h"
+
+namespace varve::cli {
+namespace {
+
+struct Options {
+  std::string database;
+  std::string table;
+  std::string at;
+  bool dry_run = false;
+  bool yes = false;
+};
+
+Done Report(const Session& session, const Options& options, const RestoreInfo& info, bool dry_run) {
+  const bool made = !dry_run && info.rows_written + info.rows_deleted > 0;
+  const Json document = {{"table", options.table},
+                         {"as_of", info.as_of.value},
+                         {"dry_run", dry_run},
+                         {"rows_written", info.rows_written},
+                         {"rows_deleted", info.rows_deleted},
+                         {"commit", made ? info.commit.commit.value : 0}};
+  std::string text =
+      fmt::format("{} as of commit {}: {} {} rows, {} {}", options.table, info.as_of.value,
+                  dry_run ? "would write" : "wrote", WithThousands(info.rows_written),
+                  dry_run ? "delete" : "deleted", WithThousands(info.rows_deleted));
+  if (made) text += fmt::format(", in commit {}", info.commit.commit.value);
+  if (dry_run && !options.dry_run) text += "; nothing was changed: add --yes";
+  return PrintResult(session, document, text + "\n");
+}
+
+Outcome<ExitCode> Run(const Session& session, const Options& options) {
+  if (options.dry_run && options.yes) return WrongUsage("--dry-run and --yes exclude each other");
+  const bool dry_run = !options.yes;
+  CLI_ASSIGN(const AsOf as_of, ParsePointInTime(options.at, WallNow()));
+  CLI_ASSIGN(auto database,
+             OpenDatabase(session, options.database, dry_run ? OpenMode::kRead : OpenMode::kWrite));
+  CLI_ASSIGN(const RestoreInfo info,
+             database->RestoreTable(options.table, as_of, {.dry_run = dry_run},
+                                    {.ack = session.environment.ack}));
+  CLI_TRY(database->Close());
+  CLI_TRY(Report(session, options, info, dry_run));
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddRestore(CLI::App* app, Session* session) {
+  auto [verb, options] = AddVerb<Options>(
+      app, session, "restore", "Make a table what it was at a version, as a new commit",
+      "varve restore flights.varve flights --at before-import --yes\n"
+      "\n"
+      "One commit of what differs: the versions in between stay readable, and restoring the one\n"
+      "before takes it back. Without --yes nothing is changed.",
+      Run);
+  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.Add("TABLE", &options->table, "Name of the table").Required();
+  verb.Add("--at", &options->at, kPointInTimeHelp).Type("V").Required().NotEmpty();
+  verb.AddFlag("--dry-run", &options->dry_run, "Only say how many rows would be written");
+  verb.AddFlag("--yes", &options->yes, "Restore; otherwise show how many rows that would write");
+}
+
+}  // namespace varve::cli

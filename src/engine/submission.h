@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A commit on its way: its parts, what it must not find changed, and what its ack is waited for by.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/commit_record.h"
+#include "engine/recent_keys.h"
+#include "engine/write_watch.h"
+#include "varve/log.h"
+#include "varve/types.h"
+#include "view/superversion.h"
+
+namespace varve {
+
+// One table's part of a commit, in both forms: for the memtable and for the log.
+struct TablePart {
+  WriteBatch batch;
+  CommitPart record;
+  std::shared_ptr<const TableSchema> schema;  // that of the table when this was made
+};
+// From here on the rows are ours: what the caller does to its arrays changes nothing, and the
+// memtable holds what the log holds and a recovery would find.
+Result<TablePart> MakePart(const TableView& table, WriteBatch batch);
+Result<std::vector<TablePart>> MakeParts(const TableView& table, std::vector<WriteBatch> batches);
+Status OwnTheRows(WriteBatch* batch);
+
+// What a commit must not find changed since a snapshot; without a footprint it checks nothing.
+struct CommitGuard {
+  const Footprint* footprint = nullptr;
+  CommitNumber snapshot{};
+  CommitNumber checked{};          // commits up to here were looked at
+  CommitNumber* winner = nullptr;  // when given: set to the commit that is in conflict
+  bool alone = false;              // whoever commits holds Alone
+};
+
+// A commit whose ack is still to be waited for; or none, when its ticket is that of nothing.
+struct Submitted {
+  CommitInfo info;  // all that is known before the ack
+  LogTicket ticket;
+  AckLevel ack = AckLevel::kDurable;
+  WriteWatch watch;
+};
+
+}  // namespace varve

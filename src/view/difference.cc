@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "view/difference.h"
+
+#include <arrow/api.h>
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "columns/arrow_errors.h"
+#include "columns/gather.h"
+#include "run/merge.h"
+#include "view/scan.h"
+#include "view/scan_plan.h"
+
+namespace varve {
+namespace {
+
+using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
+
+// Keys that are looked up together.
+constexpr std::size_t kKeysAtOnce = 4096;
+
+bool SameRow(const arrow::RecordBatch& a, std::int64_t row_a, const arrow::RecordBatch& b,
+             std::int64_t row_b) {
+  const auto exactly = arrow::EqualOptions().nans_equal(true).signed_zeros_equal(false);
+  for (int column = 0; column < a.num_columns(); ++column) {
+    if (!a.column(column)->RangeEquals(*b.column(column), row_a, row_a + 1, row_b, exactly)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// The versions of a table that are newer than a commit, keys only.
+std::unique_ptr<VersionCursor> VersionsAfter(const TableView& table, CommitNumber then,
+                                             CommitNumber now) {
+  TableView newer = table;
+  std::erase_if(newer.runs, [&](const auto& run) { return run->meta().max_commit <= then.value; });
+  return MergeVersions(OpenCursors(newer, {}, KeyBounds{}, now.value));
+}
+
+class Differ {
+ public:
+  Differ(const TableView& table, CommitNumber then, CommitNumber now, std::uint64_t bytes_max)
+      : table_(table),
+        then_(then),
+        now_(now),
+        bytes_max_(bytes_max),
+        key_schema_(table.schema->key_schema()) {}
+
+  Result<Difference> Find() {
+    const auto versions = VersionsAfter(table_, then_, now_);
+    std::vector<std::string> keys;
+    VARVE_TRY(versions->Next());
+    while (versions->valid()) {
+      const bool between = versions->commit() > then_.value && versions->commit() <= now_.value;
+      if (between && (keys.empty() || keys.back() != versions->key())) {
+        if (keys.size() == kKeysAtOnce) {
+          VARVE_TRY(Compare(keys));
+          keys.clear();
+        }
+        keys.emplace_back(versions->key());
+      }
+      VARVE_TRY(versions->Next());
+    }
+    VARVE_TRY(Compare(keys));
+    Difference difference;
+    VARVE_ASSIGN(difference.upserts, Joined(upserts_, table_.schema->schema()));
+    VARVE_ASSIGN(difference.deletes, Joined(deletes_, key_schema_));
+    return difference;
+  }
+
+ private:
+  // `keys` are distinct.
+  Status Compare(const std::vector<std::string>& keys) {
+    if (keys.empty()) return {};
+    VARVE_ASSIGN(
+        const BatchPtr batch,
+        table_.schema->key_codec().Decode(std::vector<std::string_view>(keys.begin(), keys.end())));
+    std::vector<bool> was;
+    std::vector<bool> is;
+    VARVE_ASSIGN(const BatchPtr before, GetRows(table_, then_, batch, &was));
+    VARVE_ASSIGN(const BatchPtr after, GetRows(table_, now_, batch, &is));
+    std::vector<RowSlice> upserts;
+    std::vector<RowSlice> deletes;
+    std::int64_t row_before = 0;
+    std::int64_t row_after = 0;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const bool same = was[i] && is[i] && SameRow(*before, row_before, *after, row_after);
+      if (was[i] && !same) upserts.push_back({before, row_before, 1});
+      if (is[i] && !was[i]) deletes.push_back({batch, static_cast<std::int64_t>(i), 1});
+      row_before += was[i] ? 1 : 0;
+      row_after += is[i] ? 1 : 0;
+    }
+    VARVE_TRY(Keep(table_.schema->schema(), upserts, &upserts_));
+    return Keep(key_schema_, deletes, &deletes_);
+  }
+
+  Status Keep(const std::shared_ptr<arrow::Schema>& schema, const std::vector<RowSlice>& rows,
+              std::vector<RowSlice>* kept) {
+    if (rows.empty()) return {};
+    VARVE_ASSIGN(const BatchPtr copy, CopyRows(schema, rows));
+    bytes_ += BatchBytes(*copy);
+    kept->push_back({copy, 0, copy->num_rows()});
+    if (bytes_ <= bytes_max_) return {};
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("table '{}': what changed since commit {} takes more than {} bytes, "
+                            "which is too much for one commit: scan as of that version and write "
+                            "the rows back in parts",
+                            table_.name, then_.value, bytes_max_));
+  }
+
+  static Result<BatchPtr> Joined(const std::vector<RowSlice>& batches,
+                                 const std::shared_ptr<arrow::Schema>& schema) {
+    if (!batches.empty()) return Gather(schema, batches);
+    return FromArrow(arrow::RecordBatch::MakeEmpty(schema));
+  }
+
+  const TableView& table_;
+  const CommitNumber then_;
+  const CommitNumber now_;
+  const std::uint64_t bytes_max_;
+  const std::shared_ptr<arrow::Schema> key_schema_;
+  std::vector<RowSlice> upserts_;
+  std::vector<RowSlice> deletes_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace
+
+Result<Difference> FindDifference(const TableView& table, CommitNumber then, CommitNumber now,
+                                  std::uint64_t bytes_max) {
+  return Differ(table, then, now, bytes_max).Find();
+}
+
+}  // namespace varve
