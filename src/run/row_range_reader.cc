@@ -155,6 +155,8 @@ Pages PagesOf(parquet::RowGroupPageIndexReader* index, const parquet::RowGroupMe
 
 struct RowRangeReader::Parts {
   const RunFile* file = nullptr;
+  // Before the index reader, which keeps a reference to it.
+  const parquet::ReaderProperties properties = parquet::default_reader_properties();
   std::shared_ptr<parquet::PageIndexReader> index;
   Selection selection;  // before the reader, which refers to it
   std::unique_ptr<parquet::arrow::FileReader> reader;
@@ -220,7 +222,7 @@ Result<std::unique_ptr<RowRangeReader>> RowRangeReader::Open(const RunFile& file
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     parts->file = &file;
     parts->index = parquet::PageIndexReader::Make(file.file().get(), file.metadata(),
-                                                  parquet::default_reader_properties());
+                                                  parts->properties);
     auto reader = std::make_unique<parquet::ParquetFileReader>();
     reader->Open(std::make_unique<SelectedFile>(file.file(), file.metadata(), &parts->selection));
     auto settings = ArrowReaderSettings();
