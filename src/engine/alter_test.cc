@@ -169,6 +169,30 @@ TEST_F(AlterTest, AnAddedColumnShowsItsDefaultForRowsBeforeIt) {
   });
 }
 
+TEST_F(AlterTest, ChangesShowFormerRowsWithTheColumnsOfNow) {
+  Create({Int("a"), Int("b")});
+  Put({Ids({"1", "2"}), Ints("a", {"10", "20"}), Ints("b", {"11", "21"})});
+  Alter({DropColumn{"b"}, AddColumn{arrow::field("n", arrow::int32()), arrow::MakeScalar(7)}});
+  Put({Ids({"2", "3"}), Ints("a", {"22", "30"}), Ints("n", {"8", "9"})});
+  const auto changes = [&](std::uint64_t from, const AsOf& to, const ChangesOptions& options) {
+    auto reader = db_->Changes("t", CommitNumber{from}, to, options);
+    EXPECT_TRUE(reader) << reader.error().message();
+    const auto all = reader ? *(*reader)->ToTable() : nullptr;
+    return all == nullptr ? std::string() : Text(**all->CombineChunksToBatch());
+  };
+  Always([&] {
+    EXPECT_EQ(changes(0, {}, {.before_images = true}),
+              "_commit=1 _kind=insert id=1 a=10 n=7 _before_a=- _before_n=-\n"
+              "_commit=1 _kind=insert id=2 a=20 n=7 _before_a=- _before_n=-\n"
+              "_commit=3 _kind=update id=2 a=22 n=8 _before_a=20 _before_n=7\n"
+              "_commit=3 _kind=insert id=3 a=30 n=9 _before_a=- _before_n=-\n");
+    EXPECT_EQ(changes(1, {}, {.columns = {{"n"}}, .before_images = true}),
+              "_commit=3 _kind=update n=8 _before_n=7\n_commit=3 _kind=insert n=9 _before_n=-\n");
+    EXPECT_EQ(changes(0, CommitNumber{1}, {}),
+              "_commit=1 _kind=upsert id=1 a=10 b=11\n_commit=1 _kind=upsert id=2 a=20 b=21\n");
+  });
+}
+
 TEST_F(AlterTest, ADroppedColumnIsGoneAndOneOfItsNameIsAnother) {
   Create({Int("a"), Int("b")});
   Put({Ids({"1"}), Ints("a", {"10"}), Ints("b", {"11"})});

@@ -215,6 +215,44 @@ TEST_F(FollowTest, ACancelledCursorEndsAlsoWhileItWaits) {
   ExpectClosed(cursor.get(), "cancelled");
 }
 
+TEST_F(FollowTest, AChangeOfTheTableIsTold) {
+  Make(&clock_);
+  Upsert({{1, "a"}});
+  auto cursor = Follow(0);
+  auto other = Follow(0);
+  ASSERT_TRUE(db_->RenameTable("t", "r"));  // commit 2
+  EXPECT_EQ(Next(cursor.get()), (Changes{"1 upsert 1 a"}));
+  EXPECT_EQ(Next(cursor.get()), Changes());
+  EXPECT_EQ(cursor->position().value, 2u);
+  ASSERT_TRUE(db_->AlterTable("r", {AddColumn{arrow::field("w", arrow::int64())}}));  // 3
+  const auto altered = cursor->Next(0);
+  ASSERT_FALSE(altered);
+  EXPECT_EQ(altered.error().kind(), ErrorKind::kConflict);
+  EXPECT_NE(altered.error().message().find("table 'r'"), std::string::npos);
+  EXPECT_NE(altered.error().message().find("from commit 2"), std::string::npos);
+  EXPECT_EQ(cursor->Next(0).error().message(), altered.error().message());
+
+  auto again = db_->FollowChanges("r", CommitNumber{0});
+  ASSERT_TRUE(again);
+  EXPECT_EQ((*again)->schema()->field_names().back(), "w");
+  EXPECT_EQ(Next(again->get()), (Changes{"1 upsert 1 a"}));
+  ASSERT_TRUE(db_->DropTable("r"));
+  const auto dropped = (*again)->Next(0);
+  ASSERT_FALSE(dropped);
+  EXPECT_EQ(dropped.error().kind(), ErrorKind::kNotFound);
+  EXPECT_NE(dropped.error().message().find("dropped"), std::string::npos);
+}
+
+TEST_F(FollowTest, ADropEndsTheOneThatWaits) {
+  Make(SystemClock());
+  auto cursor = Follow(0);
+  std::thread dropper([&] { EXPECT_TRUE(db_->DropTable("t")); });
+  const auto next = cursor->Next();
+  dropper.join();
+  ASSERT_FALSE(next);
+  EXPECT_EQ(next.error().kind(), ErrorKind::kNotFound);
+}
+
 // Each round ends the database while followers wait, read, or are about to.
 TEST_F(FollowTest, TheEndOfTheDatabaseEndsThoseThatWait) {
   for (int round = 0; round < 20; ++round) {
