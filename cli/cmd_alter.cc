@@ -114,7 +114,8 @@ void AddAlter(CLI::App* app, Session* session) {
       "varve alter shop.varve orders --add \"status utf8 not null default open\" \\\n"
       "    --rename at=ordered_at --widen \"quantity int64\" --drop note\n"
       "\n"
-      "All of it is one commit, and no file is rewritten: first --drop, then --rename, --widen and\n"
+      "All of it is one commit, and no file is rewritten: first --drop, then --rename, --widen "
+      "and\n"
       "--add. Rows that are there show the default of an added column, or null. A default is a\n"
       "JSON value, or plain text.",
       Run);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The V of `--at V` and its like: a commit number, a time (2026-11-20, 2026-11-20T12:00:00Z, with an
-// offset; no zone means UTC), a time back from now (-30s, -5m, -2h, -7d), or a tag, which begins with a letter
-// or "_" and so is none of the others.
+// The V of `--at V` and its like: a commit number, a time (2026-11-20, 2026-11-20T12:00:00Z, with
+// an offset; no zone means UTC), a time back from now (-30s, -5m, -2h, -7d), or a tag, which begins
+// with a letter or "_" and so is none of the others.
 #pragma once
 
 #include <string>

@@ -546,8 +546,9 @@ class UsageTest(CliTest):
         for name in ("VARVE_COLOR", "VARVE_MEMTABLE_BYTES", "VARVE_ACK", "create", "inspect"):
             self.assertIn(name, self.ok("--help").out)
         self.assertEqual(self.ok("help", "scan").out, self.ok("scan", "--help").out)
-        for verb in ("create", "load", "scan", "changes", "get", "delete", "drop", "rename", "alter", "tables",
-                     "versions", "tag", "untag", "restore", "flush", "stats", "verify", "inspect"):
+        for verb in ("create", "load", "scan", "changes", "get", "delete", "drop", "rename",
+                     "alter", "tables", "versions", "tag", "untag", "restore", "flush", "stats",
+                     "verify", "inspect"):
             text = self.ok(verb, "--help").out
             self.assertIn("Example:\n  varve " + verb, text)
             self.assertIn("--json", text)

@@ -158,9 +158,9 @@ class Database {
   // may or may not be done; every later commit is refused: reopen).
   Result<CommitNumber> DropTable(std::string_view name);
   Result<CommitNumber> RenameTable(std::string_view from, const std::string& to);
-  // All of `changes` (varve/options.h), one after the other, as one commit; no file is written anew.
-  // Batches that are written from then on have the new columns. Further errors: NotFound (column);
-  // Invalid (no change, or one that is not allowed: says which column and why);
+  // All of `changes` (varve/options.h), one after the other, as one commit; no file is written
+  // anew. Batches that are written from then on have the new columns. Further errors: NotFound
+  // (column); Invalid (no change, or one that is not allowed: says which column and why);
   // Invalid/kUnsupportedFormat (a type that Parquet cannot hold).
   Result<CommitNumber> AlterTable(std::string_view name, const std::vector<ColumnChange>& changes);
 

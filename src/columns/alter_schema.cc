@@ -147,7 +147,8 @@ class Draft {
   bool IsKey(int place) const { return std::ranges::find(key_, place) != key_.end(); }
 
   Result<int> Find(const std::string& name) const {
-    const auto at = std::ranges::find(fields_, name, [](const auto& field) { return field->name(); });
+    const auto at =
+        std::ranges::find(fields_, name, [](const auto& field) { return field->name(); });
     if (at != fields_.end()) return static_cast<int>(at - fields_.begin());
     std::vector<std::string> known;
     for (const auto& field : fields_) known.push_back(field->name());

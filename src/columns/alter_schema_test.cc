@@ -130,7 +130,8 @@ TEST(AlterSchema, RefusesWhatCannotBe) {
   ExpectRefused({AddColumn{n(arrow::utf8()), arrow::MakeScalar(std::string(2000, 'x'))}},
                 "at most 1024");
   ExpectRefused({AddColumn{n(arrow::dense_union({arrow::field("x", arrow::int8())}))}}, "'n'");
-  ExpectRefused({WidenColumn{arrow::field("id", arrow::int64())}}, "a key column cannot be widened");
+  ExpectRefused({WidenColumn{arrow::field("id", arrow::int64())}},
+                "a key column cannot be widened");
   ExpectRefused({WidenColumn{arrow::field("a", arrow::int16())}}, "int32 cannot become int16");
   ExpectRefused({WidenColumn{arrow::field("a", arrow::int64(), false)}}, "not null");
   ExpectRefused({WidenColumn{arrow::field("b", arrow::binary())}}, "string not null cannot become");

@@ -174,8 +174,8 @@ Status CheckIdentity(const ColumnIdentity& identity, const arrow::Schema& schema
   const auto columns = static_cast<std::size_t>(schema.num_fields());
   const std::set<std::uint32_t> distinct(identity.ids.begin(), identity.ids.end());
   if (identity.ids.size() == columns && identity.defaults.size() == columns &&
-      distinct.size() == columns && *distinct.begin() > 0 && *distinct.rbegin() < identity.next_id &&
-      identity.next_id <= kNextColumnIdMax) {
+      distinct.size() == columns && *distinct.begin() > 0 &&
+      *distinct.rbegin() < identity.next_id && identity.next_id <= kNextColumnIdMax) {
     return {};
   }
   return Fail(ErrorKind::kInvalid,

@@ -160,7 +160,7 @@ Status Database::Impl::AwaitRoom() {
   return {};
 }
 
-Result<std::optional<Database::Impl::Placed>> Database::Impl::Place(
+Result<std::optional<Placed>> Database::Impl::Place(
     const std::vector<TablePart>& parts, std::shared_ptr<KeysOfCommit> keys,
     const CommitOptions& options, const CommitGuard& guard) {
   std::unique_lock lock(commit_mutex_);

@@ -43,7 +43,7 @@ Result<std::optional<Newer>> FindNewerIn(const TableView& table,
 
 }  // namespace
 
-Result<Database::Impl::BegunTransaction> Database::Impl::BeginTransaction() {
+Result<BegunTransaction> Database::Impl::BeginTransaction() {
   VARVE_TRY(CheckWritable());
   AdvanceVisible();
   std::lock_guard lock(commit_mutex_);

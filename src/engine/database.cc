@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 #include "engine/engine.h"
+#include "engine/promised.h"
 
 namespace varve {
 

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,6 +20,7 @@
 
 #include "engine/commit_order.h"
 #include "engine/environment.h"
+#include "engine/follow_signal.h"
 #include "engine/generation.h"
 #include "engine/moment.h"
 #include "engine/recent_keys.h"
@@ -32,19 +32,8 @@
 
 namespace varve {
 
-struct PreparedWrite;  // write_request.h
-
 // NotFound says which tags there are.
 Result<const TagState*> FindTag(const ManifestState& state, const std::string& name);
-
-// What `start` will call back with.
-template <typename Start>
-std::future<Result<CommitInfo>> Promised(const Start& start) {
-  const auto promise = std::make_shared<std::promise<Result<CommitInfo>>>();
-  auto future = promise->get_future();
-  start([promise](const Result<CommitInfo>& info) { promise->set_value(info); });
-  return future;
-}
 
 class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
  public:
@@ -89,10 +78,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   void Then(Submitted submitted, CommitCallback done);
 
   // For transactions (transaction.cc), which end with EndTransaction.
-  struct BegunTransaction {
-    CommitNumber commit;
-    std::shared_ptr<const Superversion> view;
-  };
   Result<BegunTransaction> BeginTransaction();
   void EndTransaction(CommitNumber snapshot);
   Status CheckWritable() const;
@@ -123,16 +108,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
     Impl* database;  // null once it has ended; guarded by mutex
   };
   const std::shared_ptr<Link>& link() const { return link_; }
-  // Woken when commits became visible, or the follower or the database ends.
-  struct FollowSignal {
-    std::atomic<std::uint32_t> woken = 0;
-    std::atomic<bool> cancelled = false;
-    void Wake();
-  };
-  struct Visible {
-    CommitNumber commit;
-    std::shared_ptr<const Superversion> view;
-  };
   // What is visible once a commit after this one is, or at the deadline (of the steady clock), or
   // when the signal is cancelled. Invalid/kClosed when the database ends.
   Result<Visible> AwaitAfter(CommitNumber commit, const std::shared_ptr<FollowSignal>& signal,
@@ -168,10 +143,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // Both require commit_mutex_.
   Status CheckTables(const std::vector<TablePart>& parts, const CommitGuard& guard) const;
   std::unexpected<Error> TableChanged(std::uint32_t table_id, const CommitGuard& guard) const;
-  struct LastChangeOfTable {
-    const TableState* table;
-    CommitNumber commit;  // zero: none
-  };
   LastChangeOfTable LastChange(std::uint32_t table_id) const;  // so does this
 
   // commit.cc
@@ -182,13 +153,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
                               CommitGuard guard, WriteWatch* watch);
   static void Acknowledge(const LogAck& ack, Submitted* submitted);
   Status AwaitRoom();
-  struct Placed {
-    CommitNumber commit;
-    LogTicket ticket;
-    bool repeat = false;  // of the commit with this number; no more is set
-    std::shared_ptr<Generation> generation;
-    std::vector<std::shared_ptr<Memtable>> memtables;  // of the parts
-  };
   // Nothing: the guard has to look again.
   Result<std::optional<Placed>> Place(const std::vector<TablePart>& parts,
                                       std::shared_ptr<KeysOfCommit> keys,
@@ -248,13 +212,8 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   void ScheduleFlush();
   Status FlushSealed();
   Status FlushOne(const std::shared_ptr<Generation>& generation, Lsn floor);
-  struct NewRuns {
-    std::vector<Edit> edits;
-    std::vector<std::shared_ptr<const Run>> opened;
-  };
   Result<NewRuns> WriteRuns(const Generation& generation);
   void DropRuns(const NewRuns& runs, const Error& why);
-
   Result<AddTimesEdit> WriteTimesOf(const Generation& generation);
 
   // report.cc

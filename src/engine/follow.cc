@@ -28,7 +28,7 @@ const TableView* FindById(const Superversion& view, std::uint32_t id) {
 
 }  // namespace
 
-void Database::Impl::FollowSignal::Wake() {
+void FollowSignal::Wake() {
   woken.fetch_add(1);
   FutexWakeAll(woken);
 }
@@ -44,7 +44,7 @@ void Database::Impl::EndTask() {
   task_done_.notify_all();
 }
 
-Result<Database::Impl::Visible> Database::Impl::AwaitAfter(
+Result<Visible> Database::Impl::AwaitAfter(
     CommitNumber commit, const std::shared_ptr<FollowSignal>& signal,
     std::int64_t deadline_micros) {
   AdvanceVisible();
@@ -154,7 +154,7 @@ class ChangeCursor::Impl {
     }
   }
 
-  Status Read(const Owner::Visible& now) {
+  Status Read(const Visible& now) {
     const TableView* const table = FindById(*now.view, table_id_);
     if (table == nullptr) {
       return Fail(ErrorKind::kNotFound, fmt::format("table '{}' was dropped after commit {}",
@@ -177,7 +177,7 @@ class ChangeCursor::Impl {
   const std::uint32_t schema_id_;
   const std::string table_name_;
   ChangeRecipe recipe_;
-  const std::shared_ptr<Owner::FollowSignal> signal_ = std::make_shared<Owner::FollowSignal>();
+  const std::shared_ptr<FollowSignal> signal_ = std::make_shared<FollowSignal>();
   std::stop_source stop_;
   CommitNumber position_;
   std::optional<Error> ended_;

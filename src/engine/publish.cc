@@ -104,7 +104,7 @@ Status Database::Impl::FlushSealed() {
   }
 }
 
-Result<Database::Impl::NewRuns> Database::Impl::WriteRuns(const Generation& generation) {
+Result<NewRuns> Database::Impl::WriteRuns(const Generation& generation) {
   const auto state = manifest_->state();
   next_run_id_ = std::max(next_run_id_, state->next_run_id);
   NewRuns runs;

@@ -6,13 +6,17 @@
 #include <vector>
 
 #include "engine/commit_record.h"
+#include "engine/generation.h"
 #include "engine/recent_keys.h"
 #include "engine/write_watch.h"
+#include "manifest/manifest.h"
 #include "varve/log.h"
 #include "varve/types.h"
 #include "view/superversion.h"
 
 namespace varve {
+
+struct PreparedWrite;  // write_request.h
 
 // One table's part of a commit, in both forms: for the memtable and for the log.
 struct TablePart {
@@ -33,6 +37,33 @@ struct CommitGuard {
   CommitNumber checked{};          // commits up to here were looked at
   CommitNumber* winner = nullptr;  // when given: set to the commit that is in conflict
   bool alone = false;              // whoever commits holds Alone
+};
+
+// What a transaction begins with.
+struct BegunTransaction {
+  CommitNumber commit;
+  std::shared_ptr<const Superversion> view;
+};
+
+// A commit that has its number and its place in the log.
+struct Placed {
+  CommitNumber commit;
+  LogTicket ticket;
+  bool repeat = false;  // of the commit with this number; no more is set
+  std::shared_ptr<Generation> generation;
+  std::vector<std::shared_ptr<Memtable>> memtables;  // of the parts
+};
+
+// What a flush wrote, before it is official.
+struct NewRuns {
+  std::vector<Edit> edits;
+  std::vector<std::shared_ptr<const Run>> opened;
+};
+
+// The last commit that changed or dropped a table.
+struct LastChangeOfTable {
+  const TableState* table;
+  CommitNumber commit;  // zero: none
 };
 
 // A commit whose ack is still to be waited for; or none, when its ticket is that of nothing.

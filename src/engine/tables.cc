@@ -211,7 +211,7 @@ Status Database::Impl::CheckTables(const std::vector<TablePart>& parts,
 }
 
 // Of its columns, or its drop.
-Database::Impl::LastChangeOfTable Database::Impl::LastChange(std::uint32_t table_id) const {
+LastChangeOfTable Database::Impl::LastChange(std::uint32_t table_id) const {
   if (const TableState* const table = official_->FindTable(table_id)) {
     return {table, table->altered()};
   }
@@ -225,11 +225,12 @@ std::unexpected<Error> Database::Impl::TableChanged(std::uint32_t table_id,
   const auto [table, commit] = LastChange(table_id);
   if (guard.winner != nullptr) *guard.winner = commit;
   const bool dropped = table->dropped != CommitNumber{};
-  return Fail(ErrorKind::kConflict,
-              fmt::format("table '{}' {} by commit {}, after this transaction began (at commit {}); "
-                          "nothing was kept, begin again",
-                          table->name, dropped ? "was dropped" : "got other columns", commit.value,
-                          guard.snapshot.value));
+  return Fail(
+      ErrorKind::kConflict,
+      fmt::format("table '{}' {} by commit {}, after this transaction began (at commit {}); "
+                  "nothing was kept, begin again",
+                  table->name, dropped ? "was dropped" : "got other columns", commit.value,
+                  guard.snapshot.value));
 }
 
 }  // namespace varve

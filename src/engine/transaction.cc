@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "columns/gather.h"
 #include "engine/engine.h"
+#include "engine/promised.h"
 #include "engine/own_writes.h"
 #include "engine/write_request.h"
 #include "view/scan_plan.h"
@@ -35,7 +36,7 @@ void Merge(Footprint::OfTable from, Footprint::OfTable* into) {
 class Transaction::Impl {
  public:
   Impl(std::shared_ptr<Database::Impl> database, const TransactionOptions& options,
-       Database::Impl::BegunTransaction begun)
+       BegunTransaction begun)
       : database_(std::move(database)),
         options_(options),
         commit_(begun.commit),

@@ -75,9 +75,9 @@ FormerShape TableState::ShapeAt(CommitNumber commit) const {
   return {.until = dropped, .name = name, .schema_id = schema_id};
 }
 
-std::shared_ptr<const TableSchema> TableState::FindSchema(std::uint32_t schema) const {
-  if (schema == schema_id) return this->schema;
-  const auto at = former_schemas.find(schema);
+std::shared_ptr<const TableSchema> TableState::FindSchema(std::uint32_t wanted) const {
+  if (wanted == schema_id) return schema;
+  const auto at = former_schemas.find(wanted);
   return at == former_schemas.end() ? nullptr : at->second;
 }
 

@@ -322,7 +322,8 @@ TEST_F(ManifestDamageTest, ForgedHistoriesOfTablesAreRefused) {
     });
     return static_cast<std::size_t>(at - sound.begin());
   };
-  const auto schema = find("former_schema"), former = find("former"), dropped = find("dropped_table"), version = find("version");
+  const auto schema = find("former_schema"), former = find("former"),
+             dropped = find("dropped_table"), version = find("version");
   ASSERT_LT(version, sound.size());
   const auto refuses = [&](std::vector<std::string> texts) {
     Forge(kCheckpointEvery, std::move(texts));

@@ -23,7 +23,8 @@ arrow::Result<ArrayPtr> Repeat(const std::shared_ptr<arrow::DataType>& type, con
                                std::int64_t rows) {
   if (value == nullptr) return arrow::MakeArrayOfNull(type, rows);
   arrow::Int64Builder zeros;
-  ARROW_RETURN_NOT_OK(zeros.AppendValues(std::vector<std::int64_t>(static_cast<std::size_t>(rows))));
+  ARROW_RETURN_NOT_OK(
+      zeros.AppendValues(std::vector<std::int64_t>(static_cast<std::size_t>(rows))));
   ARROW_ASSIGN_OR_RAISE(const auto indices, zeros.Finish());
   return TakeRows(value, static_cast<const arrow::Int64Array&>(*indices));
 }

@@ -121,6 +121,32 @@ TEST_F(ColumnMapTest, CursorsShowTheSameVersions) {
   }
 }
 
+TEST_F(ColumnMapTest, CursorsOfAWindowShowTheSameVersions) {
+  SCOPED_TRACE(SeedTrace(TestSeed()));
+  const auto later = varve::Run::Under(own_, Later());
+  for (int round = 0; round < 40; ++round) {
+    const auto columns = Columns();
+    const auto bounds = model_.RandomBounds(&random_);
+    const std::uint64_t after = random_.Below(40);
+    const CommitWindow window{.after = after, .through = after + random_.Below(10)};
+    const auto shown = later->NewCursor(columns, bounds, window);
+    const auto own = own_->NewCursor({0, 1, 2, 3}, bounds, window);
+    ASSERT_TRUE(shown->Next() && own->Next());
+    while (own->valid()) {
+      ASSERT_TRUE(shown->valid());
+      ASSERT_EQ(shown->key(), own->key());
+      ASSERT_EQ(shown->commit(), own->commit());
+      ASSERT_EQ(shown->kind(), own->kind());
+      if (own->kind() == RowKind::kUpsert) {
+        ASSERT_NO_FATAL_FAILURE(
+            ExpectShown(*shown->batch(), shown->row(), columns, *own->batch(), own->row()));
+      }
+      ASSERT_TRUE(shown->Next() && own->Next());
+    }
+    ASSERT_FALSE(shown->valid());
+  }
+}
+
 TEST_F(ColumnMapTest, LookupsFindTheSameRows) {
   SCOPED_TRACE(SeedTrace(TestSeed()));
   const auto later = Run::Under(own_, Later());

@@ -72,9 +72,10 @@ std::optional<cp::Expression> TruthOf(const Run& run, int group, const std::set<
       continue;
     }
     // Of one value Arrow draws more conclusions than of bounds that are equal.
-    auto between = range->min->Equals(*range->max) ? cp::equal(field, cp::literal(range->min))
-                                                   : cp::and_(cp::greater_equal(field, cp::literal(range->min)),
-                            cp::less_equal(field, cp::literal(range->max)));
+    auto between = range->min->Equals(*range->max)
+                       ? cp::equal(field, cp::literal(range->min))
+                       : cp::and_(cp::greater_equal(field, cp::literal(range->min)),
+                                  cp::less_equal(field, cp::literal(range->max)));
     truths.push_back(range->has_nulls ? cp::or_(std::move(between), cp::is_null(field))
                                       : std::move(between));
   }

@@ -98,8 +98,8 @@ void Once(Life& life) {
   life.Kill();
 }
 
-// The table and its column change their names, it is dropped and made again; with rows in the log alone, in runs, and
-// none; commits that were not yet durable before.
+// The table and its column change their names, it is dropped and made again; with rows in the log
+// alone, in runs, and none; commits that were not yet durable before.
 void Changing(Life& life) {
   life.Open();
   life.Create();

@@ -31,8 +31,8 @@ void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises
   if (!*last) return;
   const auto& [commit, sequence] = *std::prev(after);
   ASSERT_EQ((*last)->sequence, sequence);
-  const auto retry =
-      db->Upsert(table, BatchOf({{1, "made again"}}, values), {.producer = Producer{"p", sequence}});
+  const auto retry = db->Upsert(table, BatchOf({{1, "made again"}}, values),
+                                {.producer = Producer{"p", sequence}});
   ASSERT_TRUE(retry) << retry.error().message();
   ASSERT_TRUE(retry->repeat);
   ASSERT_EQ(retry->commit.value, commit);

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// From callbacks to futures.
+#pragma once
+
+#include <future>
+#include <memory>
+
+#include "varve/transaction.h"
+
+namespace varve {
+
+// What `start` will call back with.
+template <typename Start>
+std::future<Result<CommitInfo>> Promised(const Start& start) {
+  const auto promise = std::make_shared<std::promise<Result<CommitInfo>>>();
+  auto future = promise->get_future();
+  start([promise](const Result<CommitInfo>& info) { promise->set_value(info); });
+  return future;
+}
+
+}  // namespace varve
