@@ -372,6 +372,19 @@ TEST_F(AsyncTest, TransactionsNeedNotBeWaitedFor) {
   EXPECT_EQ(ended.get().error().reason(), ErrorReason::kClosed);
 }
 
+// The transaction holds the database open until it ends, and what it left is told all the same.
+TEST_F(AsyncTest, ATransactionMayCommitAfterItsDatabaseIsLetGo) {
+  auto transaction = *db_->Begin();
+  ASSERT_TRUE(transaction->Upsert("t", RowsBatch({{1, "x"}})));
+  db_.reset();
+  auto future = transaction->CommitAsync();
+  transaction.reset();
+  ASSERT_TRUE(IsReady(future));
+  const auto info = future.get();
+  Open();
+  EXPECT_EQ(Read().size(), info ? 1u : 0u) << (info ? "" : info.error().message());
+}
+
 TEST_F(AsyncTest, AFailedSyncIsToldToAllThatWait) {
   std::vector<Future> futures;
   for (std::int64_t i = 0; i < 3; ++i) {

@@ -61,6 +61,8 @@ Result<Visible> Database::Impl::AwaitAfter(
       if (now.commit > commit || signal->cancelled || left <= 0) return now;
       followers_.insert(signal);  // after `seen`, so no move of the number is missed
     }
+    // A commit that was durable before it was inserted may have found no follower to wake.
+    AdvanceVisible();
     environment_.clock()->WaitWord(signal->woken, seen, left);
   }
 }

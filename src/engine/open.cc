@@ -44,7 +44,10 @@ Database::Impl::Impl(std::string path, const OpenOptions& options, const Compone
 
 bool Database::Impl::Forked() const { return ::getpid() != owner_; }
 
-Database::Impl::~Impl() = default;
+// A transaction may have held the database until here, and left commits on their way.
+Database::Impl::~Impl() {
+  if (!Forked()) AwaitTasks();
+}
 
 Status Database::Impl::Open() {
   VARVE_TRY(PrepareFolder());
@@ -232,7 +235,10 @@ Status Database::Impl::Close() {
   Status closed;
   if (log_ != nullptr && !options_.read_only) closed = log_->Close();
   AdvanceVisible();
-  lock_.reset();
+  {
+    std::lock_guard flush_lock(flush_mutex_);  // nobody changes the manifest any more
+    lock_.reset();
+  }
   Trace(environment_.trace(), "database.close", path_);
   return closed;
 }

@@ -26,6 +26,7 @@ Status Database::Impl::CreateTable(const std::string& name,
   VARVE_TRY(CheckTableName(name));
   VARVE_ASSIGN(auto checked, TableSchema::Make(schema, key));
   std::lock_guard flush_lock(flush_mutex_);
+  VARVE_TRY(CheckOpen());
   const auto state = manifest_->state();
   if (const auto at = state->tables.find(name); at != state->tables.end()) {
     const auto exists = fmt::format("table '{}' exists already in '{}'", name, path_);
@@ -150,6 +151,7 @@ Result<CommitNumber> Database::Impl::CommitChange(std::string_view name,
   Lsn floor;
   {
     std::lock_guard lock(commit_mutex_);
+    VARVE_TRY(CheckOpen());
     VARVE_CHECK(active_->commits == 0 && sealed_.empty() && last_commit_ == state->commit);
     floor = active_->log_start;
   }
@@ -159,25 +161,27 @@ Result<CommitNumber> Database::Impl::CommitChange(std::string_view name,
                                                   .durable = log_->positions().durable},
                                       std::move(edit)},
                                      now);
-  std::lock_guard lock(commit_mutex_);
-  if (!committed) {
-    // The number may be taken: another commit must not have it.
-    if (committed.error().reason() == ErrorReason::kUnknownOutcome) {
-      stopped_ = fmt::format(
-          "no commit can follow a change of table '{}' of which nobody knows "
-          "whether it was kept: reopen the database ({})",
-          name, committed.error().message());
+  {
+    std::lock_guard lock(commit_mutex_);
+    if (!committed) {
+      // The number may be taken: another commit must not have it.
+      if (committed.error().reason() == ErrorReason::kUnknownOutcome) {
+        stopped_ = fmt::format(
+            "no commit can follow a change of table '{}' of which nobody knows "
+            "whether it was kept: reopen the database ({})",
+            name, committed.error().message());
+      }
+      return std::unexpected(std::move(committed).error());
     }
-    return std::unexpected(std::move(committed).error());
+    official_ = *std::move(committed);
+    last_commit_ = commit;
+    RenewMemtables();
+    auto view = MakeView();
+    std::lock_guard view_lock(view_mutex_);
+    order_.Pass(commit);
+    Show(std::move(view));
+    for (const auto& follower : std::exchange(followers_, {})) follower->Wake();
   }
-  official_ = *std::move(committed);
-  last_commit_ = commit;
-  RenewMemtables();
-  auto view = MakeView();
-  std::lock_guard view_lock(view_mutex_);
-  order_.Pass(commit);
-  Show(std::move(view));
-  for (const auto& follower : std::exchange(followers_, {})) follower->Wake();
   Trace(environment_.trace(), "table.changed", name, {{"commit", commit.value}});
   return commit;
 }

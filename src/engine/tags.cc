@@ -64,6 +64,7 @@ Result<TagInfo> Database::Impl::Untag(const std::string& name) {
 }
 
 Status Database::Impl::PublishTags(const std::vector<Edit>& edits) {
+  VARVE_TRY(CheckOpen());
   VARVE_ASSIGN(auto published, manifest_->Commit(edits, environment_.clock()->Now()));
   std::lock_guard lock(commit_mutex_);
   official_ = std::move(published);

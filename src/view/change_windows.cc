@@ -76,7 +76,7 @@ Result<std::optional<CommitWindow>> ChangeWindows::Next() {
 
 void ChangeWindows::GiveBack(const CommitWindow& window, std::uint64_t rows) {
   VARVE_CHECK(window.commits() > 1);
-  rows_max_ = std::clamp<std::uint64_t>(rows / 2, 1, rows_max_);
+  rows_max_ = std::max<std::uint64_t>(std::min(rows, rows_max_) / 2, 1);
   parts_.push_back({window, UINT64_MAX});
 }
 

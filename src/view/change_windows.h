@@ -35,6 +35,8 @@ class ChangeWindows {
   // The next commits: of at most as many versions as the limits say, or one commit. Nothing at the
   // end. Together they are all commits that have versions, in order.
   Result<std::optional<CommitWindow>> Next();
+  // Whether windows hold one version or one commit by now: there are no smaller ones.
+  bool smallest() const { return rows_max_ == 1; }
   // The window of several commits, the last one given, was too large after `rows` versions: Next
   // gives smaller ones in its place, and from now on.
   void GiveBack(const CommitWindow& window, std::uint64_t rows);

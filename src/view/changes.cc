@@ -76,7 +76,7 @@ Status ChangeStream::Open(const CommitWindow& window) {
     set_.SortByCommit();
     return {};
   }
-  windows_.GiveBack(window, set_.changes().size());
+  windows_.GiveBack(window, collected_);
   set_ = {};
   return {};
 }
@@ -85,24 +85,30 @@ Status ChangeStream::Open(const CommitWindow& window) {
 Result<bool> ChangeStream::Collect(const CommitWindow& window) {
   set_ = {};
   given_ = 0;
+  // What cannot be cut any smaller is taken as it is.
+  const std::uint64_t bytes_max = windows_.smallest() ? UINT64_MAX : limits_.bytes_max;
   for (auto& source : OpenWindow(table_, recipe_.columns, recipe_.range.bounds, window)) {
     const arrow::RecordBatch* counted = nullptr;
     VARVE_TRY(source.cursor->Next());
     while (source.cursor->valid()) {
-      set_.Add(*source.cursor);
       const arrow::RecordBatch* const batch = source.cursor->batch().get();
       if (source.copies && batch != nullptr && batch != counted) {
         set_.CountBytes(BatchBytes(*batch));
         counted = batch;
         VARVE_TRY(CheckStop());
-        if (set_.bytes() > limits_.bytes_max) return false;
+        if (set_.bytes() > bytes_max) {
+          collected_ = set_.changes().size() + static_cast<std::uint64_t>(batch->num_rows());
+          return false;
+        }
       }
+      set_.Add(*source.cursor);
       VARVE_TRY(source.cursor->Next());
     }
   }
   if (!recipe_.before_images) return true;
   set_.SortByKey();
-  return set_.FindBefore(table_, window.after, recipe_.columns, limits_.bytes_max, &lookup_rows_);
+  collected_ = set_.changes().size();
+  return set_.FindBefore(table_, window.after, recipe_.columns, bytes_max, &lookup_rows_);
 }
 
 Status ChangeStream::Stream(const CommitWindow& window) {

@@ -65,6 +65,7 @@ class ChangeStream {
   std::size_t given_ = 0;
   // The rest of window_, when it is streamed.
   std::unique_ptr<VersionCursor> rest_;
+  std::uint64_t collected_ = 0;     // versions of the window at hand, when it was too large
   std::size_t lookup_rows_ = 1024;  // adapts
 };
 

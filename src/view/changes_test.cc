@@ -266,6 +266,22 @@ TEST_F(ChangesTest, OfLargeRowsAreReadInWindowsOfFewBytes) {
   }
 }
 
+// A window that cannot be cut is read whole: one that held a commit number of another table besides
+// was cut for ever.
+TEST_F(ChangesTest, ARowLargerThanAllLimitsBesideCommitsOfOtherTables) {
+  const std::string text(1 << 16, 'x');
+  table_.UpsertAt({{1, "a", 1, text, {}, {}}}, 2);
+  table_.UpsertAt({{2, "a", 2, text, {}, {}}}, 7);
+  for (int i = 0; i < 2; ++i) {
+    const auto expected = Expected(table_.model().Changes(0, 9), {.before_images = true});
+    const auto view = table_.View();
+    auto reader = Ok(NewChanges(view, *view->Find("t"), {0, 9}, {.before_images = true},
+                                {.bytes_max = 1}));
+    ExpectSame(ReadAll(reader.get()), expected);
+    table_.Flush();
+  }
+}
+
 TEST_F(ChangesTest, BadInputHasAnErrorOfItsOwn) {
   table_.Upsert({{1, "a", {}, {}, {}, {}}});
   const Snapshot snapshot = table_.Newest();

@@ -76,8 +76,9 @@ void ParallelRows::State::Read(Lock* lock, Part* part) {
     if (!failure) failure = std::move(batch).error();
   } else if (*batch == nullptr) {
     part->ended = true;
-  } else {
-    part->ready.push_back(*std::move(batch));
+  } else if (!HadMemory([&] { part->ready.push_back(*batch); })) {
+    part->ended = true;
+    if (!failure) failure = OutOfMemory();
   }
   changed.notify_all();
 }
