@@ -239,7 +239,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   const OpenOptions options_;
   Environment environment_;
   const pid_t owner_;
-  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<FileLock> lock_;  // null once it is closed, which flush_mutex_ guards
   std::unique_ptr<Manifest> manifest_;
   std::unique_ptr<Log> log_;
   const std::shared_ptr<ReadCache> read_cache_;

@@ -85,6 +85,7 @@ void Database::Impl::ScheduleFlush() {
 // not published stays sealed.
 Status Database::Impl::FlushSealed() {
   std::lock_guard flush_lock(flush_mutex_);
+  if (lock_ == nullptr) return CheckOpen();  // Close was faster: the folder may be another's
   CommitNumber last;
   {
     std::lock_guard lock(commit_mutex_);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,9 +15,11 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "files/simulated_disk.h"
+#include "test/support/gated_files.h"
 #include "test/support/rows.h"
 #include "test/support/seed.h"
 #include "varve/database.h"
+#include "varve/trace.h"
 
 namespace varve {
 namespace {
@@ -188,6 +191,50 @@ TEST_F(ThreadsTest, ACloseAmongThemLosesNothingThatWasAcknowledged) {
   EXPECT_EQ(db_->Close().error().reason(), ErrorReason::kClosed);
   Open();
   CheckAll();
+}
+
+// Holds the first commit that finds memory full, when it has sealed and not yet flushed.
+class HoldAtStall final : public TraceSink {
+ public:
+  void Event(std::string_view event, std::string_view, std::initializer_list<TraceField>) override {
+    if (event == "commit.stall") gate.Pass();
+  }
+  testing::Gate gate;
+};
+
+// Such a commit goes on when Close has ended, and the folder is somebody else's.
+TEST(CloseTest, AFlushThatComesAfterwardsWritesNothing) {
+  testing::GatedFiles files;
+  SeededRandom random(testing::TestSeed());
+  ManualExecutor executor;
+  HoldAtStall trace;
+  const Components world{.files = &files,
+                         .clock = SystemClock(),
+                         .random = &random,
+                         .executor = &executor,
+                         .trace = &trace};
+  auto db = Database::Open("/db", {.create_if_missing = true, .memtable_bytes_max = 100}, world);
+  ASSERT_TRUE(db) << db.error().message();
+  ASSERT_TRUE((*db)->CreateTable("t", testing::RowsSchema(), {"id"}));
+  ASSERT_TRUE((*db)->Upsert("t", RowsBatch({{1, "a"}, {2, "b"}})));
+  trace.gate.Shut();
+  std::optional<ErrorReason> refused;
+  std::thread writer([&] {
+    const auto info = (*db)->Upsert("t", RowsBatch({{3, "c"}}));
+    if (!info) refused = info.error().reason();
+  });
+  trace.gate.AwaitHeld();
+  files.no_descriptors = true;  // so the flush in the background leaves what is sealed
+  ASSERT_TRUE((*db)->Close());
+  files.no_descriptors = false;
+  auto other = Database::Open("/db", {}, {.files = &files, .random = &random});
+  EXPECT_TRUE(other) << other.error().message();
+  trace.gate.Open();
+  writer.join();
+  EXPECT_EQ(refused, ErrorReason::kClosed);
+  const Status flushed = (*other)->Flush();
+  EXPECT_TRUE(flushed) << flushed.error().message();
+  EXPECT_EQ(testing::ReadRows(**(*other)->GetSnapshot()), (Rows{{1, "a"}, {2, "b"}}));
 }
 
 }  // namespace
