@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <iterator>
 
-#include "varve/inspect.h"
+#include "base/result.h"
+#include "test/crash/survivor.h"
 
 namespace varve::testing {
 namespace {
-
-constexpr char kPath[] = "/db";
 
 std::shared_ptr<arrow::RecordBatch> Keys(const std::vector<std::int64_t>& ids) {
   Rows rows;
@@ -17,80 +16,71 @@ std::shared_ptr<arrow::RecordBatch> Keys(const std::vector<std::int64_t>& ids) {
   return *RowsBatch(rows)->SelectColumns({0});
 }
 
-std::shared_ptr<arrow::RecordBatch> BatchOf(const Rows& rows, const std::string& values) {
-  return *RowsBatch(rows)->RenameColumns({"id", values});
-}
-
-// The producer's newest commit that is there is known, and is not made again.
-void CheckProducer(Database* db, std::uint64_t visible, const Promises& promises,
-                   const std::string& table, const std::string& values) {
-  const auto last = db->LastOf("p");
-  ASSERT_TRUE(last) << last.error().message();
-  const auto after = promises.sequences.upper_bound(visible);
-  ASSERT_EQ(last->has_value(), after != promises.sequences.begin());
-  if (!*last) return;
-  const auto& [commit, sequence] = *std::prev(after);
-  ASSERT_EQ((*last)->sequence, sequence);
-  const auto retry = db->Upsert(table, BatchOf({{1, "made again"}}, values),
-                                {.producer = Producer{"p", sequence}});
-  ASSERT_TRUE(retry) << retry.error().message();
-  ASSERT_TRUE(retry->repeat);
-  ASSERT_EQ(retry->commit.value, commit);
-}
-
-// When each commit was made. One whose call was cut short is the last, and not flushed.
-std::vector<WallTime> TimesOf(const Database& db, std::uint64_t visible,
-                              const Promises& promises) {
-  std::vector<WallTime> times(1);
-  for (std::uint64_t commit = 1; commit <= visible; ++commit) {
-    const auto known = promises.times.find(commit);
-    if (known != promises.times.end()) {
-      times.push_back(known->second);
-    } else {
-      EXPECT_EQ(commit, visible);
-      times.push_back(db.Versions(1).at(0).time);
-    }
-  }
-  return times;
-}
-
-// At the moment of each commit, and a little before it.
-void CheckMoments(const Database& db, const std::vector<WallTime>& times) {
-  std::set<std::int64_t> moments;
-  for (std::size_t commit = 1; commit < times.size(); ++commit) {
-    moments.insert({times[commit].micros, times[commit].micros - 1});
-  }
-  for (const std::int64_t moment : moments) {
-    std::uint64_t expected = times.size() - 1;
-    while (expected > 0 && times[expected].micros > moment) --expected;
-    const auto snapshot = db.GetSnapshot(WallTime{moment});
-    if (expected == 0) {
-      ASSERT_FALSE(snapshot);
-      ASSERT_EQ(snapshot.error().kind(), ErrorKind::kNotFound) << snapshot.error().message();
-    } else {
-      ASSERT_TRUE(snapshot) << snapshot.error().message();
-      ASSERT_EQ((*snapshot)->commit().value, expected) << "at " << moment;
-    }
-  }
-}
-
-void CheckTags(const Database& db, const Promises& promises) {
-  std::map<std::string, std::uint64_t> found;
-  for (const TagInfo& tag : db.Tags()) {
-    ASSERT_TRUE(promises.tags.contains(tag.name)) << tag.name;
-    found[tag.name] = tag.commit.value;
-    const auto snapshot = db.GetSnapshot(TagName{tag.name});
-    ASSERT_TRUE(snapshot) << snapshot.error().message();
-    ASSERT_EQ((*snapshot)->commit(), tag.commit);
-  }
-  for (const auto& [name, allowed] : promises.tags) {
-    const auto at = found.find(name);
-    ASSERT_TRUE(allowed.contains(at == found.end() ? std::nullopt : std::optional(at->second)))
-        << "tag " << name;
-  }
+Rows With(Rows rows, const Rows& more) {
+  for (const auto& [id, value] : more) rows[id] = value;
+  return rows;
 }
 
 }  // namespace
+
+Status ProcessFiles::CheckAlive() const {
+  if (alive_) return {};
+  return Fail(ErrorKind::kUnavailable, "the process is dead", ErrorReason::kIo);
+}
+
+Result<std::unique_ptr<File>> ProcessFiles::Open(const std::string& path, OpenMode mode) {
+  VARVE_TRY(CheckAlive());
+  return files()->Open(path, mode);
+}
+Result<std::vector<FileInfo>> ProcessFiles::List(const std::string& path) {
+  VARVE_TRY(CheckAlive());
+  return files()->List(path);
+}
+Status ProcessFiles::CreateDirectories(const std::string& path) {
+  VARVE_TRY(CheckAlive());
+  return files()->CreateDirectories(path);
+}
+Status ProcessFiles::Rename(const std::string& from, const std::string& to) {
+  VARVE_TRY(CheckAlive());
+  return files()->Rename(from, to);
+}
+Status ProcessFiles::Link(const std::string& from, const std::string& to) {
+  VARVE_TRY(CheckAlive());
+  return files()->Link(from, to);
+}
+Status ProcessFiles::Remove(const std::string& path) {
+  VARVE_TRY(CheckAlive());
+  return files()->Remove(path);
+}
+Status ProcessFiles::SyncDirectory(const std::string& path) {
+  VARVE_TRY(CheckAlive());
+  return files()->SyncDirectory(path);
+}
+
+Promises Promises::AfterProcessDeath() const {
+  Promises promises = *this;
+  promises.acknowledged = std::max(acknowledged, written);
+  return promises;
+}
+
+void Promises::Forget(std::uint64_t commit) {
+  after.resize(commit + 1);
+  side.resize(commit + 1);
+  called.resize(commit + 1);
+  values.resize(commit + 1);
+  sent.erase(sent.upper_bound(commit), sent.end());
+  times.erase(times.upper_bound(commit), times.end());
+}
+
+Rows EventOf(const std::string& producer, std::uint64_t sequence) {
+  const std::int64_t id = 1000 * producer[0] + static_cast<std::int64_t>(sequence);
+  return {{id, producer + std::to_string(sequence)}};
+}
+
+Life::~Life() {
+  dying_ = true;  // what is still on its way is nobody's any more
+  EndProcess();
+}
 
 void Life::Keep(const Status& status) {
   if (status) return;
@@ -100,14 +90,37 @@ void Life::Keep(const Status& status) {
   EXPECT_EQ(status.error().kind(), ErrorKind::kUnavailable) << status.error().message();
 }
 
+void Life::Observe() {
+  if (db_ == nullptr) return;
+  const DatabaseStats stats = db_->Stats();
+  EXPECT_LE(stats.visible, stats.durable);
+  EXPECT_LE(stats.durable, stats.commit);
+  promises_.acknowledged = std::max(promises_.acknowledged, stats.durable.value);
+  promises_.written = std::max(promises_.written, promises_.acknowledged);
+}
+
+void Life::Acknowledged(std::uint64_t commit, AckLevel ack) {
+  if (ack != AckLevel::kBuffered) promises_.written = std::max(promises_.written, commit);
+  if (ack == AckLevel::kDurable) promises_.acknowledged = std::max(promises_.acknowledged, commit);
+  Observe();
+}
+
+void Life::NoteTime(std::uint64_t commit) {
+  const Version newest = db_->Versions(1).at(0);
+  EXPECT_EQ(newest.commit.value, commit);
+  promises_.times[commit] = newest.time;
+}
+
 void Life::Open() {
   if (failed_) return;
-  auto db = Database::Open(kPath, options_, world_.components(disk_));
-  if (db) {
-    db_ = *std::move(db);
-  } else {
-    Keep(std::unexpected(db.error()));
-  }
+  auto db = Database::Open(kLifePath, options_, world_.components(&process_));
+  if (!db) return Keep(std::unexpected(db.error()));
+  db_ = *std::move(db);
+  const std::uint64_t visible = db_->Stats().visible.value;
+  EXPECT_GE(visible, promises_.written);
+  EXPECT_LE(visible, tried());
+  promises_.Forget(std::min(visible, tried()));
+  Observe();
 }
 
 void Life::Create() {
@@ -117,34 +130,46 @@ void Life::Create() {
   if (created) promises_.created = true;
 }
 
+void Life::CreateSide() {
+  if (failed_) return;
+  const Status created = db_->CreateTable(kSide, RowsSchema(), {"id"});
+  Keep(created);
+  if (created) promises_.has_side = true;
+}
+
 std::shared_ptr<arrow::RecordBatch> Life::Batch(const Rows& rows) const {
   return BatchOf(rows, values());
 }
 
-void Life::Promise(Rows next, const std::string& name, const std::string& values) {
+void Life::Promise(Rows next, Rows side, const std::string& name, const std::string& values) {
   promises_.after.push_back(std::move(next));
+  promises_.side.push_back(std::move(side));
   promises_.called.push_back(name);
   promises_.values.push_back(values);
 }
 
+void Life::Promise(Rows next) {
+  Promise(std::move(next), promises_.side.back(), name().empty() ? "t" : name(), values());
+}
+
 void Life::Changed(const Result<CommitNumber>& commit) {
   if (!commit) return Keep(std::unexpected(commit.error()));
-  EXPECT_EQ(commit->value, promises_.after.size() - 1);
-  promises_.acknowledged = commit->value;
-  promises_.times[commit->value] = db_->Versions(1).at(0).time;
+  EXPECT_EQ(commit->value, tried());
+  NoteTime(tried());
+  Acknowledged(tried(), AckLevel::kDurable);
 }
 
 void Life::Rename(const std::string& to) {
   if (failed_) return;
   const std::string from = name();
-  Promise(promises_.after.back(), to, values());
+  Promise(promises_.after.back(), promises_.side.back(), to, values());
   Changed(db_->RenameTable(from, to));
 }
 
 void Life::Drop() {
   if (failed_) return;
   const std::string from = name();
-  Promise({}, "", "v");
+  Promise({}, promises_.side.back(), "", "v");
   promises_.created = false;
   Changed(db_->DropTable(from));
 }
@@ -152,36 +177,91 @@ void Life::Drop() {
 void Life::RenameValues(const std::string& to) {
   if (failed_) return;
   const std::string from = values();
-  Promise(promises_.after.back(), name(), to);
+  Promise(promises_.after.back(), promises_.side.back(), name(), to);
   Changed(db_->AlterTable(name(), {RenameColumn{from, to}}));
 }
 
 void Life::Write(Rows next, const WriteRequest& request, const CommitOptions& options) {
-  const std::string table = name().empty() ? "t" : name();
-  Promise(std::move(next), table, values());
-  const auto commit = promises_.after.size() - 1;
-  if (options.producer) promises_.sequences[commit] = options.producer->sequence;
-  const auto info = db_->Write(table, request, options);
+  Promise(std::move(next));
+  if (options.producer) promises_.sent[tried()] = *options.producer;
+  const auto info = db_->Write(name(), request, options);
   if (!info) return Keep(std::unexpected(info.error()));
-  EXPECT_EQ(info->commit.value, commit);
-  promises_.times[commit] = db_->Versions(1).at(0).time;
-  if (options.ack == AckLevel::kDurable) promises_.acknowledged = commit;
+  EXPECT_EQ(info->commit.value, tried());
+  EXPECT_FALSE(info->repeat);
+  NoteTime(tried());
+  Acknowledged(tried(), options.ack);
+}
+
+void Life::WriteThen(Rows next, const WriteRequest& request, const CommitOptions& options) {
+  Promise(std::move(next));
+  if (options.producer) promises_.sent[tried()] = *options.producer;
+  db_->WriteThen(name(), request, options, Through(tried(), options.ack));
+  if (!failed_) NoteTime(tried());
+}
+
+CommitCallback Life::Through(std::uint64_t commit, AckLevel ack) {
+  return [this, commit, ack](const Result<CommitInfo>& info) {
+    if (dying_) return;
+    if (!info) return Keep(std::unexpected(info.error()));
+    EXPECT_EQ(info->commit.value, commit);
+    EXPECT_FALSE(info->repeat);
+    if (ack != AckLevel::kBuffered) promises_.written = std::max(promises_.written, commit);
+    if (ack != AckLevel::kDurable) return;
+    promises_.acknowledged = std::max(promises_.acknowledged, commit);
+  };
 }
 
 void Life::Put(const Rows& rows, AckLevel ack) {
   if (failed_) return;
-  Rows next = promises_.after.back();
-  for (const auto& [id, value] : rows) next[id] = value;
-  Write(std::move(next), {.rows = Batch(rows)}, {.ack = ack});
+  Write(With(promises_.after.back(), rows), {.rows = Batch(rows)}, {.ack = ack});
+}
+
+void Life::PutThen(const Rows& rows, AckLevel ack) {
+  if (failed_) return;
+  WriteThen(With(promises_.after.back(), rows), {.rows = Batch(rows)}, {.ack = ack});
+}
+
+Producer Life::Next(const std::string& id) const {
+  std::uint64_t last = 0;
+  for (const auto& [commit, producer] : promises_.sent) {
+    if (producer.id == id) last = producer.sequence;
+  }
+  return {id, last + 1};
 }
 
 void Life::PutOnce(const Rows& rows, AckLevel ack) {
   if (failed_) return;
-  const auto& before = promises_.sequences;
-  const Producer producer{"p", before.empty() ? 1 : before.rbegin()->second + 1};
-  Rows next = promises_.after.back();
-  for (const auto& [id, value] : rows) next[id] = value;
-  Write(std::move(next), {.rows = Batch(rows)}, {.ack = ack, .producer = producer});
+  Write(With(promises_.after.back(), rows), {.rows = Batch(rows)},
+        {.ack = ack, .producer = Next("p")});
+}
+
+void Life::Send(const std::string& producer, AckLevel ack) {
+  if (failed_) return;
+  const Producer next = Next(producer);
+  const Rows event = EventOf(producer, next.sequence);
+  Write(With(promises_.after.back(), event), {.mode = WriteMode::kInsert, .rows = Batch(event)},
+        {.ack = ack, .producer = next});
+}
+
+void Life::SendThen(const std::string& producer, AckLevel ack) {
+  if (failed_) return;
+  const Producer next = Next(producer);
+  const Rows event = EventOf(producer, next.sequence);
+  WriteThen(With(promises_.after.back(), event), {.rows = Batch(event)},
+            {.ack = ack, .producer = next});
+}
+
+void Life::SendAgain(const std::string& producer, AckLevel ack) {
+  if (failed_) return;
+  const auto newest = std::find_if(promises_.sent.rbegin(), promises_.sent.rend(),
+                                   [&](const auto& sent) { return sent.second.id == producer; });
+  const auto& [commit, sent] = *newest;
+  const auto info =
+      db_->Write(name(), {.rows = Batch({{1, "made again"}})}, {.ack = ack, .producer = sent});
+  if (!info) return Keep(std::unexpected(info.error()));
+  EXPECT_TRUE(info->repeat);
+  EXPECT_EQ(info->commit.value, commit);
+  Acknowledged(commit, ack);
 }
 
 void Life::PutMissing(const Rows& rows) {
@@ -195,22 +275,40 @@ void Life::EraseRange(std::int64_t from, std::int64_t to) {
   if (failed_) return;
   Rows next = promises_.after.back();
   next.erase(next.lower_bound(from), next.lower_bound(to));
-  Write(std::move(next), {.mode = WriteMode::kDeleteWhere,
-                          .range = {.lower = Keys({from}), .upper = Keys({to})}});
+  Write(std::move(next),
+        {.mode = WriteMode::kDeleteWhere, .range = {.lower = Keys({from}), .upper = Keys({to})}});
 }
 
-void Life::Erase(const std::vector<std::int64_t>& ids) {
+void Life::Erase(const std::vector<std::int64_t>& ids, AckLevel ack) {
   if (failed_) return;
   Rows next = promises_.after.back();
   for (const std::int64_t id : ids) next.erase(id);
-  Write(std::move(next), {.mode = WriteMode::kDelete, .rows = Keys(ids)});
+  Write(std::move(next), {.mode = WriteMode::kDelete, .rows = Keys(ids)}, {.ack = ack});
+}
+
+void Life::Restore(const AsOf& as_of, std::uint64_t commit, AckLevel ack) {
+  if (failed_) return;
+  Promise(promises_.after.at(commit));
+  const auto info = db_->RestoreTable(name(), as_of, {}, {.ack = ack});
+  if (!info) return Keep(std::unexpected(info.error()));
+  EXPECT_EQ(info->as_of.value, commit);
+  EXPECT_EQ(info->commit.commit.value, tried());
+  NoteTime(tried());
+  Acknowledged(tried(), ack);
 }
 
 void Life::Flush() {
   if (failed_) return;
   const Status flushed = db_->Flush();
   Keep(flushed);
-  if (flushed) promises_.acknowledged = promises_.after.size() - 1;
+  if (flushed) Acknowledged(tried(), AckLevel::kDurable);
+}
+
+void Life::Sync() {
+  if (failed_) return;
+  const Status synced = db_->Sync();
+  Keep(synced);
+  if (synced) Acknowledged(tried(), AckLevel::kDurable);
 }
 
 void Life::Tag(const std::string& name, std::uint64_t commit) {
@@ -234,79 +332,58 @@ void Life::Untag(const std::string& name) {
 
 void Life::MoveClock(std::int64_t micros) { world_.clock.Advance(micros); }
 
-void Life::RunTasks() { world_.executor.RunAll(); }
+void Life::RunTasks() {
+  world_.executor.RunAll();
+  Observe();
+}
+
+void Life::EndProcess() {
+  cursor_.reset();
+  works_.clear();
+  db_.reset();
+}
 
 void Life::Close() {
   if (failed_) return;
   const Status closed = db_->Close();
   Keep(closed);
-  if (closed) promises_.acknowledged = promises_.after.size() - 1;
-  db_.reset();
+  if (closed) promises_.acknowledged = promises_.written = tried();
+  EndProcess();
 }
 
 void Life::Kill() {
   if (failed_) return;
-  db_.reset();
+  EndProcess();
   failed_ = disk_->crashed();  // the last thing it did was cut
   if (!failed_) disk_->KillProcess();
 }
 
-void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promises& promises) {
-  World world(99);
-  OpenOptions reopen = options;
-  reopen.create_if_missing = true;
-  auto opened = Database::Open(kPath, reopen, world.components(disk));
-  ASSERT_TRUE(opened) << "it must reopen: " << opened.error().message();
-  auto db = *std::move(opened);
-  const std::uint64_t visible = db->Stats().visible.value;
-  ASSERT_GE(visible, promises.acknowledged) << "an acknowledged commit was lost";
-  ASSERT_LT(visible, promises.after.size()) << "a commit that nobody made";
-  const bool has_table = !db->Tables().empty();
-  const std::string name = promises.called[visible].empty() ? "t" : promises.called[visible];
-  ASSERT_TRUE(has_table || !promises.created) << "an acknowledged table was lost";
-  if (!has_table) {
-    ASSERT_TRUE(db->CreateTable("t", RowsSchema(), {"id"}));
-  }
-  for (std::uint64_t commit = 0; commit <= visible; ++commit) {
-    const auto snapshot = db->GetSnapshot(CommitNumber{commit});
-    ASSERT_TRUE(snapshot) << snapshot.error().message();
-    const std::string& then = promises.called[commit];
-    for (const std::string& table : (*snapshot)->Tables()) {  // made later: there, and empty
-      ASSERT_TRUE(table == then || ReadRows(**snapshot, table).empty()) << table;
-    }
-    if (then.empty()) continue;  // dropped, perhaps not made again
-    const auto schema = *(*snapshot)->Schema(then);
-    ASSERT_EQ(schema->field(1)->name(), promises.values[commit]) << "as of commit " << commit;
-    ASSERT_EQ(ReadRows(**snapshot, then), promises.after[commit]) << "as of commit " << commit;
-  }
-  const std::string& values = promises.values[visible];
-  CheckProducer(db.get(), visible, promises, name, values);
-  if (::testing::Test::HasFatalFailure()) return;
-  auto times = TimesOf(*db, visible, promises);
-  CheckMoments(*db, times);
-  CheckTags(*db, promises);
-  if (::testing::Test::HasFatalFailure()) return;
-  Rows expected = promises.after[visible];
-  const auto put = db->Upsert(name, BatchOf({{1, "after"}, {777, "new"}}, values));
-  ASSERT_TRUE(put) << put.error().message();
-  ASSERT_EQ(put->commit.value, visible + 1);
-  times.push_back(db->Versions(1).at(0).time);
-  expected[1] = "after";
-  expected[777] = "new";
-  const Status flushed = db->Flush();
-  ASSERT_TRUE(flushed) << flushed.error().message();
-  ASSERT_TRUE(db->Close());
-  db.reset();
-  const auto verified = VerifyDatabase(kPath, {.deep = true}, world.components(disk));
-  ASSERT_TRUE(verified) << verified.error().message();
-  ASSERT_TRUE(verified->damages.empty())
-      << verified->damages[0].file << " " << verified->damages[0].message;
-  auto again = Database::Open(kPath, options, world.components(disk));
-  ASSERT_TRUE(again) << again.error().message();
-  ASSERT_EQ(ReadRows(**(*again)->GetSnapshot(), name), expected);
-  CheckProducer(again->get(), visible, promises, name, values);
-  CheckMoments(**again, times);
-  CheckTags(**again, promises);
+void Life::Die() {
+  if (failed_) return;
+  Observe();
+  failed_ = disk_->crashed();  // and nobody has noticed yet
+  if (failed_) return;
+  dying_ = true;
+  process_.SetAlive(false);
+  disk_->KillProcess();
+  EndProcess();
+  process_.SetAlive(true);
+  dying_ = false;
+}
+
+void Life::Follow() {
+  if (failed_) return;
+  if (!promises_.ledger) promises_.ledger.emplace();
+  auto cursor = FollowFrom(*promises_.ledger, name(), *db_);
+  if (!cursor) return Keep(std::unexpected(cursor.error()));
+  cursor_ = *std::move(cursor);
+}
+
+void Life::Poll() {
+  if (failed_) return;
+  const Status taken = TakeAll(cursor_.get(), &*promises_.ledger);
+  Acknowledged(promises_.ledger->position, AckLevel::kDurable);  // a follower believed it
+  Keep(taken);
 }
 
 std::uint64_t CountEvents(const Script& script, const OpenOptions& options) {

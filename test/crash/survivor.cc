@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test/crash/survivor.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "varve/inspect.h"
+
+namespace varve::testing {
+namespace {
+
+// The newest commit of each producer that is there is known, and is not made again.
+void CheckProducers(Database* db, std::uint64_t visible, const Promises& promises,
+                    const std::string& table, const std::string& values) {
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> newest;  // sequence, commit
+  for (const auto& [commit, producer] : promises.sent) {
+    auto& last = newest[producer.id];
+    if (commit <= visible) last = {producer.sequence, commit};
+  }
+  const auto send = [&](const std::string& id, std::uint64_t sequence) {
+    return db->Upsert(table, BatchOf({{1, "made again"}}, values),
+                      {.producer = Producer{id, sequence}});
+  };
+  for (const auto& [id, mark] : newest) {
+    const auto& [sequence, commit] = mark;
+    const auto last = db->LastOf(id);
+    ASSERT_TRUE(last) << last.error().message();
+    ASSERT_EQ(last->has_value(), commit != 0) << id;
+    if (!*last) continue;
+    ASSERT_EQ((*last)->sequence, sequence);
+    ASSERT_EQ((*last)->commit.value, commit);
+    const auto retry = send(id, sequence);
+    ASSERT_TRUE(retry) << retry.error().message();
+    ASSERT_TRUE(retry->repeat);
+    ASSERT_EQ(retry->commit.value, commit);
+    const auto stale = send(id, sequence - 1);
+    ASSERT_FALSE(stale);
+    ASSERT_EQ(stale.error().reason(), ErrorReason::kStaleSequence) << stale.error().message();
+  }
+}
+
+// When each commit was made. One whose call was cut short is the last, and not flushed.
+std::vector<WallTime> TimesOf(const Database& db, std::uint64_t visible, const Promises& promises) {
+  std::vector<WallTime> times(1);
+  for (std::uint64_t commit = 1; commit <= visible; ++commit) {
+    const auto known = promises.times.find(commit);
+    if (known != promises.times.end()) {
+      times.push_back(known->second);
+    } else {
+      EXPECT_EQ(commit, visible);
+      times.push_back(db.Versions(1).at(0).time);
+    }
+  }
+  return times;
+}
+
+// At the moment of each commit, and a little before it.
+void CheckMoments(const Database& db, const std::vector<WallTime>& times) {
+  std::set<std::int64_t> moments;
+  for (std::size_t commit = 1; commit < times.size(); ++commit) {
+    moments.insert({times[commit].micros, times[commit].micros - 1});
+  }
+  for (const std::int64_t moment : moments) {
+    std::uint64_t expected = times.size() - 1;
+    while (expected > 0 && times[expected].micros > moment) --expected;
+    const auto snapshot = db.GetSnapshot(WallTime{moment});
+    if (expected == 0) {
+      ASSERT_FALSE(snapshot);
+      ASSERT_EQ(snapshot.error().kind(), ErrorKind::kNotFound) << snapshot.error().message();
+    } else {
+      ASSERT_TRUE(snapshot) << snapshot.error().message();
+      ASSERT_EQ((*snapshot)->commit().value, expected) << "at " << moment;
+    }
+  }
+}
+
+void CheckTags(const Database& db, const Promises& promises) {
+  std::map<std::string, std::uint64_t> found;
+  for (const TagInfo& tag : db.Tags()) {
+    ASSERT_TRUE(promises.tags.contains(tag.name)) << tag.name;
+    found[tag.name] = tag.commit.value;
+    const auto snapshot = db.GetSnapshot(TagName{tag.name});
+    ASSERT_TRUE(snapshot) << snapshot.error().message();
+    ASSERT_EQ((*snapshot)->commit(), tag.commit);
+  }
+  for (const auto& [name, allowed] : promises.tags) {
+    const auto at = found.find(name);
+    ASSERT_TRUE(allowed.contains(at == found.end() ? std::nullopt : std::optional(at->second)))
+        << "tag " << name;
+  }
+}
+
+// Both tables as of each commit: a commit that wrote to both is there in both.
+void CheckRows(const Database& db, std::uint64_t visible, const Promises& promises) {
+  for (std::uint64_t commit = 0; commit <= visible; ++commit) {
+    SCOPED_TRACE("as of commit " + std::to_string(commit));
+    const auto snapshot = db.GetSnapshot(CommitNumber{commit});
+    ASSERT_TRUE(snapshot) << snapshot.error().message();
+    const std::string& then = promises.called[commit];
+    bool has_side = false;
+    for (const std::string& table : (*snapshot)->Tables()) {
+      if (table == kSide) {
+        has_side = true;
+      } else {  // made later: there, and empty
+        ASSERT_TRUE(table == then || ReadRows(**snapshot, table).empty()) << table;
+      }
+    }
+    ASSERT_EQ(has_side ? ReadRows(**snapshot, kSide) : Rows(), promises.side[commit]);
+    if (then.empty()) continue;  // dropped, perhaps not made again
+    const auto schema = *(*snapshot)->Schema(then);
+    ASSERT_EQ(schema->field(1)->name(), promises.values[commit]);
+    ASSERT_EQ(ReadRows(**snapshot, then), promises.after[commit]);
+  }
+}
+
+// The follower goes on: with what it has, it has each commit up to the end of `after` once, in
+// order, and nothing that is not there.
+void CheckFollower(const Database& db, const std::string& table, const std::vector<Rows>& after,
+                   Ledger* ledger) {
+  ASSERT_LT(ledger->position, after.size()) << "it was given what is not there";
+  auto cursor = FollowFrom(*ledger, table, db);
+  ASSERT_TRUE(cursor) << cursor.error().message();
+  const Status taken = TakeAll(cursor->get(), ledger);
+  ASSERT_TRUE(taken) << taken.error().message();
+  ASSERT_EQ(ledger->position, after.size() - 1);
+  ASSERT_EQ(ledger->given, ChangesBetween(after));
+}
+
+// The tables there are; true when the first one has to be made.
+void CheckTables(const Database& db, const Promises& promises, bool* missing) {
+  bool table = false;
+  bool side = false;
+  for (const TableInfo& info : db.Tables()) (info.name == kSide ? side : table) = true;
+  ASSERT_TRUE(table || !promises.created) << "an acknowledged table was lost";
+  ASSERT_TRUE(side || !promises.has_side) << "an acknowledged table was lost";
+  *missing = !table;
+}
+
+void CheckSound(SimulatedDisk* disk) {
+  World world(98);
+  const auto verified = VerifyDatabase(kLifePath, {.deep = true}, world.components(disk));
+  ASSERT_TRUE(verified) << verified.error().message();
+  ASSERT_TRUE(verified->damages.empty())
+      << verified->damages[0].file << " " << verified->damages[0].message;
+}
+
+}  // namespace
+
+std::shared_ptr<arrow::RecordBatch> BatchOf(const Rows& rows, const std::string& values) {
+  return *RowsBatch(rows)->RenameColumns({"id", values});
+}
+
+void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promises& promises) {
+  using ::testing::Test;
+  World world(99);
+  OpenOptions reopen = options;
+  reopen.create_if_missing = true;
+  auto opened = Database::Open(kLifePath, reopen, world.components(disk));
+  ASSERT_TRUE(opened) << "it must reopen: " << opened.error().message();
+  auto db = *std::move(opened);
+  const std::uint64_t visible = db->Stats().visible.value;
+  ASSERT_GE(visible, promises.acknowledged) << "an acknowledged commit was lost";
+  ASSERT_LT(visible, promises.after.size()) << "a commit that nobody made";
+  const std::string name = promises.called[visible].empty() ? "t" : promises.called[visible];
+  bool missing = false;
+  CheckTables(*db, promises, &missing);
+  if (Test::HasFatalFailure()) return;
+  if (missing) {
+    ASSERT_TRUE(db->CreateTable("t", RowsSchema(), {"id"}));
+  }
+  CheckRows(*db, visible, promises);
+  const std::string& values = promises.values[visible];
+  if (!Test::HasFatalFailure()) CheckProducers(db.get(), visible, promises, name, values);
+  if (Test::HasFatalFailure()) return;
+  auto times = TimesOf(*db, visible, promises);
+  CheckMoments(*db, times);
+  CheckTags(*db, promises);
+  std::vector<Rows> after(promises.after.begin(), promises.after.begin() + visible + 1);
+  auto ledger = promises.ledger;
+  if (ledger) CheckFollower(*db, name, after, &*ledger);
+  if (Test::HasFatalFailure()) return;
+  after.push_back(after.back());
+  after.back()[1] = "after";
+  after.back()[777] = "new";
+  const auto put = db->Upsert(name, BatchOf({{1, "after"}, {777, "new"}}, values));
+  ASSERT_TRUE(put) << put.error().message();
+  ASSERT_EQ(put->commit.value, visible + 1);
+  times.push_back(db->Versions(1).at(0).time);
+  const Status flushed = db->Flush();
+  ASSERT_TRUE(flushed) << flushed.error().message();
+  ASSERT_TRUE(db->Close());
+  db.reset();
+  CheckSound(disk);
+  if (Test::HasFatalFailure()) return;
+  auto again = Database::Open(kLifePath, options, world.components(disk));
+  ASSERT_TRUE(again) << again.error().message();
+  ASSERT_EQ(ReadRows(**(*again)->GetSnapshot(), name), after.back());
+  CheckProducers(again->get(), visible, promises, name, values);
+  CheckMoments(**again, times);
+  CheckTags(**again, promises);
+  if (ledger) CheckFollower(**again, name, after, &*ledger);
+}
+
+}  // namespace varve::testing
