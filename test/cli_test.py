@@ -688,6 +688,58 @@ class BadInputTest(CliTest):
             out.write(pa.record_batch([pa.array([1]), gap], names=["id", "gap"]))
         self.fails(9, "gap", "create", self.db, "t", "--key", "id", "--like", "t.arrow")
 
+    def test_what_is_refused_is_named_and_leaves_everything_as_it_was(self):
+        self.load_orders(3)
+        orders = (self.db, "orders")
+        null = self.write("null.csv", "id,name\n7,x\nNA,y\n")
+        self.write("wide.csv", "id,name,wings\n7,x,2\n")
+        self.write("typed.jsonl", '{"id": "seven", "name": "x"}\n')
+        self.write("keys.csv", "name\nx\n")
+        refused = (
+            (3, "no table oders; the database has orders", "scan", self.db, "oders"),
+            (3, "oders.*orders", "get", self.db, "oders", "1"),
+            (3, "oders.*orders", "delete", self.db, "oders", "--keys", null, "--yes"),
+            (3, "oders.*orders", "changes", self.db, "oders", "--from", 0),
+            (3, "oders.*orders", "drop", self.db, "oders", "--yes"),
+            (3, "oders.*orders", "rename", self.db, "oders", "other"),
+            (3, "oders.*orders", "restore", self.db, "oders", "--at", 1, "--yes"),
+            (2, "orders has no column wings; it has id", "scan", *orders, "--columns", "wings"),
+            (2, "unknown column 'wings'", "scan", *orders, "--where", "wings = 1"),
+            (2, "unknown column 'wings'", "delete", *orders, "--where", "wings = 1", "--yes"),
+            (2, r"\^", "scan", *orders, "--where", "id > 'many'"),
+            (2, r"\^", "delete", *orders, "--where", "id > 'many'", "--yes"),
+            (2, "int64; expected a condition", "scan", *orders, "--where", "id + 1"),
+            (1, "column wings", "load", *orders, "wide.csv"),
+            (1, 'line 1.*id.*"seven"', "load", *orders, "typed.jsonl"),
+            (1, "id", "delete", *orders, "--keys", "keys.csv", "--yes"),
+            (1, "null", "load", *orders, null),
+            (2, "id.*int64.*'x'|'x'|\"x\"", "get", *orders, "x"),
+            (3, "commit 99 lies in the future.*is 1", "scan", *orders, "--at", 99),
+            (3, "commit 99 lies in the future.*is 1", "get", *orders, "1", "--at", 99),
+            (3, "commit 99 lies in the future.*is 1", "changes", *orders, "--from", 99),
+            (3, "commit 99 lies in the future.*is 1", "restore", *orders, "--at", 99, "--yes"),
+            (3, "commit 99 lies in the future.*is 1", "tag", self.db, "x", "--at", 99),
+            (3, "no version as old.*the oldest is commit 1", "scan", *orders, "--at", "2001-01-01"),
+            (3, "no version as old", "restore", *orders, "--at", "2001-01-01", "--yes"),
+            (3, "no tag 'release'", "scan", *orders, "--at", "release"),
+            (2, "end before they begin", "changes", *orders, "--from", 1, "--to", 0))
+        for exit_code, message, *arguments in refused:
+            with self.subTest(arguments):
+                self.fails(exit_code, message, *arguments)
+                self.assertEqual(len(self.scan()), 3)
+                self.assertEqual(self.ok("stats", self.db, "--json").document()["visible"], 1)
+        self.ok("load", *orders, self.write("good.csv", "id,name\n9,good\n"))
+        self.assertEqual(self.scan()[-1], {"id": 9, "name": "good"})
+        self.assertEqual(self.ok("stats", self.db, "--json").document()["visible"], 2)
+
+    def test_a_key_that_is_too_long_names_row_and_sizes(self):
+        self.ok("load", self.db, "names", self.write("names.csv", "k,n\na,1\n"), "--create",
+                "--key", "k")
+        long = self.write("long.csv", f"k,n\nb,2\n{'x' * 65535},3\n")
+        self.fails(1, "row 1: its key has 65537 bytes; a key may have 65536", "load", self.db,
+                   "names", long)
+        self.assertEqual(self.ok("scan", self.db, "names", "--count").out, "1\n")
+
     def test_folders_that_hold_no_database(self):
         self.fails(3, "no.varve", "scan", self.folder / "no.varve", "t")
         note = self.write("note.csv", "a\n1\n")

@@ -53,7 +53,7 @@ class Differences {
     if (count_ > kDifferencesShown) {
       text += fmt::format("; and {} more differences", count_ - kDifferencesShown);
     }
-    return Fail(ErrorKind::kInvalid, std::move(text));
+    return Fail(ErrorKind::kInvalid, text + "; give the columns that it has, as they are");
   }
 
  private:

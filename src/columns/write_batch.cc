@@ -58,7 +58,7 @@ Result<EncodedKeys> EncodeKeys(const BatchPtr& rows, const KeyCodec& codec,
   for (std::int64_t row = 0; row < keys.size(); ++row) {
     if (keys[row].size() <= kKeyBytesMax) continue;
     return Fail(ErrorKind::kInvalid,
-                fmt::format("row {}: its key has {} bytes; a key may have {}", row,
+                fmt::format("row {}: its key has {} bytes; a key may have {}: shorten it", row,
                             keys[row].size(), kKeyBytesMax));
   }
   return keys;
@@ -106,8 +106,9 @@ Status CheckBitmap(const arrow::RecordBatch& rows, const arrow::BooleanArray& de
   }
   for (std::int64_t row = 0; deletes.null_count() > 0 && row < deletes.length(); ++row) {
     if (!deletes.IsNull(row)) continue;
-    return Fail(ErrorKind::kInvalid,
-                fmt::format("row {}: `deletes` is null; expected true or false", row));
+    return Fail(
+        ErrorKind::kInvalid,
+        fmt::format("row {}: `deletes` is null; expected true (delete the key) or false", row));
   }
   return {};
 }

@@ -69,9 +69,11 @@ Result<CommitNumber> Database::Impl::Resolve(const AsOf& as_of, const Moment& no
     named = fmt::format(", which tag '{}' names,", name->value);
   }
   if (commit <= now.visible) return commit;
-  return Fail(ErrorKind::kNotFound,
-              fmt::format("commit {}{} lies in the future: the newest visible commit of '{}' is {}",
-                          commit.value, named, path_, now.visible.value));
+  return Fail(
+      ErrorKind::kNotFound,
+      fmt::format("commit {}{} lies in the future: the newest visible commit of '{}' is {}; "
+                  "ask for that or an earlier one",
+                  commit.value, named, path_, now.visible.value));
 }
 
 Result<CommitNumber> Database::Impl::ResolveTime(WallTime time, const Moment& now) {
@@ -102,8 +104,9 @@ std::unexpected<Error> Database::Impl::TooOld(WallTime time, const Moment& now) 
   }
   if (!oldest) return Fail(ErrorKind::kNotFound, fmt::format("'{}' has no commit yet", path_));
   return Fail(ErrorKind::kNotFound,
-              fmt::format("'{}' has no version as old as {}: the oldest is commit {} of {}", path_,
-                          TimeText(time), oldest->commit.value, TimeText(oldest->time)));
+              fmt::format("'{}' has no version as old as {}: the oldest is commit {} of {}; ask "
+                          "for that or a later one",
+                          path_, TimeText(time), oldest->commit.value, TimeText(oldest->time)));
 }
 
 Result<WallTime> Database::Impl::TimeOf(CommitNumber commit, const Moment& now) {

@@ -148,7 +148,7 @@ TEST_F(MomentsTest, AMomentBeforeTheFirstCommitNamesTheOldest) {
   EXPECT_EQ(KindAt(WallTime{kNoon - 1}), ErrorKind::kNotFound);
   EXPECT_EQ(At(kNoon - 1),
             "'/db' has no version as old as 2026-11-20T11:59:59.999999Z: the oldest is commit 1 of "
-            "2026-11-20T12:00:00.000000Z");
+            "2026-11-20T12:00:00.000000Z; ask for that or a later one");
 }
 
 // What other engines do: a time of their own between commits and clock.

@@ -21,15 +21,19 @@ Status Database::Impl::CheckWritable() const {
                 ErrorReason::kClosed);
   }
   if (options_.read_only) {
-    return Fail(ErrorKind::kInvalid, fmt::format("'{}' was opened read-only", path_),
-                ErrorReason::kReadOnly);
+    return Fail(
+        ErrorKind::kInvalid,
+        fmt::format("'{}' was opened read-only; to write, open it without read_only", path_),
+        ErrorReason::kReadOnly);
   }
   return CheckOpen();
 }
 
 Status Database::Impl::CheckOpen() const {
   if (!closed_) return {};
-  return Fail(ErrorKind::kInvalid, "the database is closed", ErrorReason::kClosed);
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("the database is closed: open '{}' again to go on", path_),
+              ErrorReason::kClosed);
 }
 
 Result<Database::Impl::TableViewPtr> Database::Impl::FindTable(std::string_view name) const {

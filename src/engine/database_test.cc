@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine through its public face, over memory files and one thread: commit, reopen, flush,
-// snapshots, and each refusal.
+// snapshots.
 #include "varve/database.h"
 
 #include <gtest/gtest.h>
@@ -348,25 +348,6 @@ TEST_F(DatabaseTest, ReadOnlyChangesNothingAndRefusesWrites) {
   EXPECT_TRUE(other) << "readers share";
 }
 
-TEST_F(DatabaseTest, RefusalsSayWhatAndWhere) {
-  EXPECT_EQ(Database::Open("/none", {}, World()).error().kind(), ErrorKind::kNotFound);
-  Open();
-  Create();
-  EXPECT_EQ(db_->CreateTable("t", Schema(), {"id"}).error().reason(), ErrorReason::kAlreadyExists);
-  EXPECT_EQ(db_->CreateTable("../x", Schema(), {"id"}).error().kind(), ErrorKind::kInvalid);
-  EXPECT_EQ(db_->CreateTable("u", Schema(), {"nope"}).error().kind(), ErrorKind::kInvalid);
-  const auto missing = db_->Upsert("u", Batch({{1, "a"}}));
-  EXPECT_EQ(missing.error().kind(), ErrorKind::kNotFound);
-  EXPECT_NE(missing.error().message().find("(tables: t)"), std::string::npos);
-  const auto renamed = Batch({{1, "a"}})->RenameColumns({"id", "w"});
-  const auto differs = db_->Upsert("t", *renamed);
-  EXPECT_EQ(differs.error().kind(), ErrorKind::kInvalid);
-  EXPECT_NE(differs.error().message().find("'w'"), std::string::npos);
-  ASSERT_TRUE(db_->Close());
-  EXPECT_EQ(db_->Upsert("t", Batch({{1, "a"}})).error().reason(), ErrorReason::kClosed);
-  EXPECT_EQ(db_->Close().error().reason(), ErrorReason::kClosed);
-}
-
 TEST_F(DatabaseTest, AFolderThatHoldsSomethingElseIsLeftAlone) {
   ASSERT_TRUE(files_->CreateDirectories("/other"));
   ASSERT_TRUE(files_->Open("/other/notes.txt", OpenMode::kCreate));
@@ -587,22 +568,6 @@ TEST_F(DatabaseTest, LookupsAreAnsweredFromACacheOfBoundedSize) {
   Put({{1, "new"}});
   EXPECT_EQ((*db_->Get("t", Batch({{1, ""}})))->column(1)->GetScalar(0).ValueOrDie()->ToString(),
             "new");
-}
-
-TEST_F(DatabaseTest, AReaderOfAClosedDatabaseReadsOnAndMayBeClosedTwice) {
-  Open();
-  Create();
-  Put({{1, "a"}, {2, "b"}});
-  ASSERT_TRUE(db_->Flush());
-  auto reader = db_->Scan("t", {.batch_rows_max = 1});
-  ASSERT_TRUE(reader);
-  ASSERT_TRUE(db_->Close());
-  std::shared_ptr<arrow::RecordBatch> batch;
-  ASSERT_TRUE((*reader)->ReadNext(&batch).ok());
-  EXPECT_EQ(batch->num_rows(), 1);
-  EXPECT_TRUE((*reader)->Close().ok());
-  EXPECT_TRUE((*reader)->Close().ok());
-  EXPECT_EQ(ErrorFromArrow((*reader)->ReadNext(&batch)).reason(), ErrorReason::kClosed);
 }
 
 }  // namespace

@@ -110,23 +110,6 @@ TEST_F(ExactlyOnceTest, AlsoAfterACrashAfterAFlushAndAfterManyManifests) {
   ExpectRepeat(42, 4);
 }
 
-TEST_F(ExactlyOnceTest, ASequenceThatGoesBackIsRefusedAndNamesBoth) {
-  Put({{1, "a"}}, As(5));
-  Put({{1, "b"}}, As(9));  // gaps are allowed
-  for (int i = 0; i < 2; ++i) {
-    const auto info = Try({{1, "c"}}, As(8));
-    ASSERT_FALSE(info);
-    EXPECT_EQ(info.error().kind(), ErrorKind::kConflict);
-    EXPECT_EQ(info.error().reason(), ErrorReason::kStaleSequence);
-    const std::string part = "producer p: sequence 8 comes after its sequence 9 was committed "
-                             "(commit 2)";
-    EXPECT_NE(info.error().message().find(part), std::string::npos) << info.error().message();
-    ASSERT_TRUE(db_->Flush());
-    Open();
-  }
-  EXPECT_EQ(Read(), (Rows{{1, "b"}}));
-}
-
 TEST_F(ExactlyOnceTest, ACommitThatKeepsNothingKeepsItsSequence) {
   Put({{1, "a"}});
   const auto info = Put({{1, "x"}}, As(1), WriteMode::kInsertMissing);

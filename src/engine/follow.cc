@@ -201,9 +201,12 @@ Result<std::unique_ptr<ChangeCursor>> Database::FollowChanges(std::string_view t
                                                               const ChangesOptions& options) const {
   VARVE_ASSIGN(const auto first, impl_->GetSnapshot(from));
   VARVE_ASSIGN(const auto view, impl_->FindTable(table));
-  VARVE_ASSIGN(ChangeRecipe recipe, PrepareChanges(*view->schema, options));
+  auto recipe = PrepareChanges(*view->schema, options);
+  if (!recipe) {
+    return std::unexpected(recipe.error().Within(fmt::format("table '{}'", view->name)));
+  }
   return std::unique_ptr<ChangeCursor>(new ChangeCursor(std::make_unique<ChangeCursor::Impl>(
-      impl_->link(), impl_->clock(), *view, std::move(recipe), first->commit())));
+      impl_->link(), impl_->clock(), *view, *std::move(recipe), first->commit())));
 }
 
 }  // namespace varve

@@ -180,23 +180,6 @@ TEST_F(FollowTest, GoesOnFromItsPositionAfterARestart) {
   EXPECT_EQ(Next(cursor.get()), (Changes{"3 upsert 3 c", "4 upsert 4 d"}));
 }
 
-TEST_F(FollowTest, ABadBeginningIsRefused) {
-  Make(&clock_);
-  Upsert({{1, "a"}});
-  const auto future = db_->FollowChanges("t", CommitNumber{2});
-  ASSERT_FALSE(future);
-  EXPECT_EQ(future.error().kind(), ErrorKind::kNotFound);
-  EXPECT_NE(future.error().message().find("future"), std::string::npos);
-  EXPECT_EQ(db_->FollowChanges("x", CommitNumber{0}).error().kind(), ErrorKind::kNotFound);
-  EXPECT_EQ(db_->FollowChanges("t", CommitNumber{0}, {.columns = {{"q"}}}).error().kind(),
-            ErrorKind::kNotFound);
-  const auto changes = db_->Changes("t", CommitNumber{1}, CommitNumber{0});
-  ASSERT_FALSE(changes);
-  EXPECT_EQ(changes.error().kind(), ErrorKind::kInvalid);
-  ASSERT_TRUE(db_->Close());
-  EXPECT_EQ(db_->FollowChanges("t", CommitNumber{0}).error().reason(), ErrorReason::kClosed);
-}
-
 TEST_F(FollowTest, ACancelledCursorEndsAlsoWhileItWaits) {
   Make(SystemClock());
   auto cursor = Follow(0);

@@ -82,7 +82,8 @@ class Transaction::Impl {
 
 Status Transaction::Impl::CheckOpen() const {
   if (base_ == nullptr) {
-    return Fail(ErrorKind::kInvalid, "the transaction has ended", ErrorReason::kClosed);
+    return Fail(ErrorKind::kInvalid, "the transaction has ended; begin another one",
+                ErrorReason::kClosed);
   }
   return database_->CheckWritable();
 }

@@ -332,56 +332,6 @@ TEST_F(TransactionTest, WithoutWritesThereIsNoCommitAndNoInput) {
   EXPECT_EQ(disk_.events(), events);
 }
 
-TEST_F(TransactionTest, AfterItsEndEveryCallSaysSo) {
-  const auto batch = testing::RowsBatch({{1, "a"}});
-  const auto ended = Begin();
-  Put(ended.get(), {{1, "a"}});
-  Commit(ended.get());
-  const auto expect_ended = [&](const auto& result) {
-    ASSERT_FALSE(result);
-    EXPECT_EQ(result.error().reason(), ErrorReason::kClosed) << result.error().message();
-  };
-  expect_ended(ended->Upsert("t", batch));
-  expect_ended(ended->Delete("t", batch));
-  expect_ended(ended->Scan("t"));
-  expect_ended(ended->Get("t", batch));
-  expect_ended(ended->Savepoint());
-  expect_ended(ended->RollbackTo(0));
-  expect_ended(ended->Commit());
-  ended->Abort();
-  const auto open = Begin();
-  ASSERT_TRUE(db_->Close());
-  expect_ended(open->Upsert("t", batch));
-  expect_ended(open->Commit());
-  expect_ended(db_->Begin());
-}
-
-TEST_F(TransactionTest, BadInputIsRefusedAndTheTransactionGoesOn) {
-  const auto in = Begin();
-  EXPECT_EQ(in->Upsert("nonesuch", testing::RowsBatch({{1, "a"}})).error().kind(),
-            ErrorKind::kNotFound);
-  EXPECT_EQ(in->Scan("nonesuch").error().kind(), ErrorKind::kNotFound);
-  const auto other = arrow::RecordBatch::Make(arrow::schema({arrow::field("x", arrow::int8())}), 0,
-                                              arrow::ArrayVector{*arrow::MakeEmptyArray(
-                                                  arrow::int8())});
-  EXPECT_EQ(in->Upsert("t", other).error().kind(), ErrorKind::kInvalid);
-  Put(in.get(), {{1, "a"}});
-  Commit(in.get());
-  EXPECT_EQ(Read(), (Rows{{1, "a"}}));
-}
-
-TEST_F(TransactionTest, OneThatWouldHoldTooMuchIsRefusedWithTheLimit) {
-  auto in = *db_->Begin({.bytes_max = 10'000});
-  Put(in.get(), {{1, "a"}});
-  const auto refused = in->Upsert("t", testing::RowsBatch({{2, std::string(20'000, 'b')}}));
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().kind(), ErrorKind::kInvalid);
-  EXPECT_NE(refused.error().message().find("bytes_max (10000)"), std::string::npos)
-      << refused.error().message();
-  Commit(in.get());
-  EXPECT_EQ(Read(), (Rows{{1, "a"}}));
-}
-
 // Threads that each add one to a counter: with a lost update the sum would be smaller.
 TEST_F(TransactionTest, NoUpdateIsLostBetweenThreads) {
   constexpr int kThreads = 4, kEach = 2000;

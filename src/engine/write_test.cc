@@ -151,44 +151,6 @@ TEST_F(WriteTest, ADeletedRowNeedsNothingButItsKey) {
   ExpectRefused({.rows = rows, .deletes = Bits({false, true})}, ErrorKind::kInvalid, "'b'");
 }
 
-TEST_F(WriteTest, ABitmapThatDoesNotFitIsRefused) {
-  ExpectRefused({.rows = Batch({{1, 1, "a"}}), .deletes = Bits({true, false})},
-                ErrorKind::kInvalid, "`deletes` has 2 values for 1 rows");
-  arrow::BooleanBuilder bits;
-  ASSERT_TRUE(bits.Append(true).ok() && bits.AppendNull().ok());
-  const auto null = std::static_pointer_cast<arrow::BooleanArray>(*bits.Finish());
-  ExpectRefused({.rows = Batch({{1, 1, "a"}, {2, 2, "b"}}), .deletes = null},
-                ErrorKind::kInvalid, "row 1: `deletes` is null");
-  ExpectRefused({.mode = WriteMode::kInsert, .rows = Batch({{1, 1, "a"}}), .deletes = Bits({true})},
-                ErrorKind::kInvalid, "`deletes` goes with kUpsert");
-}
-
-TEST_F(WriteTest, AKeyThatIsTooLongOrNullIsRefused) {
-  const auto schema = arrow::schema({arrow::field("k", arrow::utf8()),
-                                     arrow::field("v", arrow::int64())});
-  ASSERT_TRUE(db_->CreateTable("s", schema, {"k"}));
-  const auto rows = [&](const std::string* key) {
-    arrow::StringBuilder keys;
-    arrow::Int64Builder values;
-    EXPECT_TRUE(keys.Append("short").ok() && values.AppendValues({1, 2}).ok());
-    EXPECT_TRUE((key == nullptr ? keys.AppendNull() : keys.Append(*key)).ok());
-    return arrow::RecordBatch::Make(schema, 2, {*keys.Finish(), *values.Finish()});
-  };
-  const std::string fits(65534, 'x'), longer(65535, 'x');
-  EXPECT_TRUE(db_->Upsert("s", rows(&fits)));
-  for (const auto mode : {WriteMode::kUpsert, WriteMode::kDelete, WriteMode::kInsert,
-                          WriteMode::kUpdateExisting}) {
-    const auto info = db_->Write("s", {.mode = mode, .rows = rows(&longer)});
-    ASSERT_FALSE(info);
-    EXPECT_NE(info.error().message().find("row 1: its key has 65537 bytes; a key may have 65536"),
-              std::string::npos) << info.error().message();
-    const auto null = db_->Write("s", {.mode = mode, .rows = rows(nullptr)});
-    ASSERT_FALSE(null);
-    EXPECT_NE(null.error().message().find("row 1: key column 'k' is null"), std::string::npos)
-        << null.error().message();
-  }
-}
-
 TEST_F(WriteTest, InsertKeepsAllOrNothingAndNamesTheKeyThatIsThere) {
   Write({.mode = WriteMode::kInsert, .rows = Batch({{1, 1, "a"}, {2, 2, "b"}})});
   ASSERT_TRUE(db_->Flush());
@@ -233,21 +195,6 @@ TEST_F(WriteTest, UpdateSetsTheNamedColumnsAlone) {
   EXPECT_EQ(Read(), (Table{{1, {10, "a"}}, {2, {20, "b"}}, {3, {30, "c"}}}));
 }
 
-TEST_F(WriteTest, UpdateRefusesColumnsThatDoNotFit) {
-  Put({{1, 1, "a"}});
-  const auto rename = [](const std::string& name, const std::shared_ptr<arrow::Array>& values) {
-    return arrow::RecordBatch::Make(
-        arrow::schema({arrow::field("id", arrow::int64()), arrow::field(name, values->type())}), 1,
-        {Ids({9})->column(0), values});
-  };
-  const auto text = Batch({{1, 1, "x"}})->column(2);
-  ExpectRefused({.mode = WriteMode::kUpdateExisting, .rows = rename("c", text)},
-                ErrorKind::kInvalid, "column 'c' (string) is not in the table");
-  ExpectRefused({.mode = WriteMode::kUpdateExisting, .rows = rename("a", text)},
-                ErrorKind::kInvalid, "column 'a': table has int64, batch has string");
-  ExpectRefused({.mode = WriteMode::kUpdate, .rows = nullptr}, ErrorKind::kInvalid, "no batch");
-}
-
 TEST_F(WriteTest, DeleteWhereDeletesByRangeAndByCondition) {
   Put({{1, 1, "a"}, {2, 2, "b"}, {3, 3, "c"}});
   ASSERT_TRUE(db_->Flush());
@@ -264,14 +211,6 @@ TEST_F(WriteTest, DeleteWhereDeletesByRangeAndByCondition) {
   EXPECT_EQ(none.commit, where.commit);
   Open();
   EXPECT_EQ(Read(), (Table{{4, {4, "d"}}}));
-}
-
-TEST_F(WriteTest, DeleteWhereWithoutAConditionIsRefused) {
-  ExpectRefused({.mode = WriteMode::kDeleteWhere}, ErrorKind::kInvalid, "neither");
-  ExpectRefused({.mode = WriteMode::kDeleteWhere, .rows = Ids({1}), .filter = Filter("a = 1")},
-                ErrorKind::kInvalid, "takes no `rows`");
-  ExpectRefused({.mode = WriteMode::kDelete, .rows = Ids({1}), .filter = Filter("a = 1")},
-                ErrorKind::kInvalid, "go with kDeleteWhere alone");
 }
 
 // A commit that asked for less than durable has its number, but no snapshot shows it yet.

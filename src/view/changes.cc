@@ -199,8 +199,9 @@ class ChangesReader final : public arrow::RecordBatchReader {
   arrow::Status Close() override {
     stream_.reset();
     if (status_.ok()) {
-      status_ = ToArrow(
-          Error(ErrorKind::kInvalid, "this reader of changes was closed", ErrorReason::kClosed));
+      status_ = ToArrow(Error(ErrorKind::kInvalid,
+                              "this reader of changes was closed; ask for the changes again",
+                              ErrorReason::kClosed));
     }
     return arrow::Status::OK();
   }

@@ -64,7 +64,8 @@ Result<cp::Expression> BindFilter(const cp::Expression& expression, const arrow:
   auto bound = expression.Bind(schema);
   if (!bound.ok()) {
     return Fail(ErrorKind::kInvalid,
-                "filter does not fit the table: " + bound.status().message());
+                "filter does not fit the types of the columns: " + bound.status().message() +
+                    "; compare a column with a value of its own type, or cast it");
   }
   if (!bound->IsScalarExpression()) {
     return Fail(ErrorKind::kInvalid,

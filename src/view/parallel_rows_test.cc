@@ -171,7 +171,7 @@ TEST_F(ParallelRowsTest, CancelledFromAnotherThread) {
 TEST_F(ParallelRowsTest, ReverseContradicts) {
   const auto scan = table_.Newest().Scan("t", {.reverse = true, .unordered = true});
   ASSERT_FALSE(scan);
-  EXPECT_EQ(scan.error().message(), "reverse and unordered exclude each other");
+  EXPECT_EQ(scan.error().message(), "table 't': reverse and unordered exclude each other");
 }
 
 }  // namespace

@@ -70,8 +70,9 @@ class ScanReader final : public arrow::RecordBatchReader {
   arrow::Status Close() override {
     Release();
     if (status_.ok()) {
-      status_ = ToArrow(
-          Error(ErrorKind::kInvalid, "this scan's reader was closed", ErrorReason::kClosed));
+      status_ =
+          ToArrow(Error(ErrorKind::kInvalid, "this scan's reader was closed; scan again to read",
+                        ErrorReason::kClosed));
     }
     return arrow::Status::OK();
   }

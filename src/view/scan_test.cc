@@ -289,9 +289,9 @@ TEST_F(ScanTest, RefusesWhatItCannotDo) {
     auto reader = table_.Newest().Scan("t", options);
     return reader ? "scanned" : reader.error().message();
   };
-  EXPECT_EQ(error({.columns = {{"k", "k"}}}), "column 'k' is asked for twice");
-  EXPECT_EQ(error({.columns = {{"nam"}}}), "no column 'nam'; did you mean 'name'?");
-  EXPECT_EQ(error({.batch_rows_max = 0}), "batch_rows_max is 0; expected at least 1");
+  EXPECT_EQ(error({.columns = {{"k", "k"}}}), "table 't': column 'k' is asked for twice");
+  EXPECT_EQ(error({.columns = {{"nam"}}}), "table 't': no column 'nam'; did you mean 'name'?");
+  EXPECT_EQ(error({.batch_rows_max = 0}), "table 't': batch_rows_max is 0; expected at least 1");
   ScanOptions options;
   options.filter = std::make_shared<cp::Expression>(cp::field_ref("k"));
   EXPECT_NE(error(options).find("gives int32"), std::string::npos);

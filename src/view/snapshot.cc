@@ -27,6 +27,13 @@ Result<const TableView*> FindTable(const Superversion& superversion, std::string
   return Fail(ErrorKind::kNotFound, "no table '" + std::string(name) + "'" + hint);
 }
 
+// What is wrong with a question about a table says which.
+template <typename T>
+Result<T> Within(const TableView& table, Result<T> result) {
+  if (result) return result;
+  return std::unexpected(result.error().Within("table '" + table.name + "'"));
+}
+
 }  // namespace
 
 Snapshot::Snapshot(std::shared_ptr<const Superversion> superversion, CommitNumber commit)
@@ -53,23 +60,23 @@ std::vector<std::string> Snapshot::Tables() const {
 Result<std::shared_ptr<arrow::RecordBatchReader>> Snapshot::Scan(std::string_view table,
                                                                  const ScanOptions& options) const {
   VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
-  return NewScan(superversion_, *view, commit_, options);
+  return Within(*view, NewScan(superversion_, *view, commit_, options));
 }
 
 Result<ScanPlan> Snapshot::Explain(std::string_view table, const ScanOptions& options) const {
   VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
-  return ExplainScan(*view, commit_, options);
+  return Within(*view, ExplainScan(*view, commit_, options));
 }
 
 Result<RowCount> Snapshot::Count(std::string_view table, const ScanOptions& options) const {
   VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
-  return CountRows(superversion_, *view, commit_, options);
+  return Within(*view, CountRows(superversion_, *view, commit_, options));
 }
 
 Result<ValueRange> Snapshot::MinMax(std::string_view table, std::string_view column,
                                     const ScanOptions& options) const {
   VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
-  return FindMinMax(superversion_, *view, commit_, column, options);
+  return Within(*view, FindMinMax(superversion_, *view, commit_, column, options));
 }
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> Snapshot::Changes(
@@ -81,14 +88,14 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Snapshot::Changes(
                                          "commit " +
                                          std::to_string(commit_.value));
   }
-  return NewChanges(superversion_, *view, {after.value, commit_.value}, options);
+  return Within(*view, NewChanges(superversion_, *view, {after.value, commit_.value}, options));
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> Snapshot::Get(
     std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys,
     std::vector<bool>* found) const {
   VARVE_ASSIGN(const TableView* view, FindTable(*superversion_, table));
-  return GetRows(*view, commit_, keys, found);
+  return Within(*view, GetRows(*view, commit_, keys, found));
 }
 
 }  // namespace varve
