@@ -23,62 +23,20 @@
  * A batch is a struct array without nulls of its own: its children are the columns, by name.
  *
  * Threads. A database and a snapshot may be used by any threads at once, until they are freed; a
- * transaction and a stream by one thread at a time. Free what a database gave (snapshots,
- * transactions, streams) before the database. */
+ * transaction, a cursor and a stream by one thread at a time (a cursor's cancel by any). What a
+ * callback must not do stands with its type. Free what a database gave (snapshots, transactions,
+ * streams, cursors) before the database. No call waits for a reader, and no reader for a call.
+ *
+ * Tags, versions, restoring, and reading as of a moment or a tag: varve_db_versions.h. */
 #ifndef VARVE_DB_H_
 #define VARVE_DB_H_
 
+#include "varve_db_arrow.h"
 #include "varve_log.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* The Arrow C data interface: https://arrow.apache.org/docs/format/CDataInterface.html */
-#ifndef ARROW_C_DATA_INTERFACE
-#define ARROW_C_DATA_INTERFACE
-
-#define ARROW_FLAG_DICTIONARY_ORDERED 1
-#define ARROW_FLAG_NULLABLE 2
-#define ARROW_FLAG_MAP_KEYS_SORTED 4
-
-struct ArrowSchema {
-  const char* format;
-  const char* name;
-  const char* metadata;
-  int64_t flags;
-  int64_t n_children;
-  struct ArrowSchema** children;
-  struct ArrowSchema* dictionary;
-  void (*release)(struct ArrowSchema*);
-  void* private_data;
-};
-
-struct ArrowArray {
-  int64_t length;
-  int64_t null_count;
-  int64_t offset;
-  int64_t n_buffers;
-  int64_t n_children;
-  const void** buffers;
-  struct ArrowArray** children;
-  struct ArrowArray* dictionary;
-  void (*release)(struct ArrowArray*);
-  void* private_data;
-};
-#endif /* ARROW_C_DATA_INTERFACE */
-
-#ifndef ARROW_C_STREAM_INTERFACE
-#define ARROW_C_STREAM_INTERFACE
-
-struct ArrowArrayStream {
-  int (*get_schema)(struct ArrowArrayStream*, struct ArrowSchema* out);
-  int (*get_next)(struct ArrowArrayStream*, struct ArrowArray* out);
-  const char* (*get_last_error)(struct ArrowArrayStream*);
-  void (*release)(struct ArrowArrayStream*);
-  void* private_data;
-};
-#endif /* ARROW_C_STREAM_INTERFACE */
 
 #define VARVE_DB_ABI 1
 /* The VARVE_DB_ABI of the library that is linked; the program's must be the same. */
@@ -114,6 +72,33 @@ VARVE_LOG_API int varve_db_create_table(varve_db* db, const char* table,
                                         struct ArrowSchema* schema, const char* const* key,
                                         size_t key_size, varve_error** error);
 
+/* A table is dropped, or gets another name, as one commit, whose number `commit` gets unless it is
+ * NULL; older versions show it as it was. Codes, here and below: as varve::Database::DropTable. */
+VARVE_LOG_API int varve_db_drop_table(varve_db* db, const char* table, uint64_t* commit,
+                                      varve_error** error);
+VARVE_LOG_API int varve_db_rename_table(varve_db* db, const char* table, const char* to,
+                                        uint64_t* commit, varve_error** error);
+/* As varve::ColumnChange. What a kind does not use must be NULL. */
+enum varve_db_change_kind {
+  VARVE_DB_ADD_COLUMN,    /* `field`; `value`, NULL for null: what rows that are there show */
+  VARVE_DB_DROP_COLUMN,   /* `name` */
+  VARVE_DB_RENAME_COLUMN, /* `name`, `to` */
+  VARVE_DB_WIDEN_COLUMN   /* `field`: the column of this name becomes it */
+};
+typedef struct {
+  size_t size;
+  const char* name;
+  const char* to;
+  struct ArrowSchema* field; /* moved, as is */
+  struct ArrowArray* value;  /* of the field's type, with one value */
+  int32_t kind;              /* of varve_db_change_kind */
+  int32_t reserved;
+} varve_db_column_change;
+/* All changes, one after the other, as one commit. */
+VARVE_LOG_API int varve_db_alter_table(varve_db* db, const char* table,
+                                       const varve_db_column_change* const* changes,
+                                       size_t changes_size, uint64_t* commit, varve_error** error);
+
 /* Inserts or replaces rows, or deletes by key, as one commit. `level`: of varve_log_level; `commit`
  * may be NULL. Codes: as varve::Database::Upsert. */
 VARVE_LOG_API int varve_db_upsert(varve_db* db, const char* table, struct ArrowArray* rows,
@@ -147,6 +132,19 @@ typedef struct {
 VARVE_LOG_API int varve_db_write(varve_db* db, const char* table, struct ArrowArray* rows,
                                  struct ArrowSchema* schema, const varve_db_write_options* options,
                                  varve_db_commit* commit, varve_error** error);
+/* Called once, by a thread of the database or by the caller's. `code` is VARVE_LOG_OK and `commit`
+ * is there, or `error` is; both are lent until it returns. Several may be called at once. It must
+ * be quick, and must not call functions of this database that wait, nor free or close it. */
+typedef void (*varve_db_done)(void* context, int code, const varve_db_commit* commit,
+                              const varve_error* error);
+/* varve_db_write without waiting for the device: so one thread keeps many commits on their way. It
+ * prepares the rows and gives the commit its number, in the order of the calls. After VARVE_LOG_OK
+ * `done` is called, also for what is refused or fails later, before this returns or after; after
+ * another code never. varve_db_close and varve_db_free wait until all were called. */
+VARVE_LOG_API int varve_db_write_then(varve_db* db, const char* table, struct ArrowArray* rows,
+                                      struct ArrowSchema* schema,
+                                      const varve_db_write_options* options, varve_db_done done,
+                                      void* context, varve_error** error);
 /* The newest sequence that a producer committed, once it is durable, and its commit: where it goes
  * on after a crash. *known is 0 when there is none (any more). */
 VARVE_LOG_API int varve_db_last_of(varve_db* db, const char* producer, uint8_t* known,
@@ -246,6 +244,11 @@ VARVE_LOG_API int varve_db_transaction_rollback_to(varve_db_transaction* transac
                                                    uint64_t savepoint, varve_error** error);
 VARVE_LOG_API int varve_db_transaction_commit(varve_db_transaction* transaction, int level,
                                               varve_db_commit* commit, varve_error** error);
+/* The same without waiting, as varve_db_write_then: whether it is in conflict is known to `done`
+ * before this returns. The transaction has ended; free it. */
+VARVE_LOG_API int varve_db_transaction_commit_then(varve_db_transaction* transaction, int level,
+                                                   varve_db_done done, void* context,
+                                                   varve_error** error);
 VARVE_LOG_API void varve_db_transaction_free(varve_db_transaction* transaction); /* takes NULL */
 
 #ifdef __cplusplus

@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // varve_db.h over varve::Database: checks what C passes, and changes the form of values.
-#include <arrow/c/bridge.h>
-#include <arrow/record_batch.h>
-#include <arrow/type.h>
-#include <fmt/format.h>
+#include <arrow/api.h>
 
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "base/result.h"
 #include "columns/arrow_errors.h"
-#include "log/c_error.h"
-#include "varve/database.h"
-#include "varve_db.h"
+#include "engine/c_database.h"
 
 namespace {
 
@@ -34,65 +26,6 @@ static_assert(VARVE_DB_SERIALIZABLE == static_cast<int>(Isolation::kSerializable
 
 using Batch = std::shared_ptr<arrow::RecordBatch>;
 using Reader = std::shared_ptr<arrow::RecordBatchReader>;
-
-// What a caller gave to a call is released, whatever becomes of the call.
-template <typename T>
-class Given {
- public:
-  explicit Given(T* given) : given_(given) {}
-  ~Given() {
-    if (given_ != nullptr && given_->release != nullptr) given_->release(given_);
-  }
-  Given(const Given&) = delete;
-  Given& operator=(const Given&) = delete;
-  Status Check(std::string_view what) const {
-    VARVE_TRY(Need(given_, what));
-    if (given_->release != nullptr) return {};
-    return Fail(ErrorKind::kInvalid, fmt::format("{} was released already", what));
-  }
-  T* get() const { return given_; }
-
- private:
-  T* const given_;
-};
-
-// What the caller's struct says; NULL says nothing.
-template <typename T>
-Result<T> Sized(std::string_view name, const T* given, std::size_t least) {
-  T known{};
-  if (given != nullptr) VARVE_TRY(TakeSized(name, *given, least, &known));
-  return known;
-}
-
-class ArrowRows {
- public:
-  ArrowRows(ArrowArray* array, ArrowSchema* schema) : array_(array), schema_(schema) {}
-  Result<Batch> Take() {
-    VARVE_TRY(array_.Check("the array"));
-    VARVE_TRY(schema_.Check("the schema"));
-    auto batch = arrow::ImportRecordBatch(array_.get(), schema_.get());
-    if (!batch.ok()) {
-      return Fail(ErrorKind::kInvalid,
-                  "what was given is no batch of Arrow: " + batch.status().message());
-    }
-    return *std::move(batch);
-  }
-
- private:
-  Given<ArrowArray> array_;
-  Given<ArrowSchema> schema_;
-};
-
-Result<CommitOptions> OptionsOf(int level) {
-  VARVE_ASSIGN(const auto ack, EnumOf("level", level, AckLevel::kDurable));
-  return CommitOptions{.ack = ack};
-}
-
-void Tell(varve_db_commit* to, const CommitInfo& info) {
-  if (to == nullptr) return;
-  *to = {info.commit.value, info.lsn.value,   info.rows,
-         info.log_bytes,    info.group_units, info.repeat ? 1u : 0u};
-}
 
 Result<std::optional<std::vector<std::string>>> ColumnsOf(const char* const* given,
                                                           std::size_t size) {
@@ -136,24 +69,6 @@ Status ExportBatch(const arrow::RecordBatch& batch, ArrowArray* array, ArrowSche
   return FromArrow(arrow::ExportRecordBatch(batch, array, schema));
 }
 
-}  // namespace
-
-struct varve_db {
-  std::unique_ptr<Database> database;
-};
-struct varve_db_snapshot {
-  std::shared_ptr<Snapshot> snapshot;
-};
-struct varve_db_cursor {
-  std::unique_ptr<ChangeCursor> cursor;
-};
-struct varve_db_transaction {
-  std::unique_ptr<Transaction> transaction;
-  std::shared_ptr<Snapshot> schemas;  // as of its begin
-};
-
-namespace {
-
 Status UpsertAll(Database* database, std::string_view table, arrow::RecordBatchReader* reader,
                  const CommitOptions& options, varve_db_commit* commit) {
   CommitInfo sum;
@@ -190,6 +105,33 @@ Result<WriteRequest> RequestOf(const varve_db_write_options& options, const Batc
     VARVE_ASSIGN(request.filter, ParseFilter(options.filter, schema));
   }
   return request;
+}
+
+struct Write {
+  WriteRequest request;
+  CommitOptions options;
+};
+
+// What varve_db_write and varve_db_write_then are given.
+Result<Write> WriteOf(const varve_db* db, const char* table, ArrowArray* rows, ArrowSchema* schema,
+                      const varve_db_write_options* given_options) {
+  ArrowRows given(rows, schema);
+  VARVE_TRY(Need(db, "db"));
+  VARVE_TRY(Need(table, "table"));
+  VARVE_TRY(Need(given_options, "options"));
+  VARVE_ASSIGN(const auto options,
+               Sized("varve_db_write_options", given_options, kFirstWriteBytes));
+  Write write;
+  VARVE_ASSIGN(write.options, OptionsOf(options.level));
+  if (options.producer != nullptr) {
+    write.options.producer = Producer{options.producer, options.sequence};
+  }
+  Batch batch;
+  if (rows != nullptr || schema != nullptr) {
+    VARVE_ASSIGN(batch, given.Take());
+  }
+  VARVE_ASSIGN(write.request, RequestOf(options, batch, *db->database, table));
+  return write;
 }
 
 using DatabaseWrite = Result<CommitInfo> (Database::*)(std::string_view, const Batch&,
@@ -313,31 +255,29 @@ int varve_db_delete(varve_db* db, const char* table, ArrowArray* keys, ArrowSche
 }
 
 int varve_db_write(varve_db* db, const char* table, ArrowArray* rows, ArrowSchema* schema,
-                   const varve_db_write_options* given_options, varve_db_commit* commit,
+                   const varve_db_write_options* options, varve_db_commit* commit,
                    varve_error** error) {
   return Guarded(
       error,
       [&]() -> Status {
-        ArrowRows given(rows, schema);
-        VARVE_TRY(Need(db, "db"));
-        VARVE_TRY(Need(table, "table"));
-        VARVE_TRY(Need(given_options, "options"));
-        VARVE_ASSIGN(const auto options,
-                     Sized("varve_db_write_options", given_options, kFirstWriteBytes));
-        VARVE_ASSIGN(auto commit_options, OptionsOf(options.level));
-        if (options.producer != nullptr) {
-          commit_options.producer = Producer{options.producer, options.sequence};
-        }
-        Batch batch;
-        if (rows != nullptr || schema != nullptr) {
-          VARVE_ASSIGN(batch, given.Take());
-        }
-        VARVE_ASSIGN(const auto request, RequestOf(options, batch, *db->database, table));
-        VARVE_ASSIGN(const auto info, db->database->Write(table, request, commit_options));
+        VARVE_ASSIGN(const auto write, WriteOf(db, table, rows, schema, options));
+        VARVE_ASSIGN(const auto info, db->database->Write(table, write.request, write.options));
         Tell(commit, info);
         return {};
       },
       kUnknownOutcomeCode);
+}
+
+int varve_db_write_then(varve_db* db, const char* table, ArrowArray* rows, ArrowSchema* schema,
+                        const varve_db_write_options* options, varve_db_done done, void* context,
+                        varve_error** error) {
+  const Given given_rows(rows);  // also when `done` is none
+  const Given given_schema(schema);
+  return CallingBack(done, context, error, [&](CommitCallback then) -> Status {
+    VARVE_ASSIGN(const auto write, WriteOf(db, table, rows, schema, options));
+    db->database->WriteThen(table, write.request, write.options, std::move(then));
+    return {};
+  });
 }
 
 int varve_db_last_of(varve_db* db, const char* producer, std::uint8_t* known,
@@ -568,6 +508,16 @@ int varve_db_transaction_commit(varve_db_transaction* transaction, int level,
         return {};
       },
       kUnknownOutcomeCode);
+}
+
+int varve_db_transaction_commit_then(varve_db_transaction* transaction, int level,
+                                     varve_db_done done, void* context, varve_error** error) {
+  return CallingBack(done, context, error, [&](CommitCallback then) -> Status {
+    VARVE_TRY(Need(transaction, "transaction"));
+    VARVE_ASSIGN(const auto options, OptionsOf(level));
+    transaction->transaction->CommitThen(options, std::move(then));
+    return {};
+  });
 }
 
 void varve_db_transaction_free(varve_db_transaction* transaction) { delete transaction; }
