@@ -12,6 +12,7 @@
 //   --append BYTES      user bytes of a slice of appends that are not durable
 //   --change BYTES      of the segments whose changes are watched
 //   --patience SECONDS  in all, to wait until others leave the processors alone
+//   --case NAME         of durable commits this case alone, such as "varve N=8"
 //   --no-peers          the log alone
 //
 // Groups: durable, append, replay, changes (default: all). DIR must be an empty or missing folder
@@ -42,6 +43,7 @@ bool SetOption(Settings* settings, const std::string& name, const std::string& v
   else if (name == "--slice") settings->slice_seconds = std::stod(value);
   else if (name == "--flush") settings->flush_seconds = std::stod(value);
   else if (name == "--prepared") settings->prepared_bytes = std::stoull(value);
+  else if (name == "--case") settings->only = value;
   else if (name == "--append") settings->append_bytes = std::stoull(value);
   else if (name == "--change") settings->change_bytes = std::stoull(value);
   else if (name == "--patience") *settings->patience_seconds = std::stod(value);

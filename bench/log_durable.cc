@@ -122,6 +122,7 @@ class DurableGroup {
   }
 
   void RunCase(int round, const DurableCase& durable) {
+    if (!settings_.only.empty() && durable.name != settings_.only) return;
     WaitForCalm(settings_.patience_seconds);
     PrintFlushes(round);
     durable.committer->Before();

@@ -17,6 +17,7 @@ struct Settings {
   std::uint64_t change_bytes = 16u << 20;    // of the segments whose changes are watched
   double* patience_seconds = nullptr;        // left, to wait until others are quiet
   bool peers = true;
+  std::string only;  // the one case of durable commits to measure, for whoever looks into it
 };
 
 // Durable commits by 1, 8, 16 and 64 writers, one thread with 64 tickets, the peers; F between.

@@ -96,10 +96,12 @@ def against(slices, writers, names, *bounds, name="N={} against {}"):
     ours, _ = slices.r(f"varve N={writers}")
     theirs, best = better_of(slices, [f"{name} N={writers}" for name in names])
     rounds = sorted(set(ours) & set(theirs))
+    bare, _ = better_of(slices, bare_of(writers) if bounds else [])
     absent = "; ".join(sorted({slices.missing[n] for n in names if n in slices.missing}))
     return Measure(name.format(writers, names[0]), [ours[n] / theirs[n] for n in rounds],
                    *bounds, unit="x", note=best if len(names) > 1 else "", absent=absent,
-                   dropped=len(set(ours) ^ set(theirs)))
+                   dropped=len(set(ours) ^ set(theirs)),
+                   bare=[bare[n] / theirs[n] for n in rounds if n in bare])
 
 
 def measure_peers(slices):

@@ -86,6 +86,10 @@ Result<LogAck> CommitQueue::Wait(const LogTicket& ticket, AckLevel level) {
 }
 
 std::uint64_t CommitQueue::UnitsOfGroupAt(Lsn lsn) const {
+  // Mostly it is of the newest, whose beginning is the end of the one before.
+  if (done_.size() > 1 && lsn >= done_[done_.size() - 2].first && lsn < done_.back().first) {
+    return done_.back().second;
+  }
   const auto group = std::upper_bound(done_.begin(), done_.end(), lsn,
                                       [](Lsn at, const auto& done) { return at < done.first; });
   return group == done_.end() ? 0 : group->second;

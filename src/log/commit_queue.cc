@@ -94,6 +94,7 @@ std::uint64_t BytesOf(const UnitPlace& place) {
 CommitQueue::CommitQueue(QueueSettings settings, LogWriter* writer, SegmentSupply* supply)
     : settings_(std::move(settings)),
       encrypt_(settings_.options.keys != nullptr),
+      plain_(!encrypt_ && settings_.options.compression == LogCompression::kNone),
       writer_(writer),
       supply_(supply),
       mode_(settings_.options.encode_mode),
@@ -120,6 +121,12 @@ Result<LogTicket> CommitQueue::Enqueue(LogRecords records, AckLevel to_come) try
   const bool sampled = SampleThisUnit();
   const bool timed = sampled || to_come != AckLevel::kBuffered;
   const auto now = timed ? settings_.clock->SteadyMicros() : 0;
+  if (plain_ && !sampled && mode() == LogEncodeMode::kParallel) {
+    if (const auto plain = EnqueuePlain(records, now)) {
+      if (to_come != AckLevel::kDurable) Defer(false);
+      return *plain;
+    }
+  }
   bool filled = false;
   auto ticket = mode() == LogEncodeMode::kSerial
                     ? EnqueueSerially(records, now, &filled)
@@ -128,6 +135,19 @@ Result<LogTicket> CommitQueue::Enqueue(LogRecords records, AckLevel to_come) try
   return ticket;
 } catch (const std::bad_alloc&) {
   return std::unexpected(OutOfMemory());
+}
+
+// What nearly all units are, plain and with a place in the open frame, with nothing that can fail.
+// Nothing when it is not such a one.
+std::optional<LogTicket> CommitQueue::EnqueuePlain(LogRecords records, std::int64_t now) {
+  auto* const frame = open_.load(std::memory_order_acquire);
+  if (frame == nullptr || records.empty()) return {};
+  const auto bytes = PlainUnitBytes(records);
+  const auto place = frame->Reserve(bytes);
+  if (!place) return {};
+  WritePlainUnit(records, bytes, place->to);
+  frame->Complete(bytes, static_cast<std::uint32_t>(records.size()));
+  return LogTicket{place->lsn, {place->lsn.value + bytes}, now};
 }
 
 Result<LogTicket> CommitQueue::EnqueueInParallel(LogRecords records, std::int64_t now, bool sampled,

@@ -124,6 +124,7 @@ class CommitQueue {
   Status CheckOpen() const;
   std::unexpected<Error> Stopped() const;  // requires poison_
   Deadline QueueDeadline() const;
+  std::optional<LogTicket> EnqueuePlain(LogRecords records, std::int64_t now);
   Result<LogTicket> EnqueueSerially(LogRecords records, std::int64_t now, bool* filled);
   Result<LogTicket> EnqueueInParallel(LogRecords records, std::int64_t now, bool sampled,
                                       bool* filled);
@@ -176,6 +177,7 @@ class CommitQueue {
 
   const QueueSettings settings_;
   const bool encrypt_;
+  const bool plain_;  // neither compressed nor encrypted
   LogWriter* const writer_;       // of the leader
   SegmentSupply* const supply_;
   LogMetrics metrics_;

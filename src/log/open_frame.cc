@@ -20,22 +20,6 @@ std::size_t OpenFrame::LaneOfThisThread() {
   return lane;
 }
 
-std::optional<OpenFrame::Place> OpenFrame::Reserve(std::uint64_t bytes) {
-  auto state = state_.load(std::memory_order_acquire);
-  do {
-    const auto left = state & (kOneUnit - 1);
-    if ((state & kClosed) != 0 || left < bytes || state < kOneUnit) return {};
-  } while (!state_.compare_exchange_weak(state, state - bytes - kOneUnit,
-                                         std::memory_order_seq_cst, std::memory_order_acquire));
-  const auto at = payload_max_ - (state & (kOneUnit - 1));
-  return Place{{PayloadLsn().value + at}, memory_.data() + kFrameHeaderBytes + at};
-}
-
-void OpenFrame::Complete(std::uint64_t bytes, std::uint32_t records) {
-  lanes_[LaneOfThisThread()].done.fetch_add(records * kOneRecord + bytes,
-                                            std::memory_order_release);
-}
-
 OpenFrame::Place OpenFrame::Begin(OpenSegmentPtr segment, std::uint64_t offset,
                                   std::uint64_t bytes, std::uint64_t payload_max,
                                   std::uint32_t units_max) {

@@ -57,9 +57,21 @@ class OpenFrame {
   };
 
   // Any thread. Nothing when the frame is closed or has no room.
-  std::optional<Place> Reserve(std::uint64_t bytes);
+  std::optional<Place> Reserve(std::uint64_t bytes) {
+    auto state = state_.load(std::memory_order_acquire);
+    do {
+      const auto left = state & (kOneUnit - 1);
+      if ((state & kClosed) != 0 || left < bytes || state < kOneUnit) return {};
+    } while (!state_.compare_exchange_weak(state, state - bytes - kOneUnit,
+                                           std::memory_order_seq_cst, std::memory_order_acquire));
+    const auto at = payload_max_ - (state & (kOneUnit - 1));
+    return Place{{PayloadLsn().value + at}, memory_.data() + kFrameHeaderBytes + at};
+  }
   // Once for each reservation, when its bytes are there.
-  void Complete(std::uint64_t bytes, std::uint32_t records);
+  void Complete(std::uint64_t bytes, std::uint32_t records) {
+    lanes_[LaneOfThisThread()].done.fetch_add(records * kOneRecord + bytes,
+                                              std::memory_order_release);
+  }
 
   // The rest: under the queue's mutex, or of the leader once the frame was taken.
   // Takes the memory for that much payload; until Release, to begin with no more needs none.

@@ -82,13 +82,7 @@ std::unexpected<Error> Bad(std::string message) {
   return Fail(ErrorKind::kCorruption, std::move(message));
 }
 
-std::uint64_t PlainBodyBytes(LogRecords records) {
-  std::uint64_t bytes = kRecordHeaderBytes * records.size();
-  for (const auto& record : records) bytes += record.bytes.size();
-  return bytes;
-}
-
-void WriteRecords(LogRecords records, char* to) {
+inline void WriteRecords(LogRecords records, char* to) {
   for (const auto& record : records) {
     StoreLittle(to, static_cast<std::uint32_t>(record.bytes.size()));
     to[4] = static_cast<char>(record.kind);
@@ -151,13 +145,18 @@ void ForgetIdleContexts() {
   idle_decompressors.Clear();
 }
 
-std::uint64_t PlainUnitBytes(LogRecords records) {
-  return kUnitHeaderBytes + PlainBodyBytes(records);
+void WritePlainUnit(LogRecords records, std::uint64_t bytes, char* to) {
+  UnitHeader header;
+  header.size = static_cast<std::uint32_t>(bytes);
+  header.records = static_cast<std::uint32_t>(records.size());
+  std::memcpy(to, &header, sizeof header);
+  WriteRecords(records, to + kUnitHeaderBytes);
+  StoreLittle(to, Crc32c({to + kCrcBytes, bytes - kCrcBytes}));
 }
 
 UnitEncoder::UnitEncoder(LogRecords records, LogCompression compression, bool encrypt)
     : records_(records),
-      plain_bytes_(PlainBodyBytes(records)),
+      plain_bytes_(PlainUnitBytes(records) - kUnitHeaderBytes),
       bytes_(kUnitHeaderBytes + plain_bytes_ + (encrypt ? kCipherTagBytes : 0)),
       encrypt_(encrypt) {
   if (compression != LogCompression::kNone && is_valid()) Compress(compression);

@@ -40,7 +40,13 @@ inline constexpr std::uint64_t kRecordHeaderBytes = 5;
 inline constexpr std::uint64_t kUnitBytesMax = 0x7fff'ffff;  // for the writer and the reader
 
 // Size of the plain stored form.
-std::uint64_t PlainUnitBytes(LogRecords records);
+inline std::uint64_t PlainUnitBytes(LogRecords records) {
+  std::uint64_t bytes = kUnitHeaderBytes + kRecordHeaderBytes * records.size();
+  for (const auto& record : records) bytes += record.bytes.size();
+  return bytes;
+}
+// Puts the plain stored form, of `bytes` bytes, there. Of at least one record.
+void WritePlainUnit(LogRecords records, std::uint64_t bytes, char* to);
 
 // One unit on its way into the log. Compresses when it is made, so that its size is known before it
 // has a place; Write puts it there. Lends the records. To make one may throw std::bad_alloc: were

@@ -22,6 +22,8 @@ class Chooser {
   std::uint64_t Below(std::uint64_t bound);
   bool OneIn(std::uint64_t times) { return Below(times) == 0; }
 
+  // From now on by random walk: every thread that is ready has its turn some time.
+  void UseWalk() { by_priority_ = false; }
   // The threads are numbered from 0, in the order in which they were added.
   void AddThread();
   // One of `ready`, which is not empty. `yields`: the running thread wants others to run.
