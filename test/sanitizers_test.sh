@@ -1,21 +1,50 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The tests of base, files and the log under ThreadSanitizer, then under AddressSanitizer with
-# UndefinedBehaviorSanitizer: a report of either fails the test. Only under ./run test --long, or
-# with VARVE_SANITIZERS=1. The log alone, because Arrow as it comes is not instrumented.
+# ThreadSanitizer looks at the tests of base, files and the log and at the storm of test/threads,
+# AddressSanitizer with UndefinedBehaviorSanitizer at the tests of every room and the storm: a report
+# fails the test. Then races are planted, one at a time, and ThreadSanitizer must see each. Only
+# under ./run test --long, or with VARVE_SANITIZERS=1; "tsan", "asan-ubsan" or "races" in it does
+# that part alone.
+#
+# Arrow as it comes is not instrumented; docs/testing.md says what that hides and what it does not.
 set -euo pipefail
-if [ -z "${VARVE_LONG:-}${VARVE_SANITIZERS:-}" ]; then
-  echo "builds the log twice more: ./run test --long, or VARVE_SANITIZERS=1"
+parts=${VARVE_SANITIZERS:-}
+if [ -z "${VARVE_LONG:-}$parts" ]; then
+  echo "builds everything twice more: ./run test --long, or VARVE_SANITIZERS=1"
   exit 77
 fi
 unset VARVE_LONG  # the ordinary numbers of seeds: they are slow enough here
+[ -n "$parts" ] && [ "$parts" != 1 ] || parts="tsan asan-ubsan races"
 cd "$(dirname "$0")/.."
-for preset in tsan asan-ubsan; do
-  build="build/$preset-log"
-  cmake --preset "$preset" -B "$build" -DVARVE_BUILD_DATABASE=OFF -DVARVE_BUILD_BENCH=OFF
-  ninja -C "$build" test_base test_files test_log
-  for program in base/test_base files/test_files log/test_log; do
-    printf '%s: %s\n' "$preset" "$program"
-    TSAN_OPTIONS="suppressions=$PWD/test/tsan.supp" "$build/src/$program" --gtest_brief=1
+declare -A rooms=(
+  [tsan]="base files log"
+  [asan-ubsan]="base files log columns memtable manifest run view engine"
+)
+# Arrow's own allocators keep memory from the sanitizers, which then see no use of it after its
+# end, and take its next use for the same.
+export ARROW_DEFAULT_MEMORY_POOL=system
+export TSAN_OPTIONS="suppressions=$PWD/test/tsan.supp history_size=4 ${TSAN_OPTIONS:-}"
+
+build() {  # PRESET TARGET...
+  cmake --preset "$1" -DVARVE_BUILD_BENCH=OFF
+  ninja -C "build/$1" "${@:2}"
+}
+run() {  # PRESET ROOM...
+  for room in "${@:2}"; do
+    printf '%s: test_%s\n' "$1" "$room"
+    "build/$1/src/$room/test_$room" --gtest_brief=1
   done
+  printf '%s: test_threads\n' "$1"
+  "build/$1/test/test_threads" --gtest_brief=1
+}
+
+for part in $parts; do
+  if [ "$part" = races ]; then
+    build tsan test_threads
+    VARVE_BUILD_DIR="$PWD/build/tsan" test/planted/plant.py --races
+  else
+    read -ra looked_at <<< "${rooms[$part]}"
+    build "$part" "${looked_at[@]/#/test_}" test_threads
+    run "$part" "${looked_at[@]}"
+  fi
 done

@@ -3,9 +3,10 @@
 """Tests of the tests: plants one bug at a time and demands that a test fails.
 
 bugs_log.json lists those of the log and its files: ./run test plants them. bugs.json lists the
-others, for ./run test --long. A bug is a file, a text that stands in it exactly once, what it
+others, for ./run test --long. races.json lists those that only ThreadSanitizer sees, in a build
+with it (test/sanitizers_test.sh). A bug is a file, a text that stands in it exactly once, what it
 becomes, and the test that has to notice: a GoogleTest program (with the case, or a filter) or a
-script of test/ (with arguments).
+script of test/ (with arguments). Of a race the test's end says nothing: a report has to name it.
 A bug that no longer fits the source, that does not compile, or that nobody notices is a failure.
 
 The sources stay as they are. The file with the bug is compiled as the build of the tests compiles
@@ -13,6 +14,7 @@ it, and takes the place of its object when the test's program is linked anew int
 
   test/planted/plant.py --log [NAME ...]      of bugs_log.json, all or these
   test/planted/plant.py [NAME ...]            of bugs.json
+  test/planted/plant.py --races [NAME ...]    of races.json
   --learn    where no case is listed, write down the first of the quick ones that fails
 """
 import json
@@ -28,7 +30,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BUILD = pathlib.Path(os.environ.get("VARVE_BUILD_DIR", ROOT / "build" / "release"))
 PLANTED = BUILD / "planted"
-SCRIPT_SECONDS_MAX, CASE_SECONDS_MAX = 600, 60
+SCRIPT_SECONDS_MAX, CASE_SECONDS_MAX, RACE_SECONDS_MAX = 600, 60, 300
+RACE = b"WARNING: ThreadSanitizer: data race"
 QUICK = "*-*Crash*:*Schedule*:LogDamage*:LogArchive*:LogFollow*:LogPages*"
 
 
@@ -91,6 +94,8 @@ def link(command, replaced, made):
 
 def program_with(tree, bug):
     """The test's program with the bug in it, and what went wrong."""
+    shutil.rmtree(PLANTED, ignore_errors=True)
+    PLANTED.mkdir()
     file = ROOT / bug["file"]
     sound = file.read_text()
     if sound.count(bug["old"]) != 1:
@@ -124,10 +129,22 @@ def last_case(output):
     return cases[-1] if cases else ""
 
 
+def reported(tree, race):
+    """None when ThreadSanitizer reported a race; otherwise what went wrong."""
+    program, wrong = program_with(tree, race)
+    if wrong:
+        return wrong
+    options = os.environ.get("TSAN_OPTIONS", "") + " halt_on_error=1"
+    try:
+        ran = subprocess.run(test_command(race, program), capture_output=True, cwd=ROOT,
+                             timeout=RACE_SECONDS_MAX, env={**os.environ, "TSAN_OPTIONS": options})
+    except subprocess.TimeoutExpired:
+        return f"{race['test']} does not end, and no race is reported"
+    return None if RACE in ran.stderr else f"no race is reported (exit code {ran.returncode})"
+
+
 def noticed(tree, bug):
     """None when a test noticed the bug, whose case is then known; otherwise what went wrong."""
-    shutil.rmtree(PLANTED, ignore_errors=True)
-    PLANTED.mkdir()
     program, wrong = program_with(tree, bug)
     if wrong:
         return wrong
@@ -145,15 +162,16 @@ def noticed(tree, bug):
 
 
 def main():
-    learn = "--learn" in sys.argv
-    listed = HERE / ("bugs_log.json" if "--log" in sys.argv else "bugs.json")
+    learn, races = "--learn" in sys.argv, "--races" in sys.argv
+    listed = HERE / ("races.json" if races else
+                     "bugs_log.json" if "--log" in sys.argv else "bugs.json")
     bugs = json.loads(listed.read_text())
     wanted = {a for a in sys.argv[1:] if not a.startswith("--")}
     chosen = [bug for bug in bugs if not wanted or bug["name"] in wanted]
     tree = Tree()
     missed = 0
     for bug in chosen:
-        wrong = noticed(tree, bug)
+        wrong = reported(tree, bug) if races else noticed(tree, bug)
         missed += wrong is not None
         print(f"{'MISSED' if wrong else 'caught'}  {bug['name']:<44} by {bug['test']}"
               f" {bug.get('case', '')}{': ' + wrong if wrong else ''}", flush=True)
@@ -161,7 +179,7 @@ def main():
     if learn:
         lines = ",\n".join(f" {json.dumps(bug, ensure_ascii=False)}" for bug in bugs)
         listed.write_text(f"[\n{lines}\n]\n")
-    print(f"{len(chosen) - missed} of {len(chosen)} planted bugs caught")
+    print(f"{len(chosen) - missed} of {len(chosen)} planted {'races' if races else 'bugs'} caught")
     sys.exit(1 if missed or not chosen else 0)
 
 
