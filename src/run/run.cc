@@ -67,12 +67,13 @@ std::unique_ptr<VersionCursor> Run::Shown(const std::vector<int>& columns, const
 
 std::unique_ptr<VersionCursor> Run::NewCursor(const std::vector<int>& columns,
                                               const KeyBounds& bounds,
-                                              const std::vector<bool>* left_out) const {
+                                              const std::vector<bool>* left_out,
+                                              Executor* executor) const {
   std::vector<std::unique_ptr<VersionCursor>> cursors;
   if (opened_->data != nullptr) {
     cursors.push_back(Shown(columns, [&](const std::vector<int>& own) {
       return std::make_unique<RunCursor>(opened_->data, meta_, RowKind::kUpsert, own, bounds,
-                                         left_out);
+                                         left_out, executor);
     }));
   }
   if (opened_->deletes != nullptr) {

@@ -31,6 +31,7 @@ struct Scalar;
 namespace varve {
 
 class ColumnMap;
+class Executor;
 
 class Run {
  public:
@@ -49,9 +50,11 @@ class Run {
   const RunMeta& meta() const { return meta_; }
 
   // As Memtable::NewCursor. Reads only the row groups that can hold keys within `bounds`.
-  // `left_out`: data row groups that it passes over, or null.
+  // `left_out`: data row groups that it passes over, or null. `executor`: reads the next row group
+  // ahead in a merge, so that two of each cursor are in memory; null: nobody does.
   std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns, const KeyBounds& bounds,
-                                           const std::vector<bool>* left_out = nullptr) const;
+                                           const std::vector<bool>* left_out = nullptr,
+                                           Executor* executor = nullptr) const;
 
   // Only versions whose commits lie in `window`; its batches hold nothing else (window_cursor.h).
   // Reads the commits of those row groups that may hold some, and the rest where there are any.

@@ -17,6 +17,8 @@
 namespace varve {
 namespace {
 
+constexpr std::int64_t kAheadFrom = 8;  // once one of so many parts of a group was gone through
+
 const std::shared_ptr<arrow::RecordBatch> kNoBatch;
 
 std::uint64_t CommitAt(const arrow::RecordBatch& commits, std::int64_t row) {
@@ -28,7 +30,7 @@ std::uint64_t CommitAt(const arrow::RecordBatch& commits, std::int64_t row) {
 
 RunCursor::RunCursor(std::shared_ptr<const RunFile> file, const RunMeta& meta, RowKind kind,
                      std::vector<int> columns, KeyBounds bounds,
-                     const std::vector<bool>* left_out)
+                     const std::vector<bool>* left_out, Executor* executor)
     : file_(std::move(file)),
       kind_(kind),
       columns_(std::move(columns)),
@@ -37,7 +39,8 @@ RunCursor::RunCursor(std::shared_ptr<const RunFile> file, const RunMeta& meta, R
       distinct_(meta.distinct_keys),
       min_commit_(meta.min_commit),
       max_commit_(meta.max_commit),
-      max_key_(meta.max_key) {
+      max_key_(meta.max_key),
+      executor_(columns_.empty() ? nullptr : executor) {
   arrow::FieldVector fields;
   for (const int column : columns_) fields.push_back(file_->columns()->field(column));
   values_schema_ = arrow::schema(std::move(fields));
@@ -77,8 +80,8 @@ Status RunCursor::Start(std::string_view lower) {
 }
 
 Status RunCursor::Enter(int group, std::string_view lower) {
-  for (Leave(); group < end_group_; ++group) {
-    if (!left_out_.empty() && left_out_[static_cast<std::size_t>(group)]) continue;
+  Leave();
+  for (group = NextGroup(group - 1); group < end_group_; group = NextGroup(group)) {
     if (auto status = Load(group, lower); !status) return Ended(status.error());
     if (row_ < end_row_) return {};
   }
@@ -86,13 +89,27 @@ Status RunCursor::Enter(int group, std::string_view lower) {
   return {};
 }
 
+int RunCursor::NextGroup(int group) const {
+  do {
+    ++group;
+  } while (group < end_group_ && !left_out_.empty() && left_out_[static_cast<std::size_t>(group)]);
+  return group;
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> RunCursor::ReadValues() {
+  if (ahead_) {
+    if (auto read = ahead_->Take(group_)) return *std::move(read);
+  }
+  file_->CountRowGroupRead();
+  return reader_->Read(group_, columns_, values_schema_);
+}
+
 Status RunCursor::Load(int group, std::string_view lower) {
   Leave();
-  file_->CountRowGroupRead();
   group_ = group;
   row_ = 0;
   end_row_ = file_->rows_of(group);
-  VARVE_ASSIGN(values_, reader_->Read(group, columns_, values_schema_));
+  VARVE_ASSIGN(values_, ReadValues());
   if (lower > file_->first_keys()[static_cast<std::size_t>(group)]) {
     VARVE_TRY(LoadKeys());
     VARVE_ASSIGN(row_, keys_.FirstAtLeast(0, end_row_, lower));
@@ -108,7 +125,10 @@ Status RunCursor::Move(std::int64_t count) {
   if (late_error_) return Ended(*late_error_);
   VARVE_CHECK(count <= end_row_ - row_);
   row_ += count;
-  if (row_ < end_row_) return {};
+  if (row_ < end_row_) {
+    AskAhead();
+    return {};
+  }
   if (!distinct_ && group_ + 1 < end_group_) {
     if (auto loaded = LoadKeys(); !loaded) return Ended(loaded.error());
     const auto last = keys_.At(row_ - 1);
@@ -116,6 +136,15 @@ Status RunCursor::Move(std::int64_t count) {
     passed_key_ = *last;
   }
   return Enter(group_ + 1, std::string_view());
+}
+
+void RunCursor::AskAhead() {
+  if (executor_ == nullptr || asked_in_ == group_ || row_ < end_row_ / kAheadFrom) return;
+  asked_in_ = group_;
+  const int next = NextGroup(group_);
+  if (next >= end_group_) return;
+  if (!ahead_) ahead_.emplace(file_, columns_, values_schema_, executor_);
+  ahead_->Ask(next);
 }
 
 void RunCursor::Leave() {

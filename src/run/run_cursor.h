@@ -6,7 +6,9 @@
 //   keys     key columns that are not among them, when a key inside the group is asked for; the
 //            first key of each group is in the footer
 //   commits  when a commit is asked for and the run's bounds do not answer
-// So a scan of one run that nothing overlaps reads what it returns and encodes no key.
+// So a scan of one run that nothing overlaps reads what it returns and encodes no key. With an
+// executor the values of the next group are read ahead once an eighth of a group was gone through
+// in steps: by then the cursor is in a merge that goes on, and not at the end of a small limit.
 //
 // Late reads happen in key(), commit() and PlainRows, which cannot return an error: it is kept and
 // returned by the next move. Until then key() gives the group's first key, which is not above the
@@ -22,6 +24,7 @@
 #include <vector>
 
 #include "columns/version_cursor.h"
+#include "run/group_ahead.h"
 #include "run/group_keys.h"
 #include "run/run_file.h"
 #include "run/run_meta.h"
@@ -32,9 +35,10 @@ class RunCursor final : public VersionCursor {
  public:
   // `columns` are indices into the file's columns; none for deletes. `meta` is the run's. Row
   // groups of `left_out`, which may be null, are passed over; then keys of the run are distinct.
+  // `executor`: reads ahead; null: nothing does.
   RunCursor(std::shared_ptr<const RunFile> file, const RunMeta& meta, RowKind kind,
             std::vector<int> columns, KeyBounds bounds,
-            const std::vector<bool>* left_out = nullptr);
+            const std::vector<bool>* left_out = nullptr, Executor* executor = nullptr);
 
   Status Next() override;
   Status Seek(std::string_view key) override;
@@ -51,6 +55,9 @@ class RunCursor final : public VersionCursor {
   Status Start(std::string_view lower);
   Status Enter(int group, std::string_view lower);  // this group, or the next that has rows
   Status Load(int group, std::string_view lower);
+  void AskAhead();
+  int NextGroup(int group) const;  // that is not left out; end_group_ at the end
+  Result<std::shared_ptr<arrow::RecordBatch>> ReadValues();
   Status Move(std::int64_t count);
   Status Ended(Error error);  // what every later move returns
   void Leave();              // forgets the group
@@ -73,9 +80,12 @@ class RunCursor final : public VersionCursor {
   const std::uint64_t max_commit_;
   const std::string max_key_;
   std::shared_ptr<arrow::Schema> values_schema_;
+  Executor* const executor_;
 
   // The place.
   std::unique_ptr<RowGroupReader> reader_;  // null: not started
+  std::optional<GroupAhead> ahead_;  // once it is wanted
+  int asked_in_ = -1;                // the group in which it was last asked
   int group_ = 0;
   int end_group_ = 0;  // groups from here on are out of bounds
   std::int64_t row_ = 0;

@@ -28,14 +28,19 @@ class ScanReader final : public arrow::RecordBatchReader {
   // Opens the cursors; apart from the constructor because they refer to recipe_.
   void Start(const TableView& table, CommitNumber as_of, const ScanOptions& options) {
     if (rows_left_ == 0 || recipe_.range.Empty()) return;
+    // Threads are made when they are first asked for: a scan of one source has no use for them.
+    const bool merges = table.runs.size() + table.sealed.size() > 0 &&
+                        table.runs.size() + table.sealed.size() + (table.active ? 1 : 0) > 1;
+    Executor* const executor =
+        owner_->executor && (options.unordered || merges) ? owner_->executor() : nullptr;
     if (options.unordered) {
       source_ = std::make_unique<ParallelRows>(table, recipe_, as_of.value, options.batch_rows_max,
-                                               owner_->executor ? owner_->executor() : nullptr);
+                                               executor);
     } else if (options.reverse) {
       source_ = std::make_unique<ReverseRows>(table, &recipe_, as_of.value, options.batch_rows_max);
     } else {
       source_ = std::make_unique<ForwardRows>(table, &recipe_, recipe_.range.bounds, as_of.value,
-                                              options.batch_rows_max);
+                                              options.batch_rows_max, executor);
     }
   }
 

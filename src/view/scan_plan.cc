@@ -118,7 +118,8 @@ std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
                                                         const std::vector<int>& columns,
                                                         const KeyBounds& bounds,
                                                         std::uint64_t as_of,
-                                                        const PrunedGroups& pruned) {
+                                                        const PrunedGroups& pruned,
+                                                        Executor* executor) {
   std::vector<std::unique_ptr<VersionCursor>> cursors;
   const auto add = [&](const Memtable& memtable) {
     if (memtable.rows() > 0) cursors.push_back(memtable.NewCursor(columns, bounds));
@@ -127,7 +128,7 @@ std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
   for (const auto& sealed : table.sealed) add(*sealed);
   for (const auto& run : table.runs) {
     if (!WhySkipped(*run, bounds, as_of).empty()) continue;
-    cursors.push_back(run->NewCursor(columns, bounds, LeftOut(pruned, *run)));
+    cursors.push_back(run->NewCursor(columns, bounds, LeftOut(pruned, *run), executor));
   }
   if (table.own != nullptr) PutOnTop(*table.own, columns, bounds, as_of, &cursors);
   return cursors;

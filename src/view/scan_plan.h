@@ -52,11 +52,12 @@ std::string WhySkipped(const Run& run, const KeyBounds& bounds, std::uint64_t as
 std::uint64_t MergeAsOf(const TableView& table, std::uint64_t as_of);
 
 // One cursor for each source that can hold a version within `bounds` that is visible as of `as_of`,
-// without the row groups of `pruned`.
+// without the row groups of `pruned`. `executor` reads ahead (Run::NewCursor).
 std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
                                                         const std::vector<int>& columns,
                                                         const KeyBounds& bounds,
                                                         std::uint64_t as_of,
-                                                        const PrunedGroups& pruned = {});
+                                                        const PrunedGroups& pruned = {},
+                                                        Executor* executor = nullptr);
 
 }  // namespace varve

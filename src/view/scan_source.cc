@@ -74,10 +74,10 @@ std::vector<KeyBounds> CutIntoParts(const TableView& table, const KeyBounds& bou
 }
 
 ForwardRows::ForwardRows(const TableView& table, ScanRecipe* recipe, const KeyBounds& bounds,
-                         std::uint64_t as_of, std::int64_t batch_rows_max)
+                         std::uint64_t as_of, std::int64_t batch_rows_max, Executor* executor)
     : recipe_(recipe),
       batch_rows_max_(batch_rows_max),
-      rows_(OpenCursors(table, recipe->read_columns, bounds, as_of, recipe->pruned),
+      rows_(OpenCursors(table, recipe->read_columns, bounds, as_of, recipe->pruned, executor),
             MergeAsOf(table, as_of)) {}
 
 Status ForwardRows::Refill(std::int64_t rows_wanted) {

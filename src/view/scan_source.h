@@ -37,11 +37,12 @@ class ScanSourceRows {
   virtual Result<std::shared_ptr<arrow::RecordBatch>> Next(std::int64_t rows_wanted) = 0;
 };
 
-// The rows of `bounds` in key order. `recipe` and `table` must outlive it.
+// The rows of `bounds` in key order. `recipe` and `table` must outlive it. `executor`: reads row
+// groups ahead; null: nobody does.
 class ForwardRows final : public ScanSourceRows {
  public:
   ForwardRows(const TableView& table, ScanRecipe* recipe, const KeyBounds& bounds,
-              std::uint64_t as_of, std::int64_t batch_rows_max);
+              std::uint64_t as_of, std::int64_t batch_rows_max, Executor* executor = nullptr);
   Result<std::shared_ptr<arrow::RecordBatch>> Next(std::int64_t rows_wanted) override;
 
  private:

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Row groups that a task reads while a cursor goes through the one before.
+#include "run/group_ahead.h"
+
+#include <gtest/gtest.h>
+
+#include "base/executor.h"
+#include "run/merge.h"
+#include "run/run_test_world.h"
+#include "test/support/version_model.h"
+
+namespace varve {
+namespace {
+
+using testing::ModelKey;
+using testing::ModelRow;
+using testing::VersionModel;
+
+class GroupAheadTest : public ::testing::Test {
+ protected:
+  // 100 rows in ten groups.
+  std::shared_ptr<const varve::Run> TenGroups() {
+    std::vector<ModelRow> rows;
+    for (std::int32_t i = 0; i < 100; ++i) rows.push_back({"a", i, i + 1});
+    model_.Upsert(rows, 1, Into(&memtable_));
+    return world_.Flush(memtable_, 10);
+  }
+  static std::unique_ptr<VersionCursor> CursorOf(const varve::Run& run, Executor* executor) {
+    return run.NewCursor({0, 1, 2, 3}, {}, nullptr, executor);
+  }
+  // Steps of one row.
+  static void Step(VersionCursor* cursor, int steps) {
+    for (int i = 0; i < steps; ++i) ASSERT_TRUE(cursor->Next());
+  }
+
+  VersionModel model_;
+  Memtable memtable_{testing::ModelSchema()};
+  RunWorld world_;
+};
+
+TEST_F(GroupAheadTest, IsAskedForWhenAPartOfTheGroupBeforeWasGoneThrough) {
+  const auto run = TenGroups();
+  ManualExecutor executor;
+  const auto cursor = CursorOf(*run, &executor);
+  Step(cursor.get(), 1);
+  EXPECT_FALSE(executor.RunOne());  // who wants few rows has none read ahead
+  Step(cursor.get(), 3);
+  EXPECT_TRUE(executor.RunOne());
+  EXPECT_FALSE(executor.RunOne());  // one group, once
+  EXPECT_EQ(run->row_groups_read(), 2u);
+  Step(cursor.get(), 8);
+  EXPECT_EQ(cursor->key(), ModelKey("a", 11));
+  EXPECT_EQ(run->row_groups_read(), 2u);  // it was not read again
+}
+
+TEST_F(GroupAheadTest, ACursorThatTakesWholeGroupsAsksForNone) {
+  const auto run = TenGroups();
+  ManualExecutor executor;
+  const auto cursor = CursorOf(*run, &executor);
+  ASSERT_TRUE(cursor->Next());
+  while (cursor->valid()) ASSERT_TRUE(cursor->Skip(cursor->PlainRows({}, 1)));
+  EXPECT_FALSE(executor.RunOne());
+}
+
+TEST_F(GroupAheadTest, NobodyWaitsForATaskThatHasNotBegun) {
+  const auto run = TenGroups();
+  ManualExecutor executor;  // runs nothing
+  {
+    const auto cursor = CursorOf(*run, &executor);
+    Step(cursor.get(), 100);
+    EXPECT_EQ(cursor->key(), ModelKey("a", 99));
+    EXPECT_EQ(run->row_groups_read(), 10u);
+  }
+  executor.RunAll();  // late, of a cursor that is gone: finds nothing to do
+  EXPECT_EQ(run->row_groups_read(), 10u);
+}
+
+TEST_F(GroupAheadTest, AGroupThatIsPassedOverIsForgotten) {
+  const auto run = TenGroups();
+  ManualExecutor executor;
+  const auto cursor = CursorOf(*run, &executor);
+  Step(cursor.get(), 5);
+  executor.RunAll();  // reads the second
+  ASSERT_TRUE(cursor->Seek(ModelKey("a", 55)));
+  EXPECT_EQ(cursor->key(), ModelKey("a", 55));
+  Step(cursor.get(), 6);
+  executor.RunAll();
+  EXPECT_EQ(cursor->key(), ModelKey("a", 61));
+}
+
+TEST_F(GroupAheadTest, TheLastGroupWithinTheBoundsHasNoneBehindIt) {
+  const auto run = TenGroups();
+  ManualExecutor executor;
+  const auto cursor =
+      run->NewCursor({0, 1, 2}, {ModelKey("a", 5), ModelKey("a", 10)}, nullptr, &executor);
+  Step(cursor.get(), 5);
+  EXPECT_EQ(cursor->key(), ModelKey("a", 9));
+  EXPECT_FALSE(executor.RunOne());
+}
+
+TEST_F(GroupAheadTest, WhatAGroupIsLeftOutForIsLeftOutAhead) {
+  const auto run = TenGroups();
+  ManualExecutor executor;
+  std::vector<bool> left_out(10);
+  left_out[1] = left_out[2] = true;
+  const auto cursor = run->NewCursor({0, 1, 2}, {}, &left_out, &executor);
+  Step(cursor.get(), 5);
+  executor.RunAll();
+  Step(cursor.get(), 6);
+  EXPECT_EQ(cursor->key(), ModelKey("a", 30));
+  EXPECT_EQ(run->row_groups_read(), 2u);
+}
+
+TEST_F(GroupAheadTest, AFailureComesWithTheGroupItIsOf) {
+  const auto run = TenGroups();
+  ManualExecutor executor;
+  const auto cursor = CursorOf(*run, &executor);
+  Step(cursor.get(), 5);
+  ASSERT_TRUE(world_.store()->Delete(run->meta().data.name));
+  executor.RunAll();
+  Step(cursor.get(), 5);  // the rows of this group are there
+  EXPECT_EQ(cursor->key(), ModelKey("a", 9));
+  const auto failed = cursor->Next();
+  ASSERT_FALSE(failed);
+  EXPECT_NE(failed.error().message().find(run->meta().data.name), std::string::npos)
+      << failed.error().message();
+  EXPECT_FALSE(cursor->valid());
+  EXPECT_FALSE(cursor->Next());  // and stays
+}
+
+TEST_F(GroupAheadTest, AMergeShowsExactlyTheModelWhoeverReadsAhead) {
+  const std::uint64_t seed = testing::TestSeed();
+  SCOPED_TRACE(testing::SeedTrace(seed));
+  SeededRandom random(seed);
+  ThreadPool threads(2);
+  for (int round = 0; round < 30; ++round) {
+    VersionModel model;
+    std::vector<std::shared_ptr<const varve::Run>> runs;
+    std::uint64_t commit = 0;
+    for (std::uint64_t i = 1 + random.Below(5); i > 0; --i) {
+      Memtable memtable(testing::ModelSchema());
+      for (std::uint64_t left = 1 + random.Below(10); left > 0; --left) {
+        model.RandomCommit(&random, ++commit, 15, 60, Into(&memtable));
+      }
+      runs.push_back(world_.Flush(memtable, static_cast<std::int64_t>(2 + random.Below(30))));
+    }
+    std::vector<std::unique_ptr<VersionCursor>> cursors;
+    for (const auto& run : runs) {
+      cursors.push_back(run->NewCursor({0, 1, 2, 3}, {}, nullptr, &threads));
+    }
+    const auto merged = MergeVersions(std::move(cursors));
+    testing::CursorWalk(model, merged.get(), {0, 1, 2, 3}, {}).Run(&random, round % 2 == 0);
+  }
+}
+
+}  // namespace
+}  // namespace varve
