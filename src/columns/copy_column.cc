@@ -7,22 +7,40 @@
 #include <arrow/record_batch.h>
 #include <arrow/util/bit_util.h>
 
+#include <algorithm>
 #include <cstring>
+#include <deque>
 #include <limits>
+#include <optional>
 #include <utility>
 
 namespace varve {
 namespace {
 
 using BufferPtr = std::shared_ptr<arrow::Buffer>;
-using DataPtr = std::shared_ptr<arrow::ArrayData>;
+
+// A merge has many slices of few batches, a memtable one slice of each of many: the last ones are
+// looked at, and a batch may be there twice.
+constexpr std::ptrdiff_t kSourcesLookedAt = 8;
+
+// A column of one batch.
+struct Source {
+  const arrow::RecordBatch* batch;
+  std::shared_ptr<arrow::ArrayData> data;
+  const std::uint8_t* buffers[3];  // the first is null when no value is
+};
 
 // A slice of one column.
 struct Part {
-  DataPtr data;
-  std::int64_t start;  // in the data's buffers
+  const std::uint8_t* const* buffers;  // of its source
+  std::int64_t start;                  // in them
   std::int64_t length;
 };
+
+template <typename T>
+const T* ValuesOf(const Part& part) {
+  return reinterpret_cast<const T*>(part.buffers[1]) + part.start;
+}
 
 std::uint8_t* BytesOf(const BufferPtr& buffer) { return buffer->mutable_data(); }
 
@@ -37,9 +55,14 @@ arrow::Result<BufferPtr> CopyBits(const std::vector<Part>& parts, std::int64_t r
   std::memset(BytesOf(bits), 0, static_cast<std::size_t>(bits->size()));
   std::int64_t at = 0;
   for (const Part& part : parts) {
-    const auto& from = part.data->buffers[buffer];
+    const auto* from = part.buffers[buffer];
+    if (from == nullptr) {
+      arrow::bit_util::SetBitsTo(BytesOf(bits), at, part.length, true);
+      at += part.length;
+      continue;
+    }
     for (std::int64_t i = 0; i < part.length; ++i, ++at) {
-      const bool set = from == nullptr || arrow::bit_util::GetBit(from->data(), part.start + i);
+      const bool set = arrow::bit_util::GetBit(from, part.start + i);
       if (set) arrow::bit_util::SetBit(BytesOf(bits), at);
       *unset += set ? 0 : 1;
     }
@@ -51,8 +74,7 @@ arrow::Result<BufferPtr> CopyBits(const std::vector<Part>& parts, std::int64_t r
 template <std::size_t Width>
 void CopyFixed(const std::vector<Part>& parts, std::uint8_t* into) {
   for (const Part& part : parts) {
-    const std::uint8_t* from =
-        part.data->buffers[1]->data() + part.start * static_cast<std::int64_t>(Width);
+    const std::uint8_t* from = part.buffers[1] + part.start * static_cast<std::int64_t>(Width);
     for (std::int64_t i = 0; i < part.length; ++i, from += Width, into += Width) {
       std::memcpy(into, from, Width);
     }
@@ -72,7 +94,7 @@ arrow::Result<BufferPtr> CopyValues(const std::vector<Part>& parts, std::int64_t
     default:
       for (const Part& part : parts) {
         const auto bytes = static_cast<std::size_t>(part.length * width);
-        if (bytes > 0) std::memcpy(into, part.data->buffers[1]->data() + part.start * width, bytes);
+        if (bytes > 0) std::memcpy(into, part.buffers[1] + part.start * width, bytes);
         into += bytes;
       }
   }
@@ -86,7 +108,7 @@ arrow::Result<std::vector<BufferPtr>> CopyText(const std::vector<Part>& parts, s
   auto* into = reinterpret_cast<Offset*>(BytesOf(offsets));
   std::int64_t bytes = 0;
   for (const Part& part : parts) {
-    const Offset* from = part.data->GetValues<Offset>(1, part.start);
+    const auto* from = ValuesOf<Offset>(part);
     for (std::int64_t i = 0; i < part.length; ++i) {
       *into++ = static_cast<Offset>(bytes);
       bytes += from[i + 1] - from[i];
@@ -99,9 +121,9 @@ arrow::Result<std::vector<BufferPtr>> CopyText(const std::vector<Part>& parts, s
   ARROW_ASSIGN_OR_RAISE(auto text, Allocate(bytes));
   std::uint8_t* at = BytesOf(text);
   for (const Part& part : parts) {
-    const Offset* from = part.data->GetValues<Offset>(1, part.start);
+    const auto* from = ValuesOf<Offset>(part);
     const auto size = static_cast<std::size_t>(from[part.length] - from[0]);
-    if (size > 0) std::memcpy(at, part.data->buffers[2]->data() + from[0], size);
+    if (size > 0) std::memcpy(at, part.buffers[2] + from[0], size);
     at += size;
   }
   return std::vector<BufferPtr>{std::move(offsets), std::move(text)};
@@ -136,25 +158,43 @@ arrow::Result<std::vector<BufferPtr>> CopyBuffers(const arrow::DataType& type,
   return std::vector<BufferPtr>{std::move(values)};
 }
 
+// Nothing for what has no buffer of values.
+std::optional<Source> SourceOf(const arrow::RecordBatch& batch, int column) {
+  Source source{&batch, batch.column_data(column), {}};
+  const auto& buffers = source.data->buffers;
+  if (buffers.size() < 2 || buffers[1] == nullptr) return {};
+  for (std::size_t i = 0; i < std::min<std::size_t>(buffers.size(), 3); ++i) {
+    if (buffers[i] != nullptr) source.buffers[i] = buffers[i]->data();
+  }
+  if (source.data->GetNullCount() == 0) source.buffers[0] = nullptr;
+  return source;
+}
+
 }  // namespace
 
 arrow::Result<std::shared_ptr<arrow::Array>> CopyColumn(const std::vector<RowSlice>& slices,
                                                         int column) {
+  std::deque<Source> sources;  // parts point into them
   std::vector<Part> parts;
   parts.reserve(slices.size());
   std::int64_t rows = 0;
   bool nulls = false;
   for (const RowSlice& slice : slices) {
     if (slice.length == 0) continue;
-    auto data = slice.batch->column_data(column);
-    if (data->buffers.size() < 2 || data->buffers[1] == nullptr) return nullptr;
-    nulls = nulls || data->buffers[0] != nullptr;
+    const auto end = sources.begin() + std::min(std::ssize(sources), kSourcesLookedAt);
+    auto source = std::ranges::find(sources.begin(), end, slice.batch.get(), &Source::batch);
+    if (source == end) {
+      auto found = SourceOf(*slice.batch, column);
+      if (!found) return nullptr;
+      nulls = nulls || found->buffers[0] != nullptr;
+      sources.push_front(*std::move(found));
+      source = sources.begin();
+    }
     rows += slice.length;
-    const std::int64_t start = data->offset + slice.start;
-    parts.push_back({std::move(data), start, slice.length});
+    parts.push_back({source->buffers, source->data->offset + slice.start, slice.length});
   }
   if (parts.empty()) return nullptr;
-  const auto& type = parts.front().data->type;
+  const auto& type = sources.front().data->type;
   ARROW_ASSIGN_OR_RAISE(auto buffers, CopyBuffers(StorageOf(*type), parts, rows));
   if (buffers.empty()) return nullptr;
   std::int64_t null_count = 0;
