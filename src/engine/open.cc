@@ -122,7 +122,8 @@ Status Database::Impl::RemoveOrphanRuns() {
 // The same for commit times; all that are official are those of versions.
 Status Database::Impl::RemoveOrphanTimes() {
   std::set<std::string> official;
-  for (const VersionPoint& version : manifest_->state()->versions) {
+  const auto state = manifest_->state();
+  for (const VersionPoint& version : state->versions) {
     if (version.times) official.insert(TimesName(version.commit));
   }
   VARVE_ASSIGN(const auto objects, environment_.store()->List(std::string(kTimesPrefix)));

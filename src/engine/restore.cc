@@ -27,7 +27,8 @@ Status AddBatch(Result<WriteBatch> batch, PreparedWrite* write) {
 // A table that was made anew under the name of another one has nothing to go back to.
 Status CheckWasThis(const TableView& table, CommitNumber as_of, const Moment& now) {
   if (as_of >= now.flushed->changed) return {};
-  const TableView* const was = PastView(*now.view, *now.flushed, as_of)->Find(table.name);
+  const auto then = PastView(*now.view, *now.flushed, as_of);  // holds what Find gives
+  const TableView* const was = then->Find(table.name);
   if (was == nullptr || was->id == table.id) return {};
   return Fail(ErrorKind::kInvalid,
               fmt::format("table '{}' cannot be restored to commit {}: another table had that name "

@@ -41,7 +41,8 @@ class SealTest : public ::testing::Test {
   std::uint64_t Flushed() {
     executor_.RunAll();
     std::uint64_t rows = 0;
-    for (const auto& level : db_->Stats().tables[0].levels) rows += level.rows;
+    const DatabaseStats stats = db_->Stats();
+    for (const auto& level : stats.tables[0].levels) rows += level.rows;
     return rows;
   }
 
