@@ -53,13 +53,17 @@ class Tree:
         command = ninja("-t", "commands", target).splitlines()[-1]
         return shlex.split(command.removeprefix(": && ").removesuffix(" && :"))
 
-    def objects_with(self, file, link):
-        """The objects of a source, or of all that include a header, that `link` may need."""
+    def objects_with(self, file, link, everywhere=False):
+        """The objects of a source, or of all that include a header, that `link` may need. Of a
+        header those of the test do where the linker takes its functions from them; `everywhere`:
+        also those of the library, into which the compiler may have put them."""
         if file.suffix == ".cc":
             found = [o for o, source in self.sources.items() if source == str(file)]
         else:
             found = [o for o in self.compiles if str(file) in self.headers_of(o)]
         named = [o for o in found if o in link]
+        if everywhere:
+            return named + [o for o in found if "/varve_room_" in o]
         return named or [o for o in found if "/varve_room_" in o]
 
     def headers_of(self, output):
@@ -106,7 +110,7 @@ def program_with(tree, bug):
     is_script = bug["test"].endswith(".py")
     command = tree.link_command("varve_cli" if is_script else bug["test"])
     replaced = {}
-    for output in tree.objects_with(file, command):
+    for output in tree.objects_with(file, command, bug.get("everywhere", False)):
         replaced[output], wrong = tree.compile_with(output, file, patched)
         if wrong:
             return None, f"it does not compile:\n{wrong[-2000:]}"
