@@ -228,8 +228,10 @@ Result<std::unique_ptr<RowGroupReader>> RunFile::NewReader() const {
     ARROW_RETURN_NOT_OK(
         builder.Open(file_, parquet::default_reader_properties(), metadata_));
     auto settings = ArrowReaderSettings();
-    settings.set_use_threads(true);
-    settings.set_pre_buffer(true);  // one coalesced read for all columns of a row group
+    // Of one block, a hand-over to other threads would take longer than the reading.
+    const bool large = object_.data_bytes > kChecksumBlockBytes;
+    settings.set_use_threads(large);
+    settings.set_pre_buffer(large);  // one coalesced read for all columns of a row group
     builder.properties(settings);
     return builder.Build();
   };
