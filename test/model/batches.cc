@@ -1,81 +1,163 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/model/batches.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace varve::testing {
 namespace {
 
-template <typename Builder, typename Value>
-void Append(Builder* builder, const std::optional<Value>& value) {
-  const auto status = value ? builder->Append(*value) : builder->AppendNull();
-  Require(status.ok(), status.ToString());
+using TypePtr = std::shared_ptr<arrow::DataType>;
+using ArrayPtr = std::shared_ptr<arrow::Array>;
+
+TypePtr TypeOf(Kind kind) {
+  switch (kind) {
+    case Kind::kInt32: return arrow::int32();
+    case Kind::kInt64: return arrow::int64();
+    case Kind::kFloat: return arrow::float32();
+    case Kind::kDouble: return arrow::float64();
+    case Kind::kText: return arrow::utf8();
+    case Kind::kLargeText: return arrow::large_utf8();
+  }
+  throw Broken("no such kind");
 }
 
-template <typename Array>
-auto At(const arrow::RecordBatch& batch, const std::string& name, std::int64_t row) {
-  const auto column = std::static_pointer_cast<Array>(batch.GetColumnByName(name));
-  return column == nullptr || column->IsNull(row) ? std::nullopt
-                                                  : std::optional(column->GetView(row));
+std::shared_ptr<arrow::Field> FieldOf(const Column& column) {
+  return arrow::field(column.name, TypeOf(column.kind), !column.required);
+}
+
+// `As` is what the builder takes.
+template <typename Builder, typename Held, typename As = Held>
+ArrayPtr Build(const std::vector<Value>& values) {
+  Builder builder;
+  for (const Value& value : values) {
+    const auto* held = std::get_if<Held>(&value);
+    const auto status =
+        held ? builder.Append(static_cast<As>(*held)) : builder.AppendNull();
+    Require(status.ok(), status.ToString());
+  }
+  return Take(builder.Finish(), "a column");
+}
+
+ArrayPtr ArrayOf(Kind kind, const std::vector<Value>& values) {
+  switch (kind) {
+    case Kind::kInt32: return Build<arrow::Int32Builder, std::int64_t, std::int32_t>(values);
+    case Kind::kInt64: return Build<arrow::Int64Builder, std::int64_t>(values);
+    case Kind::kFloat: return Build<arrow::FloatBuilder, double, float>(values);
+    case Kind::kDouble: return Build<arrow::DoubleBuilder, double>(values);
+    case Kind::kText: return Build<arrow::StringBuilder, std::string>(values);
+    case Kind::kLargeText: return Build<arrow::LargeStringBuilder, std::string>(values);
+  }
+  throw Broken("no such kind");
+}
+
+template <typename Array, typename Held>
+std::vector<Value> Read(const arrow::Array& array) {
+  const auto& typed = static_cast<const Array&>(array);
+  std::vector<Value> values(static_cast<std::size_t>(array.length()));
+  for (std::int64_t i = 0; i < array.length(); ++i) {
+    if (!array.IsNull(i)) values[static_cast<std::size_t>(i)] = Held(typed.GetView(i));
+  }
+  return values;
+}
+
+std::vector<Value> ValuesOf(Kind kind, const arrow::Array& array) {
+  switch (kind) {
+    case Kind::kInt32: return Read<arrow::Int32Array, std::int64_t>(array);
+    case Kind::kInt64: return Read<arrow::Int64Array, std::int64_t>(array);
+    case Kind::kFloat: return Read<arrow::FloatArray, double>(array);
+    case Kind::kDouble: return Read<arrow::DoubleArray, double>(array);
+    case Kind::kText: return Read<arrow::StringArray, std::string>(array);
+    case Kind::kLargeText: return Read<arrow::LargeStringArray, std::string>(array);
+  }
+  throw Broken("no such kind");
+}
+
+Value KeyPart(const Key& key, int place) {
+  return place == 0 ? Value(key.a) : Value(key.b);
 }
 
 }  // namespace
 
-std::shared_ptr<arrow::Schema> SchemaOf(const std::string& table) {
-  const auto v = arrow::field("v", arrow::utf8());
-  const auto n = arrow::field("n", arrow::int64());
-  if (table == "plain") return arrow::schema({arrow::field("id", arrow::int64(), false), v, n});
-  return arrow::schema({arrow::field("b", arrow::utf8(), false), v,
-                        arrow::field("a", arrow::int32(), false), n});
+std::shared_ptr<arrow::Schema> SchemaOf(const Shape& shape) {
+  arrow::FieldVector fields;
+  for (const Column& column : shape.columns) fields.push_back(FieldOf(column));
+  return arrow::schema(std::move(fields));
 }
 
-std::vector<std::string> KeyOf(const std::string& table) {
-  if (table == "plain") return {"id"};
-  return {"a", "b"};
-}
-
-std::shared_ptr<arrow::RecordBatch> MakeBatch(const std::string& table, const RowList& rows) {
-  arrow::Int64Builder ids, n;
-  arrow::Int32Builder a;
-  arrow::StringBuilder b, v;
-  for (const auto& [key, row] : rows) {
-    Append(&ids, std::optional(key.a));
-    Append(&a, std::optional(static_cast<std::int32_t>(key.a)));
-    Append(&b, std::optional(key.b));
-    Append(&v, row.v);
-    Append(&n, row.n);
+std::vector<std::string> KeyOf(const Shape& shape) {
+  std::vector<std::string> names(shape.composite ? 2 : 1);
+  for (const Column& column : shape.columns) {
+    if (column.key_place >= 0) names[static_cast<std::size_t>(column.key_place)] = column.name;
   }
-  const auto done = [](auto* builder) { return Take(builder->Finish(), "a column"); };
-  const auto count = static_cast<std::int64_t>(rows.size());
-  if (table == "plain") {
-    return arrow::RecordBatch::Make(SchemaOf(table), count, {done(&ids), done(&v), done(&n)});
-  }
-  return arrow::RecordBatch::Make(SchemaOf(table), count,
-                                  {done(&b), done(&v), done(&a), done(&n)});
+  return names;
 }
 
-RowList ReadBatch(const std::string& table, const arrow::RecordBatch& batch) {
-  RowList rows;
-  for (std::int64_t i = 0; i < batch.num_rows(); ++i) {
-    Key key;
-    if (table == "plain") {
-      key.a = At<arrow::Int64Array>(batch, "id", i).value_or(0);
-    } else {
-      key.a = At<arrow::Int32Array>(batch, "a", i).value_or(0);
-      key.b = At<arrow::StringArray>(batch, "b", i).value_or("");
+ColumnChange ChangeOf(const ColumnStep& step) {
+  switch (step.what) {
+    case ColumnStep::kDrop: return DropColumn{step.name};
+    case ColumnStep::kRename: return RenameColumn{step.name, step.to};
+    case ColumnStep::kWiden: return WidenColumn{FieldOf(step.column)};
+    case ColumnStep::kAdd: break;
+  }
+  AddColumn add{FieldOf(step.column)};
+  if (!std::holds_alternative<std::monostate>(step.column.before)) {
+    add.value = Take(ArrayOf(step.column.kind, {step.column.before})->GetScalar(0), "a default");
+  }
+  return add;
+}
+
+std::vector<ColumnChange> ChangesOf(const std::vector<ColumnStep>& steps) {
+  std::vector<ColumnChange> changes;
+  for (const ColumnStep& step : steps) changes.push_back(ChangeOf(step));
+  return changes;
+}
+
+std::shared_ptr<arrow::RecordBatch> MakeBatch(const Shape& shape, const RowList& rows) {
+  arrow::ArrayVector columns;
+  std::size_t place = 0;  // of a value
+  for (const Column& column : shape.columns) {
+    std::vector<Value> values;
+    for (const auto& [key, row] : rows) {
+      values.push_back(column.key_place < 0 ? row[place] : KeyPart(key, column.key_place));
     }
-    Row row;
-    if (const auto v = At<arrow::StringArray>(batch, "v", i)) row.v = std::string(*v);
-    if (const auto n = At<arrow::Int64Array>(batch, "n", i)) row.n = *n;
-    rows.emplace_back(std::move(key), std::move(row));
+    if (column.key_place < 0) ++place;
+    columns.push_back(ArrayOf(column.kind, values));
+  }
+  return arrow::RecordBatch::Make(SchemaOf(shape), static_cast<std::int64_t>(rows.size()),
+                                  std::move(columns));
+}
+
+RowList ReadBatch(const Shape& shape, const arrow::RecordBatch& batch, const std::string& prefix) {
+  RowList rows(static_cast<std::size_t>(batch.num_rows()));
+  for (const Column& column : shape.columns) {
+    const bool is_value = column.key_place < 0;
+    const auto name = (is_value ? prefix : "") + column.name;
+    const auto array = batch.GetColumnByName(name);
+    Require(array != nullptr && array->type()->Equals(TypeOf(column.kind)),
+            fmt::format("column '{}' is {}", name, array ? array->type()->ToString() : "missing"));
+    auto values = ValuesOf(column.kind, *array);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      auto& [key, row] = rows[i];
+      if (is_value) {
+        row.push_back(std::move(values[i]));
+      } else if (column.key_place == 0) {
+        key.a = std::get<std::int64_t>(values[i]);
+      } else {
+        key.b = std::get<std::string>(values[i]);
+      }
+    }
   }
   return rows;
 }
 
-RowList ReadAll(const std::string& table, arrow::RecordBatchReader* reader) {
+RowList ReadAll(const Shape& shape, arrow::RecordBatchReader* reader) {
   RowList rows;
   while (true) {
     const auto batch = Take(reader->Next(), "a scan");
     if (batch == nullptr) return rows;
-    auto more = ReadBatch(table, *batch);
+    auto more = ReadBatch(shape, *batch);
     rows.insert(rows.end(), std::make_move_iterator(more.begin()),
                 std::make_move_iterator(more.end()));
   }

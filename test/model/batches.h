@@ -10,6 +10,7 @@
 
 #include "test/model/reference.h"
 #include "varve/error.h"
+#include "varve/options.h"
 
 namespace varve::testing {
 
@@ -32,12 +33,16 @@ T Take(arrow::Result<T> result, const std::string& what) {
   return *std::move(result);
 }
 
-std::shared_ptr<arrow::Schema> SchemaOf(const std::string& table);
-std::vector<std::string> KeyOf(const std::string& table);
+std::shared_ptr<arrow::Schema> SchemaOf(const Shape& shape);
+std::vector<std::string> KeyOf(const Shape& shape);
+ColumnChange ChangeOf(const ColumnStep& step);
+std::vector<ColumnChange> ChangesOf(const std::vector<ColumnStep>& steps);
 
-std::shared_ptr<arrow::RecordBatch> MakeBatch(const std::string& table, const RowList& rows);
-// Columns by name; those that are not there are null.
-RowList ReadBatch(const std::string& table, const arrow::RecordBatch& batch);
-RowList ReadAll(const std::string& table, arrow::RecordBatchReader* reader);
+std::shared_ptr<arrow::RecordBatch> MakeBatch(const Shape& shape, const RowList& rows);
+// Columns by name; those of values are named with the prefix before. Each must be there, and of
+// its type.
+RowList ReadBatch(const Shape& shape, const arrow::RecordBatch& batch,
+                  const std::string& prefix = "");
+RowList ReadAll(const Shape& shape, arrow::RecordBatchReader* reader);
 
 }  // namespace varve::testing

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,51 +35,103 @@ class Life {
   struct Held {
     std::shared_ptr<Snapshot> snapshot;
     std::uint64_t commit;
+    Tables tables;  // those that there were when it was taken
   };
   struct OpenTransaction {
     std::unique_ptr<Transaction> transaction;
     bool serializable;
     std::uint64_t began;
-    Tables view;                                     // with its own writes
-    std::map<std::pair<std::string, Key>, bool> touched;  // keys; whether it wrote them
+    Tables view;  // with its own writes
+    std::map<std::pair<std::uint32_t, Key>, bool> touched;  // keys; whether it wrote them
+  };
+  // What makes one commit, and what it makes of the tables that there are.
+  struct Attempt {
+    std::string what;
+    std::function<Result<CommitNumber>(Database&)> make;
+    std::function<Tables(const Tables&)> after;
+  };
+  // A table by its name of now.
+  struct Picked {
+    std::string name;
+    TablePtr table;
+    const Shape& shape() const { return *table->shape; }
   };
 
   void Open();
+  void EndSession();
   void Reopen();
   void CutPower();
-  void Commit(const std::string& what, const std::string& table, Result<CommitInfo> info,
-              TableRows next);
+  void LosePower();
+  void MakeCommit(const std::string& what, CommitNumber commit, Tables next);
+  void CommitRows(const std::string& what, const Picked& at, const Result<CommitInfo>& info,
+                  TableRows next);
+  std::optional<Picked> PickTable() { return PickTableOf(Newest()); }
+  std::optional<Picked> PickTableOf(const Tables& tables);
+  void NoteWritten(const Picked& at, const RowList& rows);
+
+  // life_writes.cc
   void Upsert();
   void Delete();
   void Mix();
   void InsertMissing();
   void DeleteWhere();
   // Those written; nothing is a commit only if no row is.
-  void CommitLooked(const std::string& what, const std::string& table, const CommitInfo& info,
+  void CommitLooked(const std::string& what, const Picked& at, const CommitInfo& info,
                     const RowList& written, TableRows next);
+  struct ThreadWrite;
+  std::vector<ThreadWrite> PickThreadWrites();
   void WriteFromThreads();
+  std::optional<Attempt> UpsertAttempt(const Picked& at);
+
+  // life_tables.cc
+  void ChangeTables();
+  void CreateTable();
+  void Change();
+  void RefuseChange();
+  std::optional<Attempt> PickChange();
+  Attempt AlterAttempt(const Picked& at);
+  void ChangeBesideWriters();
+  void CutPowerAmid();
+  void CutPowerAmidCreate();
+  void CutPowerSoon();
+
+  // life_transactions.cc
   void Begin();
   void WriteInTransaction();
   void ReadInTransaction();
   void EndTransaction();
+  Tables AfterTransaction(const OpenTransaction& in) const;
+  bool TablesChanged(const OpenTransaction& in) const;
+
+  // life_versions.cc
   void Tag();
   void Untag();
+  void Restore();
+  std::optional<Attempt> RestoreAttempt(const Picked& at);
   void Hold();
   void Release();
-  void ForgetSnapshots();
-
-  const Tables& At(std::uint64_t commit) const { return after_[commit]; }
-  const Tables& Newest() const { return after_.back(); }
-  std::uint64_t newest() const { return after_.size() - 1; }
   void NoteTimes();
   void CheckMoments();
   void CheckTags();
-  void CheckSnapshot(const Snapshot& snapshot, std::uint64_t commit);
-  void CheckScans(const Snapshot& snapshot, const std::string& table, const TableRows& expected);
-  void CheckGet(const Snapshot& snapshot, const std::string& table, const TableRows& expected);
+
+  // life_reads.cc
+  void CheckSnapshot(const Snapshot& snapshot, std::uint64_t commit, const Tables& expected);
+  void CheckAsOf(const AsOf& as_of, std::uint64_t commit, const std::string& what);
+  void CheckScan(const Snapshot& snapshot, const std::string& name, const Table& expected);
+  void CheckFilter(const Snapshot& snapshot, const std::string& name, const Table& expected);
+  void CheckGet(const Snapshot& snapshot, const std::string& name, const Table& expected);
+
+  // life_changes.cc
+  struct Follower;
   void Follow();
+  bool Apply(Follower* follower, const std::shared_ptr<arrow::RecordBatch>& batch);
+  void FollowAgain(Follower* follower, const Error& error, const Table& table);
+  void FollowDropped();
   void EndFollowers();
-  void CheckChanges(const Snapshot& snapshot, const std::string& table);
+  void CheckChanges(const Snapshot& snapshot, const std::string& name, const Table& table);
+
+  const Tables& Newest() const { return reference_.Newest(); }
+  std::uint64_t newest() const { return reference_.newest(); }
   std::uint64_t Below(std::uint64_t bound) { return chance_->Below(bound); }
 
   const std::uint64_t seed_;
@@ -87,16 +141,21 @@ class Life {
   ManualExecutor executor_;
   SimulatedDisk disk_;
   std::uint64_t memtable_bytes_ = 0;
+  bool changes_tables_ = false;
   std::unique_ptr<Database> db_;
-  std::vector<Tables> after_;  // by commit
+  Reference reference_;
   std::map<std::uint64_t, WallTime> times_;  // by commit; some are not known
   std::map<std::string, std::uint64_t> tags_;
-  std::map<std::pair<std::string, Key>, std::uint64_t> written_;  // by which commit, last
+  std::map<std::pair<std::uint32_t, Key>, std::uint64_t> written_;  // by which commit, last
   std::vector<Held> held_;
   std::vector<OpenTransaction> open_;
-  struct Follower;  // life_changes.cc
-  std::map<std::string, std::shared_ptr<Follower>> followers_;
+  std::map<std::uint32_t, std::shared_ptr<Follower>> followers_;  // by table
   std::string last_;
 };
+
+// The rows with these written, or without these keys.
+TableRows After(TableRows rows, const RowList& upserts);
+TableRows Without(TableRows rows, const RowList& keys);
+RowList Listed(const TableRows& rows);
 
 }  // namespace varve::testing

@@ -1,51 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changes of a life: applied one by one to the rows of an older commit they give those of each
-// later one, and what they say was before them is what was there. Followers do the same as commits
-// are made; what they saved of it is all that they know after a restart or a power cut.
+// later one, and what they say was before them is what was there; all under the columns of whoever
+// asks, also of commits before there were these. Followers do the same as commits are made; what
+// they saved of it is all that they know after a restart, a power cut, or when columns changed.
 #include <fmt/format.h>
 
 #include "test/model/life.h"
 
 namespace varve::testing {
-namespace {
 
-using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
-
-const TableRows& RowsOf(const Tables& tables, const std::string& table) {
-  static const TableRows kNone;
-  const auto at = tables.find(table);
-  return at == tables.end() ? kNone : at->second;
-}
-
-// The key, and the columns of the prefix under their names.
-BatchPtr Before(const std::string& table, const arrow::RecordBatch& changes) {
-  arrow::FieldVector fields;
-  arrow::ArrayVector columns;
-  const auto schema = SchemaOf(table);
-  for (const auto& field : schema->fields()) {
-    auto column = changes.GetColumnByName("_before_" + field->name());
-    fields.push_back(field);
-    columns.push_back(column ? column : changes.GetColumnByName(field->name()));
-  }
-  return arrow::RecordBatch::Make(arrow::schema(fields), changes.num_rows(), columns);
-}
-
-}  // namespace
-
-// Rows of a table as of a commit, which change as changes say.
+// Rows of a table as of a commit, which change as changes say. Copies share the reference, which
+// outlives them.
 class Replay {
  public:
-  // `after`, the rows after each commit, outlives it.
-  Replay(const std::vector<Tables>* after, std::string table, std::uint64_t commit)
-      : after_(after), table_(std::move(table)), commit_(commit) {
-    rows_ = RowsOf(after_->at(commit), table_);
+  Replay(const Reference* reference, const Table& table, std::uint64_t commit)
+      : reference_(reference), table_(table.id), shape_(table.shape), commit_(commit) {
+    rows_ = TableAt(commit)->rows;
   }
 
   void Apply(const arrow::RecordBatch& batch, bool before_images, const std::string& where) {
     const auto& commits = static_cast<const arrow::UInt64Array&>(*batch.column(0));
     const auto& kinds = static_cast<const arrow::StringArray&>(*batch.column(1));
-    const auto written = ReadBatch(table_, batch);
-    const auto before = ReadBatch(table_, *Before(table_, batch));
+    const auto written = ReadBatch(*shape_, batch);
+    const auto before = before_images ? ReadBatch(*shape_, batch, "_before_") : RowList();
     for (std::int64_t i = 0; i < batch.num_rows(); ++i) {
       const auto& [key, row] = written[static_cast<std::size_t>(i)];
       Require(commits.Value(i) > commit_, where + ": a commit that was given");
@@ -71,35 +48,41 @@ class Replay {
   // All changes up to this commit were applied: each commit before it has its rows.
   void Finish(std::uint64_t commit, const std::string& where) {
     if (commit == commit_) return;
-    Require(commit > commit_ && commit < after_->size(),
+    Require(commit > commit_ && commit <= reference_->newest(),
             fmt::format("{}: commit {} after {}", where, commit, commit_));
     while (commit_ < commit) {
       ++commit_;
-      Require(rows_ == RowsOf(after_->at(commit_), table_),
+      Require(rows_ == TableAt(commit_)->rows,
               fmt::format("{}: they come to other rows as of commit {}", where, commit_));
     }
     last_.reset();
   }
 
   std::uint64_t commit() const { return commit_; }
+  const ShapePtr& shape() const { return shape_; }
   bool amid() const { return last_.has_value(); }  // changes after commit() were applied
 
  private:
-  const std::vector<Tables>* after_;
-  std::string table_;
+  TablePtr TableAt(std::uint64_t commit) const {
+    return reference_->TableAs(commit, table_, shape_);
+  }
+
+  const Reference* reference_;
+  std::uint32_t table_;
+  ShapePtr shape_;
   std::uint64_t commit_;  // whose changes, and those before, are in rows_
   TableRows rows_;
   std::optional<Key> last_;
 };
 
-void Life::CheckChanges(const Snapshot& snapshot, const std::string& table) {
+void Life::CheckChanges(const Snapshot& snapshot, const std::string& name, const Table& table) {
   const std::uint64_t through = snapshot.commit().value;
   const std::uint64_t after = Below(through + 1);
   const ChangesOptions options{.before_images = Below(2) == 0,
                                .batch_rows_max = 1 + static_cast<std::int64_t>(Below(20))};
-  const auto where = fmt::format("changes of {} after {} through {}", table, after, through);
-  auto reader = Must(snapshot.Changes(table, {after}, options), where);
-  Replay replay(&after_, table, after);
+  const auto where = fmt::format("changes of {} after {} through {}", name, after, through);
+  auto reader = Must(snapshot.Changes(name, {after}, options), where);
+  Replay replay(&reference_, table, after);
   while (const auto batch = Take(reader->Next(), where)) {
     replay.Apply(*batch, options.before_images, where);
   }
@@ -115,29 +98,73 @@ struct Life::Follower {
 };
 
 void Life::Follow() {
-  const auto table = PickTable(chance_.get());
-  last_ = "follow " + table;
-  auto& follower = followers_[table];
-  if (follower == nullptr) follower.reset(new Follower{.saved = Replay(&after_, table, 0)});
+  FollowDropped();
+  const auto at = PickTable();
+  if (!at) return;
+  last_ = "follow " + at->name;
+  auto& follower = followers_[at->table->id];
+  if (follower == nullptr) {
+    follower.reset(new Follower{.saved = Replay(&reference_, *at->table, 0)});
+  }
   if (follower->cursor == nullptr) {
+    const auto saved = follower->saved.commit();
     follower->options = {.before_images = Below(2) == 0,
                          .batch_rows_max = 1 + static_cast<std::int64_t>(Below(8))};
-    follower->now = follower->saved;
+    follower->now = Replay(&reference_, *at->table, saved);
     follower->cursor =
-        Must(db_->FollowChanges(table, CommitNumber{follower->saved.commit()}, follower->options),
-             last_);
+        Must(db_->FollowChanges(at->name, CommitNumber{saved}, follower->options), last_);
   }
-  Replay& now = *follower->now;
   for (auto batches = Below(12); batches > 0; --batches) {
-    const auto batch = Must(follower->cursor->Next(0), last_);
-    if (batch != nullptr) now.Apply(*batch, follower->options.before_images, last_);
-    const std::uint64_t position = follower->cursor->position().value;
-    now.Finish(position, last_);
-    if (batch == nullptr) {
-      Require(position == newest(), last_ + ": it stands before the newest commit");
-      return;
+    const auto next = follower->cursor->Next(0);
+    if (!next) return FollowAgain(follower.get(), next.error(), *at->table);
+    if (!Apply(follower.get(), *next)) return;
+  }
+}
+
+// Whether there may be more.
+bool Life::Apply(Follower* follower, const std::shared_ptr<arrow::RecordBatch>& batch) {
+  Replay& now = *follower->now;
+  if (batch != nullptr) now.Apply(*batch, follower->options.before_images, last_);
+  const std::uint64_t position = follower->cursor->position().value;
+  now.Finish(position, last_);
+  if (batch == nullptr) {
+    Require(position == newest(), last_ + ": it stands before the newest commit");
+    return false;
+  }
+  if (!now.amid() && Below(3) == 0) follower->saved = now;
+  return true;
+}
+
+// A cursor ends where the columns change; a new one goes on from there.
+void Life::FollowAgain(Follower* follower, const Error& error, const Table& table) {
+  Require(follower->now->shape() != table.shape && error.kind() == ErrorKind::kConflict,
+          fmt::format("{}: {}", last_, error.message()));
+  follower->now->Finish(follower->cursor->position().value, last_);
+  Require(!follower->now->amid(), last_ + ": the columns changed amid a commit");
+  follower->saved = *follower->now;
+  follower->cursor.reset();
+}
+
+// Whoever follows a table that is gone gets what it had begun to read, and is told.
+void Life::FollowDropped() {
+  for (auto at = followers_.begin(); at != followers_.end();) {
+    const auto& [table, follower] = *at;
+    if (FindTable(Newest(), table) != Newest().end()) {
+      ++at;
+      continue;
     }
-    if (!now.amid() && Below(3) == 0) follower->saved = now;
+    last_ = "follow a table that was dropped";
+    while (follower->cursor != nullptr) {
+      const auto next = follower->cursor->Next(0);
+      if (next) {
+        Require(Apply(follower.get(), *next), last_ + ": it waits");
+      } else {
+        Require(next.error().kind() == ErrorKind::kNotFound,
+                fmt::format("{}: {}", last_, next.error().message()));
+        follower->cursor.reset();
+      }
+    }
+    at = followers_.erase(at);
   }
 }
 

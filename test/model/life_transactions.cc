@@ -26,33 +26,61 @@ void Life::WriteInTransaction() {
   last_ = "write in a transaction";
   if (open_.empty()) return;
   auto& in = open_[Below(open_.size())];
-  const auto table = PickTable(chance_.get());
-  const auto rows = PickRows(table, chance_.get());
+  const auto at = PickTableOf(in.view);
+  if (!at) return;
+  const auto rows = PickRows(at->shape(), chance_.get());
   const bool erase = Below(3) == 0;
-  const auto batch = MakeBatch(table, rows);
-  Must(erase ? in.transaction->Delete(table, batch) : in.transaction->Upsert(table, batch), last_);
-  for (const auto& [key, row] : rows) {
-    in.touched[{table, key}] = true;
-    erase ? static_cast<void>(in.view[table].erase(key)) : void(in.view[table][key] = row);
-  }
+  const auto batch = MakeBatch(at->shape(), rows);
+  Must(erase ? in.transaction->Delete(at->name, batch) : in.transaction->Upsert(at->name, batch),
+       last_);
+  for (const auto& [key, row] : rows) in.touched[{at->table->id, key}] = true;
+  in.view = WithRows(in.view, at->name,
+                     erase ? Without(at->table->rows, rows) : After(at->table->rows, rows));
 }
 
 void Life::ReadInTransaction() {
   last_ = "read in a transaction";
   if (open_.empty()) return;
   auto& in = open_[Below(open_.size())];
-  const auto table = PickTable(chance_.get());
-  const auto keys = PickRows(table, chance_.get());
+  const auto at = PickTableOf(in.view);
+  if (!at) return;
+  const auto keys = PickRows(at->shape(), chance_.get());
   RowList expected;
   for (const auto& [key, unused] : keys) {
-    if (in.serializable) in.touched.insert({{table, key}, false});
-    const auto at = in.view[table].find(key);
-    if (at != in.view[table].end()) expected.emplace_back(*at);
+    if (in.serializable) in.touched.insert({{at->table->id, key}, false});
+    const auto row = at->table->rows.find(key);
+    if (row != at->table->rows.end()) expected.emplace_back(*row);
   }
-  const auto found =
-      ReadBatch(table, *Must(in.transaction->Get(table, MakeBatch(table, keys)), last_));
-  Require(found == expected, fmt::format("a transaction's get from {}: found{}, expected{}", table,
-                                         Describe(found), Describe(expected)));
+  const auto batch = Must(in.transaction->Get(at->name, MakeBatch(at->shape(), keys)), last_);
+  const auto found = ReadBatch(at->shape(), *batch);
+  Require(found == expected, fmt::format("a transaction's get from {}: found{}, expected{}",
+                                         at->name, Describe(found), Describe(expected)));
+}
+
+// A table that it used was dropped, or got other columns; a name is no matter.
+bool Life::TablesChanged(const OpenTransaction& in) const {
+  for (const auto& [at, wrote] : in.touched) {
+    const auto now = FindTable(Newest(), at.first);
+    if (now == Newest().end()) return true;
+    if (now->second->shape != FindTable(in.view, at.first)->second->shape) return true;
+  }
+  return false;
+}
+
+// Under the names of now.
+Tables Life::AfterTransaction(const OpenTransaction& in) const {
+  auto tables = Newest();
+  for (const auto& [at, wrote] : in.touched) {
+    if (!wrote) continue;
+    const auto& [id, key] = at;
+    const auto& then = FindTable(in.view, id)->second->rows;
+    const auto row = then.find(key);
+    const auto now = FindTable(tables, id);
+    auto rows = now->second->rows;
+    row == then.end() ? void(rows.erase(key)) : void(rows[key] = row->second);
+    tables = WithRows(tables, now->first, std::move(rows));
+  }
+  return tables;
 }
 
 void Life::EndTransaction() {
@@ -62,7 +90,7 @@ void Life::EndTransaction() {
   auto in = std::move(open_[which]);
   open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(which));
   if (Below(5) == 0) return in.transaction->Abort();
-  bool writes = false, clashes = false;
+  bool writes = false, clashes = TablesChanged(in);
   for (const auto& [at, wrote] : in.touched) {
     writes = writes || wrote;
     const auto written = written_.find(at);
@@ -75,17 +103,10 @@ void Life::EndTransaction() {
   }
   Must(info, last_);
   if (!writes) return;
-  Require(info->commit.value == after_.size(), "a transaction's commit has the wrong number");
-  auto tables = Newest();
   for (const auto& [at, wrote] : in.touched) {
-    if (!wrote) continue;
-    const auto& [table, key] = at;
-    const auto row = in.view[table].find(key);
-    row == in.view[table].end() ? void(tables[table].erase(key))
-                                : void(tables[table][key] = row->second);
-    written_[at] = info->commit.value;
+    if (wrote) written_[at] = newest() + 1;
   }
-  after_.push_back(std::move(tables));
+  MakeCommit(last_, info->commit, AfterTransaction(in));
 }
 
 }  // namespace varve::testing

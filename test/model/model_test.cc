@@ -61,12 +61,14 @@ void RunLives(std::uint64_t count) {
   const bool replay = std::getenv("VARVE_TEST_SEED") != nullptr;
   for (auto seed = first; seed < first + (replay ? 1 : count); ++seed) {
     const auto steps = WantedSteps();
-    if (!RunLife(seed, steps)) continue;
+    const auto first_wrong = RunLife(seed, steps);
+    if (!first_wrong) continue;
     const auto fewest = Shrink(
         steps, [&](const Steps& fewer) { return RunLife(seed, fewer).has_value(); }, kShrinksMost);
     const auto wrong = RunLife(seed, fewest, true);
-    FAIL() << wrong.value_or("it does not fail each time") << "\nreplay with VARVE_TEST_SEED="
-           << seed << " VARVE_TEST_STEPS=" << fmt::format("{}", fmt::join(fewest, ","));
+    FAIL() << wrong.value_or("it does not fail each time; at first: " + *first_wrong)
+           << "\nreplay with VARVE_TEST_SEED=" << seed
+           << " VARVE_TEST_STEPS=" << fmt::format("{}", fmt::join(fewest, ","));
   }
 }
 

@@ -3,105 +3,130 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace varve::testing {
 namespace {
 
-constexpr std::uint64_t kKeys = 24;
-constexpr std::uint64_t kNumbers = 8;
-constexpr const char* kWords[] = {"", "ant", "antler", "bee", "b_e", "%", "\xc3\xa9t\xc3\xa9"};
-using Truth = std::optional<bool>;
-
-std::string PickWord(Random* chance) { return kWords[chance->Below(std::size(kWords))]; }
-
-Truth Not(Truth a) { return a ? Truth(!*a) : a; }
-Truth And(Truth a, Truth b) {
-  if ((a && !*a) || (b && !*b)) return false;
-  return a && b ? Truth(true) : std::nullopt;
-}
-Truth Or(Truth a, Truth b) { return Not(And(Not(a), Not(b))); }
-
-std::string KeyName(const std::string& table) { return table == "plain" ? "id" : "a"; }
-
-Condition PickKeyCondition(const std::string& table, Random* chance) {
-  const auto low = static_cast<std::int64_t>(chance->Below(kKeys));
-  const auto high = low + static_cast<std::int64_t>(chance->Below(kKeys / 2));
-  const auto name = KeyName(table);
-  return {fmt::format("{} >= {} and {} < {}", name, low, name, high),
-          [=](const Key& key, const Row&) { return Truth(key.a >= low && key.a < high); }};
-}
-
-Condition PickNumberCondition(Random* chance) {
-  const auto number = static_cast<std::int64_t>(chance->Below(kNumbers));
-  switch (chance->Below(4)) {
-    case 0:
-      return {"n is null", [](const Key&, const Row& row) { return Truth(!row.n.has_value()); }};
-    case 1:
-      return {fmt::format("n in ({}, {})", number, number + 2),
-              [=](const Key&, const Row& row) {
-                return row.n ? Truth(*row.n == number || *row.n == number + 2) : std::nullopt;
-              }};
-    case 2:
-      return {fmt::format("n + 1 > {}", number), [=](const Key&, const Row& row) {
-                return row.n ? Truth(*row.n + 1 > number) : std::nullopt;
-              }};
-    default:
-      return {fmt::format("n = {}", number), [=](const Key&, const Row& row) {
-                return row.n ? Truth(*row.n == number) : std::nullopt;
-              }};
+// The columns that are no key; their places are those in a row.
+std::vector<const Column*> ValuesOf(const Shape& shape) {
+  std::vector<const Column*> values;
+  for (const Column& column : shape.columns) {
+    if (column.key_place < 0) values.push_back(&column);
   }
+  return values;
 }
 
-Condition PickWordCondition(Random* chance) {
-  const char* prefix = chance->Below(2) == 0 ? "ant" : "b";
-  return {fmt::format("v like '{}%'", prefix), [=](const Key&, const Row& row) {
-            return row.v ? Truth(row.v->starts_with(prefix)) : std::nullopt;
-          }};
+Value ValueOf(const Shape& shape, const std::pair<Key, Row>& row, const Column& column) {
+  if (column.key_place == 0) return row.first.a;
+  if (column.key_place == 1) return row.first.b;
+  const auto values = ValuesOf(shape);
+  const auto at = std::ranges::find(values, column.id, &Column::id) - values.begin();
+  return row.second[static_cast<std::size_t>(at)];
 }
 
-Condition PickSimple(const std::string& table, Random* chance) {
-  switch (chance->Below(3)) {
-    case 0: return PickKeyCondition(table, chance);
-    case 1: return PickNumberCondition(chance);
-    default: return PickWordCondition(chance);
+std::string Text(const Value& value) {
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  if (const auto* real = std::get_if<double>(&value)) return fmt::format("{}", *real);
+  if (const auto* text = std::get_if<std::string>(&value)) return fmt::format("'{}'", *text);
+  return "null";
+}
+
+// The rows of a table as they show under later columns of it.
+TableRows Under(const Table& table, const Shape& shape) {
+  const auto from = ValuesOf(*table.shape);
+  std::vector<std::pair<std::ptrdiff_t, const Column*>> places;  // in `from`
+  for (const Column* column : ValuesOf(shape)) {
+    const auto at = std::ranges::find(from, column->id, &Column::id);
+    places.emplace_back(at == from.end() ? -1 : at - from.begin(), column);
+  }
+  TableRows rows;
+  for (const auto& [key, row] : table.rows) {
+    Row& shown = rows[key];
+    for (const auto& [place, column] : places) {
+      shown.push_back(place < 0 ? column->before : row[static_cast<std::size_t>(place)]);
+    }
+  }
+  return rows;
+}
+
+void Make(const ColumnStep& step, Shape* shape) {
+  auto& columns = shape->columns;
+  const auto at = std::ranges::find(columns, step.name, &Column::name);
+  switch (step.what) {
+    case ColumnStep::kAdd:
+      columns.push_back(step.column);
+      columns.back().id = shape->next_id++;
+      return;
+    case ColumnStep::kDrop: columns.erase(at); return;
+    case ColumnStep::kRename: at->name = step.to; return;
+    case ColumnStep::kWiden:
+      at->kind = step.column.kind;
+      at->required = step.column.required;
   }
 }
 
 }  // namespace
 
-std::string PickTable(Random* chance) { return kTables[chance->Below(std::size(kTables))]; }
-
-Key PickKey(const std::string& table, Random* chance) {
-  if (table == "plain") return {static_cast<std::int64_t>(chance->Below(kKeys)), ""};
-  return {static_cast<std::int64_t>(chance->Below(kKeys / 4)), PickWord(chance)};
+void Reference::Create(const std::string& name, ShapePtr shape) {
+  auto table = std::make_shared<Table>();
+  table->id = next_id_++;
+  table->shape = std::move(shape);
+  for (Tables& tables : after_) tables.try_emplace(name, table);
 }
 
-RowList PickRows(const std::string& table, Random* chance) {
-  RowList rows;
-  for (auto left = 1 + chance->Below(6); left > 0; --left) {
-    Row row;
-    if (chance->Below(5) > 0) row.v = PickWord(chance) + std::string(chance->Below(40), '.');
-    if (chance->Below(5) > 0) row.n = static_cast<std::int64_t>(chance->Below(kNumbers));
-    rows.emplace_back(PickKey(table, chance), std::move(row));
-  }
-  return rows;
+TablePtr Reference::TableAs(std::uint64_t commit, std::uint32_t id, const ShapePtr& shape) const {
+  const auto at = FindTable(At(commit), id);
+  if (at != At(commit).end() && at->second->shape == shape) return at->second;
+  auto table = std::make_shared<Table>();
+  table->id = id;
+  table->shape = shape;
+  if (at != At(commit).end()) table->rows = Under(*at->second, *shape);
+  return table;
 }
 
-Condition PickCondition(const std::string& table, Random* chance) {
-  auto one = PickSimple(table, chance);
-  const auto how = chance->Below(4);
-  if (how == 3) return one;
-  if (how == 2) {
-    return {fmt::format("not ({})", one.text),
-            [one](const Key& key, const Row& row) { return Not(one.holds(key, row)); }};
+Tables::const_iterator FindTable(const Tables& tables, std::uint32_t id) {
+  return std::ranges::find_if(tables, [&](const auto& table) { return table.second->id == id; });
+}
+
+Tables WithRows(const Tables& tables, const std::string& name, TableRows rows) {
+  auto changed = tables;
+  auto& table = changed.at(name);
+  table = std::make_shared<Table>(Table{table->id, table->shape, std::move(rows)});
+  return changed;
+}
+
+TablePtr Altered(const Table& table, const std::vector<ColumnStep>& steps) {
+  auto altered = std::make_shared<Table>(table);
+  for (const ColumnStep& step : steps) {
+    auto shape = std::make_shared<Shape>(*altered->shape);
+    Make(step, shape.get());
+    altered->rows = Under(*altered, *shape);
+    altered->shape = std::move(shape);
   }
-  auto other = PickSimple(table, chance);
-  const bool both = how == 0;
-  return {fmt::format("({}) {} ({})", one.text, both ? "and" : "or", other.text),
-          [=](const Key& key, const Row& row) {
-            const auto a = one.holds(key, row);
-            const auto b = other.holds(key, row);
-            return both ? And(a, b) : Or(a, b);
-          }};
+  return altered;
+}
+
+std::optional<RowList> Refitted(const Shape& from, const RowList& rows, const Shape& to) {
+  if (from.columns.size() != to.columns.size()) return {};
+  RowList refitted(rows.size());
+  for (const Column& column : to.columns) {
+    const auto at = std::ranges::find(from.columns, column.name, &Column::name);
+    if (at == from.columns.end() || at->kind != column.kind) return {};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const Value value = ValueOf(from, rows[i], *at);
+      if (column.required && std::holds_alternative<std::monostate>(value)) return {};
+      auto& [key, row] = refitted[i];
+      if (column.key_place < 0) {
+        row.push_back(value);
+      } else if (column.key_place == 0) {
+        key.a = std::get<std::int64_t>(value);
+      } else {
+        key.b = std::get<std::string>(value);
+      }
+    }
+  }
+  return refitted;
 }
 
 TableRows Where(const TableRows& rows, const Condition& condition) {
@@ -115,11 +140,30 @@ TableRows Where(const TableRows& rows, const Condition& condition) {
 std::string Describe(const RowList& rows) {
   std::string text;
   for (const auto& [key, row] : rows) {
-    text += fmt::format(" ({},'{}': {}, {})", key.a, key.b,
-                        row.v ? fmt::format("'{}'", *row.v) : "null",
-                        row.n ? std::to_string(*row.n) : "null");
+    text += fmt::format(" ({},'{}':", key.a, key.b);
+    for (const Value& value : row) text += " " + Text(value);
+    text += ")";
   }
   return text.empty() ? " none" : text;
+}
+
+std::string Describe(const std::vector<ColumnStep>& steps) {
+  std::string text;
+  for (const ColumnStep& step : steps) {
+    text += text.empty() ? "" : ", ";
+    switch (step.what) {
+      case ColumnStep::kAdd:
+        text += fmt::format("add {} (kind {}, {} before)", step.name,
+                            static_cast<int>(step.column.kind), Text(step.column.before));
+        break;
+      case ColumnStep::kDrop: text += "drop " + step.name; break;
+      case ColumnStep::kRename: text += fmt::format("rename {} to {}", step.name, step.to); break;
+      case ColumnStep::kWiden:
+        text += fmt::format("widen {} (kind {}{})", step.name, static_cast<int>(step.column.kind),
+                            step.column.required ? ", required" : "");
+    }
+  }
+  return text;
 }
 
 }  // namespace varve::testing

@@ -1,48 +1,114 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a database should hold: one map of rows per table, for every commit that there was.
+// What a database should hold: for every commit that there was, its tables, each with its columns
+// and one map of rows. It knows nothing of how the engine keeps them: where columns change, every
+// row is written anew.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/random.h"
 
 namespace varve::testing {
 
-// The key of "plain" is `a`, an int64, alone; that of "pairs" is (a int32, b utf8).
+enum class Kind : std::uint8_t { kInt32, kInt64, kFloat, kDouble, kText, kLargeText };
+using Value = std::variant<std::monostate, std::int64_t, double, std::string>;  // the first: null
+
+struct Column {
+  std::uint32_t id = 0;  // its own in its table for ever, whatever its name
+  std::string name;
+  Kind kind = Kind::kInt64;
+  bool required = false;
+  int key_place = -1;  // in the key; -1: a value
+  Value before;        // what rows from before there was this column show
+};
+
+// The columns of a table. The key is an int64 alone, or, composite, (int32, text).
+struct Shape {
+  bool composite = false;
+  std::vector<Column> columns;
+  std::uint32_t next_id = 1;
+};
+using ShapePtr = std::shared_ptr<const Shape>;
+
 struct Key {
   std::int64_t a = 0;
   std::string b;
   auto operator<=>(const Key&) const = default;
 };
-struct Row {
-  std::optional<std::string> v;
-  std::optional<std::int64_t> n;
-  bool operator==(const Row&) const = default;
-};
+using Row = std::vector<Value>;  // of the columns that are no key, in order
 using TableRows = std::map<Key, Row>;
-using Tables = std::map<std::string, TableRows>;
 
-inline constexpr const char* kTables[] = {"plain", "pairs"};
+struct Table {
+  std::uint32_t id = 0;  // its own for ever, in the order of making
+  ShapePtr shape;
+  TableRows rows;
+};
+using TablePtr = std::shared_ptr<const Table>;
+using Tables = std::map<std::string, TablePtr>;
 
 // Rows to write: a table's, in the order of a batch. Keys may come twice.
 using RowList = std::vector<std::pair<Key, Row>>;
 
-std::string PickTable(Random* chance);
-Key PickKey(const std::string& table, Random* chance);
-RowList PickRows(const std::string& table, Random* chance);
+// All commits so far, from the one before the first on. Tables of others stay as they are.
+class Reference {
+ public:
+  const Tables& At(std::uint64_t commit) const { return after_[commit]; }
+  const Tables& Newest() const { return after_.back(); }
+  std::uint64_t newest() const { return after_.size() - 1; }
+  // The next one.
+  void Commit(Tables tables) { after_.push_back(std::move(tables)); }
+  // No commit: as of each one at which nobody had the name, the table is there and empty.
+  void Create(const std::string& name, ShapePtr shape);
+  // The table of this id as of a commit, with its rows as they show under these columns.
+  TablePtr TableAs(std::uint64_t commit, std::uint32_t id, const ShapePtr& shape) const;
+
+ private:
+  std::vector<Tables> after_ = std::vector<Tables>(1);
+  std::uint32_t next_id_ = 1;
+};
+
+// Where a table is; the end when it is not there.
+Tables::const_iterator FindTable(const Tables& tables, std::uint32_t id);
+// The same tables, but for the rows of one.
+Tables WithRows(const Tables& tables, const std::string& name, TableRows rows);
+
+// One change of columns.
+struct ColumnStep {
+  enum What : std::uint8_t { kAdd, kDrop, kRename, kWiden } what;
+  std::string name;    // of the column now; of one to add, its name
+  std::string to = {};  // kRename
+  Column column = {};  // kAdd, kWiden: as it becomes
+};
+std::string Describe(const std::vector<ColumnStep>& steps);
+// The table with the changes made, one after the other, in each of its rows.
+TablePtr Altered(const Table& table, const std::vector<ColumnStep>& steps);
+
+// Rows of one shape, as a batch of it is taken by a table of another: by the names of its columns.
+// Nothing when it must be refused.
+std::optional<RowList> Refitted(const Shape& from, const RowList& rows, const Shape& to);
+
+ShapePtr FirstShape(const std::string& name);
+ShapePtr PickShape(Random* chance);
+// What AlterTable must take.
+std::vector<ColumnStep> PickSteps(const Shape& shape, Random* chance);
+// What it must refuse, whatever comes before.
+ColumnStep PickWrongStep(const Shape& shape, Random* chance);
+RowList PickRows(const Shape& shape, Random* chance);
 
 // A condition on rows, as text for ParseFilter and as what it means: true, false or null.
 struct Condition {
   std::string text;
   std::function<std::optional<bool>(const Key&, const Row&)> holds;
 };
-Condition PickCondition(const std::string& table, Random* chance);
+Condition PickCondition(const Shape& shape, Random* chance);
 
 TableRows Where(const TableRows& rows, const Condition& condition);
 std::string Describe(const RowList& rows);
