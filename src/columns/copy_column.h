@@ -3,6 +3,8 @@
 // single rows want. Arrow's Concatenate and Take cost some hundred nanoseconds a piece.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -12,9 +14,38 @@
 
 namespace varve {
 
-// Column `column` of the slices' rows, in order, in memory of its own. Null when it is of a type
-// that is not copied here: nested, dictionaries, views.
-arrow::Result<std::shared_ptr<arrow::Array>> CopyColumn(const std::vector<RowSlice>& slices,
-                                                        int column);
+// The batches that slices are of, numbered in the order in which they are first met. A merge has
+// many slices of few batches, a memtable one slice of each of many: only the last few batches are
+// looked at, so one may have several numbers.
+class SliceSources {
+ public:
+  std::uint32_t NumberOf(const arrow::RecordBatch* batch);
+  const std::vector<const arrow::RecordBatch*>& batches() const { return batches_; }
+
+ private:
+  std::vector<const arrow::RecordBatch*> batches_;
+  std::size_t last_ = 0;  // most slices are of the batch before
+};
+
+// Copies columns of the slices' rows, in order. The slices' batches must outlive it.
+class ColumnCopier {
+ public:
+  explicit ColumnCopier(const std::vector<RowSlice>& slices);
+
+  // Column `column` of all rows, in memory of its own. Null when it is of a type that is not copied
+  // here: nested, dictionaries, views.
+  arrow::Result<std::shared_ptr<arrow::Array>> Copy(int column) const;
+
+  struct Part {
+    std::int64_t start;
+    std::int64_t length;  // at least 1
+    std::uint32_t source;
+  };
+
+ private:
+  SliceSources sources_;
+  std::vector<Part> parts_;
+  std::int64_t rows_ = 0;
+};
 
 }  // namespace varve

@@ -98,15 +98,24 @@ arrow::Result<std::shared_ptr<arrow::Array>> JoinColumn(const std::vector<RowSli
   return arrow::Concatenate(pieces);
 }
 
-// Rows by row: copied where that is possible, otherwise by index. The picker is made when needed.
-arrow::Result<std::shared_ptr<arrow::Array>> PickColumn(const std::vector<RowSlice>& slices,
-                                                        int column,
-                                                        std::optional<RowPicker>* picker) {
-  ARROW_ASSIGN_OR_RAISE(auto copied, CopyColumn(slices, column));
-  if (copied != nullptr) return copied;
-  if (!*picker) picker->emplace(slices);
-  return (*picker)->Column(column);
-}
+// Row by row: copied where that is possible, otherwise by index.
+class ColumnPicker {
+ public:
+  explicit ColumnPicker(const std::vector<RowSlice>& slices) : slices_(slices), copier_(slices) {}
+
+  arrow::Result<std::shared_ptr<arrow::Array>> Pick(int column) {
+    ARROW_ASSIGN_OR_RAISE(auto copied, copier_.Copy(column));
+    if (copied != nullptr) return copied;
+    if (!picker_) picker_.emplace(slices_);
+    return picker_->Column(column);
+  }
+  bool all_copied() const { return !picker_; }  // memory of its own, all of it
+
+ private:
+  const std::vector<RowSlice>& slices_;
+  const ColumnCopier copier_;
+  std::optional<RowPicker> picker_;  // once one is needed
+};
 
 // Bytes of text that lie outside of the views themselves.
 std::uint64_t ViewedBytes(const arrow::ArrayData& data) {
@@ -202,10 +211,11 @@ Result<BatchPtr> Gather(const std::shared_ptr<arrow::Schema>& schema,
     return arrow::RecordBatch::Make(schema, rows, cut->columns());
   }
   const bool pick = rows / std::ssize(slices) < kTakeBelowRows;
-  std::optional<RowPicker> picker;
+  std::optional<ColumnPicker> picker;
+  if (pick) picker.emplace(slices);
   Arrays columns;
   for (int c = 0; c < schema->num_fields(); ++c) {
-    auto column = pick ? PickColumn(slices, c, &picker) : JoinColumn(slices, c);
+    auto column = pick ? picker->Pick(c) : JoinColumn(slices, c);
     if (!column.ok()) return std::unexpected(NotGathered(*schema->field(c), column.status()));
     columns.push_back(*std::move(column));
   }
@@ -217,21 +227,15 @@ Result<BatchPtr> CopyRows(const std::shared_ptr<arrow::Schema>& schema,
   std::int64_t rows = 0;
   for (const auto& slice : slices) rows += slice.length;
   if (rows == 0) return FromArrow(arrow::RecordBatch::MakeEmpty(schema));
-  std::optional<RowPicker> picker;
+  ColumnPicker picker(slices);
   Arrays columns;
-  bool all_copied = true;
   for (int c = 0; c < schema->num_fields(); ++c) {
-    auto column = CopyColumn(slices, c);
-    if (column.ok() && *column == nullptr) {
-      all_copied = false;
-      if (!picker) picker.emplace(slices);
-      column = picker->Column(c);
-    }
+    auto column = picker.Pick(c);
     if (!column.ok()) return std::unexpected(NotGathered(*schema->field(c), column.status()));
     columns.push_back(*std::move(column));
   }
   auto batch = arrow::RecordBatch::Make(schema, rows, std::move(columns));
-  if (all_copied) return batch;
+  if (picker.all_copied()) return batch;
   // What was picked may be a slice of its source: a take of every row is not.
   std::vector<std::int64_t> every(static_cast<std::size_t>(rows));
   std::iota(every.begin(), every.end(), 0);

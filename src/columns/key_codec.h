@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -82,6 +83,14 @@ class KeyCodec {
   std::shared_ptr<arrow::Schema> key_schema_;
   bool parquet_order_ = false;
 };
+
+// The first eight bytes of the key as a number, zeros after its end: if two prefixes differ, the
+// keys are in the same order; if they are equal, nothing is known.
+inline std::uint64_t KeyPrefix(std::string_view key) {
+  std::uint64_t prefix = 0;
+  std::memcpy(&prefix, key.data(), key.size() < sizeof prefix ? key.size() : sizeof prefix);
+  return __builtin_bswap64(prefix);
+}
 
 // The smallest byte string greater than every string that starts with `prefix`; empty when none is.
 std::string PrefixEnd(std::string_view prefix);

@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "columns/copy_column.h"
+
 namespace varve {
 namespace {
 
@@ -93,9 +95,31 @@ std::uint64_t RowBytes::operator()(std::int64_t begin, std::int64_t end) const {
   return bytes;
 }
 
-std::vector<std::vector<RowSlice>> SplitByBytes(const std::vector<RowSlice>& slices,
+namespace {
+
+// Whether even all rows of the slices' batches take no more; a question for each batch, where the
+// slices may be thousands.
+bool AllFit(const std::vector<RowSlice>& slices, std::uint64_t bytes_max) {
+  SliceSources sources;
+  std::uint64_t bytes = 0;
+  for (const RowSlice& slice : slices) {
+    const std::size_t known = sources.batches().size();
+    if (sources.NumberOf(slice.batch.get()) < known) continue;
+    bytes += RowBytes(slice.batch)(0, slice.batch->num_rows());
+    if (bytes > bytes_max) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<std::vector<RowSlice>> SplitByBytes(std::vector<RowSlice> slices,
                                                 std::uint64_t bytes_max) {
   std::vector<std::vector<RowSlice>> parts(1);
+  if (AllFit(slices, bytes_max)) {
+    parts[0] = std::move(slices);
+    return parts;
+  }
   std::unordered_map<const arrow::RecordBatch*, RowBytes> sizes;
   std::uint64_t bytes = 0;  // of the last part
   for (const RowSlice& slice : slices) {

@@ -32,9 +32,9 @@ class RowBytes {
   std::vector<std::shared_ptr<arrow::ArrayData>> variable_;
 };
 
-// The same rows in the same order, in parts of at most `bytes_max` bytes or one row. Slices may be
-// cut.
-std::vector<std::vector<RowSlice>> SplitByBytes(const std::vector<RowSlice>& slices,
+// The same rows in the same order, in parts of at most `bytes_max` bytes or one row. No row may be
+// in two slices. Slices may be cut.
+std::vector<std::vector<RowSlice>> SplitByBytes(std::vector<RowSlice> slices,
                                                 std::uint64_t bytes_max);
 
 }  // namespace varve

@@ -9,11 +9,11 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string_view>
 #include <vector>
 
+#include "columns/key_codec.h"
 #include "columns/table_schema.h"
 #include "columns/write_batch.h"
 
@@ -51,14 +51,6 @@ struct Layer {
   std::uint64_t bytes() const;
 };
 using LayerPtr = std::shared_ptr<const Layer>;
-
-// The first eight bytes of the key as a number, zeros after its end: if two prefixes differ, the
-// keys are in the same order; if they are equal, nothing is known.
-inline std::uint64_t KeyPrefix(std::string_view key) {
-  std::uint64_t prefix = 0;
-  std::memcpy(&prefix, key.data(), key.size() < sizeof prefix ? key.size() : sizeof prefix);
-  return __builtin_bswap64(prefix);
-}
 
 inline bool SameKey(const Entry& a, const Entry& b) {
   return a.prefix == b.prefix && a.key() == b.key();

@@ -25,6 +25,8 @@ class GroupKeys {
             std::vector<int> columns);
 
   bool loaded() const { return batch_ != nullptr; }
+  // Whether all keys are at hand; what At lends is then valid while this lives.
+  bool encoded() const { return all_.size() > 0; }
   // Valid until the next call.
   Result<std::string_view> At(std::int64_t row);
   // The first row in [from, to) whose key is >= `key`; `to` when there is none. Gallops.

@@ -5,40 +5,37 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/check.h"
 #include "base/result.h"
+#include "columns/key_codec.h"
 #include "memtable/merge_heap.h"
 
 namespace varve {
 namespace {
 
-struct CursorBefore {
-  bool operator()(const std::unique_ptr<VersionCursor>& a,
-                  const std::unique_ptr<VersionCursor>& b) const {
-    const int order = a->key().compare(b->key());
-    return order != 0 ? order < 0 : a->commit() > b->commit();
+// A cursor, with its key at hand: a comparison is mostly one of two numbers.
+struct Head {
+  std::unique_ptr<VersionCursor> cursor;
+  std::uint64_t prefix = 0;  // KeyPrefix(key)
+  std::string_view key;      // of the cursor's version
+
+  void ReadKey() {
+    key = cursor->key();
+    prefix = KeyPrefix(key);
+  }
+  bool HasKeyOf(const Head& other) const { return prefix == other.prefix && key == other.key; }
+};
+
+struct HeadBefore {
+  bool operator()(const Head& a, const Head& b) const {
+    if (a.prefix != b.prefix) return a.prefix < b.prefix;
+    const int order = a.key.compare(b.key);
+    return order != 0 ? order < 0 : a.cursor->commit() > b.cursor->commit();
   }
 };
-using CursorHeap = MergeHeap<std::unique_ptr<VersionCursor>, CursorBefore>;
-
-// The smaller of two limits, where absent is "none".
-std::optional<std::string_view> Smaller(std::optional<std::string_view> limit,
-                                        const std::unique_ptr<VersionCursor>* second) {
-  if (second == nullptr) return limit;
-  const std::string_view next = (*second)->key();
-  return limit && *limit < next ? limit : next;
-}
-
-// After the top cursor moved: gives it its new place, or drops it at its end.
-void Reorder(CursorHeap* heap) {
-  if (heap->top()->valid()) {
-    heap->TopMoved();
-  } else {
-    heap->Pop();
-  }
-}
 
 class MergedCursor final : public VersionCursor {
  public:
@@ -49,52 +46,69 @@ class MergedCursor final : public VersionCursor {
     if (!waiting_.empty()) return Start(nullptr);
     if (heap_.empty()) return {};
     // When the next version of this key stands in another cursor, no cursor alone can see it.
-    const auto* second = heap_.second();
-    repeated_ = second != nullptr && (*second)->key() == key();
-    return Moved(heap_.top()->Next());
+    repeated_ = NextHasKey();
+    return Moved(top().Next());
   }
 
   Status Seek(std::string_view target) override {
     if (!waiting_.empty()) return Start(&target);
     if (heap_.empty() || key() >= target) return {};
     repeated_ = false;
-    waiting_ = heap_.Take();
+    for (Head& head : heap_.Take()) waiting_.push_back(std::move(head.cursor));
     return Start(&target);
   }
 
   bool valid() const override { return !heap_.empty(); }
-  std::string_view key() const override { return heap_.top()->key(); }
-  std::uint64_t commit() const override { return heap_.top()->commit(); }
-  RowKind kind() const override { return heap_.top()->kind(); }
-  const std::shared_ptr<arrow::RecordBatch>& batch() const override {
-    return heap_.top()->batch();
-  }
-  std::int64_t row() const override { return heap_.top()->row(); }
+  std::string_view key() const override { return top().key(); }
+  std::uint64_t commit() const override { return top().commit(); }
+  RowKind kind() const override { return top().kind(); }
+  const std::shared_ptr<arrow::RecordBatch>& batch() const override { return top().batch(); }
+  std::int64_t row() const override { return top().row(); }
 
   std::int64_t PlainRows(std::optional<std::string_view> limit, std::uint64_t as_of) override {
-    if (repeated_) return 0;
-    return heap_.top()->PlainRows(Smaller(limit, heap_.second()), as_of);
+    if (repeated_ || NextHasKey()) return 0;
+    const Head* const second = heap_.second();
+    if (second == nullptr) return top().PlainRows(limit, as_of);
+    const bool limit_first = limit && *limit < second->key;
+    return top().PlainRows(limit_first ? *limit : second->key, as_of);
   }
 
   Status Skip(std::int64_t count) override {
     repeated_ = false;
-    return Moved(heap_.top()->Skip(count));
+    return Moved(top().Skip(count));
   }
 
  private:
+  VersionCursor& top() const { return *heap_.top().cursor; }
+
+  bool NextHasKey() const {
+    const Head* const second = heap_.second();
+    return second != nullptr && second->HasKeyOf(heap_.top());
+  }
+
   Status Start(const std::string_view* target) {
     for (auto& cursor : std::exchange(waiting_, {})) {
       if (auto status = target ? cursor->Seek(*target) : cursor->Next(); !status) {
         return Ended(std::move(status));
       }
-      if (cursor->valid()) heap_.Push(std::move(cursor));
+      if (!cursor->valid()) continue;
+      Head head{std::move(cursor)};
+      head.ReadKey();
+      heap_.Push(std::move(head));
     }
     return {};
   }
 
+  // After the top cursor moved: gives it its new place, or drops it at its end. Alone it needs no
+  // place, and a run whose keys nobody asks for does not read them.
   Status Moved(Status status) {
     if (!status) return Ended(std::move(status));
-    Reorder(&heap_);
+    if (!top().valid()) {
+      heap_.Pop();
+    } else if (heap_.size() > 1) {
+      heap_.top().ReadKey();
+      heap_.TopMoved();
+    }
     return {};
   }
 
@@ -104,7 +118,7 @@ class MergedCursor final : public VersionCursor {
   }
 
   std::vector<std::unique_ptr<VersionCursor>> waiting_;  // not started
-  CursorHeap heap_;
+  MergeHeap<Head, HeadBefore> heap_;  // the keys are those at hand while there is more than one
   bool repeated_ = false;  // a newer version of the current key was passed, in another cursor
 };
 

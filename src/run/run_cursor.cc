@@ -204,6 +204,7 @@ std::string_view RunCursor::key() const {
     Remember(std::unexpected(found.error()));
     return first;
   }
+  if (keys_.encoded()) return *found;
   key_ = *found;
   key_row_ = row_;
   return key_;

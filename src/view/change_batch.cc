@@ -164,7 +164,7 @@ Result<BatchPtr> MakeChangeBatch(const ChangeRecipe& recipe, const TableSchema& 
   VARVE_CHECK(begin < end && end <= set.changes().size());
   Changes changes(set.changes().begin() + static_cast<std::ptrdiff_t>(begin), end - begin);
   VARVE_ASSIGN(auto after, SlicesAfter(recipe, schema, set, changes));
-  auto parts = SplitByBytes(after, kGatherBytesMax);
+  auto parts = SplitByBytes(std::move(after), kGatherBytesMax);
   changes = changes.first(static_cast<std::size_t>(RowsOf(parts.front())));
 
   arrow::ArrayVector columns;

@@ -89,7 +89,7 @@ Status ForwardRows::Refill(std::int64_t rows_wanted) {
   for (const RowSlice& slice : slices) rows += slice.length;
   VARVE_CHECK(rows <= rows_max);
   if (slices.size() > 1 && rows / static_cast<std::int64_t>(slices.size()) < kSliceRowsMin) {
-    for (const auto& part : SplitByBytes(slices, kGatherBytesMax)) {
+    for (const auto& part : SplitByBytes(std::move(slices), kGatherBytesMax)) {
       VARVE_ASSIGN(auto gathered, Gather(recipe_->read, part));
       pending_.push_back(std::move(gathered));
     }
