@@ -4,10 +4,16 @@
 #include <arrow/record_batch.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "bench/slice.h"
 
 namespace varve::bench {
+namespace {
+
+constexpr std::int64_t kWarmRows = 4096;
+
+}  // namespace
 
 std::unique_ptr<Database> CreateOrders(const std::string& dir, OpenOptions options) {
   options.create_if_missing = true;
@@ -25,6 +31,15 @@ void LoadOrders(Database* database, std::int64_t rows) {
     Must(database->Upsert(kTable, batch, {.ack = AckLevel::kBuffered}));
   }
   Must(database->Flush());
+}
+
+void WarmOrders(Database* database, std::int64_t rows) {
+  for (std::int64_t first = 0; first < rows; first += kWarmRows) {
+    std::vector<std::int64_t> keys(static_cast<std::size_t>(std::min(kWarmRows, rows - first)));
+    std::iota(keys.begin(), keys.end(), first);
+    const auto found = Must(database->Get(kTable, KeyBatch(keys)));
+    if (found->num_rows() != std::ssize(keys)) Die("varve did not find every key");
+  }
 }
 
 std::int64_t DrainRows(arrow::RecordBatchReader* reader) {
