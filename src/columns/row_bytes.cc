@@ -103,6 +103,7 @@ bool AllFit(const std::vector<RowSlice>& slices, std::uint64_t bytes_max) {
   SliceSources sources;
   std::uint64_t bytes = 0;
   for (const RowSlice& slice : slices) {
+    if (slice.length == 0) continue;
     const std::size_t known = sources.batches().size();
     if (sources.NumberOf(slice.batch.get()) < known) continue;
     bytes += RowBytes(slice.batch)(0, slice.batch->num_rows());

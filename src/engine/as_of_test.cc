@@ -405,9 +405,9 @@ TEST_F(TagTest, VersionsShowTags) {
     }
     return out;
   };
-  EXPECT_EQ(text(100), "82@70; 72@60 e; 6f2@50 d; 3f1@20; 2f1@10 a b; 1f1@0 c; ");
-  EXPECT_EQ(text(5), "82@70; 72@60 e; 6f2@50 d; 3f1@20; 2f1@10 a b; ");
-  EXPECT_EQ(text(1), "82@70; ");
+  EXPECT_EQ(text(100), "84@70; 74@60 e; 6f4@50 d; 3f2@20; 2f2@10 a b; 1f2@0 c; ");
+  EXPECT_EQ(text(5), "84@70; 74@60 e; 6f4@50 d; 3f2@20; 2f2@10 a b; ");
+  EXPECT_EQ(text(1), "84@70; ");
 }
 
 TEST_F(TagTest, ATagMovesOnlyWhenAsked) {

@@ -128,7 +128,7 @@ TEST_F(CVersions, VersionsAreReadByCommitMomentAndTag) {
   EXPECT_EQ(versions[0].flushed, 0u);
   EXPECT_EQ(versions[1].commit, 2u);
   EXPECT_EQ(versions[1].flushed, 1u);
-  EXPECT_EQ(versions[1].runs, 1u);
+  EXPECT_EQ(versions[1].runs, 2u) << "newest and older versions";
   EXPECT_EQ(versions[1].rows, 2u);
   EXPECT_EQ(Versions(1).size(), 1u);
   EXPECT_EQ(ScanAsOf(nullptr), (Rows{{1, "c"}}));

@@ -414,12 +414,13 @@ class LogFloorTest : public DatabaseTest {
     const auto manifest = *Manifest::Open(store.get());
     const Lsn floor = manifest->state()->log_floor;
     ASSERT_LT(floor, flushed->log_floor);
-    ASSERT_TRUE(manifest->Commit({AddRunEdit{flushed->FindTable(1)->runs.at(0)},
-                                  AdvanceEdit{.commit = flushed->commit,
-                                              .commit_time = flushed->commit_time,
-                                              .floor = floor,
-                                              .durable = flushed->log_durable}},
-                                 clock_.Now()));
+    std::vector<Edit> edits;
+    for (const auto& run : flushed->FindTable(1)->runs) edits.push_back(AddRunEdit{run});
+    edits.push_back(AdvanceEdit{.commit = flushed->commit,
+                                .commit_time = flushed->commit_time,
+                                .floor = floor,
+                                .durable = flushed->log_durable});
+    ASSERT_TRUE(manifest->Commit(edits, clock_.Now()));
   }
   void ExpectSound() {
     const auto verified = VerifyDatabase("/db", {.deep = true}, World());

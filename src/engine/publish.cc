@@ -113,19 +113,24 @@ Result<NewRuns> Database::Impl::WriteRuns(const Generation& generation) {
     if (memtable->rows() == 0) continue;
     const TableState* table = state->FindTable(table_id);
     VARVE_CHECK(table != nullptr);
-    const auto write = [&]() -> Result<std::shared_ptr<const Run>> {
-      VARVE_ASSIGN(const auto meta,
+    const auto write = [&]() -> Status {
+      VARVE_ASSIGN(const auto written,
                    FlushMemtable(environment_.store(), *memtable, table->name, table_id,
-                                 table->schema_id, next_run_id_++));
-      runs.edits.emplace_back(std::in_place_type<AddRunEdit>, meta);
-      return Run::Open(environment_.store(), table->schema, *meta, read_cache_);
+                                 table->schema_id, &next_run_id_));
+      for (const auto& meta : written) {
+        runs.edits.emplace_back(std::in_place_type<AddRunEdit>, meta);
+      }
+      for (const auto& meta : written) {
+        VARVE_ASSIGN(auto run,
+                     Run::Open(environment_.store(), table->schema, *meta, read_cache_));
+        runs.opened.push_back(std::move(run));
+      }
+      return {};
     };
-    auto run = write();
-    if (!run) {
-      DropRuns(runs, run.error());
-      return std::unexpected(std::move(run).error());
+    if (const Status done = write(); !done) {
+      DropRuns(runs, done.error());
+      return std::unexpected(done.error());
     }
-    runs.opened.push_back(*std::move(run));
   }
   return runs;
 }

@@ -32,6 +32,7 @@ TableStats StatsOf(const TableView& view) {
     ++level->runs;
     level->bytes += meta.data.bytes + meta.deletes.bytes;
     level->rows += meta.data.rows + meta.deletes.rows;
+    if (meta.hidden_from != 0) continue;  // other runs have newer versions of the same keys
     upserts += meta.data.rows;
     deletes += meta.deletes.rows;
   }

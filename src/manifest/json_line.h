@@ -21,6 +21,7 @@ class JsonLine {
 
   const std::string& kind() const { return kind_; }
 
+  bool Has(const char* name) const { return members_.contains(name); }
   void Take(const char* name, std::uint64_t* value);
   void Take(const char* name, std::uint32_t* value);
   void Take(const char* name, std::int64_t* value);

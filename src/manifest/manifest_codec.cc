@@ -72,6 +72,7 @@ OrderedJson RunLine(const char* kind, const RunMeta& run) {
   line["min_commit"] = run.min_commit;
   line["max_commit"] = run.max_commit;
   line["distinct_keys"] = run.distinct_keys;
+  if (run.hidden_from != 0) line["hidden_from"] = run.hidden_from;
   return line;
 }
 

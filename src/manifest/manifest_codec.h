@@ -14,7 +14,8 @@
 //                 TableSchema::Serialize (the truth)
 //   add_run       run, table, schema_id, level; data, data_file_bytes, data_rows, data_bytes,
 //                 data_tail_crc32c and the same of deletes (RunObject; name "" when there is no
-//                 such object); min_key, max_key: hex; min_commit, max_commit; distinct_keys
+//                 such object); min_key, max_key: hex; min_commit, max_commit; distinct_keys;
+//                 hidden_from, unless it is 0
 //   remove_run    table, run
 //   advance       commit, commit_time, floor, durable
 //   note_producer id, sequence, commit: after the advance to that commit

@@ -71,6 +71,7 @@ Result<AddRunEdit> ReadRun(JsonLine* line) {
   line->Take("min_commit", &run.min_commit);
   line->Take("max_commit", &run.max_commit);
   line->Take("distinct_keys", &run.distinct_keys);
+  if (line->Has("hidden_from")) line->Take("hidden_from", &run.hidden_from);
   VARVE_TRY(line->Finish());
   return AddRunEdit{std::make_shared<const RunMeta>(std::move(run))};
 }

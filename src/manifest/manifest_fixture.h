@@ -104,10 +104,10 @@ inline std::string Text(const TableState& table) {
     out += fmt::format("until {} {} {}\n", shape.until.value, shape.name, shape.schema_id);
   }
   for (const auto& run : table.runs) {
-    out += fmt::format("run {} {} {} {} {} {} {} {} {} {} {}\n", run->id, run->table_id,
+    out += fmt::format("run {} {} {} {} {} {} {} {} {} {} {} {}\n", run->id, run->table_id,
                        run->schema_id, run->level, Text(run->data), Text(run->deletes),
                        ToHex(run->min_key), ToHex(run->max_key), run->min_commit, run->max_commit,
-                       run->distinct_keys);
+                       run->distinct_keys, run->hidden_from);
   }
   return out;
 }

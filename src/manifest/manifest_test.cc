@@ -78,6 +78,7 @@ class RandomEdits {
     }
     run.distinct_keys = random_.Below(2) == 0;
     run.max_commit = random_.Next() | id;  // any 64 bits, not below min_commit
+    if (random_.Below(2) == 0 && run.max_commit < UINT64_MAX) run.hidden_from = run.max_commit + 1;
     return {std::make_shared<const RunMeta>(std::move(run))};
   }
   void NoteProducers(const ManifestState& state, CommitNumber last, std::vector<Edit>* edits) {

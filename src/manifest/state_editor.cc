@@ -76,6 +76,11 @@ Status CheckRun(const RunMeta& run) {
     return Fail(ErrorKind::kInvalid, fmt::format("commits {} to {}: expected 1 <= first <= last",
                                                  run.min_commit, run.max_commit));
   }
+  if (run.hidden_from != 0 && run.hidden_from <= run.max_commit) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("hidden from commit {} on: expected one after its last, {}",
+                            run.hidden_from, run.max_commit));
+  }
   return {};
 }
 

@@ -31,6 +31,11 @@ struct RunMeta {
   std::uint64_t max_commit = 0;
   // Every key occurs in one version only, deletes included.
   bool distinct_keys = false;
+  // From this commit on none of its versions is visible, for newer ones of their keys are in other
+  // runs of the table. 0: no such commit is known.
+  std::uint64_t hidden_from = 0;
+
+  bool IsHiddenAt(std::uint64_t as_of) const { return hidden_from != 0 && as_of >= hidden_from; }
 };
 
 }  // namespace varve

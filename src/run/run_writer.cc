@@ -16,12 +16,11 @@
 #include "run/run_file_writer.h"
 
 namespace varve {
-namespace {
 
 // The upserts: slices of batches, gathered into a row group when there are enough. The whole group
 // at once and not piece by piece: rows in key order come from everywhere in their batches, and
 // Gather passes over all of these batches each time.
-class DataPart {
+class RunWriter::DataPart {
  public:
   DataPart(ObjectStore* store, const TableSchema& schema, const RunTarget& target)
       : store_(*store), schema_(schema), target_(target) {}
@@ -82,7 +81,7 @@ class DataPart {
 };
 
 // The deletes: their keys, decoded into the key columns.
-class DeletesPart {
+class RunWriter::DeletesPart {
  public:
   DeletesPart(ObjectStore* store, const TableSchema& schema, const RunTarget& target)
       : store_(*store), schema_(schema), target_(target) {}
@@ -119,24 +118,7 @@ class DeletesPart {
   std::vector<std::uint64_t> commits_;
 };
 
-// Bounds of keys and commits, and whether keys are distinct. Checks the order of its source: a run
-// out of order would answer lookups wrongly for ever.
-void Note(const VersionCursor& cursor, bool first, RunMeta* meta) {
-  const std::string_view key = cursor.key();
-  const std::uint64_t commit = cursor.commit();
-  if (first) {
-    meta->min_key = key;
-    meta->min_commit = commit;
-    meta->distinct_keys = true;
-  } else if (key == meta->max_key) {
-    meta->distinct_keys = false;
-  } else {
-    VARVE_CHECK(key > meta->max_key);
-  }
-  meta->max_key = key;
-  meta->min_commit = std::min(meta->min_commit, commit);
-  meta->max_commit = std::max(meta->max_commit, commit);
-}
+namespace {
 
 // Gives the error, after removing what is or may be there under `names`. A name that was taken is
 // somebody else's and stays.
@@ -152,48 +134,77 @@ std::unexpected<Error> Undo(ObjectStore* store, const std::vector<std::string>& 
   return Fail(error.kind(), std::move(message), error.reason());
 }
 
-// Publishes the objects of a run: both or none.
-Status FinishParts(ObjectStore* store, const RunTarget& target, DataPart* data,
-                   DeletesPart* deletes, RunMeta* meta) {
+}  // namespace
+
+RunWriter::RunWriter(ObjectStore* store, const TableSchema& schema, const RunTarget& target)
+    : store_(store),
+      target_(target),
+      data_(std::make_unique<DataPart>(store, schema, target)),
+      deletes_(std::make_unique<DeletesPart>(store, schema, target)),
+      meta_{.id = target.id,
+            .table_id = target.table_id,
+            .schema_id = target.schema_id,
+            .level = target.level} {
+  VARVE_CHECK(target.row_group_rows > 0);
+}
+
+RunWriter::~RunWriter() = default;
+
+Status RunWriter::Add(const VersionCursor& version) {
+  Note(version);
+  return version.kind() == RowKind::kUpsert ? data_->Add(version) : deletes_->Add(version);
+}
+
+// Bounds of keys and commits, and whether keys are distinct. Checks the order of its source: a run
+// out of order would answer lookups wrongly for ever.
+void RunWriter::Note(const VersionCursor& version) {
+  const std::string_view key = version.key();
+  const std::uint64_t commit = version.commit();
+  if (std::exchange(empty_, false)) {
+    meta_.min_key = key;
+    meta_.min_commit = commit;
+    meta_.distinct_keys = true;
+  } else if (key == meta_.max_key) {
+    meta_.distinct_keys = false;
+  } else {
+    VARVE_CHECK(key > meta_.max_key);
+  }
+  meta_.max_key = key;
+  meta_.min_commit = std::min(meta_.min_commit, commit);
+  meta_.max_commit = std::max(meta_.max_commit, commit);
+}
+
+// Publishes the objects: both or none.
+Result<RunMeta> RunWriter::Finish() {
+  VARVE_CHECK(!empty_);
   std::vector<std::string> there;
   const auto undo = [&](const std::string& name, const Error& error) {
     // After Unavailable the object may be there all the same.
     if (error.kind() == ErrorKind::kUnavailable) there.push_back(name);
-    return Undo(store, there, error);
+    return Undo(store_, there, error);
   };
-  auto data_object = data->Finish();
-  if (!data_object) return undo(target.data_name, data_object.error());
-  if (!data_object->name.empty()) there.push_back(data_object->name);
-  auto deletes_object = deletes->Finish();
-  if (!deletes_object) return undo(target.deletes_name, deletes_object.error());
-  meta->data = *std::move(data_object);
-  meta->deletes = *std::move(deletes_object);
-  return {};
+  auto data = data_->Finish();
+  if (!data) return undo(target_.data_name, data.error());
+  if (!data->name.empty()) there.push_back(data->name);
+  auto deletes = deletes_->Finish();
+  if (!deletes) return undo(target_.deletes_name, deletes.error());
+  meta_.data = *std::move(data);
+  meta_.deletes = *std::move(deletes);
+  return meta_;
 }
-
-}  // namespace
 
 Result<RunMeta> WriteRun(ObjectStore* store, const TableSchema& schema, VersionCursor* source,
                          const RunTarget& target) {
-  VARVE_CHECK(target.row_group_rows > 0);
-  RunMeta meta{.id = target.id,
-               .table_id = target.table_id,
-               .schema_id = target.schema_id,
-               .level = target.level};
-  DataPart data(store, schema, target);
-  DeletesPart deletes(store, schema, target);
+  RunWriter writer(store, schema, target);
   VARVE_TRY(source->Next());
-  if (!source->valid()) {
-    return Fail(ErrorKind::kInvalid, "a run needs at least one version; its source has none");
-  }
-  for (bool first = true; source->valid(); first = false) {
-    Note(*source, first, &meta);
-    const bool upsert = source->kind() == RowKind::kUpsert;
-    VARVE_TRY(upsert ? data.Add(*source) : deletes.Add(*source));
+  while (source->valid()) {
+    VARVE_TRY(writer.Add(*source));
     VARVE_TRY(source->Next());
   }
-  VARVE_TRY(FinishParts(store, target, &data, &deletes, &meta));
-  return meta;
+  if (writer.empty()) {
+    return Fail(ErrorKind::kInvalid, "a run needs at least one version; its source has none");
+  }
+  return writer.Finish();
 }
 
 }  // namespace varve

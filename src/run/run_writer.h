@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// WriteRun: makes a run out of sorted versions.
+// RunWriter: makes a run out of sorted versions.
 //
 // Data and deletes stream into one Parquet object each: zstd, row groups of kRowGroupRows, page
 // checksums, page index, a bloom filter on each key column that can have one, sorting columns where
@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "columns/table_schema.h"
@@ -40,9 +41,35 @@ struct RunTarget {
   std::int64_t piece_rows_max = kPieceRowsMax;            // smaller in tests
 };
 
-// Writes every version of `source` (a fresh cursor over all of the table's columns, in order).
-// The objects are durable on return. A source without versions is an error (Invalid). Nothing is
-// left under the names after an error; if even that fails, the message says what is left.
+// Not thread-safe. Without Finish nothing is left under the names.
+class RunWriter {
+ public:
+  // All three must outlive it.
+  RunWriter(ObjectStore* store, const TableSchema& schema, const RunTarget& target);
+  ~RunWriter();
+
+  // The cursor's version, with all of the table's columns; key ascending, commit descending. An
+  // error is final.
+  Status Add(const VersionCursor& version);
+  bool empty() const { return empty_; }
+  // Needs a version. The objects are durable on return. Nothing is left under the names after an
+  // error; if even that fails, the message says what is left.
+  Result<RunMeta> Finish();
+
+ private:
+  class DataPart;
+  class DeletesPart;
+  void Note(const VersionCursor& version);
+
+  ObjectStore* const store_;
+  const RunTarget& target_;
+  std::unique_ptr<DataPart> data_;
+  std::unique_ptr<DeletesPart> deletes_;
+  RunMeta meta_;
+  bool empty_ = true;
+};
+
+// Writes every version of `source`, a fresh cursor. One without versions is an error (Invalid).
 Result<RunMeta> WriteRun(ObjectStore* store, const TableSchema& schema, VersionCursor* source,
                          const RunTarget& target);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upkeep/flush.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -22,31 +23,99 @@ std::string RunDeletesName(std::string_view table, std::uint64_t run_id) {
   return fmt::format("data/{}/deletes/{:020}.parquet", table, run_id);
 }
 
-Result<std::shared_ptr<const RunMeta>> FlushMemtable(ObjectStore* store, const Memtable& memtable,
-                                                     std::string_view table_name,
-                                                     std::uint32_t table_id,
-                                                     std::uint32_t schema_id,
-                                                     std::uint64_t run_id) {
+namespace {
+
+using Metas = std::vector<std::shared_ptr<const RunMeta>>;
+
+// The versions of a memtable, each to the run where it belongs.
+class VersionSorter {
+ public:
+  VersionSorter(ObjectStore* store, const TableSchema& schema, const RunTarget& newest,
+                const RunTarget& older)
+      : store_(store), newest_(store, schema, newest), older_(store, schema, older) {}
+
+  Status Add(const VersionCursor& version) {
+    if (newest_.empty() || version.key() != key_) {
+      key_ = version.key();
+      commit_ = version.commit();
+      return newest_.Add(version);
+    }
+    hidden_from_ = std::max(hidden_from_, commit_);  // that of the newest version of this key
+    return older_.Add(version);
+  }
+
+  Result<Metas> Finish() {
+    VARVE_ASSIGN(auto newest, newest_.Finish());
+    Metas runs = {std::make_shared<const RunMeta>(newest)};
+    if (older_.empty()) return runs;
+    auto older = older_.Finish();
+    if (!older) return std::unexpected(Undo(newest, older.error()));
+    older->hidden_from = hidden_from_;
+    runs.push_back(std::make_shared<const RunMeta>(*std::move(older)));
+    return runs;
+  }
+
+ private:
+  Error Undo(const RunMeta& run, const Error& error) {
+    std::string message = error.message();
+    for (const std::string& name : {run.data.name, run.deletes.name}) {
+      if (name.empty()) continue;
+      if (const auto removed = store_->Delete(name); !removed) {
+        message += "; besides, " + store_->Describe(name) +
+                   " could not be removed and belongs to no run: " + removed.error().message();
+      }
+    }
+    return Error(error.kind(), std::move(message), error.reason());
+  }
+
+  ObjectStore* const store_;
+  RunWriter newest_;
+  RunWriter older_;
+  std::string key_;                 // of the version before
+  std::uint64_t commit_ = 0;        // of the newest version of key_
+  std::uint64_t hidden_from_ = 0;
+};
+
+}  // namespace
+
+Result<Metas> FlushMemtable(ObjectStore* store, const Memtable& memtable,
+                            std::string_view table_name, std::uint32_t table_id,
+                            std::uint32_t schema_id, std::uint64_t* next_run_id) {
   const auto rows = memtable.rows();
   VARVE_CHECK(rows > 0);
   const TableSchema& schema = *memtable.schema();
   std::vector<int> columns(static_cast<std::size_t>(schema.schema()->num_fields()));
   std::iota(columns.begin(), columns.end(), 0);
-  const auto source = memtable.NewCursor(columns, KeyBounds{});
-  const RunTarget target{.id = run_id,
-                         .table_id = table_id,
-                         .schema_id = schema_id,
-                         .level = 0,
-                         .data_name = RunDataName(table_name, run_id),
-                         .deletes_name = RunDeletesName(table_name, run_id)};
-  auto meta = WriteRun(store, schema, source.get(), target);
-  if (!meta) {
+  const auto target = [&] {
+    const std::uint64_t id = (*next_run_id)++;
+    return RunTarget{.id = id,
+                     .table_id = table_id,
+                     .schema_id = schema_id,
+                     .level = 0,
+                     .data_name = RunDataName(table_name, id),
+                     .deletes_name = RunDeletesName(table_name, id)};
+  };
+  const RunTarget newest = target(), older = target();
+  const auto write = [&]() -> Result<Metas> {
+    VersionSorter sorter(store, schema, newest, older);
+    const auto source = memtable.NewCursor(columns, KeyBounds{});
+    VARVE_TRY(source->Next());
+    while (source->valid()) {
+      VARVE_TRY(sorter.Add(*source));
+      VARVE_TRY(source->Next());
+    }
+    return sorter.Finish();
+  };
+  auto runs = write();
+  if (!runs) {
     return std::unexpected(
-        meta.error().Within(fmt::format("flush of table {} to run {}", table_name, run_id)));
+        runs.error().Within(fmt::format("flush of table {} to run {}", table_name, newest.id)));
   }
-  // Every version of every row is in the run, and the memtable got none meanwhile.
-  VARVE_CHECK(meta->data.rows + meta->deletes.rows == rows && memtable.rows() == rows);
-  return std::make_shared<const RunMeta>(*std::move(meta));
+  // Every version of every row is in the runs, and the memtable got none meanwhile.
+  std::uint64_t written = 0;
+  for (const auto& run : *runs) written += run->data.rows + run->deletes.rows;
+  VARVE_CHECK(written == rows && memtable.rows() == rows);
+  return runs;
 }
 
 }  // namespace varve

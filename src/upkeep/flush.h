@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flush: turns the sealed memtable of a table into a run at level 0, every version kept.
-// Publishing it is the engine's work, in one manifest edit with the new log floor.
+// Flush: turns the sealed memtable of a table into runs at level 0, every version kept: the newest
+// of each key in one run, and those before, if any, in another, which is hidden from every reader
+// that sees the newest ones. So rows that are written again and again cost a scan of now nothing.
+// Publishing is the engine's work, in one manifest edit with the new log floor.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "files/object_store.h"
 #include "memtable/memtable.h"
@@ -18,11 +21,10 @@ namespace varve {
 std::string RunDataName(std::string_view table, std::uint64_t run_id);
 std::string RunDeletesName(std::string_view table, std::uint64_t run_id);
 
-// Needs a memtable with at least one row that no longer receives any.
-Result<std::shared_ptr<const RunMeta>> FlushMemtable(ObjectStore* store, const Memtable& memtable,
-                                                     std::string_view table_name,
-                                                     std::uint32_t table_id,
-                                                     std::uint32_t schema_id,
-                                                     std::uint64_t run_id);
+// Needs a memtable with at least one row that no longer receives any. One run or two; their ids are
+// `next_run_id`, which is counted up. After an error nothing is left, as RunWriter says.
+Result<std::vector<std::shared_ptr<const RunMeta>>> FlushMemtable(
+    ObjectStore* store, const Memtable& memtable, std::string_view table_name,
+    std::uint32_t table_id, std::uint32_t schema_id, std::uint64_t* next_run_id);
 
 }  // namespace varve

@@ -87,6 +87,7 @@ Status LookEverywhere(const TableView& table, std::uint64_t as_of, const std::ve
     LookIn(**sealed, as_of, lookups);
   }
   for (const Run* const run : NewestFirst(table)) {
+    if (run->meta().IsHiddenAt(as_of)) continue;
     VARVE_TRY(LookIn(*run, as_of, columns, lookups));
   }
   return {};

@@ -103,7 +103,7 @@ namespace {
 std::shared_ptr<arrow::RecordBatchReader> StartScan(std::shared_ptr<const Superversion> owner,
                                                     const TableView& table, CommitNumber as_of,
                                                     const ScanOptions& options, ScanRecipe recipe) {
-  if (recipe.filter) recipe.pruned = PruneByValues(table, recipe.filter->bound());
+  if (recipe.filter) recipe.pruned = PruneByValues(table, as_of.value, recipe.filter->bound());
   auto reader = std::make_shared<ScanReader>(std::move(owner), std::move(recipe), options.limit);
   reader->Start(table, as_of, options);
   return reader;

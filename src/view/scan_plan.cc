@@ -98,6 +98,7 @@ std::string WhySkipped(const Run& run, const KeyBounds& bounds, std::uint64_t as
   if (meta.max_key < bounds.lower || (bounds.upper && meta.min_key >= *bounds.upper)) {
     return "all keys outside the range";
   }
+  if (meta.IsHiddenAt(as_of)) return "older versions of keys that other runs have";
   return "";
 }
 
@@ -176,7 +177,7 @@ ScanSource DescribeRun(const Run& run, const ScanRecipe& recipe, std::uint64_t a
 Result<ScanPlan> ExplainScan(const TableView& table, CommitNumber as_of,
                              const ScanOptions& options) {
   VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
-  if (recipe.filter) recipe.pruned = PruneByValues(table, recipe.filter->bound());
+  if (recipe.filter) recipe.pruned = PruneByValues(table, as_of.value, recipe.filter->bound());
   ScanPlan plan;
   plan.as_of = as_of;
   plan.key_range = recipe.range.text;

@@ -17,8 +17,8 @@ bool Overlap(const RunMeta& a, const RunMeta& b) {
   return a.min_key <= b.max_key && b.min_key <= a.max_key;
 }
 
-// Whether no other source can hold an older version of a row of this run.
-bool HoldsTheOldest(const Run& run, const TableView& table) {
+// Whether no other source that `as_of` sees can hold an older version of a row of this run.
+bool HoldsTheOldest(const Run& run, const TableView& table, std::uint64_t as_of) {
   const RunMeta& meta = run.meta();
   if (!meta.distinct_keys) return false;
   const auto newer = [&](const Memtable& memtable) {
@@ -30,7 +30,7 @@ bool HoldsTheOldest(const Run& run, const TableView& table) {
   }
   return std::ranges::all_of(table.runs, [&](const auto& other) {
     return other.get() == &run || other->meta().min_commit > meta.max_commit ||
-           !Overlap(other->meta(), meta);
+           other->meta().IsHiddenAt(as_of) || !Overlap(other->meta(), meta);
   });
 }
 
@@ -91,7 +91,8 @@ bool CanAccept(const cp::Expression& filter, const cp::Expression& truth) {
 
 }  // namespace
 
-PrunedGroups PruneByValues(const TableView& table, const cp::Expression& filter) {
+PrunedGroups PruneByValues(const TableView& table, std::uint64_t as_of,
+                           const cp::Expression& filter) {
   const arrow::Schema& schema = *table.schema->schema();
   std::set<int> columns;
   for (const arrow::FieldRef& ref : cp::FieldsInExpression(filter)) {
@@ -102,7 +103,7 @@ PrunedGroups PruneByValues(const TableView& table, const cp::Expression& filter)
   }
   PrunedGroups pruned;
   for (const auto& run : table.runs) {
-    if (columns.empty() || !HoldsTheOldest(*run, table)) continue;
+    if (columns.empty() || !HoldsTheOldest(*run, table, as_of)) continue;
     std::vector<bool> left_out(run->row_group_keys().size());
     for (std::size_t group = 0; group < left_out.size(); ++group) {
       const auto truth = TruthOf(*run, static_cast<int>(group), columns, schema);

@@ -25,6 +25,7 @@ bool HasUsableStatistics(const arrow::DataType& type);
 using PrunedGroups = std::map<const Run*, std::vector<bool>>;
 
 // `filter` is bound to the table's schema.
-PrunedGroups PruneByValues(const TableView& table, const arrow::compute::Expression& filter);
+PrunedGroups PruneByValues(const TableView& table, std::uint64_t as_of,
+                           const arrow::compute::Expression& filter);
 
 }  // namespace varve
