@@ -135,6 +135,9 @@ struct LogComponents {
   Random* random = nullptr;
   Executor* executor = nullptr;  // runs segment creation ahead of need, and deferred syncs
   TraceSink* trace = nullptr;
+  // Called when more of the log is durable, by the thread that wrote it, with no lock of the log
+  // held. Must be quick, must not throw, and must not append or wait.
+  std::function<void()> on_durable;
 };
 
 // What to do with bytes that do not validate.

@@ -5,6 +5,9 @@
 // (key, commit) is unique within a table. Cursors show all versions; choosing the visible one is
 // the merge's work (run/merge.h), never a cursor's.
 //
+// key() and commit() may have to read, and cannot fail: what could not be read looks like some key
+// or commit, and the next move gives the error. Conclude nothing from the last one before it.
+//
 // Not thread-safe. What key() lends is valid until the next call that moves the cursor; batches
 // are shared and stay.
 #pragma once

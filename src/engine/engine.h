@@ -126,6 +126,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Status PrepareFolder();
   Status RecoverFromLog(const ManifestState& state);
   Status CreateDatabase();
+  LogComponents ForLog();
   Status RemoveOrphanRuns();
   Status RemoveOrphanTimes();
   Status SettleManifest();
@@ -197,6 +198,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // follow.cc
   void EndFollowing();
+  void WakeFollowers();
 
   // async.cc
   void WhenVisible(CommitNumber commit, std::function<void()> done);

@@ -47,9 +47,9 @@ void Database::Impl::EndTask() {
 Result<Visible> Database::Impl::AwaitAfter(
     CommitNumber commit, const std::shared_ptr<FollowSignal>& signal,
     std::int64_t deadline_micros) {
-  AdvanceVisible();
   while (true) {
     const std::uint32_t seen = signal->woken.load();
+    AdvanceVisible();
     const std::int64_t left = deadline_micros - environment_.clock()->SteadyMicros();
     {
       std::lock_guard lock(view_mutex_);
@@ -61,10 +61,20 @@ Result<Visible> Database::Impl::AwaitAfter(
       if (now.commit > commit || signal->cancelled || left <= 0) return now;
       followers_.insert(signal);  // after `seen`, so no move of the number is missed
     }
-    // A commit that was durable before it was inserted may have found no follower to wake.
+    // What became durable meanwhile found no follower to wake.
     AdvanceVisible();
     environment_.clock()->WaitWord(signal->woken, seen, left);
   }
+}
+
+// Commits that nobody waits for become durable with nobody here to see it.
+void Database::Impl::WakeFollowers() {
+  std::set<std::shared_ptr<FollowSignal>> followers;
+  {
+    std::lock_guard lock(view_mutex_);
+    followers = std::exchange(followers_, {});
+  }
+  for (const auto& follower : followers) follower->Wake();
 }
 
 void Database::Impl::EndFollowing() {

@@ -148,6 +148,25 @@ TEST_F(FollowTest, GivesNothingThatIsNotDurable) {
   EXPECT_EQ(Next(cursor.get()), (Changes{"1 upsert 1 a"}));
 }
 
+// Nobody calls the database while the log is synced in the background.
+TEST_F(FollowTest, IsWokenWhenTheLogSyncsByItself) {
+  ThreadPool pool(1);
+  executor_ = &pool;
+  Make(SystemClock());
+  for (const AckLevel ack : {AckLevel::kWritten, AckLevel::kBuffered}) {
+    auto cursor = Follow(db_->GetSnapshot()->get()->commit().value);
+    constexpr std::uint64_t kPatienceMs = 30'000;
+    const auto begin = SystemClock()->SteadyMicros();
+    Changes changes;
+    std::thread follower([&] { changes = Next(cursor.get(), kPatienceMs); });
+    const auto commit = Upsert({{1, "a"}}, "t", ack);
+    follower.join();
+    EXPECT_EQ(changes, Changes{std::to_string(commit) + " upsert 1 a"});
+    EXPECT_LT(SystemClock()->SteadyMicros() - begin, 1000 * kPatienceMs / 2) << "was not woken";
+  }
+  ASSERT_TRUE(db_->Close());
+}
+
 TEST_F(FollowTest, ThePositionOfALargeCommitMovesWithItsLastBatch) {
   Make(&clock_);
   Rows rows;

@@ -96,13 +96,19 @@ Status Database::Impl::PrepareFolder() {
               fmt::format("there is no database at '{}': the folder holds none", path_));
 }
 
+LogComponents Database::Impl::ForLog() {
+  LogComponents components = environment_.ForLog();
+  components.on_durable = [this] { WakeFollowers(); };
+  return components;
+}
+
 // The log first: once there is a manifest, a log that is missing was lost. A log that a creation
 // left when it was cut short is taken over.
 Status Database::Impl::CreateDatabase() {
   VARVE_TRY(CheckIsVacant(&environment_, path_));  // again, now that nobody else can write here
   VARVE_ASSIGN(log_, Log::Open(LogFolder(path_),
                                {.segment_bytes_max = options_.log_segment_bytes_max}, {}, {},
-                               environment_.ForLog()));
+                               ForLog()));
   return Manifest::Create(environment_.store(), log_->stats().id, environment_.clock()->Now());
 }
 
@@ -186,8 +192,7 @@ Status Database::Impl::RecoverFromLog(const ManifestState& state) {
   const RecoveryOptions recovery{.replay_from = state.log_floor,
                                  .known_durable = state.log_durable};
   auto log = Log::Open(LogFolder(path_), options,
-                       [this](const LogUnit& unit) { return Replay(unit); }, recovery,
-                       environment_.ForLog());
+                       [this](const LogUnit& unit) { return Replay(unit); }, recovery, ForLog());
   if (log) {
     log_ = *std::move(log);
     return {};

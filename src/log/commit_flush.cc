@@ -230,13 +230,16 @@ Status CommitQueue::FlushOnce(Lock* lock, Flushing how) {
   lock->unlock();
   const auto done = OrOutOfMemory([&] { return WriteGroup(group.get(), how); });
   lock->lock();
+  const auto durable = positions_.durable;
   Publish(lock, group.get(), done);
+  const bool more_is_durable = positions_.durable > durable;
   MoveReadyCallbacks();
   // Another thread may have poisoned the log beside a flush that went well.
   if (poison_) MoveHopelessCallbacks();
   flushing_.reset();
   // Wakes outside the mutex, so that nobody wakes only to wait for it.
   lock->unlock();
+  if (more_is_durable && settings_.on_durable) settings_.on_durable();
   group->waiters.TellDone();
   lock->lock();
   return done ? Status() : Stopped();

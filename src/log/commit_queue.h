@@ -52,6 +52,7 @@ struct QueueSettings {
   std::function<void()> ask_for_flusher;                   // runs LeadWhileOthersWait
   std::function<void()> ask_for_segment;                   // runs SegmentSupply::MakeAhead
   TraceSink* trace;                                        // null: none
+  std::function<void()> on_durable;                        // under no lock
 };
 
 // Thread-safe.

@@ -432,7 +432,8 @@ void Log::Impl::StartCore(RecoveredLog recovered) {
       [core](std::int64_t micros) { core->SubmitSync(micros); },
       [core] { core->Submit([](LogCore* of) { of->queue->LeadWhileOthersWait(); }); },
       [core] { core->Submit([](LogCore* of) { of->supply.MakeAhead(); }); },
-      components_.trace};
+      components_.trace,
+      components_.on_durable};
   core_->queue = std::make_unique<CommitQueue>(std::move(settings), &core_->writer, &core_->supply);
 }
 

@@ -193,11 +193,14 @@ Result<std::optional<Newer>> FindNewer(const TableView& table,
 
 Result<std::optional<Newer>> FindNewer(const TableView& table, const KeyBounds& bounds,
                                        CommitNumber than) {
-  const auto all = MergeVersions(OpenCursors(table, {}, bounds, kNewest));
+  TableView newer = table;
+  std::erase_if(newer.runs, [&](const auto& run) { return run->meta().max_commit <= than.value; });
+  const auto all = MergeVersions(OpenCursors(newer, {}, bounds, kNewest));
   VARVE_TRY(all->Next());
   while (all->valid()) {
-    if (all->commit() > than.value) return Newer{std::string(all->key()), {all->commit()}};
-    VARVE_TRY(all->Next());
+    const Newer found{std::string(all->key()), {all->commit()}};
+    VARVE_TRY(all->Next());  // which tells whether they could be read
+    if (found.commit > than) return found;
   }
   return std::optional<Newer>();
 }

@@ -113,6 +113,17 @@ TEST_F(ScanTest, HoleA_StaleVersionNeverPassesTheFilterInsteadOfTheNewest) {
 }
 
 // Both versions in one source: the newer one fails the filter.
+// What cannot be read must not pass for a version that a transaction conflicts with.
+TEST_F(ScanTest, DamageIsNoNewerVersion) {
+  table_.Upsert({{1, "a", {}, {}, {}, {}}});
+  table_.Upsert({{2, "b", {}, {}, {}, {}}});
+  table_.Flush();
+  table_.Damage(0);
+  const auto found = FindNewer(*table_.View()->tables.at("t"), KeyBounds{}, CommitNumber{1});
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().kind(), ErrorKind::kCorruption) << found.error().message();
+}
+
 TEST_F(ScanTest, HoleA_StaleVersionInTheSameMemtableOrRunStaysHidden) {
   table_.Upsert({{1, "a", 5.0, {}, 5, {}}});
   table_.Upsert({{1, "a", 50.0, {}, 50, {}}});

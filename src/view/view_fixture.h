@@ -199,6 +199,16 @@ class RowTable {
     return superversion;
   }
 
+  // A byte of the run's rows is another one.
+  void Damage(std::size_t run) {
+    const auto& object = runs_.at(run)->meta().data;
+    const auto file = Ok(files_->Open("db/" + object.name, OpenMode::kReadWrite));
+    char byte = 0;
+    ASSERT_EQ(Ok(file->ReadAt(object.data_bytes / 2, 1, &byte)), 1u);
+    byte = static_cast<char>(byte ^ 1);
+    ASSERT_TRUE(file->WriteAt(object.data_bytes / 2, {&byte, 1}));
+  }
+
   const RowModel& model() const { return model_; }
   std::uint64_t commit() const { return commit_; }
   const std::vector<std::shared_ptr<const Run>>& runs() const { return runs_; }
