@@ -290,7 +290,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::shared_ptr<const CommitTimes> times_;  // guarded by times_mutex_
 
   bool timer_armed_ = false;     // guarded by commit_mutex_
-
   // Background tasks.
   std::mutex task_mutex_;
   std::condition_variable task_done_;
