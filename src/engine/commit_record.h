@@ -47,11 +47,12 @@ namespace varve {
 
 inline constexpr std::size_t kCommitHeaderBytes = 24;
 inline constexpr std::size_t kPartHeaderBytes = 24;
+inline constexpr std::size_t kPartsMax = 65535;
 
 struct CommitHeader {
   CommitNumber commit;
   WallTime time;
-  std::uint16_t parts = 1;
+  std::uint16_t parts = 1;  // at most kPartsMax
   bool producer = false;
 };
 std::array<char, kCommitHeaderBytes> EncodeCommitHeader(const CommitHeader& header);

@@ -184,6 +184,12 @@ Result<std::vector<TablePart>> Transaction::Impl::TakeParts() const {
     VARVE_ASSIGN(auto made, MakeParts(*table, std::move(batches)));
     std::ranges::move(made, std::back_inserter(parts));
   }
+  if (parts.size() > kPartsMax) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("a transaction of {} parts (a table's upserts are one, its deletes "
+                            "another): expected at most {}; write fewer tables at once",
+                            parts.size(), kPartsMax));
+  }
   return parts;
 }
 
