@@ -19,8 +19,8 @@ endif()
 install(DIRECTORY include/varve DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES include/varve_log.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET varve)
-  install(FILES include/varve_db.h include/varve_db_arrow.h include/varve_db_versions.h
-    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(FILES include/varve_db.h include/varve_db_arrow.h include/varve_db_report.h
+    include/varve_db_versions.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 endif()
 configure_package_config_file(cmake/varveConfig.cmake.in ${PROJECT_BINARY_DIR}/varveConfig.cmake
   INSTALL_DESTINATION ${_config_dir})

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * 14. Versions from C: writes that nobody waits for, a tag, a mistake, a look back at the tag and
- * at a moment, and the table as it was. The columns change, and the table's name.
+ * at a moment, and the table as it was. The columns change, and the table's name. Then which tables
+ * there are and were, what a scan of some keys would read, between which values a column lies, and a
+ * transaction that deletes these keys.
  *
  *   usage: db_14_c_versions FOLDER */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <varve_db_report.h>
 #include <varve_db_versions.h>
 
 static void or_die(int code, const char* what, varve_error** error) {
@@ -192,6 +195,75 @@ static void look_back(varve_db* db, varve_error** error) {
   expect(tags == 1, "one tag");
 }
 
+static int print_table(void* context, const varve_db_table* table) {
+  printf("  %s: %" PRId64 " columns, key %s\n", table->name, table->schema->n_children, table->key[0]);
+  *(int64_t*)context = table->schema->n_children;
+  return 0;
+}
+
+/* The keys from 90 on. A call that is given them takes `bound` and `schema`. */
+static varve_db_key_range from_ninety(struct ArrowArray* bound, struct ArrowSchema* schema) {
+  static const int64_t ninety = 90;
+  varve_db_key_range range = {0};
+  *bound = make_row(&ninety, &ninety);
+  *schema = make_schema();
+  bound->n_children = schema->n_children = 1; /* of key columns alone */
+  range.size = sizeof range;
+  range.lower = bound;
+  range.lower_schema = schema;
+  return range;
+}
+
+static void look_around(varve_db* db, const varve_db_as_of* good, varve_error** error) {
+  struct ArrowArray bound, values;
+  struct ArrowSchema schema;
+  varve_db_key_range range;
+  varve_db_scan_options some = {0};
+  varve_db_snapshot* snapshot = NULL;
+  char* json = NULL;
+  int64_t columns = 0;
+  printf("tables now, and at the tag:\n");
+  or_die(varve_db_tables(db, print_table, &columns, error), "tables", error);
+  expect(columns == 3, "the column that was added");
+  or_die(varve_db_snapshot_as_of(db, good, &snapshot, error), "snapshot", error);
+  or_die(varve_db_snapshot_tables(snapshot, print_table, &columns, error), "tables then", error);
+  expect(columns == 2, "the columns of then");
+  varve_db_snapshot_free(snapshot);
+
+  or_die(varve_db_snapshot_take(db, NULL, &snapshot, error), "snapshot", error);
+  range = from_ninety(&bound, &schema);
+  some.size = sizeof some;
+  some.range = &range;
+  or_die(varve_db_explain(snapshot, "sales", &some, &json, error), "explain", error);
+  printf("the plan of a scan: %s\n", json);
+  varve_log_text_free(json);
+  or_die(varve_db_min_max(snapshot, "sales", "id", NULL, &values, &schema, NULL, error), "extremes",
+         error);
+  expect(((const int64_t*)values.buffers[1])[1] == WRITES - 1, "the greatest id");
+  values.release(&values);
+  schema.release(&schema);
+  varve_db_snapshot_free(snapshot);
+}
+
+static void delete_some(varve_db* db, varve_error** error) {
+  struct ArrowArray bound;
+  struct ArrowSchema schema;
+  varve_db_key_range range = from_ninety(&bound, &schema);
+  varve_db_write_options where = {0};
+  varve_db_transaction* transaction = NULL;
+  varve_db_commit commit = {0};
+  where.size = sizeof where;
+  where.mode = VARVE_DB_DELETE_WHERE;
+  where.range = &range;
+  or_die(varve_db_begin(db, VARVE_DB_SERIALIZABLE, &transaction, error), "begin", error);
+  or_die(varve_db_transaction_write(transaction, "sales", NULL, NULL, &where, error), "delete",
+         error);
+  or_die(varve_db_transaction_commit(transaction, VARVE_LOG_DURABLE, &commit, error), "commit",
+         error);
+  varve_db_transaction_free(transaction);
+  expect(commit.rows == WRITES - 90, "the keys from 90 on");
+}
+
 int main(int argc, char** argv) {
   const char* folder = argc > 1 ? argv[1] : "example_14.varve";
   const char* key[] = {"id"};
@@ -217,6 +289,9 @@ int main(int argc, char** argv) {
   good.tag = "good";
   expect(sum_of(db, "orders", &good, &rows, &error) == 10000, "its former name, at the tag");
   expect(sum_of(db, "sales", NULL, &rows, &error) == 10000, "and its new one, now");
+  look_around(db, &good, &error);
+  delete_some(db, &error);
+  expect(sum_of(db, "sales", NULL, &rows, &error) == 9000 && rows == 90, "what is left");
   or_die(varve_db_drop_table(db, "sales", NULL, &error), "drop", &error);
   expect(sum_of(db, "orders", &good, &rows, &error) == 10000, "it is there as of then");
   or_die(varve_db_close(db, &error), "close", &error);

@@ -27,7 +27,8 @@
  * callback must not do stands with its type. Free what a database gave (snapshots, transactions,
  * streams, cursors) before the database. No call waits for a reader, and no reader for a call.
  *
- * Tags, versions, restoring, and reading as of a moment or a tag: varve_db_versions.h. */
+ * Tags, versions, restoring, and reading as of a moment or a tag: varve_db_versions.h. The list of
+ * tables, figures of the database, plans of scans, extremes of columns: varve_db_report.h. */
 #ifndef VARVE_DB_H_
 #define VARVE_DB_H_
 
@@ -107,6 +108,21 @@ VARVE_LOG_API int varve_db_upsert(varve_db* db, const char* table, struct ArrowA
 VARVE_LOG_API int varve_db_delete(varve_db* db, const char* table, struct ArrowArray* keys,
                                   struct ArrowSchema* schema, int level, varve_db_commit* commit,
                                   varve_error** error);
+/* As varve::KeyRange: the keys of a scan, of changes, of a delete; a zeroed struct with `size` set
+ * is all of them. A bound is a batch of one row: the first one or more key columns, in key order,
+ * by name, without nulls; NULL for both its pointers is no bound. All keys that begin with a bound
+ * of fewer columns are on one side of it: within, when it is inclusive. Bounds are moved by the
+ * call, also when it fails; only when the `size` of this struct, or of the one that points to it,
+ * is refused are they left alone. INVALID: a bound of another shape. A range may hold no key. */
+typedef struct {
+  size_t size;
+  struct ArrowArray* lower;
+  struct ArrowSchema* lower_schema;
+  struct ArrowArray* upper;
+  struct ArrowSchema* upper_schema;
+  uint8_t lower_exclusive, upper_inclusive, reserved[6]; /* zero: lower <= key < upper */
+} varve_db_key_range;
+
 /* As varve::WriteMode. */
 enum varve_db_mode {
   VARVE_DB_UPSERT,
@@ -126,6 +142,9 @@ typedef struct {
   const uint8_t* deletes;     /* VARVE_DB_UPSERT: a bit a row, lowest first: 1 deletes the key */
   const char* filter;         /* VARVE_DB_DELETE_WHERE: as varve::ParseFilter reads it */
   int32_t mode, level;        /* of varve_db_mode and varve_log_level */
+  const varve_db_key_range* range; /* VARVE_DB_DELETE_WHERE: with `filter`, both; NULL: all keys */
+  uint64_t* rows_passed; /* gets how many rows the mode left out, after success; NULL: not wanted.
+                            Of varve_db_write_then before `done` is called, and lent until then */
 } varve_db_write_options;
 /* Any write to one table, as one commit; `rows` and `schema` are NULL when the mode takes none.
  * Codes: as varve::Database::Write. */
@@ -165,6 +184,13 @@ VARVE_LOG_API int varve_db_snapshot_take(varve_db* db, const uint64_t* commit,
 VARVE_LOG_API uint64_t varve_db_snapshot_commit(const varve_db_snapshot* snapshot);
 VARVE_LOG_API void varve_db_snapshot_free(varve_db_snapshot* snapshot); /* takes NULL */
 
+/* Ends what was started with it (scans, counts, changes) before its end: INVALID, CLOSED, or an
+ * error of the stream whose get_last_error says "cancelled". It stays asked for. */
+typedef struct varve_db_stop varve_db_stop;
+VARVE_LOG_API int varve_db_stop_new(varve_db_stop** stop, varve_error** error);
+VARVE_LOG_API void varve_db_stop_request(varve_db_stop* stop); /* by any thread; takes NULL */
+VARVE_LOG_API void varve_db_stop_free(varve_db_stop* stop);    /* streams may go on; takes NULL */
+
 /* As varve::ScanOptions; a zeroed struct with `size` set is a scan of everything. */
 typedef struct {
   size_t size;
@@ -174,6 +200,8 @@ typedef struct {
   uint64_t limit;          /* when has_limit */
   int64_t batch_rows_max;  /* 0: the default */
   uint8_t has_limit, reverse, unordered, reserved[5];
+  const varve_db_key_range* range; /* NULL: all keys */
+  const varve_db_stop* stop;       /* NULL: nobody stops it */
 } varve_db_scan_options;
 
 /* Streams the rows of a table in key order; `options` NULL: everything. An error while streaming
@@ -198,6 +226,8 @@ typedef struct {
   size_t columns_size;
   int64_t batch_rows_max; /* 0: the default */
   uint8_t before_images, reserved[7];
+  const varve_db_key_range* range; /* NULL: all keys */
+  const varve_db_stop* stop;       /* NULL: nobody stops it */
 } varve_db_changes_options;
 
 /* Streams what the commits after `after`, up to that of the snapshot, changed in a table, as
@@ -220,16 +250,26 @@ VARVE_LOG_API uint64_t varve_db_cursor_position(const varve_db_cursor* cursor);
 VARVE_LOG_API void varve_db_cursor_cancel(varve_db_cursor* cursor);
 VARVE_LOG_API void varve_db_cursor_free(varve_db_cursor* cursor); /* takes NULL */
 
-/* As varve::Transaction. It ends by commit, also by one that fails, by abort, or by free. */
+/* As varve::Transaction. It ends by commit, also by one that fails, or by free. */
 enum varve_db_isolation { VARVE_DB_SNAPSHOT, VARVE_DB_SERIALIZABLE };
 VARVE_LOG_API int varve_db_begin(varve_db* db, int isolation, varve_db_transaction** transaction,
                                  varve_error** error);
+/* What it reads is as of this commit; 0 for NULL. */
+VARVE_LOG_API uint64_t varve_db_transaction_snapshot(const varve_db_transaction* transaction);
 VARVE_LOG_API int varve_db_transaction_upsert(varve_db_transaction* transaction, const char* table,
                                               struct ArrowArray* rows, struct ArrowSchema* schema,
                                               varve_error** error);
 VARVE_LOG_API int varve_db_transaction_delete(varve_db_transaction* transaction, const char* table,
                                               struct ArrowArray* keys, struct ArrowSchema* schema,
                                               varve_error** error);
+/* Any write, as varve_db_write; of the options `producer`, `sequence` and `level` must be zero, for
+ * it is the commit that has them. What its mode looks at (keys of INSERT and UPDATE, the range of
+ * DELETE_WHERE) counts as read. A write that is refused leaves what was written as it was, and the
+ * transaction goes on. */
+VARVE_LOG_API int varve_db_transaction_write(varve_db_transaction* transaction, const char* table,
+                                             struct ArrowArray* rows, struct ArrowSchema* schema,
+                                             const varve_db_write_options* options,
+                                             varve_error** error);
 VARVE_LOG_API int varve_db_transaction_scan(varve_db_transaction* transaction, const char* table,
                                             const varve_db_scan_options* options,
                                             struct ArrowArrayStream* out, varve_error** error);

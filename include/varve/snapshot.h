@@ -144,8 +144,8 @@ Result<std::shared_ptr<const arrow::compute::Expression>> ParseFilter(
 // "not null" after a type makes a column required. Errors show the place with a caret.
 Result<std::shared_ptr<arrow::Schema>> ParseSchema(std::string_view text);
 
-// The Error that a reader's arrow::Status carries; a plain Arrow error becomes Internal or, for
-// I/O, Unavailable.
+// The Error that a reader's arrow::Status carries; one that was cancelled by a stop token becomes
+// Invalid/kClosed, a plain Arrow error Internal or, for I/O, Unavailable.
 Error ErrorFromArrow(const arrow::Status& status);
 
 }  // namespace varve

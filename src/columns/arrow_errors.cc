@@ -66,6 +66,9 @@ Error ErrorFromArrow(const arrow::Status& status) {
     return Error(ErrorKind::kUnavailable, status.message(),
                  ReasonOfErrno(arrow::internal::ErrnoFromStatus(status)));
   }
+  if (status.IsCancelled()) {  // by a stop token, whose reader has ended
+    return Error(ErrorKind::kInvalid, status.message(), ErrorReason::kClosed);
+  }
   if (status.IsOutOfMemory()) return Error(ErrorKind::kUnavailable, status.message());
   return Error(ErrorKind::kInternal, status.ToString());
 }

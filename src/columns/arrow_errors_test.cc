@@ -38,6 +38,13 @@ TEST(ArrowErrors, AnInputOutputErrorIsUnavailableWithItsReason) {
   EXPECT_EQ(ErrorFromArrow(IOErrorFromErrno(EROFS, "w")).reason(), ErrorReason::kPermission);
 }
 
+TEST(ArrowErrors, WhatWasCancelledIsNoDefect) {
+  const Error error = ErrorFromArrow(arrow::Status::Cancelled("by a stop token"));
+  EXPECT_EQ(error.kind(), ErrorKind::kInvalid);
+  EXPECT_EQ(error.reason(), ErrorReason::kClosed);
+  EXPECT_EQ(error.message(), "by a stop token");
+}
+
 TEST(ArrowErrors, ResultsAreUnwrappedEitherWay) {
   EXPECT_EQ(*FromArrow(arrow::Result<int>(7)), 7);
   EXPECT_FALSE(FromArrow(arrow::Result<int>(arrow::Status::Invalid("x"))));

@@ -7,59 +7,18 @@
 
 #include "columns/arrow_errors.h"
 #include "engine/c_database.h"
+#include "engine/c_given.h"
 
 namespace {
 
 using namespace varve;
 
-// Of ABI 1: members may be added behind, and these numbers stay.
-constexpr std::size_t kFirstOptionsBytes = 32;
-constexpr std::size_t kFirstScanBytes = 56;
-constexpr std::size_t kFirstChangesBytes = 40;
-constexpr std::size_t kFirstWriteBytes = 48;
-static_assert(sizeof(void*) != 8 || (sizeof(varve_db_options) == kFirstOptionsBytes &&
-                                     sizeof(varve_db_scan_options) == kFirstScanBytes &&
-                                     sizeof(varve_db_write_options) == kFirstWriteBytes &&
-                                     sizeof(varve_db_changes_options) == kFirstChangesBytes));
-static_assert(VARVE_DB_DELETE_WHERE == static_cast<int>(WriteMode::kDeleteWhere));
+constexpr std::size_t kFirstOptionsBytes = 32;  // of ABI 1: members may be added behind
+static_assert(sizeof(void*) != 8 || sizeof(varve_db_options) == kFirstOptionsBytes);
 static_assert(VARVE_DB_SERIALIZABLE == static_cast<int>(Isolation::kSerializable));
 
 using Batch = std::shared_ptr<arrow::RecordBatch>;
 using Reader = std::shared_ptr<arrow::RecordBatchReader>;
-
-Result<std::optional<std::vector<std::string>>> ColumnsOf(const char* const* given,
-                                                          std::size_t size) {
-  if (given == nullptr) return std::optional<std::vector<std::string>>();
-  std::vector<std::string> columns;
-  for (std::size_t i = 0; i < size; ++i) {
-    VARVE_TRY(Need(given[i], fmt::format("column {}", i)));
-    columns.emplace_back(given[i]);
-  }
-  return columns;
-}
-
-Result<ChangesOptions> ChangesOptionsOf(const varve_db_changes_options* given) {
-  VARVE_ASSIGN(const auto options, Sized("varve_db_changes_options", given, kFirstChangesBytes));
-  ChangesOptions changes{.before_images = options.before_images != 0};
-  VARVE_ASSIGN(changes.columns, ColumnsOf(options.columns, options.columns_size));
-  if (options.batch_rows_max != 0) changes.batch_rows_max = options.batch_rows_max;
-  return changes;
-}
-
-Result<ScanOptions> ScanOptionsOf(const varve_db_scan_options* given,
-                                  const std::shared_ptr<arrow::Schema>& schema) {
-  VARVE_ASSIGN(const auto options, Sized("varve_db_scan_options", given, kFirstScanBytes));
-  ScanOptions scan;
-  VARVE_ASSIGN(scan.columns, ColumnsOf(options.columns, options.columns_size));
-  if (options.filter != nullptr) {
-    VARVE_ASSIGN(scan.filter, ParseFilter(options.filter, schema));
-  }
-  if (options.has_limit != 0) scan.limit = options.limit;
-  if (options.batch_rows_max != 0) scan.batch_rows_max = options.batch_rows_max;
-  scan.reverse = options.reverse != 0;
-  scan.unordered = options.unordered != 0;
-  return scan;
-}
 
 Status ExportReader(Reader reader, ArrowArrayStream* out) {
   return FromArrow(arrow::ExportRecordBatchReader(std::move(reader), out));
@@ -86,52 +45,37 @@ Status UpsertAll(Database* database, std::string_view table, arrow::RecordBatchR
   }
 }
 
-std::shared_ptr<arrow::BooleanArray> BitsOf(const std::uint8_t* bits, std::int64_t rows) {
-  const auto bytes = std::make_shared<arrow::Buffer>(bits, (rows + 7) / 8);
-  return std::make_shared<arrow::BooleanArray>(rows, bytes);
-}
-
-Result<WriteRequest> RequestOf(const varve_db_write_options& options, const Batch& rows,
-                               const Database& database, std::string_view table) {
-  WriteRequest request{.rows = rows};
-  VARVE_ASSIGN(request.mode, EnumOf("mode", options.mode, WriteMode::kDeleteWhere));
-  if (options.deletes != nullptr) {
-    if (rows == nullptr) return Fail(ErrorKind::kInvalid, "deletes without rows");
-    request.deletes = BitsOf(options.deletes, rows->num_rows());
-  }
-  if (options.filter != nullptr) {
-    VARVE_ASSIGN(const auto snapshot, database.GetSnapshot());
-    VARVE_ASSIGN(const auto schema, snapshot->Schema(table));
-    VARVE_ASSIGN(request.filter, ParseFilter(options.filter, schema));
-  }
-  return request;
-}
-
 struct Write {
   WriteRequest request;
   CommitOptions options;
 };
 
 // What varve_db_write and varve_db_write_then are given.
-Result<Write> WriteOf(const varve_db* db, const char* table, ArrowArray* rows, ArrowSchema* schema,
-                      const varve_db_write_options* given_options) {
-  ArrowRows given(rows, schema);
+Result<Write> WriteOf(const varve_db* db, const char* table, GivenWrite* given) {
   VARVE_TRY(Need(db, "db"));
   VARVE_TRY(Need(table, "table"));
-  VARVE_TRY(Need(given_options, "options"));
-  VARVE_ASSIGN(const auto options,
-               Sized("varve_db_write_options", given_options, kFirstWriteBytes));
+  VARVE_ASSIGN(const auto options, given->options());
   Write write;
   VARVE_ASSIGN(write.options, OptionsOf(options.level));
   if (options.producer != nullptr) {
     write.options.producer = Producer{options.producer, options.sequence};
   }
-  Batch batch;
-  if (rows != nullptr || schema != nullptr) {
-    VARVE_ASSIGN(batch, given.Take());
-  }
-  VARVE_ASSIGN(write.request, RequestOf(options, batch, *db->database, table));
+  VARVE_ASSIGN(write.request, given->Take(table, [db] { return db->database->GetSnapshot(); }));
   return write;
+}
+
+// What is a commit's is not a write's in a transaction.
+Status CheckOfTransaction(const varve_db_write_options& options) {
+  const auto refuse = [](std::string_view what) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("varve_db_write_options: `{}` is set, but a write of a transaction is "
+                            "no commit; leave it 0{}",
+                            what, what == "level" ? ", and give it to the commit" : ""));
+  };
+  if (options.producer != nullptr) return refuse("producer");
+  if (options.sequence != 0) return refuse("sequence");
+  if (options.level != 0) return refuse("level");
+  return {};
 }
 
 using DatabaseWrite = Result<CommitInfo> (Database::*)(std::string_view, const Batch&,
@@ -166,12 +110,12 @@ int WriteRows(varve_db_transaction* transaction, const char* table, ArrowArray* 
 }
 
 template <typename Source>  // a Snapshot or a Transaction
-Status ScanInto(Source* source, const Snapshot& schemas, const char* table,
-                const varve_db_scan_options* options, ArrowArrayStream* out) {
+Status ScanInto(Source* source, const Snapshot& schemas, const char* table, GivenScan* options,
+                ArrowArrayStream* out) {
   VARVE_TRY(Need(table, "table"));
   VARVE_TRY(Need(out, "out"));
   VARVE_ASSIGN(const auto schema, schemas.Schema(table));
-  VARVE_ASSIGN(const auto scan, ScanOptionsOf(options, schema));
+  VARVE_ASSIGN(const auto scan, options->Take(schema));
   VARVE_ASSIGN(auto reader, source->Scan(table, scan));
   return ExportReader(std::move(reader), out);
 }
@@ -260,9 +204,11 @@ int varve_db_write(varve_db* db, const char* table, ArrowArray* rows, ArrowSchem
   return Guarded(
       error,
       [&]() -> Status {
-        VARVE_ASSIGN(const auto write, WriteOf(db, table, rows, schema, options));
+        GivenWrite given(rows, schema, options);
+        VARVE_ASSIGN(const auto write, WriteOf(db, table, &given));
         VARVE_ASSIGN(const auto info, db->database->Write(table, write.request, write.options));
         Tell(commit, info);
+        if (given.rows_passed() != nullptr) *given.rows_passed() = info.rows_passed;
         return {};
       },
       kUnknownOutcomeCode);
@@ -271,11 +217,17 @@ int varve_db_write(varve_db* db, const char* table, ArrowArray* rows, ArrowSchem
 int varve_db_write_then(varve_db* db, const char* table, ArrowArray* rows, ArrowSchema* schema,
                         const varve_db_write_options* options, varve_db_done done, void* context,
                         varve_error** error) {
-  const Given given_rows(rows);  // also when `done` is none
-  const Given given_schema(schema);
-  return CallingBack(done, context, error, [&](CommitCallback then) -> Status {
-    VARVE_ASSIGN(const auto write, WriteOf(db, table, rows, schema, options));
-    db->database->WriteThen(table, write.request, write.options, std::move(then));
+  if (done == nullptr) {
+    return Guarded(error, [&]() -> Status {
+      const GivenWrite given(rows, schema, options);  // is taken all the same
+      return Need(nullptr, "done");
+    });
+  }
+  return CallingBack(done, context, error, [&](const std::shared_ptr<DoneInC>& then) -> Status {
+    GivenWrite given(rows, schema, options);
+    VARVE_ASSIGN(const auto write, WriteOf(db, table, &given));
+    then->TellRowsPassed(given.rows_passed());
+    db->database->WriteThen(table, write.request, write.options, InCpp(then));
     return {};
   });
 }
@@ -349,23 +301,40 @@ std::uint64_t varve_db_snapshot_commit(const varve_db_snapshot* snapshot) {
 
 void varve_db_snapshot_free(varve_db_snapshot* snapshot) { delete snapshot; }
 
+int varve_db_stop_new(varve_db_stop** stop, varve_error** error) {
+  if (stop != nullptr) *stop = nullptr;
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(stop, "stop"));
+    *stop = new varve_db_stop();
+    return {};
+  });
+}
+
+void varve_db_stop_request(varve_db_stop* stop) {
+  if (stop != nullptr) stop->source.request_stop();
+}
+
+void varve_db_stop_free(varve_db_stop* stop) { delete stop; }
+
 int varve_db_scan(const varve_db_snapshot* snapshot, const char* table,
                   const varve_db_scan_options* options, ArrowArrayStream* out,
                   varve_error** error) {
   return Guarded(error, [&]() -> Status {
+    GivenScan given(options);
     VARVE_TRY(Need(snapshot, "snapshot"));
-    return ScanInto(snapshot->snapshot.get(), *snapshot->snapshot, table, options, out);
+    return ScanInto(snapshot->snapshot.get(), *snapshot->snapshot, table, &given, out);
   });
 }
 
 int varve_db_count(const varve_db_snapshot* snapshot, const char* table,
                    const varve_db_scan_options* options, std::uint64_t* rows, varve_error** error) {
   return Guarded(error, [&]() -> Status {
+    GivenScan given(options);
     VARVE_TRY(Need(snapshot, "snapshot"));
     VARVE_TRY(Need(table, "table"));
     VARVE_TRY(Need(rows, "rows"));
     VARVE_ASSIGN(const auto schema, snapshot->snapshot->Schema(table));
-    VARVE_ASSIGN(const auto scan, ScanOptionsOf(options, schema));
+    VARVE_ASSIGN(const auto scan, given.Take(schema));
     VARVE_ASSIGN(const auto count, snapshot->snapshot->Count(table, scan));
     *rows = count.rows;
     return {};
@@ -383,27 +352,29 @@ int varve_db_get(const varve_db_snapshot* snapshot, const char* table, ArrowArra
 }
 
 int varve_db_changes(const varve_db_snapshot* snapshot, const char* table, std::uint64_t after,
-                     const varve_db_changes_options* given, ArrowArrayStream* out,
+                     const varve_db_changes_options* given_options, ArrowArrayStream* out,
                      varve_error** error) {
   return Guarded(error, [&]() -> Status {
+    GivenChanges given(given_options);
     VARVE_TRY(Need(snapshot, "snapshot"));
     VARVE_TRY(Need(table, "table"));
     VARVE_TRY(Need(out, "out"));
-    VARVE_ASSIGN(const auto options, ChangesOptionsOf(given));
+    VARVE_ASSIGN(const auto options, given.Take());
     VARVE_ASSIGN(auto reader, snapshot->snapshot->Changes(table, {after}, options));
     return ExportReader(std::move(reader), out);
   });
 }
 
 int varve_db_follow(varve_db* db, const char* table, std::uint64_t after,
-                    const varve_db_changes_options* given, varve_db_cursor** cursor,
+                    const varve_db_changes_options* given_options, varve_db_cursor** cursor,
                     varve_error** error) {
   if (cursor != nullptr) *cursor = nullptr;
   return Guarded(error, [&]() -> Status {
+    GivenChanges given(given_options);
     VARVE_TRY(Need(db, "db"));
     VARVE_TRY(Need(table, "table"));
     VARVE_TRY(Need(cursor, "cursor"));
-    VARVE_ASSIGN(const auto options, ChangesOptionsOf(given));
+    VARVE_ASSIGN(const auto options, given.Take());
     auto handle = std::make_unique<varve_db_cursor>();
     VARVE_ASSIGN(handle->cursor, db->database->FollowChanges(table, CommitNumber{after}, options));
     *cursor = handle.release();
@@ -449,6 +420,10 @@ int varve_db_begin(varve_db* db, int isolation, varve_db_transaction** transacti
   });
 }
 
+std::uint64_t varve_db_transaction_snapshot(const varve_db_transaction* transaction) {
+  return transaction == nullptr ? 0 : transaction->transaction->snapshot().value;
+}
+
 int varve_db_transaction_upsert(varve_db_transaction* transaction, const char* table,
                                 ArrowArray* rows, ArrowSchema* schema, varve_error** error) {
   return WriteRows(transaction, table, rows, schema, error, &Transaction::Upsert);
@@ -459,12 +434,32 @@ int varve_db_transaction_delete(varve_db_transaction* transaction, const char* t
   return WriteRows(transaction, table, keys, schema, error, &Transaction::Delete);
 }
 
+int varve_db_transaction_write(varve_db_transaction* transaction, const char* table,
+                               ArrowArray* rows, ArrowSchema* schema,
+                               const varve_db_write_options* options, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    GivenWrite given(rows, schema, options);
+    VARVE_TRY(Need(transaction, "transaction"));
+    VARVE_TRY(Need(table, "table"));
+    VARVE_ASSIGN(const auto known, given.options());
+    VARVE_TRY(CheckOfTransaction(known));
+    VARVE_ASSIGN(const auto request, given.Take(table, [transaction] {
+      return Result<std::shared_ptr<Snapshot>>(transaction->schemas);
+    }));
+    std::uint64_t rows_passed = 0;
+    VARVE_TRY(transaction->transaction->Write(table, request, &rows_passed));
+    if (given.rows_passed() != nullptr) *given.rows_passed() = rows_passed;
+    return {};
+  });
+}
+
 int varve_db_transaction_scan(varve_db_transaction* transaction, const char* table,
                               const varve_db_scan_options* options, ArrowArrayStream* out,
                               varve_error** error) {
   return Guarded(error, [&]() -> Status {
+    GivenScan given(options);
     VARVE_TRY(Need(transaction, "transaction"));
-    return ScanInto(transaction->transaction.get(), *transaction->schemas, table, options, out);
+    return ScanInto(transaction->transaction.get(), *transaction->schemas, table, &given, out);
   });
 }
 
@@ -512,10 +507,10 @@ int varve_db_transaction_commit(varve_db_transaction* transaction, int level,
 
 int varve_db_transaction_commit_then(varve_db_transaction* transaction, int level,
                                      varve_db_done done, void* context, varve_error** error) {
-  return CallingBack(done, context, error, [&](CommitCallback then) -> Status {
+  return CallingBack(done, context, error, [&](const std::shared_ptr<DoneInC>& then) -> Status {
     VARVE_TRY(Need(transaction, "transaction"));
     VARVE_ASSIGN(const auto options, OptionsOf(level));
-    transaction->transaction->CommitThen(options, std::move(then));
+    transaction->transaction->CommitThen(options, InCpp(then));
     return {};
   });
 }

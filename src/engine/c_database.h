@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <memory>
+#include <stop_token>
 #include <string_view>
 #include <utility>
 
@@ -25,6 +26,9 @@ struct varve_db_snapshot {
 };
 struct varve_db_cursor {
   std::unique_ptr<varve::ChangeCursor> cursor;
+};
+struct varve_db_stop {
+  std::stop_source source;
 };
 struct varve_db_transaction {
   std::unique_ptr<varve::Transaction> transaction;
@@ -81,6 +85,12 @@ class ArrowRows {
   Given<ArrowSchema> schema_;
 };
 
+// Invalid/kClosed after Close, for calls that have no error of their own in C++.
+inline Status CheckOpen(const varve_db& db) {
+  const auto snapshot = db.database->GetSnapshot();
+  return snapshot ? Status() : std::unexpected(snapshot.error());
+}
+
 inline Result<CommitOptions> OptionsOf(int level) {
   VARVE_ASSIGN(const auto ack, EnumOf("level", level, AckLevel::kDurable));
   return CommitOptions{.ack = ack};
@@ -96,6 +106,8 @@ inline void Tell(varve_db_commit* to, const CommitInfo& info) {
 class DoneInC {
  public:
   DoneInC(varve_db_done done, void* context) : done_(done), context_(context) {}
+  // As in varve_db_write_options; before anybody may call.
+  void TellRowsPassed(std::uint64_t* to) { rows_passed_ = to; }
   // Whether it was not called before.
   bool Cancel() { return !used_.exchange(true); }
   void Call(const Result<CommitInfo>& result) noexcept {
@@ -104,6 +116,7 @@ class DoneInC {
     const int code = result ? VARVE_LOG_OK : Give(&error, result.error());
     varve_db_commit commit{};
     if (result) Tell(&commit, *result);
+    if (result && rows_passed_ != nullptr) *rows_passed_ = result->rows_passed;
     try {
       done_(context_, code, result ? &commit : nullptr, error);
     } catch (...) {  // the callback's: there is nobody to tell
@@ -114,11 +127,16 @@ class DoneInC {
  private:
   const varve_db_done done_;
   void* const context_;
+  std::uint64_t* rows_passed_ = nullptr;
   std::atomic<bool> used_ = false;
 };
 
-// Runs `call` with a callback in the form of C++, which calls `done`. A code other than
-// VARVE_LOG_OK means that `done` was not called, and never will be.
+inline CommitCallback InCpp(const std::shared_ptr<DoneInC>& done) {
+  return [done](const Result<CommitInfo>& info) { done->Call(info); };
+}
+
+// Runs `call` with what calls `done`. A code other than VARVE_LOG_OK means that `done` was not
+// called, and never will be.
 template <typename Call>
 int CallingBack(varve_db_done done, void* context, varve_error** error, const Call& call) noexcept {
   std::shared_ptr<DoneInC> callback;
@@ -127,7 +145,7 @@ int CallingBack(varve_db_done done, void* context, varve_error** error, const Ca
       [&]() -> Status {
         VARVE_TRY(Need(reinterpret_cast<const void*>(done), "done"));
         callback = std::make_shared<DoneInC>(done, context);
-        return call([callback](const Result<CommitInfo>& info) { callback->Call(info); });
+        return call(callback);
       },
       kUnknownOutcomeCode);
   if (code == VARVE_LOG_OK || callback == nullptr || callback->Cancel()) return code;

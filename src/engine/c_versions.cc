@@ -86,6 +86,7 @@ int varve_db_versions(varve_db* db, std::uint64_t limit, varve_db_each_version e
   return Guarded(error, [&]() -> Status {
     VARVE_TRY(Need(db, "db"));
     VARVE_TRY(Need(reinterpret_cast<const void*>(each), "each"));
+    VARVE_TRY(CheckOpen(*db));
     for (const Version& version : db->database->Versions(limit == 0 ? UINT64_MAX : limit)) {
       if (Visit(version, each, context) != 0) break;
     }
@@ -119,6 +120,7 @@ int varve_db_tags(varve_db* db, varve_db_each_tag each, void* context, varve_err
   return Guarded(error, [&]() -> Status {
     VARVE_TRY(Need(db, "db"));
     VARVE_TRY(Need(reinterpret_cast<const void*>(each), "each"));
+    VARVE_TRY(CheckOpen(*db));
     for (const TagInfo& tag : db->database->Tags()) {
       const varve_db_tag_info lent = InC(tag, tag.name.c_str());
       if (each(context, &lent) != 0) break;

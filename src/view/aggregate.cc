@@ -20,6 +20,24 @@
 #include "view/value_pruning.h"
 
 namespace varve {
+
+std::shared_ptr<arrow::DataType> PlainType(const std::shared_ptr<arrow::DataType>& type) {
+  switch (type->id()) {
+    case arrow::Type::DICTIONARY:
+      return PlainType(static_cast<const arrow::DictionaryType&>(*type).value_type());
+    case arrow::Type::EXTENSION:
+      return PlainType(static_cast<const arrow::ExtensionType&>(*type).storage_type());
+    case arrow::Type::HALF_FLOAT:
+      return arrow::float32();
+    case arrow::Type::STRING_VIEW:
+      return arrow::utf8();
+    case arrow::Type::BINARY_VIEW:
+      return arrow::binary();
+    default:
+      return type;
+  }
+}
+
 namespace {
 
 // The least key above `key`.
@@ -93,24 +111,6 @@ Status ScanWithin(const std::shared_ptr<const Superversion>& owner, const TableV
     }
   }
   return {};
-}
-
-// The type as which values are compared.
-std::shared_ptr<arrow::DataType> PlainType(const std::shared_ptr<arrow::DataType>& type) {
-  switch (type->id()) {
-    case arrow::Type::DICTIONARY:
-      return PlainType(static_cast<const arrow::DictionaryType&>(*type).value_type());
-    case arrow::Type::EXTENSION:
-      return PlainType(static_cast<const arrow::ExtensionType&>(*type).storage_type());
-    case arrow::Type::HALF_FLOAT:
-      return arrow::float32();
-    case arrow::Type::STRING_VIEW:
-      return arrow::utf8();
-    case arrow::Type::BINARY_VIEW:
-      return arrow::binary();
-    default:
-      return type;
-  }
 }
 
 bool IsNan(const arrow::Scalar& value) {

@@ -17,6 +17,9 @@
 
 namespace varve {
 
+// The type as which values of `type` are compared, and in which the extremes of a column are told.
+std::shared_ptr<arrow::DataType> PlainType(const std::shared_ptr<arrow::DataType>& type);
+
 Result<RowCount> CountRows(const std::shared_ptr<const Superversion>& owner, const TableView& table,
                            CommitNumber as_of, const ScanOptions& options);
 Result<ValueRange> FindMinMax(const std::shared_ptr<const Superversion>& owner,
