@@ -19,6 +19,7 @@
 // encoded as its storage.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -90,6 +91,15 @@ inline std::uint64_t KeyPrefix(std::string_view key) {
   std::uint64_t prefix = 0;
   std::memcpy(&prefix, key.data(), key.size() < sizeof prefix ? key.size() : sizeof prefix);
   return __builtin_bswap64(prefix);
+}
+
+// The order of two keys by their bytes, given their prefixes: of short keys these and the sizes say
+// all.
+inline std::strong_ordering CompareKeys(std::uint64_t prefix_a, std::string_view a,
+                                        std::uint64_t prefix_b, std::string_view b) {
+  if (prefix_a != prefix_b) return prefix_a <=> prefix_b;
+  if (a.size() <= sizeof prefix_a || b.size() <= sizeof prefix_b) return a.size() <=> b.size();
+  return a.compare(b) <=> 0;
 }
 
 // The smallest byte string greater than every string that starts with `prefix`; empty when none is.

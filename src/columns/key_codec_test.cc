@@ -424,5 +424,29 @@ TEST(PrefixEnd, IsTheNextStringAfterAllWithThePrefix) {
   EXPECT_EQ(PrefixEnd(""), "");
 }
 
+// Zeros beyond the end of a short key look like zeros in a longer one.
+TEST(CompareKeys, IsTheOrderOfTheBytes) {
+  std::vector<std::string> keys;
+  const std::string alphabet("\0a\xff", 3);
+  for (const std::size_t size : {0u, 1u, 2u, 7u, 8u, 9u, 10u, 17u}) {
+    for (const char first : alphabet) {
+      for (const char last : alphabet) {
+        std::string key(size, '\0');
+        if (size > 0) key.front() = first;
+        if (size > 1) key.back() = last;
+        keys.push_back(key);
+        if (size > 8) key[7] = last;
+        keys.push_back(key);
+      }
+    }
+  }
+  for (const std::string_view a : keys) {
+    for (const std::string_view b : keys) {
+      ASSERT_TRUE(CompareKeys(KeyPrefix(a), a, KeyPrefix(b), b) == (a <=> b))
+          << a.size() << " bytes, " << b.size();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace varve

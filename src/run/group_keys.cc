@@ -66,8 +66,7 @@ Result<std::int64_t> GroupKeys::FirstAtLeast(std::int64_t from, std::int64_t to,
     const std::uint64_t prefix = KeyPrefix(key);
     return FirstNotBelow(from, to, [&](std::int64_t row) -> Result<bool> {
       const std::string_view found = all_[row];
-      const std::uint64_t found_prefix = KeyPrefix(found);
-      return found_prefix != prefix ? found_prefix < prefix : found < key;
+      return CompareKeys(KeyPrefix(found), found, prefix, key) < 0;
     });
   }
   return FirstNotBelow(from, to, [&](std::int64_t row) -> Result<bool> {

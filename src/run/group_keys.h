@@ -27,6 +27,7 @@ class GroupKeys {
   bool loaded() const { return batch_ != nullptr; }
   // Whether all keys are at hand; what At lends is then valid while this lives.
   bool encoded() const { return all_.size() > 0; }
+  std::string_view Encoded(std::int64_t row) const { return all_[row]; }  // when encoded()
   // Valid until the next call.
   Result<std::string_view> At(std::int64_t row);
   // The first row in [from, to) whose key is >= `key`; `to` when there is none. Gallops.

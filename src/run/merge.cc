@@ -26,13 +26,14 @@ struct Head {
     key = cursor->key();
     prefix = KeyPrefix(key);
   }
-  bool HasKeyOf(const Head& other) const { return prefix == other.prefix && key == other.key; }
+  bool HasKeyOf(const Head& other) const {
+    return CompareKeys(prefix, key, other.prefix, other.key) == 0;
+  }
 };
 
 struct HeadBefore {
   bool operator()(const Head& a, const Head& b) const {
-    if (a.prefix != b.prefix) return a.prefix < b.prefix;
-    const int order = a.key.compare(b.key);
+    const auto order = CompareKeys(a.prefix, a.key, b.prefix, b.key);
     return order != 0 ? order < 0 : a.cursor->commit() > b.cursor->commit();
   }
 };

@@ -195,6 +195,7 @@ Status RunCursor::Remember(Status status) const {
 }
 
 std::string_view RunCursor::key() const {
+  if (keys_.encoded()) return keys_.Encoded(row_);
   if (key_row_ == row_) return key_;
   const std::string& first = file_->first_keys()[static_cast<std::size_t>(group_)];
   if (row_ == 0) return first;
