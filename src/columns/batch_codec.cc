@@ -19,6 +19,8 @@
 #include "columns/array_cast.h"
 #include "columns/arrow_errors.h"
 #include "columns/compact.h"
+#include "columns/packed_rows.h"
+#include "columns/plain_layout.h"
 
 namespace varve {
 namespace {
@@ -82,12 +84,19 @@ Status CheckBatch(const arrow::RecordBatch& batch, const arrow::Schema& schema) 
 }  // namespace
 
 Result<std::shared_ptr<arrow::Buffer>> EncodeBatch(const arrow::RecordBatch& batch) {
+  if (batch.num_rows() > 0) {
+    if (const auto layout = PlainLayout::Of(batch.schema())) return layout->Encode(batch);
+  }
   VARVE_ASSIGN(const auto compact, FromArrow(CompactBatch(batch)));
   return FromArrow(Write(*compact, HasDictionary(*batch.schema())));
 }
 
 Result<BatchPtr> ViewBatch(const std::shared_ptr<arrow::Buffer>& bytes,
                            const std::shared_ptr<arrow::Schema>& schema) {
+  if (auto layout = PlainLayout::Of(schema); layout && layout->Made(*bytes)) {
+    if (layout->Rows(*bytes) > kPackedRowsMax) return layout->View(bytes, schema);
+    return std::make_shared<PackedRows>(schema, std::move(layout), bytes);
+  }
   arrow::io::BufferReader source(bytes);
   VARVE_ASSIGN(const auto batch, FromArrow(Read(HasDictionary(*schema), schema, &source)));
   return arrow::RecordBatch::Make(schema, batch->num_rows(), batch->columns());

@@ -216,13 +216,14 @@ Result<EncodedKeys> KeyCodec::Encode(const arrow::RecordBatch& batch,
   VARVE_CHECK(key_schema_ && columns.size() <= static_cast<std::size_t>(key_schema_->num_fields()));
   VARVE_CHECK(offset >= 0 && length >= 0 && offset + length <= batch.num_rows());
   if (length == 0) return EncodedKeys(std::string(), {0});
+  const bool whole = length == batch.num_rows();  // a slice costs more than the key of a row
   std::vector<Data> values;
   std::vector<KeyComponent> parts;
   for (std::size_t c = 0; c < columns.size(); ++c) {
     const auto& field = *key_schema_->field(static_cast<int>(c));
     const auto& column = batch.column_data(columns[c]);
     VARVE_CHECK(column->type->Equals(*field.type()));
-    VARVE_ASSIGN(auto plain, PlainValues(column->Slice(offset, length)));
+    VARVE_ASSIGN(auto plain, PlainValues(whole ? column : column->Slice(offset, length)));
     VARVE_TRY(CheckNoNull(*plain, field.name(), offset));
     parts.push_back(*KeyComponentOf(*plain->type));
     values.push_back(std::move(plain));

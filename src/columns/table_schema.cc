@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/batch_codec.h"
+#include "columns/plain_layout.h"
 #include "columns/type_probe.h"
 
 namespace varve {
@@ -217,6 +218,7 @@ Result<std::shared_ptr<const TableSchema>> TableSchema::Assemble(
   }
   table->key_schema_ = arrow::schema(std::move(key_fields));
   VARVE_ASSIGN(table->key_codec_, KeyCodec::Make(*table->key_schema_));
+  PlainLayout::Remember(schema);
   table->schema_ = std::move(schema);
   table->key_columns_ = std::move(key_columns);
   table->identity_ = std::move(identity);

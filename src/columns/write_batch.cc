@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "columns/gather.h"
+#include "columns/plain_layout.h"
 #include "columns/storable_values.h"
 
 namespace varve {
@@ -70,9 +71,9 @@ std::vector<int> AllColumns(const arrow::RecordBatch& batch) {
   return all;
 }
 
+// Of rows that are checked.
 Result<WriteBatch> Prepare(RowKind kind, BatchPtr rows, const KeyCodec& codec,
                            const std::vector<int>& key_columns) {
-  VARVE_TRY(CheckValues(*rows));
   VARVE_ASSIGN(auto keys, EncodeKeys(rows, codec, key_columns));
   if (!Ascending(keys)) {
     const auto kept = LastOfEachKey(keys);
@@ -137,12 +138,19 @@ Result<BatchPtr> UpsertsOf(const TableSchema& schema, const BatchPtr& rows,
 }  // namespace
 
 Result<WriteBatch> PrepareUpsert(const TableSchema& schema, const BatchPtr& rows) {
+  const auto layout = PlainLayout::Of(schema.schema());
+  if (rows && layout && layout->Fits(*rows)) {
+    auto fitting = arrow::RecordBatch::Make(schema.schema(), rows->num_rows(), rows->column_data());
+    return Prepare(RowKind::kUpsert, std::move(fitting), schema.key_codec(), schema.key_columns());
+  }
   VARVE_ASSIGN(auto conformed, schema.Conform(rows));
+  VARVE_TRY(CheckValues(*conformed));
   return Prepare(RowKind::kUpsert, std::move(conformed), schema.key_codec(), schema.key_columns());
 }
 
 Result<WriteBatch> PrepareDelete(const TableSchema& schema, const BatchPtr& keys) {
   VARVE_ASSIGN(auto conformed, schema.ConformKeys(keys));
+  VARVE_TRY(CheckValues(*conformed));
   const auto all = AllColumns(*conformed);
   return Prepare(RowKind::kDelete, std::move(conformed), schema.key_codec(), all);
 }

@@ -6,11 +6,14 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/check.h"
 #include "columns/gather.h"
+#include "columns/packed_rows.h"
+#include "columns/plain_layout.h"
 
 namespace varve {
 namespace {
@@ -31,15 +34,26 @@ std::uint64_t SourceBytes(const Source& source) {
   std::uint64_t bytes = kSourceOverheadBytes + source.keys.memory_bytes() +
                         source.commits.capacity() * sizeof(std::uint64_t);
   if (source.rows != nullptr) {
+    // Of packed rows as if they were unpacked already: what was counted may not change later.
     const auto columns = static_cast<std::uint64_t>(source.rows->num_columns());
-    bytes += BatchBytes(*source.rows) + columns * kColumnOverheadBytes;
+    const auto* const packed = PackedRows::Of(*source.rows);
+    bytes += packed ? packed->layout().BodyBytes(packed->bytes()) : BatchBytes(*source.rows);
+    bytes += columns * kColumnOverheadBytes;
   }
   return bytes;
+}
+
+// Whether each range begins behind the one before it, as of rows that come in the order of keys.
+bool InOrder(const std::vector<Entry>& entries, const std::vector<std::size_t>& ends) {
+  return std::ranges::all_of(ends, [&](std::size_t end) {
+    return end == entries.size() || EntryBefore()(entries[end - 1], entries[end]);
+  });
 }
 
 // Merges neighbours pair by pair until one sorted range is left; `ends` are the ends of the sorted
 // ranges. Ranges that do not overlap cost a comparison a row that is always predicted.
 void MergeRanges(std::vector<Entry>* entries, std::vector<std::size_t> ends) {
+  if (InOrder(*entries, ends)) return;
   std::vector<Entry> other(entries->size());
   while (ends.size() > 1) {
     std::vector<std::size_t> merged_ends;
@@ -60,6 +74,13 @@ void MergeRanges(std::vector<Entry>* entries, std::vector<std::size_t> ends) {
 
 std::size_t SharedPrefix(std::string_view a, std::string_view b) {
   return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+}
+
+bool Ascending(const EncodedKeys& keys) {
+  for (std::int64_t row = 1; row < keys.size(); ++row) {
+    if (keys[row - 1] >= keys[row]) return false;
+  }
+  return true;
 }
 
 // The rows in the order of their keys. Keys of one batch often begin alike (a day, a customer), so
@@ -90,6 +111,34 @@ bool WorthGathering(const Layer& layer) {
   return rows >= kGatherRowsMin && sources > kGatherSourcesMin && rows / sources < kSourceRowsMin;
 }
 
+// The entries' rows as slices of the bytes they are packed in; nothing when one of them is not.
+std::optional<std::vector<PlainSlice>> PackedSlices(const std::vector<Entry>& entries) {
+  std::vector<PlainSlice> slices;
+  slices.reserve(entries.size());
+  for (const Entry& entry : entries) {
+    const auto* const packed = PackedRows::Of(*entry.source->rows);
+    if (packed == nullptr) return std::nullopt;
+    const auto* const bytes = &packed->bytes();
+    if (!slices.empty() && slices.back().bytes == bytes &&
+        slices.back().start + slices.back().length == entry.row) {
+      ++slices.back().length;
+    } else {
+      slices.push_back({bytes, entry.row, 1});
+    }
+  }
+  return slices;
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> GatherRows(const std::shared_ptr<arrow::Schema>& schema,
+                                                       const std::vector<Entry>& entries) {
+  if (const auto layout = PlainLayout::Of(schema)) {
+    if (const auto packed = PackedSlices(entries)) return layout->Gather(*packed, schema);
+  }
+  std::vector<RowSlice> slices;
+  for (const Entry& entry : entries) AddRow(entry.source->rows, entry.row, &slices);
+  return Gather(schema, slices);
+}
+
 // One source with copies of the entries' rows, in their order. Null when Arrow cannot build such a
 // batch (for example, text that together passes 2 GiB): the rows then stay where they are.
 std::shared_ptr<Source> GatherSource(const TableSchema& schema, RowKind kind,
@@ -97,8 +146,10 @@ std::shared_ptr<Source> GatherSource(const TableSchema& schema, RowKind kind,
   auto source = std::make_shared<Source>();
   source->kind = kind;
   std::string key_bytes;
-  std::vector<std::uint64_t> offsets = {0};
-  std::vector<RowSlice> slices;
+  std::vector<std::uint64_t> offsets;
+  offsets.reserve(entries.size() + 1);
+  offsets.push_back(0);
+  source->commits.reserve(entries.size());
   for (const Entry& entry : entries) {
     const std::string_view key = entry.key();
     source->distinct = source->distinct && (offsets.size() == 1 || key_bytes.compare(
@@ -106,14 +157,13 @@ std::shared_ptr<Source> GatherSource(const TableSchema& schema, RowKind kind,
     key_bytes.append(key);
     offsets.push_back(key_bytes.size());
     source->commits.push_back(entry.commit());
-    if (kind == RowKind::kUpsert) AddRow(entry.source->rows, entry.row, &slices);
   }
   const auto [min_commit, max_commit] = std::ranges::minmax(source->commits);
   source->min_commit = min_commit;
   source->max_commit = max_commit;
   source->keys = EncodedKeys(std::move(key_bytes), std::move(offsets));
   if (kind == RowKind::kUpsert) {
-    auto rows = Gather(schema.schema(), slices);
+    auto rows = GatherRows(schema.schema(), entries);
     if (!rows) return nullptr;
     source->rows = *std::move(rows);
     VARVE_CHECK(source->rows->num_rows() == source->keys.size());
@@ -126,12 +176,14 @@ void GatherSources(const TableSchema& schema, Layer* layer) {
   constexpr std::array kKinds = {RowKind::kUpsert, RowKind::kDelete};
   std::array<std::shared_ptr<Source>, 2> gathered;
   for (const RowKind kind : kKinds) {
+    const auto of_kind = [kind](const Entry& entry) { return entry.source->kind == kind; };
+    const auto count = std::ranges::count_if(layer->entries, of_kind);
+    if (count == 0) continue;
     std::vector<Entry> entries;
-    std::copy_if(layer->entries.begin(), layer->entries.end(), std::back_inserter(entries),
-                 [kind](const Entry& entry) { return entry.source->kind == kind; });
-    if (entries.empty()) continue;
+    const bool all = count == std::ssize(layer->entries);
+    if (!all) std::ranges::copy_if(layer->entries, std::back_inserter(entries), of_kind);
     auto& source = gathered[static_cast<std::size_t>(kind)];
-    source = GatherSource(schema, kind, entries);
+    source = GatherSource(schema, kind, all ? layer->entries : entries);
     if (source == nullptr) return;
   }
   std::array<std::int64_t, 2> rows = {0, 0};
@@ -176,10 +228,15 @@ LayerPtr MakeLayer(WriteBatch batch, std::uint64_t commit) {
   source->bytes = SourceBytes(*source);
 
   auto layer = std::make_shared<Layer>();
-  const auto rows = SortedRows(source->keys);
-  layer->entries.reserve(rows.size());
-  for (const std::int64_t row : rows) {
+  const std::int64_t rows = source->keys.size();
+  layer->entries.reserve(static_cast<std::size_t>(rows));
+  const auto add = [&](std::int64_t row) {
     layer->entries.push_back({KeyPrefix(source->keys[row]), source.get(), row});
+  };
+  if (Ascending(source->keys)) {
+    for (std::int64_t row = 0; row < rows; ++row) add(row);
+  } else {
+    std::ranges::for_each(SortedRows(source->keys), add);
   }
   layer->sources.push_back(std::move(source));
   layer->min_commit = layer->max_commit = commit;

@@ -7,6 +7,8 @@
 #include <map>
 #include <thread>
 
+#include "columns/batch_codec.h"
+#include "columns/packed_rows.h"
 #include "memtable/layer.h"
 #include "memtable/tiers.h"
 #include "test/support/seed.h"
@@ -17,11 +19,19 @@ namespace {
 
 using namespace varve::testing;
 
+// As the small batches that commits come in.
+WriteBatch Packed(WriteBatch batch) {
+  if (batch.kind == RowKind::kDelete) return batch;
+  batch.rows = *ViewBatch(*EncodeBatch(*batch.rows), ModelSchema()->schema());
+  EXPECT_NE(PackedRows::Of(*batch.rows), nullptr);
+  return batch;
+}
+
 class MemtableTest : public ::testing::Test {
  protected:
   VersionModel::Sink Into(Memtable* memtable) {
     return [memtable](WriteBatch batch, std::uint64_t commit) {
-      memtable->Insert(std::move(batch), commit);
+      memtable->Insert(commit % 3 == 0 ? std::move(batch) : Packed(std::move(batch)), commit);
     };
   }
   void ExpectGets(const Memtable& memtable, const VersionModel& model, std::uint64_t as_of) {
@@ -132,6 +142,24 @@ TEST_F(MemtableTest, RowByRowCommitsAreGatheredSoThatTheyTakeLittleMemory) {
   ExpectGets(memtable_, model_, 2000);
 }
 
+TEST_F(MemtableTest, RowsThatAllCamePackedAreGatheredFromTheirBytes) {
+  for (std::uint64_t commit = 1; commit <= 1500; ++commit) {
+    const auto id = static_cast<std::int32_t>(commit * 2654435761u % 997);
+    const auto packed = [this](WriteBatch batch, std::uint64_t number) {
+      memtable_.Insert(Packed(std::move(batch)), number);
+    };
+    if (commit % 5 == 0) {
+      model_.Delete({{"a", id, 0}}, commit, packed);
+    } else {
+      model_.Upsert({{"a", id, static_cast<std::int64_t>(commit)}}, commit, packed);
+    }
+    if (commit % 100 == 0) ExpectGets(memtable_, model_, commit - 50);
+  }
+  SeededRandom random(1);
+  auto cursor = memtable_.NewCursor({0, 2, 3}, {});
+  CursorWalk(model_, cursor.get(), {0, 2, 3}, {}).Run(&random, false);
+}
+
 TEST_F(MemtableTest, ACursorShowsWhatWasThereWhenItWasMadeAndOutlivesTheMemtable) {
   auto memtable = std::make_unique<Memtable>(ModelSchema());
   model_.Upsert({{"a", 1, 1}}, 1, Into(memtable.get()));
@@ -193,7 +221,7 @@ TEST(MemtableThreads, ReadersSeeOrderedWholeBatchesWhileOthersInsert) {
         const std::uint64_t commit = next_commit.fetch_add(1);
         std::vector<ModelRow> rows;
         for (int row = 0; row < kRows; ++row) rows.push_back({"k", row, 1});
-        memtable.Insert(ModelUpsert(rows), commit);
+        memtable.Insert(Packed(ModelUpsert(rows)), commit);
       }
       --running;
     });
@@ -208,6 +236,7 @@ TEST(MemtableThreads, ReadersSeeOrderedWholeBatchesWhileOthersInsert) {
       ASSERT_TRUE(cursor->key() > key || (cursor->key() == key && cursor->commit() < commit));
       key = cursor->key();
       commit = cursor->commit();
+      ASSERT_EQ(cursor->batch()->num_columns(), 1);
       ASSERT_TRUE(cursor->Next());
     }
     ASSERT_EQ(seen % kRows, 0u);  // batches are whole

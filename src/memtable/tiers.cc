@@ -37,7 +37,10 @@ LayerPtr Tiers::Merge(Tier* tier) {
 }
 
 std::vector<LayerPtr> Tiers::open() const {
+  std::size_t count = 0;
+  for (const Tier& tier : tiers_) count += tier.layers.size();
   std::vector<LayerPtr> layers;
+  layers.reserve(count);
   for (const Tier& tier : tiers_) {
     layers.insert(layers.end(), tier.layers.begin(), tier.layers.end());
   }
