@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/arrow_init.h"
+#include "view/apart.h"
 #include "view/caret.h"
 #include "view/scan.h"
 #include "view/scan_plan.h"
@@ -50,6 +51,7 @@ bool HasKeyWithin(const Memtable& memtable, const KeyBounds& bounds) {
   return !cursor->Next() || cursor->valid();
 }
 
+// As far as the other runs let it, which lie apart from it.
 bool AnswersForItself(const Run& run, const TableView& table, const KeyBounds& bounds,
                       std::uint64_t as_of) {
   const RunMeta& meta = run.meta();
@@ -59,11 +61,14 @@ bool AnswersForItself(const Run& run, const TableView& table, const KeyBounds& b
   const auto is_apart = [&](const Memtable& memtable) { return !HasKeyWithin(memtable, own); };
   if (table.active != nullptr && !is_apart(*table.active)) return false;
   if (table.own != nullptr && !is_apart(*table.own)) return false;
-  return std::ranges::all_of(table.sealed, [&](const auto& sealed) { return is_apart(*sealed); }) &&
-         std::ranges::all_of(table.runs, [&](const auto& other) {
-           return other.get() == &run || other->meta().min_key > meta.max_key ||
-                  other->meta().max_key < meta.min_key;
-         });
+  return std::ranges::all_of(table.sealed, [&](const auto& sealed) { return is_apart(*sealed); });
+}
+
+// Of each run, whether no other has a key between its first and its last.
+std::vector<bool> WhichRunsLieApart(const TableView& table) {
+  std::vector<KeySpan> spans;
+  for (const auto& run : table.runs) spans.push_back({run->meta().min_key, run->meta().max_key});
+  return WhichLieApart(spans);
 }
 
 // What metadata answers, and what is left to scan.
@@ -75,9 +80,11 @@ struct Division {
 Division Divide(const TableView& table, const KeyBounds& bounds, std::uint64_t as_of,
                 const std::function<bool(const Run&)>& can_answer) {
   Division division;
-  for (const auto& run : table.runs) {
-    if (can_answer(*run) && AnswersForItself(*run, table, bounds, as_of)) {
-      division.answered.push_back(run.get());
+  const std::vector<bool> apart = WhichRunsLieApart(table);
+  for (std::size_t i = 0; i < table.runs.size(); ++i) {
+    const Run& run = *table.runs[i];
+    if (apart[i] && can_answer(run) && AnswersForItself(run, table, bounds, as_of)) {
+      division.answered.push_back(&run);
     }
   }
   std::ranges::sort(division.answered, {}, [](const Run* run) { return run->meta().min_key; });

@@ -12,8 +12,8 @@
 #include "columns/arrow_errors.h"
 #include "columns/gather.h"
 #include "run/merge.h"
+#include "view/change_windows.h"
 #include "view/scan.h"
-#include "view/scan_plan.h"
 
 namespace varve {
 namespace {
@@ -34,12 +34,14 @@ bool SameRow(const arrow::RecordBatch& a, std::int64_t row_a, const arrow::Recor
   return true;
 }
 
-// The versions of a table that are newer than a commit, keys only.
-std::unique_ptr<VersionCursor> VersionsAfter(const TableView& table, CommitNumber then,
-                                             CommitNumber now) {
-  TableView newer = table;
-  std::erase_if(newer.runs, [&](const auto& run) { return run->meta().max_commit <= then.value; });
-  return MergeVersions(OpenCursors(newer, {}, KeyBounds{}, now.value));
+// The versions of the commits of a window, keys only; null: there are none. Costs as much as these:
+// of memtables nothing else is looked at, of runs the commits.
+std::unique_ptr<VersionCursor> VersionsOf(const TableView& table, const CommitWindow& window) {
+  std::vector<std::unique_ptr<VersionCursor>> cursors;
+  for (auto& source : OpenWindow(table, {}, KeyBounds{}, window)) {
+    cursors.push_back(std::move(source.cursor));
+  }
+  return cursors.empty() ? nullptr : MergeVersions(std::move(cursors));
 }
 
 class Differ {
@@ -52,12 +54,23 @@ class Differ {
         key_schema_(table.schema->key_schema()) {}
 
   Result<Difference> Find() {
-    const auto versions = VersionsAfter(table_, then_, now_);
+    VARVE_TRY(CompareAll());
+    Difference difference;
+    difference.versions = versions_;
+    VARVE_ASSIGN(difference.upserts, Joined(upserts_, table_.schema->schema()));
+    VARVE_ASSIGN(difference.deletes, Joined(deletes_, key_schema_));
+    return difference;
+  }
+
+ private:
+  Status CompareAll() {
+    const auto versions = VersionsOf(table_, {then_.value, now_.value});
+    if (versions == nullptr) return {};
     std::vector<std::string> keys;
     VARVE_TRY(versions->Next());
     while (versions->valid()) {
-      const bool between = versions->commit() > then_.value && versions->commit() <= now_.value;
-      if (between && (keys.empty() || keys.back() != versions->key())) {
+      ++versions_;
+      if (keys.empty() || keys.back() != versions->key()) {
         if (keys.size() == kKeysAtOnce) {
           VARVE_TRY(Compare(keys));
           keys.clear();
@@ -66,14 +79,9 @@ class Differ {
       }
       VARVE_TRY(versions->Next());
     }
-    VARVE_TRY(Compare(keys));
-    Difference difference;
-    VARVE_ASSIGN(difference.upserts, Joined(upserts_, table_.schema->schema()));
-    VARVE_ASSIGN(difference.deletes, Joined(deletes_, key_schema_));
-    return difference;
+    return Compare(keys);
   }
 
- private:
   // `keys` are distinct.
   Status Compare(const std::vector<std::string>& keys) {
     if (keys.empty()) return {};
@@ -127,6 +135,7 @@ class Differ {
   std::vector<RowSlice> upserts_;
   std::vector<RowSlice> deletes_;
   std::uint64_t bytes_ = 0;
+  std::uint64_t versions_ = 0;
 };
 
 }  // namespace

@@ -18,10 +18,12 @@ namespace varve {
 struct Difference {
   std::shared_ptr<arrow::RecordBatch> upserts;  // rows as they were and now are not
   std::shared_ptr<arrow::RecordBatch> deletes;  // keys that were not there and now are
+  std::uint64_t versions = 0;                   // that were looked at to find this out
 };
 
-// From `now` back to `then`, which is not after it. Only keys with a version in between are looked
-// at, so files without one are not read. Invalid when the rows and keys take more than `bytes_max`.
+// From `now`, which is visible, back to `then`, which is not after it. Only versions in between are
+// looked at, so files without one are not read. Invalid when the rows and keys take more than
+// `bytes_max`.
 Result<Difference> FindDifference(const TableView& table, CommitNumber then, CommitNumber now,
                                   std::uint64_t bytes_max);
 
