@@ -22,9 +22,10 @@ constexpr std::ptrdiff_t kSourcesLookedAt = 8;
 
 using Part = ColumnCopier::Part;
 
-// A column of one batch.
+// A column of one batch. Plain pointers: counting references to many columns, each elsewhere in
+// memory, would wait for one after the other.
 struct Source {
-  std::shared_ptr<arrow::ArrayData> data;
+  const arrow::ArrayData* data = nullptr;
   std::int64_t offset = 0;
   const std::uint8_t* buffers[3] = {};  // the first is null when no value is
 };
@@ -166,7 +167,7 @@ arrow::Result<std::vector<BufferPtr>> CopyBuffers(const arrow::DataType& type, c
 
 // Nothing for what has no buffer of values.
 std::optional<Source> SourceOf(const arrow::RecordBatch& batch, int column) {
-  Source source{batch.column_data(column)};
+  Source source{batch.column_data()[static_cast<std::size_t>(column)].get()};
   source.offset = source.data->offset;
   const auto& buffers = source.data->buffers;
   if (buffers.size() < 2 || buffers[1] == nullptr) return {};
@@ -197,7 +198,7 @@ ColumnCopier::ColumnCopier(const std::vector<RowSlice>& slices) {
   }
 }
 
-arrow::Result<std::shared_ptr<arrow::Array>> ColumnCopier::Copy(int column) const {
+arrow::Result<std::shared_ptr<arrow::ArrayData>> ColumnCopier::Copy(int column) const {
   if (parts_.empty()) return nullptr;
   std::vector<Source> sources;
   sources.reserve(sources_.batches().size());
@@ -206,7 +207,7 @@ arrow::Result<std::shared_ptr<arrow::Array>> ColumnCopier::Copy(int column) cons
     auto source = SourceOf(*batch, column);
     if (!source) return nullptr;
     nulls = nulls || source->buffers[0] != nullptr;
-    sources.push_back(*std::move(source));
+    sources.push_back(*source);
   }
   const Rows rows{parts_, sources, rows_};
   const auto& type = sources.front().data->type;
@@ -218,7 +219,7 @@ arrow::Result<std::shared_ptr<arrow::Array>> ColumnCopier::Copy(int column) cons
     ARROW_ASSIGN_OR_RAISE(validity, CopyBits(rows, 0, &null_count));
   }
   buffers.insert(buffers.begin(), null_count > 0 ? std::move(validity) : nullptr);
-  return arrow::MakeArray(arrow::ArrayData::Make(type, rows_, std::move(buffers), null_count));
+  return arrow::ArrayData::Make(type, rows_, std::move(buffers), null_count);
 }
 
 }  // namespace varve

@@ -34,7 +34,7 @@ class ColumnCopier {
 
   // Column `column` of all rows, in memory of its own. Null when it is of a type that is not copied
   // here: nested, dictionaries, views.
-  arrow::Result<std::shared_ptr<arrow::Array>> Copy(int column) const;
+  arrow::Result<std::shared_ptr<arrow::ArrayData>> Copy(int column) const;
 
   struct Part {
     std::int64_t start;

@@ -89,13 +89,14 @@ class RowPicker {
   std::vector<std::int64_t> order_;  // where in the concatenation each row of the result is
 };
 
-arrow::Result<std::shared_ptr<arrow::Array>> JoinColumn(const std::vector<RowSlice>& slices,
-                                                        int column) {
+arrow::Result<std::shared_ptr<arrow::ArrayData>> JoinColumn(const std::vector<RowSlice>& slices,
+                                                            int column) {
   Arrays pieces;
   for (const auto& slice : slices) {
     pieces.push_back(slice.batch->column(column)->Slice(slice.start, slice.length));
   }
-  return arrow::Concatenate(pieces);
+  ARROW_ASSIGN_OR_RAISE(const auto joined, arrow::Concatenate(pieces));
+  return joined->data();
 }
 
 // Row by row: copied where that is possible, otherwise by index.
@@ -103,11 +104,12 @@ class ColumnPicker {
  public:
   explicit ColumnPicker(const std::vector<RowSlice>& slices) : slices_(slices), copier_(slices) {}
 
-  arrow::Result<std::shared_ptr<arrow::Array>> Pick(int column) {
+  arrow::Result<std::shared_ptr<arrow::ArrayData>> Pick(int column) {
     ARROW_ASSIGN_OR_RAISE(auto copied, copier_.Copy(column));
     if (copied != nullptr) return copied;
     if (!picker_) picker_.emplace(slices_);
-    return picker_->Column(column);
+    ARROW_ASSIGN_OR_RAISE(const auto picked, picker_->Column(column));
+    return picked->data();
   }
   bool all_copied() const { return !picker_; }  // memory of its own, all of it
 
@@ -213,7 +215,7 @@ Result<BatchPtr> Gather(const std::shared_ptr<arrow::Schema>& schema,
   const bool pick = rows / std::ssize(slices) < kTakeBelowRows;
   std::optional<ColumnPicker> picker;
   if (pick) picker.emplace(slices);
-  Arrays columns;
+  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
   for (int c = 0; c < schema->num_fields(); ++c) {
     auto column = pick ? picker->Pick(c) : JoinColumn(slices, c);
     if (!column.ok()) return std::unexpected(NotGathered(*schema->field(c), column.status()));
@@ -228,7 +230,7 @@ Result<BatchPtr> CopyRows(const std::shared_ptr<arrow::Schema>& schema,
   for (const auto& slice : slices) rows += slice.length;
   if (rows == 0) return FromArrow(arrow::RecordBatch::MakeEmpty(schema));
   ColumnPicker picker(slices);
-  Arrays columns;
+  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
   for (int c = 0; c < schema->num_fields(); ++c) {
     auto column = picker.Pick(c);
     if (!column.ok()) return std::unexpected(NotGathered(*schema->field(c), column.status()));

@@ -9,10 +9,12 @@
 #include <arrow/type.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/result.h"
 #include "columns/gather.h"
+#include "columns/key_component.h"
 #include "run/column_map.h"
 #include "run/run.h"
 #include "run/run_opened.h"
@@ -29,20 +31,76 @@ struct Place {
   std::int64_t row = 0;  // in the piece
 };
 
+// The eight bytes of a key behind the first `skipped`, as a number; missing ones are zeros.
+std::uint64_t NumberIn(std::string_view key, std::size_t skipped) {
+  char bytes[sizeof(std::uint64_t)] = {};
+  const auto rest = key.substr(std::min(skipped, key.size()));
+  std::memcpy(bytes, rest.data(), std::min(rest.size(), sizeof bytes));
+  return LoadBig<std::uint64_t>(bytes);
+}
+
+// Where a key is among `rows` others that lie in [first, end), were they spread evenly: as ids
+// that count up are, and times nearly. Only a guess: keys may be spread in any way.
+class Spread {
+ public:
+  Spread() = default;
+  Spread(std::string_view first, std::string_view end, std::int64_t rows)
+      : skipped_(static_cast<std::size_t>(std::ranges::mismatch(first, end).in1 - first.begin())),
+        first_(NumberIn(first, skipped_)),
+        rows_(rows) {
+    const std::uint64_t width = NumberIn(end, skipped_) - first_;
+    rows_a_step_ = width == 0 ? 0 : static_cast<double>(rows) / static_cast<double>(width);
+  }
+  // From 0 to rows.
+  std::int64_t Guess(std::string_view key) const {
+    const std::uint64_t number = NumberIn(key, skipped_);
+    if (number <= first_) return 0;
+    const double row = static_cast<double>(number - first_) * rows_a_step_;
+    return row < static_cast<double>(rows_) ? static_cast<std::int64_t>(row) : rows_;
+  }
+
+ private:
+  std::size_t skipped_ = 0;  // bytes that all keys begin with
+  std::uint64_t first_ = 0;
+  std::int64_t rows_ = 0;
+  double rows_a_step_ = 0;
+};
+
+// The first row from `low` on whose key is not below `key`; the number of keys when there is none.
+// Gallops from `guess`: each look at a key that is far from the last one waits for memory.
+std::int64_t FirstAtLeast(const EncodedKeys& keys, std::string_view key, std::int64_t low,
+                          std::int64_t guess) {
+  // Rows before `low` are below; row `high`, if any, is not.
+  std::int64_t high = keys.size();
+  guess = std::clamp(guess, low, high);
+  const bool up = guess < high && keys[guess] < key;
+  (up ? low : high) = up ? guess + 1 : guess;
+  for (std::int64_t step = 1; low < high; step *= 2) {
+    const auto row = up ? std::min(low + step, high) - 1 : std::max(high - step, low);
+    const bool below = keys[row] < key;
+    (below ? low : high) = below ? row + 1 : row;
+    if (below != up) break;
+  }
+  while (low < high) {
+    const std::int64_t middle = low + (high - low) / 2;
+    const bool below = keys[middle] < key;
+    (below ? low : high) = below ? middle + 1 : middle;
+  }
+  return low;
+}
+
 // Finds versions in one object. Not thread-safe.
 class Finder {
  public:
-  Finder(const RunFile& file, std::uint64_t as_of, bool distinct,
+  Finder(const RunFile& file, const RunMeta& meta, std::uint64_t as_of,
          std::atomic<std::uint64_t>* rejections)
-      : file_(file), as_of_(as_of), distinct_(distinct), rejections_(*rejections) {}
+      : file_(file), meta_(meta), as_of_(as_of), rejections_(*rejections) {}
 
   // The newest version of `key` that as_of sees. Keys ascend from call to call. Versions of one key
   // may fill several pieces, the newest first.
   Result<Place> Find(std::string_view key) {
-    const auto& first_keys = file_.piece_keys();
-    for (int piece = file_.FirstPiece(key, distinct_);
-         piece < std::ssize(first_keys) && first_keys[static_cast<std::size_t>(piece)] <= key;
-         ++piece) {
+    for (int piece = StillHere(key) ? piece_ : file_.FirstPiece(key, meta_.distinct_keys);
+         piece < std::ssize(file_.piece_keys()) && FirstKey(piece) <= key; ++piece) {
       VARVE_ASSIGN(const bool may_contain, Enter(piece, key));
       if (!may_contain) continue;
       const Place place = FindHere(key);
@@ -52,6 +110,17 @@ class Finder {
   }
 
  private:
+  const std::string& FirstKey(int piece) const {
+    return file_.piece_keys()[static_cast<std::size_t>(piece)];
+  }
+  // The first key that is behind the piece.
+  const std::string& EndKey(int piece) const {
+    return piece + 1 < std::ssize(file_.piece_keys()) ? FirstKey(piece + 1) : meta_.max_key;
+  }
+  // Whether only the piece at hand can hold the key, which is not below the one before.
+  bool StillHere(std::string_view key) const {
+    return piece_ >= 0 && meta_.distinct_keys && key < EndKey(piece_);
+  }
   // False when the piece cannot hold the key. The filters are asked only before keys are read.
   Result<bool> Enter(int piece, std::string_view key) {
     if (piece == piece_) return true;
@@ -69,6 +138,7 @@ class Finder {
     keys_ = std::move(keys);
     piece_ = piece;
     row_ = 0;
+    spread_ = Spread(FirstKey(piece), EndKey(piece), keys_->keys.size());
     return true;
   }
 
@@ -81,14 +151,7 @@ class Finder {
 
   Place FindHere(std::string_view key) {
     const EncodedKeys& keys = keys_->keys;
-    for (std::int64_t end = keys.size(); row_ < end;) {
-      const std::int64_t middle = row_ + (end - row_) / 2;
-      if (keys[middle] < key) {
-        row_ = middle + 1;
-      } else {
-        end = middle;
-      }
-    }
+    row_ = FirstAtLeast(keys, key, row_, spread_.Guess(key));
     for (std::int64_t row = row_; row < keys.size() && keys[row] == key; ++row) {
       const std::uint64_t commit = keys_->commits[static_cast<std::size_t>(row)];
       if (commit <= as_of_) return {commit, piece_, row};
@@ -97,13 +160,14 @@ class Finder {
   }
 
   const RunFile& file_;
+  const RunMeta& meta_;
   const std::uint64_t as_of_;
-  const bool distinct_;
   std::atomic<std::uint64_t>& rejections_;
   int group_read_ = -1;  // the last one of which something was read from the file
   // Of the piece at hand.
   int piece_ = -1;  // none
   CachedPiecePtr keys_;
+  Spread spread_;         // of its keys
   std::int64_t row_ = 0;  // rows before it are below all keys to come
 };
 
@@ -211,7 +275,7 @@ Result<Run::Hits> Run::GetOwn(const std::vector<std::string_view>& keys, std::ui
   };
   auto* const rejections = &opened_->bloom_rejections;
   if (opened_->deletes != nullptr) {
-    Finder finder(*opened_->deletes, as_of, meta_.distinct_keys, rejections);
+    Finder finder(*opened_->deletes, meta_, as_of, rejections);
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (!in_bounds(keys[i])) continue;
       VARVE_ASSIGN(const Place place, finder.Find(keys[i]));
@@ -219,7 +283,7 @@ Result<Run::Hits> Run::GetOwn(const std::vector<std::string_view>& keys, std::ui
     }
   }
   if (opened_->data == nullptr) return hits;
-  Finder finder(*opened_->data, as_of, meta_.distinct_keys, rejections);
+  Finder finder(*opened_->data, meta_, as_of, rejections);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (!in_bounds(keys[i])) continue;
     VARVE_ASSIGN(const Place place, finder.Find(keys[i]));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pieces of a RunFile: where they are, reading one, keeping it.
 #include <arrow/array.h>
+#include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <arrow/scalar.h>
 #include <arrow/type.h>
-#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/exception.h>
@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <unordered_set>
 #include <utility>
 
 #include "base/result.h"
@@ -25,6 +26,35 @@ namespace {
 
 // More than read at once from one file are rare; each costs some kilobytes.
 constexpr std::size_t kIdleReadersMax = 4;
+
+// What Arrow's objects take beside the bytes of buffers: some objects of about a hundred bytes, and
+// the counts of references to them.
+constexpr std::uint64_t kArrayBytes = 256;
+constexpr std::uint64_t kBufferBytes = 128;
+
+using Buffers = std::unordered_set<const arrow::Buffer*>;
+
+// Each buffer once and whole, whatever part of it is shown: all of it is kept.
+std::uint64_t HeldBytes(const arrow::ArrayData& data, Buffers* counted) {
+  std::uint64_t bytes = kArrayBytes;
+  for (const auto& shown : data.buffers) {
+    if (shown == nullptr) continue;
+    const arrow::Buffer* buffer = shown.get();
+    while (buffer->parent() != nullptr) buffer = buffer->parent().get();
+    if (!counted->insert(buffer).second) continue;
+    bytes += static_cast<std::uint64_t>(buffer->capacity()) + kBufferBytes;
+  }
+  for (const auto& child : data.child_data) bytes += HeldBytes(*child, counted);
+  if (data.dictionary != nullptr) bytes += HeldBytes(*data.dictionary, counted);
+  return bytes;
+}
+
+std::uint64_t HeldBytes(const arrow::RecordBatch& batch) {
+  Buffers counted;
+  std::uint64_t bytes = 0;
+  for (const auto& column : batch.column_data()) bytes += HeldBytes(*column, &counted);
+  return bytes;
+}
 
 }  // namespace
 
@@ -129,7 +159,7 @@ Result<CachedPiece> RunFile::DecodePiece(const Piece& piece, ReadCache::Part par
     std::iota(fields.begin(), fields.end(), 0);
     VARVE_ASSIGN(decoded.rows,
                  ReadRows(piece.group, piece.first_row, piece.rows, fields, columns_));
-    decoded.bytes = static_cast<std::uint64_t>(arrow::util::TotalBufferSize(*decoded.rows));
+    decoded.bytes = HeldBytes(*decoded.rows);
     return decoded;
   }
   std::vector<int> fields = key_fields_;
@@ -141,7 +171,7 @@ Result<CachedPiece> RunFile::DecodePiece(const Piece& piece, ReadCache::Part par
   VARVE_ASSIGN(decoded.keys, schema_->key_codec().Encode(*batch, key_columns, 0, piece.rows));
   const auto& commits = static_cast<const arrow::Int64Array&>(*batch->columns().back());
   decoded.commits.assign(commits.raw_values(), commits.raw_values() + piece.rows);
-  decoded.bytes = decoded.keys.memory_bytes() + static_cast<std::uint64_t>(piece.rows) * 8;
+  decoded.bytes = decoded.keys.memory_bytes() + decoded.commits.capacity() * 8;
   return decoded;
 }
 

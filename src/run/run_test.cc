@@ -8,6 +8,9 @@
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
 
+#include <limits>
+#include <set>
+
 #include "columns/gather.h"
 #include "run/merge.h"
 #include "run/object_sink.h"
@@ -68,6 +71,51 @@ class RunTest : public ::testing::Test {
   VersionModel model_;
   Memtable memtable_{ModelSchema()};
 };
+
+std::shared_ptr<arrow::RecordBatch> Numbers(const std::string& name,
+                                            const std::vector<std::int64_t>& values) {
+  arrow::Int64Builder builder;
+  EXPECT_TRUE(builder.AppendValues(values).ok());
+  return arrow::RecordBatch::Make(arrow::schema({arrow::field(name, arrow::int64())}),
+                                  std::ssize(values), {*builder.Finish()});
+}
+
+// A run of these keys gives each of them, and none of those beside them: asked for all at once, and
+// for some.
+void ExpectFound(const std::set<std::int64_t>& keys, std::int64_t piece_rows,
+                 SeededRandom* random) {
+  const std::vector<std::int64_t> all(keys.begin(), keys.end());
+  const auto rows = Numbers("k", all);
+  const auto table = *TableSchema::Make(rows->schema(), {"k"});
+  Memtable memtable(table);
+  memtable.Insert(*PrepareUpsert(*table, rows), 1);
+  RunWorld world;
+  auto meta = world.Write(memtable, 600, kRowGroupBytesMax, piece_rows);
+  ASSERT_TRUE(meta) << meta.error().message();
+  const auto run = world.Open(memtable, *meta);
+  for (const std::uint64_t one_of : {1, 2, 50}) {
+    std::set<std::int64_t> asked;
+    for (const std::int64_t key : keys) {
+      if (random->Below(one_of) > 0) continue;
+      asked.insert(key);
+      if (key > *keys.begin() && key < *keys.rbegin()) asked.insert({key - 1, key + 1});
+    }
+    const std::vector<std::int64_t> order(asked.begin(), asked.end());
+    const auto encoded =
+        *table->key_codec().Encode(*Numbers("k", order), {0}, 0, std::ssize(order));
+    std::vector<std::string_view> bytes;
+    for (std::int64_t i = 0; i < encoded.size(); ++i) bytes.push_back(encoded[i]);
+    const auto hits = run->Get(bytes, 1, {0});
+    ASSERT_TRUE(hits) << hits.error().message();
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const auto& hit = (*hits)[i];
+      ASSERT_EQ(hit.has_value(), keys.contains(order[i])) << order[i];
+      if (!hit) continue;
+      const auto& found = static_cast<const arrow::Int64Array&>(*hit->batch->column(0));
+      ASSERT_EQ(found.Value(hit->row), order[i]);
+    }
+  }
+}
 
 TEST_F(RunTest, RandomWalksAndLookupsShowExactlyTheModel) {
   const std::uint64_t seed = TestSeed();
@@ -237,6 +285,45 @@ TEST_F(RunTest, WhatIsInTheCacheIsNotReadAgain) {
   EXPECT_EQ(world_.cache->stats().misses, misses);
   run.reset();
   EXPECT_EQ(world_.cache->stats().bytes, 0u);  // nobody will ask for them
+}
+
+// Not only of the values shown: what is kept counts, as the allocator tells it.
+TEST_F(RunTest, TheCacheCountsTheMemoryThatItHolds) {
+  Ascending(3000, 1);
+  world_.cache = std::make_shared<ReadCache>(64 << 20);
+  const auto run = world_.Flush(memtable_, 3000);
+  const auto* const pool = arrow::default_memory_pool();
+  ASSERT_TRUE(run->Get({ModelKey("a", 0)}, 1, {}));  // the keys alone, and what a reader keeps
+  const auto before = pool->bytes_allocated();
+  const auto keys = world_.cache->stats().bytes;
+  ASSERT_TRUE(run->Get({ModelKey("a", 0)}, 1, {0, 1, 2, 3}));
+  const auto held = static_cast<std::uint64_t>(pool->bytes_allocated() - before);
+  const auto counted = world_.cache->stats().bytes - keys;
+  EXPECT_GT(held, 0u);
+  EXPECT_GE(counted, held);
+  EXPECT_LE(counted, held + held / 4);
+}
+
+// A lookup begins where the key would be if keys counted up evenly. They need not.
+TEST(Run, LookupsFindKeysHoweverTheySpread) {
+  const std::uint64_t seed = TestSeed();
+  SCOPED_TRACE(SeedTrace(seed));
+  SeededRandom random(seed);
+  constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
+  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+  std::vector<std::set<std::int64_t>> spreads(5);
+  for (std::int64_t i = 0; i < 1000; ++i) {
+    spreads[0].insert(i * 2);                                  // evenly
+    spreads[1].insert(i * i * i);                              // ever farther
+    spreads[2].insert(i < 500 ? kMin + i : kMax - i);          // two heaps
+    spreads[3].insert(i == 0 ? kMin : i == 1 ? kMax : i * 3);  // one heap, two far off
+    spreads[4].insert(static_cast<std::int64_t>(random.Next() >> random.Below(64)));
+  }
+  for (const auto& spread : spreads) {
+    for (const std::int64_t piece_rows : {7, 200, 1000}) {
+      ASSERT_NO_FATAL_FAILURE(ExpectFound(spread, piece_rows, &random));
+    }
+  }
 }
 
 // A row of a large row group is found though most of the group's bytes are damaged: they are not

@@ -55,11 +55,11 @@ Status LookIn(const Run& run, std::uint64_t as_of, const std::vector<int>& colum
   const RunMeta& meta = run.meta();
   std::vector<Lookup*> wanted;
   std::vector<std::string_view> keys;
-  for (Lookup& lookup : *lookups) {
-    if (lookup.best.commit >= meta.max_commit) continue;
-    if (lookup.key < meta.min_key || lookup.key > meta.max_key) continue;
-    wanted.push_back(&lookup);
-    keys.push_back(lookup.key);
+  auto at = std::ranges::lower_bound(*lookups, std::string_view(meta.min_key), {}, &Lookup::key);
+  for (; at != lookups->end() && at->key <= meta.max_key; ++at) {
+    if (at->best.commit >= meta.max_commit) continue;
+    wanted.push_back(&*at);
+    keys.push_back(at->key);
   }
   if (keys.empty()) return {};
   VARVE_ASSIGN(auto hits, run.Get(keys, as_of, columns));
@@ -69,10 +69,14 @@ Status LookIn(const Run& run, std::uint64_t as_of, const std::vector<int>& colum
   return {};
 }
 
-// Newest commits first: so that most runs need not be asked.
-std::vector<const Run*> NewestFirst(const TableView& table) {
+// Those that may hold a key of the lookups, newest commits first: so that most need not be asked.
+std::vector<const Run*> NewestFirst(const TableView& table, const std::vector<Lookup>& lookups) {
   std::vector<const Run*> runs;
-  for (const auto& run : table.runs) runs.push_back(run.get());
+  for (const auto& run : table.runs) {
+    const RunMeta& meta = run->meta();
+    if (lookups.front().key > meta.max_key || lookups.back().key < meta.min_key) continue;
+    runs.push_back(run.get());
+  }
   std::stable_sort(runs.begin(), runs.end(), [](const Run* a, const Run* b) {
     return a->meta().max_commit > b->meta().max_commit;
   });
@@ -81,27 +85,41 @@ std::vector<const Run*> NewestFirst(const TableView& table) {
 
 Status LookEverywhere(const TableView& table, std::uint64_t as_of, const std::vector<int>& columns,
                       std::vector<Lookup>* lookups) {
+  if (lookups->empty()) return {};
   if (table.own != nullptr) LookInOwn(*table.own, lookups);
   if (table.active != nullptr) LookIn(*table.active, as_of, lookups);
   for (auto sealed = table.sealed.rbegin(); sealed != table.sealed.rend(); ++sealed) {
     LookIn(**sealed, as_of, lookups);
   }
-  for (const Run* const run : NewestFirst(table)) {
+  for (const Run* const run : NewestFirst(table, *lookups)) {
     if (run->meta().IsHiddenAt(as_of)) continue;
     VARVE_TRY(LookIn(*run, as_of, columns, lookups));
   }
   return {};
 }
 
-// The distinct keys, ascending.
-std::vector<Lookup> DistinctKeys(const EncodedKeys& keys) {
-  std::vector<std::string_view> sorted;
-  for (std::int64_t i = 0; i < keys.size(); ++i) sorted.push_back(keys[i]);
-  std::sort(sorted.begin(), sorted.end());
-  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+// Lookups of distinct keys, ascending, and which of them each key is.
+struct Asked {
   std::vector<Lookup> lookups;
-  for (std::string_view key : sorted) lookups.push_back({key});
-  return lookups;
+  std::vector<std::size_t> place_of;
+
+  const Lookup& Of(std::int64_t key) const {
+    return lookups[place_of[static_cast<std::size_t>(key)]];
+  }
+};
+
+Asked DistinctKeys(const EncodedKeys& keys) {
+  std::vector<std::pair<std::string_view, std::size_t>> sorted;
+  sorted.reserve(static_cast<std::size_t>(keys.size()));
+  for (std::int64_t i = 0; i < keys.size(); ++i) sorted.emplace_back(keys[i], sorted.size());
+  if (!std::ranges::is_sorted(sorted)) std::ranges::sort(sorted);
+  Asked asked{{}, std::vector<std::size_t>(sorted.size())};
+  asked.lookups.reserve(sorted.size());
+  for (const auto& [key, place] : sorted) {
+    if (asked.lookups.empty() || asked.lookups.back().key != key) asked.lookups.push_back({key});
+    asked.place_of[place] = asked.lookups.size() - 1;
+  }
+  return asked;
 }
 
 }  // namespace
@@ -114,18 +132,16 @@ Result<std::shared_ptr<arrow::RecordBatch>> GetRows(const TableView& table, Comm
   std::iota(places.begin(), places.end(), 0);
   VARVE_ASSIGN(const EncodedKeys encoded, table.schema->key_codec().Encode(*conformed, places, 0,
                                                                            conformed->num_rows()));
-  std::vector<Lookup> lookups = DistinctKeys(encoded);
+  Asked asked = DistinctKeys(encoded);
   std::vector<int> columns(static_cast<std::size_t>(table.schema->schema()->num_fields()));
   std::iota(columns.begin(), columns.end(), 0);
-  VARVE_TRY(LookEverywhere(table, as_of.value, columns, &lookups));
+  VARVE_TRY(LookEverywhere(table, as_of.value, columns, &asked.lookups));
 
   if (found != nullptr) found->assign(static_cast<std::size_t>(encoded.size()), false);
   std::vector<RowSlice> slices;
+  slices.reserve(asked.place_of.size());
   for (std::int64_t i = 0; i < encoded.size(); ++i) {
-    const auto at =
-        std::lower_bound(lookups.begin(), lookups.end(), encoded[i],
-                         [](const Lookup& lookup, auto key) { return lookup.key < key; });
-    const Hit& hit = at->best;
+    const Hit& hit = asked.Of(i).best;
     if (hit.commit == 0 || hit.kind == RowKind::kDelete) continue;
     if (found != nullptr) (*found)[static_cast<std::size_t>(i)] = true;
     slices.push_back({hit.batch, hit.row, 1});
@@ -165,14 +181,12 @@ Result<FoundRows> FindRows(const TableView& table, CommitNumber as_of,
 
 Result<std::vector<bool>> WhichExist(const TableView& table, CommitNumber as_of,
                                      const EncodedKeys& keys) {
-  std::vector<Lookup> lookups = DistinctKeys(keys);
-  VARVE_TRY(LookEverywhere(table, as_of.value, {}, &lookups));
+  Asked asked = DistinctKeys(keys);
+  VARVE_TRY(LookEverywhere(table, as_of.value, {}, &asked.lookups));
   std::vector<bool> exist;
   for (std::int64_t i = 0; i < keys.size(); ++i) {
-    const auto at =
-        std::lower_bound(lookups.begin(), lookups.end(), keys[i],
-                         [](const Lookup& lookup, auto key) { return lookup.key < key; });
-    exist.push_back(at->best.commit != 0 && at->best.kind == RowKind::kUpsert);
+    const Hit& hit = asked.Of(i).best;
+    exist.push_back(hit.commit != 0 && hit.kind == RowKind::kUpsert);
   }
   return exist;
 }
