@@ -382,19 +382,6 @@ TEST_F(TagTest, TagsSayWhatTheyNameAndWhen) {
   EXPECT_EQ(tags[1].made.micros, kNoon + 25);
 }
 
-// As long as nobody saw it durable, a commit is no version that one can read.
-TEST_F(AsOfTest, VersionsAreThoseThatCanBeRead) {
-  Make();
-  PutAt(kNoon, "v");
-  ASSERT_TRUE(db_->Upsert("t", testing::RowsBatch({{1, "w"}}), {.ack = AckLevel::kBuffered}));
-  const auto versions = db_->Versions();
-  ASSERT_EQ(versions.size(), 1u);
-  EXPECT_EQ(versions[0].commit.value, 1u);
-  EXPECT_TRUE(db_->GetSnapshot(versions[0].commit));
-  ASSERT_TRUE(db_->Sync());
-  EXPECT_EQ(db_->Versions().size(), 2u);
-}
-
 TEST_F(TagTest, VersionsShowTags) {
   Make();
   for (int i = 0; i < 6; ++i) {

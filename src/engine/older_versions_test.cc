@@ -122,6 +122,17 @@ TEST_F(OlderVersionsTest, OnlyWhoReadsThenLooksAtThem) {
   EXPECT_EQ(Damages(), std::vector<std::string>());
 }
 
+TEST_F(OlderVersionsTest, MetadataCountTheNewestAlone) {
+  Put({{1, "a"}, {2, "b"}});
+  Put({{1, "A"}, {3, "c"}});
+  ASSERT_TRUE(db_->Flush());
+  const auto count = At(2)->Count("t");
+  ASSERT_TRUE(count) << count.error().message();
+  EXPECT_EQ(count->rows, 3u);
+  EXPECT_EQ(count->rows_scanned, 0u);
+  EXPECT_EQ(At(1)->Count("t")->rows, 2u);
+}
+
 TEST_F(OlderVersionsTest, WithoutAnyThereIsOneRun) {
   Put({{1, "a"}, {2, "b"}});
   Put({{3, "c"}});

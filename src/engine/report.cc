@@ -105,17 +105,15 @@ DatabaseStats Database::Impl::Stats() {
   return stats;
 }
 
-// Newest first: the visible commits in memory; then those that flushes left, and between them those
+// Newest first: the commits in memory; then those that flushes left, and between them those
 // that have tags.
 std::vector<Version> Database::Impl::Versions(std::uint64_t limit) {
-  AdvanceVisible();
   std::vector<Version> versions;
   std::shared_ptr<const ManifestState> flushed;
   {
     std::lock_guard lock(view_mutex_);
     flushed = flushed_;
     for (auto at = recent_.rbegin(); at != recent_.rend() && versions.size() < limit; ++at) {
-      if (at->commit > order_.visible()) continue;  // a power cut may still take it back
       versions.push_back({.commit = at->commit, .time = at->time, .flushed = false});
     }
   }

@@ -64,11 +64,21 @@ bool AnswersForItself(const Run& run, const TableView& table, const KeyBounds& b
   return std::ranges::all_of(table.sealed, [&](const auto& sealed) { return is_apart(*sealed); });
 }
 
-// Of each run, whether no other has a key between its first and its last.
-std::vector<bool> WhichRunsLieApart(const TableView& table) {
+// Those of the runs that `as_of` looks at between whose first and last key no other has one.
+std::vector<const Run*> RunsApart(const TableView& table, std::uint64_t as_of) {
+  std::vector<const Run*> runs;
   std::vector<KeySpan> spans;
-  for (const auto& run : table.runs) spans.push_back({run->meta().min_key, run->meta().max_key});
-  return WhichLieApart(spans);
+  for (const auto& run : table.runs) {
+    if (run->meta().IsHiddenAt(as_of)) continue;
+    runs.push_back(run.get());
+    spans.push_back({run->meta().min_key, run->meta().max_key});
+  }
+  const std::vector<bool> apart = WhichLieApart(spans);
+  std::vector<const Run*> found;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (apart[i]) found.push_back(runs[i]);
+  }
+  return found;
 }
 
 // What metadata answers, and what is left to scan.
@@ -80,11 +90,9 @@ struct Division {
 Division Divide(const TableView& table, const KeyBounds& bounds, std::uint64_t as_of,
                 const std::function<bool(const Run&)>& can_answer) {
   Division division;
-  const std::vector<bool> apart = WhichRunsLieApart(table);
-  for (std::size_t i = 0; i < table.runs.size(); ++i) {
-    const Run& run = *table.runs[i];
-    if (apart[i] && can_answer(run) && AnswersForItself(run, table, bounds, as_of)) {
-      division.answered.push_back(&run);
+  for (const Run* run : RunsApart(table, as_of)) {
+    if (can_answer(*run) && AnswersForItself(*run, table, bounds, as_of)) {
+      division.answered.push_back(run);
     }
   }
   std::ranges::sort(division.answered, {}, [](const Run* run) { return run->meta().min_key; });
