@@ -147,7 +147,9 @@ int Main(int argc, char** argv) {
   }
   if (outcome) return *outcome;
   // A reader such as `head` that has seen enough is no failure.
-  const bool of_stdout = outcome.error().error.kind() == ErrorKind::kInternal;
+  const Error& error = outcome.error().error;
+  const bool of_stdout =
+      error.kind() == ErrorKind::kInternal || error.reason() == ErrorReason::kClosed;
   if (Stdout()->closed() && of_stdout) return kExitDone;
   Report(outcome.error(), json);
   return outcome.error().exit;

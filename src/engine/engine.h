@@ -24,7 +24,6 @@
 #include "engine/generation.h"
 #include "engine/moment.h"
 #include "engine/recent_keys.h"
-#include "engine/shown_runs.h"
 #include "engine/submission.h"
 #include "manifest/manifest.h"
 #include "run/read_cache.h"
@@ -87,7 +86,9 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<std::shared_ptr<const TableView>> FindTableIn(const Superversion& view,
                                                        std::string_view name) const;
 
-  Status Flush();  // publish.cc
+  // publish.cc
+  Status Flush();
+
   // as_of.cc
   Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of);
 
@@ -107,9 +108,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
     Impl* database;  // null once it has ended; guarded by mutex
   };
   const std::shared_ptr<Link>& link() const { return link_; }
-  // The table to follow by this name from a commit on, which may be gone (varve/changes.h).
-  Result<std::shared_ptr<const TableView>> FindFollowed(std::string_view name,
-                                                        CommitNumber from) const;
   // What is visible once a commit after this one is, or at the deadline (of the steady clock), or
   // when the signal is cancelled. Invalid/kClosed when the database ends.
   Result<Visible> AwaitAfter(CommitNumber commit, const std::shared_ptr<FollowSignal>& signal,
@@ -117,7 +115,9 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // A background task that Close waits for begins and ends.
   void BeginTask();
   void EndTask();
-  bool Forked() const;  // in a child by fork: its threads and locks are its parent's
+
+  // In a child by fork: its threads and locks are its parent's.
+  bool Forked() const;
 
  private:
   using TableViewPtr = std::shared_ptr<const TableView>;
@@ -209,7 +209,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // publish.cc
   void InstallView();      // requires commit_mutex_
-  std::shared_ptr<const Superversion> MakeView();        // so does this
+  std::shared_ptr<const Superversion> MakeView() const;  // so does this
   void Show(std::shared_ptr<const Superversion> view);   // requires view_mutex_ too
   void ScheduleFlush();
   Status FlushSealed();
@@ -264,13 +264,12 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::shared_ptr<Generation> active_;                 // guarded by commit_mutex_
   std::deque<std::shared_ptr<Generation>> sealed_;     // oldest first; guarded by commit_mutex_
   std::shared_ptr<const ManifestState> official_;      // as views show it; guarded by commit_mutex_
-  ShownRuns runs_;                                     // guarded by commit_mutex_
+  std::map<std::uint64_t, std::shared_ptr<const Run>> runs_;  // by id; guarded by commit_mutex_
   ProducerMarks producers_;                            // guarded by commit_mutex_
   RecentKeys recent_keys_;                             // guarded by commit_mutex_
   std::multiset<CommitNumber> open_transactions_;      // their snapshots; guarded by commit_mutex_
   std::uint64_t stall_micros_ = 0;                     // guarded by commit_mutex_
   std::uint64_t flushes_ = 0;                          // guarded by commit_mutex_
-  bool timer_armed_ = false;                           // guarded by commit_mutex_
 
   // What new snapshots see. Held for a moment only: readers never wait for the log or a flush.
   mutable std::mutex view_mutex_;
@@ -290,6 +289,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   CommitNumber times_of_;                     // guarded by times_mutex_
   std::shared_ptr<const CommitTimes> times_;  // guarded by times_mutex_
 
+  bool timer_armed_ = false;     // guarded by commit_mutex_
   // Background tasks.
   std::mutex task_mutex_;
   std::condition_variable task_done_;

@@ -10,7 +10,6 @@
 #include <stop_token>
 #include <utility>
 
-#include "base/check.h"
 #include "base/futex.h"
 #include "base/result.h"
 #include "engine/engine.h"
@@ -20,31 +19,11 @@
 namespace varve {
 namespace {
 
-// It was there once, so it is among those that are or among those dropped.
-const TableView& FindById(const Superversion& view, std::uint32_t id) {
+const TableView* FindById(const Superversion& view, std::uint32_t id) {
   for (const auto& [name, table] : view.tables) {
-    if (table->id == id) return *table;
+    if (table->id == id) return table.get();
   }
-  const auto dropped = view.dropped.find(id);
-  VARVE_CHECK(dropped != view.dropped.end());
-  return *dropped->second;
-}
-
-// Of the tables dropped after a commit, under this name, the first; null: there is none.
-const TableState* FindDropped(const ManifestState& state, std::string_view name,
-                              CommitNumber after) {
-  const TableState* first = nullptr;
-  for (const auto& [id, table] : state.dropped) {
-    if (table->name != name || table->dropped <= after) continue;
-    if (first == nullptr || table->dropped < first->dropped) first = table.get();
-  }
-  return first;
-}
-
-// Whether it ever had another name.
-bool WasRenamed(const TableState& table) {
-  return std::ranges::any_of(table.former,
-                             [&](const FormerShape& shape) { return shape.name != table.name; });
+  return nullptr;
 }
 
 }  // namespace
@@ -65,23 +44,6 @@ void Database::Impl::EndTask() {
   task_done_.notify_all();
 }
 
-Result<std::shared_ptr<const TableView>> Database::Impl::FindFollowed(std::string_view name,
-                                                                      CommitNumber from) const {
-  std::shared_ptr<const Superversion> view;
-  std::shared_ptr<const ManifestState> state;
-  {
-    std::lock_guard lock(view_mutex_);
-    view = view_;
-    state = flushed_;
-  }
-  const TableState* const dropped = FindDropped(*state, name, from);
-  const auto now = state->tables.find(name);
-  // One that always had the name was made when the dropped one had left it.
-  const bool newer = now == state->tables.end() || !WasRenamed(*now->second);
-  if (dropped != nullptr && newer) return view->dropped.at(dropped->id);
-  return FindTableIn(*view, name);
-}
-
 Result<Visible> Database::Impl::AwaitAfter(
     CommitNumber commit, const std::shared_ptr<FollowSignal>& signal,
     std::int64_t deadline_micros) {
@@ -95,7 +57,7 @@ Result<Visible> Database::Impl::AwaitAfter(
       if (following_ended_) {
         return Fail(ErrorKind::kInvalid, "the database is closed", ErrorReason::kClosed);
       }
-      const Visible now{order_.visible(), view_, flushed_};
+      const Visible now{order_.visible(), view_};
       if (now.commit > commit || signal->cancelled || left <= 0) return now;
       followers_.insert(signal);  // after `seen`, so no move of the number is missed
     }
@@ -205,30 +167,20 @@ class ChangeCursor::Impl {
   }
 
   Status Read(const Visible& now) {
-    const TableView& table = FindById(*now.view, table_id_);
-    const auto gone = now.state->dropped.find(table_id_);
-    const bool dropped = gone != now.state->dropped.end();
-    const CommitNumber last = dropped ? CommitNumber{gone->second->dropped.value - 1} : now.commit;
-    if (position_ >= last) return Dropped(*now.state, *gone->second);  // for something is new
-    if (table.schema_id != schema_id_) {
+    const TableView* const table = FindById(*now.view, table_id_);
+    if (table == nullptr) {
+      return Fail(ErrorKind::kNotFound, fmt::format("table '{}' was dropped after commit {}",
+                                                    table_name_, position_.value));
+    }
+    if (table->schema_id != schema_id_) {
       return Fail(ErrorKind::kConflict,
                   fmt::format("the columns of table '{}' were changed; follow it again, from "
                               "commit {}",
-                              table.name, position_.value));
+                              table->name, position_.value));
     }
-    stream_ = std::make_unique<ChangeStream>(now.view, table, recipe_,
-                                             CommitWindow{position_.value, last.value});
+    stream_ = std::make_unique<ChangeStream>(now.view, *table, recipe_,
+                                             CommitWindow{position_.value, now.commit.value});
     return {};
-  }
-
-  static std::unexpected<Error> Dropped(const ManifestState& state, const TableState& table) {
-    const bool again = state.tables.contains(table.name);
-    return Fail(
-        ErrorKind::kNotFound,
-        fmt::format("table '{}' was dropped by commit {}, and all changes before it were "
-                    "given{}",
-                    table.name, table.dropped.value,
-                    again ? "; another table has that name now: follow it from that commit" : ""));
   }
 
   const std::shared_ptr<Owner::Link> link_;
@@ -258,7 +210,7 @@ Result<std::unique_ptr<ChangeCursor>> Database::FollowChanges(std::string_view t
                                                               const AsOf& from,
                                                               const ChangesOptions& options) const {
   VARVE_ASSIGN(const auto first, impl_->GetSnapshot(from));
-  VARVE_ASSIGN(const auto view, impl_->FindFollowed(table, first->commit()));
+  VARVE_ASSIGN(const auto view, impl_->FindTable(table));
   auto recipe = PrepareChanges(*view->schema, options);
   if (!recipe) {
     return std::unexpected(recipe.error().Within(fmt::format("table '{}'", view->name)));

@@ -88,14 +88,6 @@ class FollowTest : public ::testing::Test {
     }
     return all;
   }
-  static void ExpectDropped(ChangeCursor* cursor, const std::string& how) {
-    for (int i = 0; i < 2; ++i) {
-      const auto next = cursor->Next(0);
-      ASSERT_FALSE(next);
-      EXPECT_EQ(next.error().kind(), ErrorKind::kNotFound) << next.error().message();
-      EXPECT_NE(next.error().message().find(how), std::string::npos) << next.error().message();
-    }
-  }
   static void ExpectClosed(ChangeCursor* cursor, const std::string& why) {
     const auto next = cursor->Next(0);
     ASSERT_FALSE(next);
@@ -274,91 +266,6 @@ TEST_F(FollowTest, AChangeOfTheTableIsTold) {
   ASSERT_FALSE(dropped);
   EXPECT_EQ(dropped.error().kind(), ErrorKind::kNotFound);
   EXPECT_NE(dropped.error().message().find("dropped"), std::string::npos);
-}
-
-// What was written just before, whether the cursor was there before the drop or comes after it.
-TEST_F(FollowTest, TheLastChangesOfADroppedTableCome) {
-  Make(&clock_);
-  Upsert({{1, "a"}});
-  auto early = Follow(0);
-  Upsert({{2, "b"}});
-  ASSERT_TRUE(db_->Delete("t", RowsBatch({{1, ""}})));
-  ASSERT_TRUE(db_->DropTable("t"));  // commit 4
-  Upsert({{9, "x"}}, "u");
-  const Changes last = {"1 upsert 1 a", "2 upsert 2 b", "3 delete 1"};
-  EXPECT_EQ(Next(early.get()), last);
-  EXPECT_EQ(early->position().value, 3u);
-  ExpectDropped(early.get(), "table 't' was dropped by commit 4, and all changes");
-
-  for (const bool reopened : {false, true}) {
-    if (reopened) Open(&clock_);
-    auto late = Follow(0);
-    EXPECT_EQ(Next(late.get()), last);
-    ExpectDropped(late.get(), "dropped by commit 4");
-    late = Follow(1, {.before_images = true});
-    EXPECT_EQ(Next(late.get()), (Changes{"2 insert 2 b", "3 delete 1"}));
-    late = Follow(3);
-    ExpectDropped(late.get(), "dropped by commit 4");
-    EXPECT_EQ(late->position().value, 3u);
-    const auto after = db_->FollowChanges("t", CommitNumber{4});
-    ASSERT_FALSE(after);
-    EXPECT_EQ(after.error().kind(), ErrorKind::kNotFound);
-  }
-}
-
-// Tables of one name, one after the other: each up to its drop, and then the way to the next.
-TEST_F(FollowTest, ATableThatWasMadeAgainIsAnotherOne) {
-  Make(&clock_);
-  Upsert({{1, "a"}});
-  ASSERT_TRUE(db_->DropTable("t"));  // commit 2
-  ASSERT_TRUE(db_->CreateTable("t", testing::RowsSchema(), {"id"}));
-  Upsert({{1, "b"}});
-  ASSERT_TRUE(db_->DropTable("t"));  // commit 4
-  ASSERT_TRUE(db_->CreateTable("t", testing::RowsSchema(), {"id"}));
-  Upsert({{1, "c"}});
-  auto cursor = Follow(0);
-  EXPECT_EQ(Next(cursor.get()), (Changes{"1 upsert 1 a"}));
-  ExpectDropped(cursor.get(), "dropped by commit 2");
-  ExpectDropped(cursor.get(), "another table has that name now: follow it from that commit");
-  cursor = Follow(2);
-  EXPECT_EQ(Next(cursor.get()), (Changes{"3 upsert 1 b"}));
-  ExpectDropped(cursor.get(), "dropped by commit 4");
-  cursor = Follow(4);
-  EXPECT_EQ(Next(cursor.get()), (Changes{"5 upsert 1 c"}));
-  EXPECT_EQ(Next(cursor.get()), Changes());
-}
-
-// A table keeps its changes when it takes over the name of one that was dropped.
-TEST_F(FollowTest, ATableThatWasRenamedIsFollowedFromAnyCommit) {
-  Make(&clock_);
-  Upsert({{1, "a"}});
-  Upsert({{2, "b"}}, "u");
-  ASSERT_TRUE(db_->DropTable("t"));         // commit 3
-  ASSERT_TRUE(db_->RenameTable("u", "t"));  // commit 4
-  auto cursor = Follow(0);
-  EXPECT_EQ(Next(cursor.get()), (Changes{"2 upsert 2 b"}));
-  EXPECT_EQ(Next(cursor.get()), Changes());
-  ASSERT_TRUE(db_->DropTable("t"));  // commit 5: of two that are gone, the first
-  cursor = Follow(0);
-  EXPECT_EQ(Next(cursor.get()), (Changes{"1 upsert 1 a"}));
-  ExpectDropped(cursor.get(), "dropped by commit 3");
-  cursor = Follow(3);
-  ExpectDropped(cursor.get(), "dropped by commit 5");
-}
-
-// Other columns, and then the drop: the cursor is told of the columns, and the next one goes on.
-TEST_F(FollowTest, ATableThatChangedAndWasDroppedIsFollowedToItsEnd) {
-  Make(&clock_);
-  Upsert({{1, "a"}});
-  auto cursor = Follow(0);
-  ASSERT_TRUE(db_->AlterTable("t", {AddColumn{arrow::field("w", arrow::int64())}}));  // 2
-  ASSERT_TRUE(db_->Delete("t", RowsBatch({{1, ""}})));
-  ASSERT_TRUE(db_->DropTable("t"));  // 4
-  EXPECT_EQ(cursor->Next(0).error().kind(), ErrorKind::kConflict);
-  cursor = Follow(cursor->position().value);
-  EXPECT_EQ(cursor->schema()->field_names().back(), "w");
-  EXPECT_EQ(Next(cursor.get()), (Changes{"1 upsert 1 a", "3 delete 1"}));
-  ExpectDropped(cursor.get(), "dropped by commit 4");
 }
 
 TEST_F(FollowTest, ADropEndsTheOneThatWaits) {
