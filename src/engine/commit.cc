@@ -84,6 +84,12 @@ Status OwnTheRows(WriteBatch* batch) {
   return {};
 }
 
+std::unexpected<Error> NotBegun(std::string_view what, const Error& before) {
+  const bool unknown = before.reason() == ErrorReason::kUnknownOutcome;
+  return Fail(before.kind(), fmt::format("{}: {}", what, before.message()),
+              unknown ? ErrorReason::kIo : before.reason());
+}
+
 Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
                                             const CommitOptions& options, CommitGuard guard,
                                             WriteWatch* watch) {
@@ -158,8 +164,9 @@ Status Database::Impl::AwaitRoom() {
   std::lock_guard lock(commit_mutex_);
   stall_micros_ += static_cast<std::uint64_t>(environment_.clock()->SteadyMicros() - start);
   if (!flushed) {
-    return std::unexpected(flushed.error().Within(
-        "nothing of this commit was kept: memory is full and the flush that would free it failed"));
+    return NotBegun(
+        "nothing of this commit was kept: memory is full and the flush that would free it failed",
+        flushed.error());
   }
   return {};
 }

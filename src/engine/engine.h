@@ -24,6 +24,7 @@
 #include "engine/generation.h"
 #include "engine/moment.h"
 #include "engine/recent_keys.h"
+#include "engine/shown_runs.h"
 #include "engine/submission.h"
 #include "manifest/manifest.h"
 #include "run/read_cache.h"
@@ -86,9 +87,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<std::shared_ptr<const TableView>> FindTableIn(const Superversion& view,
                                                        std::string_view name) const;
 
-  // publish.cc
-  Status Flush();
-
+  Status Flush();  // publish.cc
   // as_of.cc
   Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of);
 
@@ -115,9 +114,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // A background task that Close waits for begins and ends.
   void BeginTask();
   void EndTask();
-
-  // In a child by fork: its threads and locks are its parent's.
-  bool Forked() const;
+  bool Forked() const;  // in a child by fork: its threads and locks are its parent's
 
  private:
   using TableViewPtr = std::shared_ptr<const TableView>;
@@ -209,7 +206,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // publish.cc
   void InstallView();      // requires commit_mutex_
-  std::shared_ptr<const Superversion> MakeView() const;  // so does this
+  std::shared_ptr<const Superversion> MakeView();        // so does this
   void Show(std::shared_ptr<const Superversion> view);   // requires view_mutex_ too
   void ScheduleFlush();
   Status FlushSealed();
@@ -264,12 +261,13 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::shared_ptr<Generation> active_;                 // guarded by commit_mutex_
   std::deque<std::shared_ptr<Generation>> sealed_;     // oldest first; guarded by commit_mutex_
   std::shared_ptr<const ManifestState> official_;      // as views show it; guarded by commit_mutex_
-  std::map<std::uint64_t, std::shared_ptr<const Run>> runs_;  // by id; guarded by commit_mutex_
+  ShownRuns runs_;                                     // guarded by commit_mutex_
   ProducerMarks producers_;                            // guarded by commit_mutex_
   RecentKeys recent_keys_;                             // guarded by commit_mutex_
   std::multiset<CommitNumber> open_transactions_;      // their snapshots; guarded by commit_mutex_
   std::uint64_t stall_micros_ = 0;                     // guarded by commit_mutex_
   std::uint64_t flushes_ = 0;                          // guarded by commit_mutex_
+  bool timer_armed_ = false;                           // guarded by commit_mutex_
 
   // What new snapshots see. Held for a moment only: readers never wait for the log or a flush.
   mutable std::mutex view_mutex_;
@@ -289,7 +287,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   CommitNumber times_of_;                     // guarded by times_mutex_
   std::shared_ptr<const CommitTimes> times_;  // guarded by times_mutex_
 
-  bool timer_armed_ = false;     // guarded by commit_mutex_
   // Background tasks.
   std::mutex task_mutex_;
   std::condition_variable task_done_;

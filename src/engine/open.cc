@@ -118,7 +118,7 @@ Status Database::Impl::RemoveOrphanRuns() {
   VARVE_ASSIGN(const auto objects, environment_.store()->List("data/"));
   for (const ObjectInfo& object : objects) {
     const auto id = RunIdOf(object.name);
-    if (!id || runs_.contains(*id)) continue;
+    if (!id || runs_.Has(*id)) continue;
     VARVE_TRY(environment_.store()->Delete(object.name));
     Trace(environment_.trace(), "run.orphan_removed", object.name);
   }
@@ -153,11 +153,11 @@ Status Database::Impl::OpenRuns() {
   const auto state = manifest_->state();
   const auto open = [this](const TableState& table) -> Status {
     for (const auto& meta : table.runs) {
-      VARVE_ASSIGN(runs_[meta->id],
-                   Run::Open(environment_.store(), table.FindSchema(meta->schema_id), *meta,
-                             read_cache_));
-  }
-  return {};
+      VARVE_ASSIGN(auto run, Run::Open(environment_.store(), table.FindSchema(meta->schema_id),
+                                       *meta, read_cache_));
+      runs_.Add(std::move(run));
+    }
+    return {};
   };
   for (const auto& [name, table] : state->tables) VARVE_TRY(open(*table));
   for (const auto& [id, table] : state->dropped) VARVE_TRY(open(*table));

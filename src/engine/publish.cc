@@ -10,16 +10,14 @@
 namespace varve {
 
 // A new superversion out of what is official, the open runs and the generations.
-std::shared_ptr<const Superversion> Database::Impl::MakeView() const {
+std::shared_ptr<const Superversion> Database::Impl::MakeView() {
   const auto base = [this](const TableState& table) {
     auto view = std::make_shared<TableView>();
     view->id = table.id;
     view->name = table.name;
     view->schema_id = table.schema_id;
     view->schema = table.schema;
-    for (const auto& meta : table.runs) {
-      view->runs.push_back(Run::Under(runs_.at(meta->id), table.schema));
-    }
+    for (const auto& meta : table.runs) view->runs.push_back(runs_.Shown(meta->id, table.schema));
     return view;
   };
   auto view = std::make_shared<Superversion>();
@@ -176,6 +174,7 @@ Result<AddTimesEdit> Database::Impl::WriteTimesOf(const Generation& generation) 
 }
 
 Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, Lsn floor) {
+  VARVE_TRY(manifest_->CheckCommits());  // or its runs would be written for nothing, at each try
   // Only durable commits become official: a run must never hold what the log could still lose.
   if (log_->positions().durable < floor) VARVE_TRY(log_->Sync());
   AdvanceVisible();
@@ -203,7 +202,7 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
   {
     std::lock_guard lock(commit_mutex_);
     official_ = *std::move(committed);
-    for (auto& run : runs.opened) runs_[run->meta().id] = run;
+    for (auto& run : runs.opened) runs_.Add(std::move(run));
     VARVE_CHECK(sealed_.front() == generation);
     sealed_.pop_front();
     ++flushes_;

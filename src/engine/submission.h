@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "engine/commit_record.h"
@@ -29,6 +30,10 @@ struct TablePart {
 Result<TablePart> MakePart(const TableView& table, WriteBatch batch);
 Result<std::vector<TablePart>> MakeParts(const TableView& table, std::vector<WriteBatch> batches);
 Status OwnTheRows(WriteBatch* batch);
+
+// The error of what was not begun because something before it failed: it certainly was not done,
+// whatever became of that.
+std::unexpected<Error> NotBegun(std::string_view what, const Error& before);
 
 // What a commit must not find changed since a snapshot; without a footprint it checks nothing.
 struct CommitGuard {

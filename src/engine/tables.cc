@@ -104,17 +104,23 @@ Result<const TableState*> Database::Impl::FindOfficial(const ManifestState& stat
 
 namespace {
 
-// Whatever became of the flush, the change was not made.
 Status FlushBefore(std::string_view table, const Status& flushed) {
   if (flushed) return {};
-  const Error& error = flushed.error();
-  const auto reason = error.reason() == ErrorReason::kUnknownOutcome ? ErrorReason::kIo
-                                                                     : error.reason();
-  return Fail(error.kind(),
-              fmt::format("table '{}' was not changed, for what is in memory could not be flushed "
-                          "before: {}",
-                          table, error.message()),
-              reason);
+  return NotBegun(fmt::format("table '{}' was not changed, for what is in memory could not be "
+                              "flushed before",
+                              table),
+                  flushed.error());
+}
+
+// After a tag, a new table or a flush of unknown outcome no change of a table is tried, so none is
+// of unknown outcome itself; commits, which need the log alone, go on.
+Status CheckChangeable(Manifest* manifest, std::string_view table) {
+  const Status commits = manifest->CheckCommits();
+  if (commits) return {};
+  return NotBegun(fmt::format("table '{}' was not changed, for nothing can become official since "
+                              "an outcome is unknown",
+                              table),
+                  commits.error());
 }
 
 }  // namespace
@@ -128,6 +134,7 @@ Result<CommitNumber> Database::Impl::ChangeTable(std::string_view name, const Ta
     VARVE_ASSIGN(const TableState* const table, FindOfficial(*state, name));
     VARVE_TRY(change(*table, {state->commit.value + 1}));
   }
+  VARVE_TRY(CheckChangeable(manifest_.get(), name));
   VARVE_TRY(FlushBefore(name, Flush()));
   const Alone alone(this);
   {
@@ -143,6 +150,7 @@ Result<CommitNumber> Database::Impl::ChangeTable(std::string_view name, const Ta
 Result<CommitNumber> Database::Impl::CommitChange(std::string_view name,
                                                   const TableChange& change) {
   std::lock_guard flush_lock(flush_mutex_);
+  VARVE_TRY(CheckChangeable(manifest_.get(), name));
   const auto state = manifest_->state();
   const CommitNumber commit{state->commit.value + 1};
   const WallTime now = environment_.clock()->Now();

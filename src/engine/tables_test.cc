@@ -426,6 +426,70 @@ TEST_F(TablesTest, AfterAChangeOfUnknownOutcomeNoCommitFollows) {
   EXPECT_GT(unknown, 0) << "the test reaches what it is about";
 }
 
+// One of which nobody knows whether it was published, and which is no commit: commits go on, and a
+// change of a table, which needs what it cannot have, is refused and stops nothing.
+TEST_F(TablesTest, AfterATagOrATableOfUnknownOutcomeCommitsGoOn) {
+  Put({{1, "a"}});
+  const auto at_start = disk_.Clone();
+  int unknown = 0;
+  for (std::uint64_t event = 1; event <= 12; ++event) {
+    for (const bool tag : {false, true}) {
+      SCOPED_TRACE(std::to_string(event) + (tag ? " of a tag" : " of a table"));
+      const auto disk = at_start->Clone();
+      disk->KillProcess();
+      const Components world{
+          .files = disk.get(), .clock = &clock_, .random = &random_, .executor = &executor_};
+      auto db = *Database::Open("/db", {}, world);
+      disk->FailEvent(disk->events() + event,
+                      Error(ErrorKind::kUnavailable, "injected", ErrorReason::kIo));
+      const auto made = [&]() -> Status {
+        if (!tag) return db->CreateTable("u", RowsSchema(), {"id"});
+        const auto tagged = db->Tag("first", CommitNumber{1});
+        return tagged ? Status() : std::unexpected(tagged.error());
+      }();
+      if (made || made.error().reason() != ErrorReason::kUnknownOutcome) continue;
+      ++unknown;
+      for (const bool in_memory : {false, true}) {
+        const auto dropped = db->DropTable("t");
+        ASSERT_FALSE(dropped);
+        ExpectError(dropped.error(), ErrorKind::kUnavailable, "table 't' was not changed");
+        EXPECT_EQ(dropped.error().reason(), ErrorReason::kIo) << "it is known: it was not made";
+        const auto put = db->Upsert("t", RowsBatch({{in_memory ? 3 : 2, "b"}}));
+        ASSERT_TRUE(put) << put.error().message();
+      }
+      db.reset();
+      db = *Database::Open("/db", {}, world);
+      EXPECT_EQ(testing::ReadRows(**db->GetSnapshot()), (Rows{{1, "a"}, {2, "b"}, {3, "b"}}));
+      EXPECT_TRUE(db->DropTable("t"));
+    }
+  }
+  EXPECT_GT(unknown, 2) << "the test reaches what it is about";
+}
+
+// Each try would leave a file that only reopening removes; and who waits for room in memory is told
+// that nothing of its commit was kept.
+TEST_F(TablesTest, AfterAnUnknownOutcomeNothingIsFlushedForNothing) {
+  Open({.memtable_bytes_max = 64 << 10});
+  const auto runs = [&] { return disk_.List("/db/data/t")->size(); };
+  Put({{1, "a"}});
+  ASSERT_TRUE(db_->Flush());
+  const auto before = runs();
+  disk_.FailEvent(disk_.events() + 1, Error(ErrorKind::kUnavailable, "injected", ErrorReason::kIo));
+  ASSERT_EQ(db_->Tag("first", CommitNumber{1}).error().reason(), ErrorReason::kUnknownOutcome);
+  Result<CommitInfo> put;
+  for (int i = 2; put && i < 200; ++i) {
+    put = db_->Upsert("t", RowsBatch({{i, std::string(4096, 'x')}}));
+  }
+  ASSERT_FALSE(put) << "memory is full";
+  ExpectError(put.error(), ErrorKind::kUnavailable, "nothing of this commit was kept");
+  EXPECT_EQ(put.error().reason(), ErrorReason::kIo);
+  EXPECT_EQ(db_->Flush().error().reason(), ErrorReason::kUnknownOutcome);
+  EXPECT_EQ(runs(), before);
+  Open();
+  EXPECT_TRUE(db_->Flush());
+  ExpectSound();
+}
+
 TEST_F(TablesTest, WhatADroppedTableHeldIsNoOrphan) {
   Put({{1, "a"}});
   Drop("t");

@@ -191,6 +191,13 @@ Result<std::shared_ptr<const ManifestState>> Manifest::Commit(const std::vector<
   return state_;
 }
 
+Status Manifest::CheckCommits() {
+  std::lock_guard commit_lock(commit_mutex_);
+  if (broken_.empty()) return {};
+  const auto name = ManifestName(state()->number + 1);
+  return std::unexpected(UnknownOutcome(store_->Describe(name), broken_));
+}
+
 Status Manifest::MakeDurable() {
   std::lock_guard commit_lock(commit_mutex_);
   const auto name = ManifestName(state()->number);

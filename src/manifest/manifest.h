@@ -181,6 +181,10 @@ class Manifest {
   Result<std::shared_ptr<const ManifestState>> Commit(const std::vector<Edit>& edits,
                                                       WallTime now);
 
+  // kUnknownOutcome when that was the outcome of a Commit: a later one would be refused untried. So
+  // when this says nothing, an unknown outcome of the next Commit is that Commit's own.
+  Status CheckCommits();
+
   // Makes the object that Open read durable, by putting the same bytes again: a writer that was
   // killed may have left it under a name that it had not synced yet, and a power cut would then
   // bring the older state back. Whoever opens to write calls this before it removes anything (log,

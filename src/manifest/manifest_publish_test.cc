@@ -64,8 +64,10 @@ TEST_F(ManifestPublishTest, WhatCannotBeMadeDurableIsUnknown) {
 }
 
 TEST_F(ManifestPublishTest, AnUnknownOutcomeEndsCommitting) {
+  EXPECT_TRUE(manifest_->CheckCommits());
   NextPut(/*done=*/false, ErrorReason::kIo);
   EXPECT_EQ(FailedCommit({NewRun(1)}).reason(), ErrorReason::kUnknownOutcome);
+  EXPECT_EQ(manifest_->CheckCommits().error().reason(), ErrorReason::kUnknownOutcome);
   const auto later = FailedCommit({NewRun(1)});
   EXPECT_EQ(later.reason(), ErrorReason::kUnknownOutcome);
   EXPECT_NE(later.message().find("the plug was pulled"), std::string::npos) << later.message();
