@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <future>
 #include <latch>
 #include <string>
 
+#include "base/ahead.h"
 #include "base/aligned_buffer.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -156,6 +158,71 @@ Result<int> Quarter(int value) {
   VARVE_ASSIGN(const int half, Half(value));
   VARVE_TRY(Half(half));
   return half / 2;
+}
+
+TEST(Ahead, GivesWhatTheTaskMadeOnce) {
+  ManualExecutor executor;
+  Ahead<int> ahead(&executor);
+  EXPECT_FALSE(ahead.Take());
+  EXPECT_TRUE(ahead.Ask([] { return Result<int>(7); }));
+  EXPECT_FALSE(ahead.Ask([] { return Result<int>(8); }));
+  EXPECT_TRUE(executor.RunOne());
+  EXPECT_FALSE(ahead.Ask([] { return Result<int>(8); }));  // nobody took it
+  const auto made = ahead.Take();
+  ASSERT_TRUE(made);
+  EXPECT_EQ(**made, 7);
+  EXPECT_FALSE(ahead.Take());
+}
+
+TEST(Ahead, WorkThatNobodyBeganIsTakenBack) {
+  ManualExecutor executor;
+  int begun = 0;
+  {
+    Ahead<int> ahead(&executor);
+    ahead.Ask([&] { return Result<int>(++begun); });
+    EXPECT_FALSE(ahead.Take());
+    EXPECT_TRUE(executor.RunOne());  // late: it finds nothing to do
+    EXPECT_FALSE(ahead.Take());
+    ahead.Ask([&] { return Result<int>(++begun); });
+  }
+  EXPECT_TRUE(executor.RunOne());  // of one that is gone
+  EXPECT_EQ(begun, 0);
+}
+
+TEST(Ahead, WorkThatIsRefusedMemoryGivesAnError) {
+  ManualExecutor executor;
+  Ahead<int> ahead(&executor);
+  ahead.Ask([]() -> Result<int> { throw std::bad_alloc(); });
+  EXPECT_TRUE(executor.RunOne());
+  const auto made = ahead.Take();
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->error().kind(), ErrorKind::kUnavailable);
+}
+
+TEST(Ahead, WhoTakesWaitsForTheTaskThatWorks) {
+  ThreadPool threads(1);
+  std::promise<void> begun;
+  Ahead<std::uint32_t> ahead(&threads);
+  ahead.Ask([&] {
+    begun.set_value();
+    std::string bytes(4u << 20, 'a');  // long work
+    return Result<std::uint32_t>(Crc32c(bytes));
+  });
+  begun.get_future().wait();
+  EXPECT_TRUE(ahead.Take());
+}
+
+TEST(Ahead, WhoEndsWaitsForTheTaskThatWorks) {
+  ThreadPool threads(2);
+  std::int64_t sum = 0;  // of the task while it works: ThreadSanitizer looks on
+  for (int round = 0; round < 500; ++round) {
+    Ahead<std::int64_t> ahead(&threads);
+    ahead.Ask([&] { return Result<std::int64_t>(++sum); });
+    if (round % 3 != 0) continue;
+    if (const auto made = ahead.Take()) {
+      EXPECT_EQ(**made, sum);
+    }
+  }
 }
 
 TEST(Result, TheMacrosUnwrapAndPassOn) {

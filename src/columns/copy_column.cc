@@ -13,12 +13,15 @@
 #include <optional>
 #include <utility>
 
+#include "base/check.h"
+
 namespace varve {
 namespace {
 
 using BufferPtr = std::shared_ptr<arrow::Buffer>;
 
 constexpr std::ptrdiff_t kSourcesLookedAt = 8;
+constexpr std::int64_t kFewRowsMax = 16;
 
 using Part = ColumnCopier::Part;
 
@@ -30,11 +33,47 @@ struct Source {
   const std::uint8_t* buffers[3] = {};  // the first is null when no value is
 };
 
+// Memory that all columns of one copy share: buffers and their bytes.
+class SharedBytes {
+ public:
+  SharedBytes(std::size_t buffers, std::size_t bytes)
+      : buffers_(buffers), bytes_(std::make_unique_for_overwrite<std::uint8_t[]>(bytes)),
+        size_(bytes) {}
+
+  // Null when there is no room.
+  static BufferPtr Take(const std::shared_ptr<SharedBytes>& from, std::int64_t bytes) {
+    const auto room = static_cast<std::size_t>(arrow::bit_util::RoundUp(bytes, kAlignment));
+    if (from->size_ - from->used_ < room || from->taken_ == from->buffers_.size()) return nullptr;
+    auto& buffer = from->buffers_[from->taken_++];
+    buffer.emplace(from->bytes_.get() + from->used_, bytes);
+    from->used_ += room;
+    return {from, &*buffer};
+  }
+
+ private:
+  static constexpr std::int64_t kAlignment = 16;  // of the widest values
+
+  std::vector<std::optional<arrow::MutableBuffer>> buffers_;
+  std::size_t taken_ = 0;
+  const std::unique_ptr<std::uint8_t[]> bytes_;
+  const std::size_t size_;
+  std::size_t used_ = 0;
+};
+
 // The rows of one column, wherever they are.
 struct Rows {
   const std::vector<Part>& parts;
   const std::vector<Source>& sources;
   std::int64_t count;
+  const std::shared_ptr<SharedBytes>& shared;  // null: each buffer has memory of its own
+
+  arrow::Result<BufferPtr> Allocate(std::int64_t bytes) const {
+    if (shared != nullptr) {
+      if (auto buffer = SharedBytes::Take(shared, bytes)) return buffer;
+    }
+    ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateBuffer(bytes));
+    return BufferPtr(std::move(buffer));
+  }
 
   const Source& of(const Part& part) const { return sources[part.source]; }
   // The first of the part's values, which are of `Width` bytes.
@@ -51,13 +90,8 @@ struct Rows {
 
 std::uint8_t* BytesOf(const BufferPtr& buffer) { return buffer->mutable_data(); }
 
-arrow::Result<BufferPtr> Allocate(std::int64_t bytes) {
-  ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateBuffer(bytes));
-  return BufferPtr(std::move(buffer));
-}
-
 arrow::Result<BufferPtr> CopyBits(const Rows& rows, std::size_t buffer, std::int64_t* unset) {
-  ARROW_ASSIGN_OR_RAISE(auto bits, Allocate(arrow::bit_util::BytesForBits(rows.count)));
+  ARROW_ASSIGN_OR_RAISE(auto bits, rows.Allocate(arrow::bit_util::BytesForBits(rows.count)));
   std::memset(BytesOf(bits), 0, static_cast<std::size_t>(bits->size()));
   std::int64_t at = 0;
   for (const Part& part : rows.parts) {
@@ -90,7 +124,7 @@ void CopyFixed(const Rows& rows, std::uint8_t* into) {
 }
 
 arrow::Result<BufferPtr> CopyValues(const Rows& rows, std::int64_t width) {
-  ARROW_ASSIGN_OR_RAISE(auto values, Allocate(rows.count * width));
+  ARROW_ASSIGN_OR_RAISE(auto values, rows.Allocate(rows.count * width));
   std::uint8_t* into = BytesOf(values);
   switch (width) {
     case 1: CopyFixed<1>(rows, into); break;
@@ -110,10 +144,12 @@ arrow::Result<BufferPtr> CopyValues(const Rows& rows, std::int64_t width) {
   return values;
 }
 
+using Buffers = std::vector<BufferPtr>;
+
 template <typename Offset>
-arrow::Result<std::vector<BufferPtr>> CopyText(const Rows& rows) {
-  ARROW_ASSIGN_OR_RAISE(auto offsets,
-                        Allocate((rows.count + 1) * static_cast<std::int64_t>(sizeof(Offset))));
+arrow::Status CopyText(const Rows& rows, Buffers* buffers) {
+  constexpr auto kWidth = static_cast<std::int64_t>(sizeof(Offset));
+  ARROW_ASSIGN_OR_RAISE(auto offsets, rows.Allocate((rows.count + 1) * kWidth));
   auto* into = reinterpret_cast<Offset*>(BytesOf(offsets));
   std::int64_t bytes = 0;
   for (const Part& part : rows.parts) {
@@ -127,7 +163,7 @@ arrow::Result<std::vector<BufferPtr>> CopyText(const Rows& rows) {
     return arrow::Status::CapacityError(bytes, " bytes do not fit one array");
   }
   *into = static_cast<Offset>(bytes);
-  ARROW_ASSIGN_OR_RAISE(auto text, Allocate(bytes));
+  ARROW_ASSIGN_OR_RAISE(auto text, rows.Allocate(bytes));
   std::uint8_t* at = BytesOf(text);
   for (const Part& part : rows.parts) {
     const auto* from = rows.Offsets<Offset>(part);
@@ -135,7 +171,9 @@ arrow::Result<std::vector<BufferPtr>> CopyText(const Rows& rows) {
     if (size > 0) std::memcpy(at, rows.of(part).buffers[2] + from[0], size);
     at += size;
   }
-  return std::vector<BufferPtr>{std::move(offsets), std::move(text)};
+  buffers->push_back(std::move(offsets));
+  buffers->push_back(std::move(text));
+  return arrow::Status::OK();
 }
 
 const arrow::DataType& StorageOf(const arrow::DataType& type) {
@@ -143,26 +181,28 @@ const arrow::DataType& StorageOf(const arrow::DataType& type) {
   return StorageOf(*static_cast<const arrow::ExtensionType&>(type).storage_type());
 }
 
-// The buffers after the validity bitmap; none for a type that is not copied here.
-arrow::Result<std::vector<BufferPtr>> CopyBuffers(const arrow::DataType& type, const Rows& rows) {
+// Adds the buffers after the validity bitmap; none for a type that is not copied here.
+arrow::Status CopyBuffers(const arrow::DataType& type, const Rows& rows, Buffers* buffers) {
   switch (type.id()) {
     case arrow::Type::STRING:
-    case arrow::Type::BINARY: return CopyText<std::int32_t>(rows);
+    case arrow::Type::BINARY: return CopyText<std::int32_t>(rows, buffers);
     case arrow::Type::LARGE_STRING:
-    case arrow::Type::LARGE_BINARY: return CopyText<std::int64_t>(rows);
+    case arrow::Type::LARGE_BINARY: return CopyText<std::int64_t>(rows, buffers);
     case arrow::Type::BOOL: {
       std::int64_t unset = 0;
       ARROW_ASSIGN_OR_RAISE(auto bits, CopyBits(rows, 1, &unset));
-      return std::vector<BufferPtr>{std::move(bits)};
+      buffers->push_back(std::move(bits));
+      return arrow::Status::OK();
     }
     default: break;
   }
   const bool fixed = arrow::is_primitive(type.id()) || arrow::is_decimal(type.id()) ||
                      type.id() == arrow::Type::FIXED_SIZE_BINARY;
-  if (!fixed) return std::vector<BufferPtr>();
+  if (!fixed) return arrow::Status::OK();
   const int bits = static_cast<const arrow::FixedWidthType&>(type).bit_width();
   ARROW_ASSIGN_OR_RAISE(auto values, CopyValues(rows, bits / 8));
-  return std::vector<BufferPtr>{std::move(values)};
+  buffers->push_back(std::move(values));
+  return arrow::Status::OK();
 }
 
 // Nothing for what has no buffer of values.
@@ -178,6 +218,29 @@ std::optional<Source> SourceOf(const arrow::RecordBatch& batch, int column) {
   return source;
 }
 
+// What the copies will read, level by level, so that all columns wait for memory at once and not
+// one after the other: arrays, their lists of buffers, buffers, values.
+void FetchColumns(const std::vector<const arrow::RecordBatch*>& batches,
+                  const std::vector<Part>& parts) {
+  for (const auto* batch : batches) {
+    const auto& columns = batch->column_data();
+    for (const auto& column : columns) __builtin_prefetch(column.get());
+    for (const auto& column : columns) __builtin_prefetch(column->buffers.data());
+    for (const auto& column : columns) {
+      for (const auto& buffer : column->buffers) __builtin_prefetch(buffer.get());
+    }
+  }
+  for (const Part& part : parts) {
+    for (const auto& column : batches[part.source]->column_data()) {
+      const auto& buffers = column->buffers;
+      if (buffers.size() < 2 || buffers[1] == nullptr) continue;
+      const int bits = std::max(arrow::bit_width(column->type->storage_id()), 0);
+      const auto row = column->offset + part.start;
+      __builtin_prefetch(buffers[1]->data() + row * (buffers.size() > 2 ? 4 : bits / 8));
+    }
+  }
+}
+
 }  // namespace
 
 std::uint32_t SliceSources::NumberOf(const arrow::RecordBatch* batch) {
@@ -189,16 +252,55 @@ std::uint32_t SliceSources::NumberOf(const arrow::RecordBatch* batch) {
   return static_cast<std::uint32_t>(last_);
 }
 
-ColumnCopier::ColumnCopier(const std::vector<RowSlice>& slices) {
+// What all columns of a copy of few rows share. The arrays have memory apart from their buffers:
+// they keep those.
+class ColumnCopier::FewRows {
+ public:
+  FewRows(int columns, std::int64_t rows)
+      : bytes_(std::make_shared<SharedBytes>(Places(columns) * kBuffersMost,
+                                             Places(columns) * BytesOfColumn(rows))),
+        arrays_(std::make_shared<Arrays>()) {
+    arrays_->reserve(Places(columns));
+  }
+
+  const std::shared_ptr<SharedBytes>& bytes() const { return bytes_; }
+
+  std::shared_ptr<arrow::ArrayData> Make(std::shared_ptr<arrow::DataType> type, std::int64_t rows,
+                                         Buffers buffers, std::int64_t nulls) {
+    VARVE_CHECK(arrays_->size() < arrays_->capacity());
+    auto& made = arrays_->emplace_back(std::move(type), rows, std::move(buffers), nulls);
+    return {arrays_, &made};
+  }
+
+ private:
+  using Arrays = std::vector<arrow::ArrayData>;
+
+  static constexpr std::size_t kBuffersMost = 3;
+  static std::size_t Places(int columns) { return static_cast<std::size_t>(columns); }
+  // Enough for numbers and short text; what is longer gets memory of its own.
+  static std::size_t BytesOfColumn(std::int64_t rows) {
+    return 32 + static_cast<std::size_t>(rows) * 16;
+  }
+
+  const std::shared_ptr<SharedBytes> bytes_;
+  const std::shared_ptr<Arrays> arrays_;
+};
+
+ColumnCopier::ColumnCopier(const std::vector<RowSlice>& slices, int columns) {
   parts_.reserve(slices.size());
   for (const RowSlice& slice : slices) {
     if (slice.length == 0) continue;
     parts_.push_back({slice.start, slice.length, sources_.NumberOf(slice.batch.get())});
     rows_ += slice.length;
   }
+  if (rows_ > kFewRowsMax) return;
+  few_ = std::make_unique<FewRows>(columns, rows_);
+  FetchColumns(sources_.batches(), parts_);
 }
 
-arrow::Result<std::shared_ptr<arrow::ArrayData>> ColumnCopier::Copy(int column) const {
+ColumnCopier::~ColumnCopier() = default;
+
+arrow::Result<std::shared_ptr<arrow::ArrayData>> ColumnCopier::Copy(int column) {
   if (parts_.empty()) return nullptr;
   std::vector<Source> sources;
   sources.reserve(sources_.batches().size());
@@ -209,16 +311,20 @@ arrow::Result<std::shared_ptr<arrow::ArrayData>> ColumnCopier::Copy(int column) 
     nulls = nulls || source->buffers[0] != nullptr;
     sources.push_back(*source);
   }
-  const Rows rows{parts_, sources, rows_};
+  static const std::shared_ptr<SharedBytes> kNone;
+  const Rows rows{parts_, sources, rows_, few_ ? few_->bytes() : kNone};
   const auto& type = sources.front().data->type;
-  ARROW_ASSIGN_OR_RAISE(auto buffers, CopyBuffers(StorageOf(*type), rows));
-  if (buffers.empty()) return nullptr;
+  Buffers buffers;
+  buffers.reserve(3);
+  buffers.emplace_back();
+  ARROW_RETURN_NOT_OK(CopyBuffers(StorageOf(*type), rows, &buffers));
+  if (buffers.size() == 1) return nullptr;
   std::int64_t null_count = 0;
-  BufferPtr validity;
   if (nulls) {
-    ARROW_ASSIGN_OR_RAISE(validity, CopyBits(rows, 0, &null_count));
+    ARROW_ASSIGN_OR_RAISE(auto validity, CopyBits(rows, 0, &null_count));
+    if (null_count > 0) buffers[0] = std::move(validity);
   }
-  buffers.insert(buffers.begin(), null_count > 0 ? std::move(validity) : nullptr);
+  if (few_) return few_->Make(type, rows_, std::move(buffers), null_count);
   return arrow::ArrayData::Make(type, rows_, std::move(buffers), null_count);
 }
 

@@ -28,13 +28,19 @@ class SliceSources {
 };
 
 // Copies columns of the slices' rows, in order. The slices' batches must outlive it.
+//
+// Of few rows what costs is not the copying: it is Arrow's objects, a dozen pieces of memory for
+// each column, and the wait for columns that lie anywhere. So then all columns share two pieces of
+// memory, and what is copied is fetched into the cache for all of them at once.
 class ColumnCopier {
  public:
-  explicit ColumnCopier(const std::vector<RowSlice>& slices);
+  // `columns`: how many each batch has.
+  ColumnCopier(const std::vector<RowSlice>& slices, int columns);
+  ~ColumnCopier();
 
-  // Column `column` of all rows, in memory of its own. Null when it is of a type that is not copied
-  // here: nested, dictionaries, views.
-  arrow::Result<std::shared_ptr<arrow::ArrayData>> Copy(int column) const;
+  // Column `column` of all rows, in memory of the copy's own. Null when it is of a type that is not
+  // copied here: nested, dictionaries, views. Each column once.
+  arrow::Result<std::shared_ptr<arrow::ArrayData>> Copy(int column);
 
   struct Part {
     std::int64_t start;
@@ -43,7 +49,10 @@ class ColumnCopier {
   };
 
  private:
+  class FewRows;
+
   SliceSources sources_;
+  std::unique_ptr<FewRows> few_;  // null: there are many
   std::vector<Part> parts_;
   std::int64_t rows_ = 0;
 };

@@ -102,7 +102,8 @@ arrow::Result<std::shared_ptr<arrow::ArrayData>> JoinColumn(const std::vector<Ro
 // Row by row: copied where that is possible, otherwise by index.
 class ColumnPicker {
  public:
-  explicit ColumnPicker(const std::vector<RowSlice>& slices) : slices_(slices), copier_(slices) {}
+  ColumnPicker(const std::vector<RowSlice>& slices, int columns)
+      : slices_(slices), copier_(slices, columns) {}
 
   arrow::Result<std::shared_ptr<arrow::ArrayData>> Pick(int column) {
     ARROW_ASSIGN_OR_RAISE(auto copied, copier_.Copy(column));
@@ -115,7 +116,7 @@ class ColumnPicker {
 
  private:
   const std::vector<RowSlice>& slices_;
-  const ColumnCopier copier_;
+  ColumnCopier copier_;
   std::optional<RowPicker> picker_;  // once one is needed
 };
 
@@ -214,7 +215,7 @@ Result<BatchPtr> Gather(const std::shared_ptr<arrow::Schema>& schema,
   }
   const bool pick = rows / std::ssize(slices) < kTakeBelowRows;
   std::optional<ColumnPicker> picker;
-  if (pick) picker.emplace(slices);
+  if (pick) picker.emplace(slices, schema->num_fields());
   std::vector<std::shared_ptr<arrow::ArrayData>> columns;
   for (int c = 0; c < schema->num_fields(); ++c) {
     auto column = pick ? picker->Pick(c) : JoinColumn(slices, c);
@@ -229,7 +230,7 @@ Result<BatchPtr> CopyRows(const std::shared_ptr<arrow::Schema>& schema,
   std::int64_t rows = 0;
   for (const auto& slice : slices) rows += slice.length;
   if (rows == 0) return FromArrow(arrow::RecordBatch::MakeEmpty(schema));
-  ColumnPicker picker(slices);
+  ColumnPicker picker(slices, schema->num_fields());
   std::vector<std::shared_ptr<arrow::ArrayData>> columns;
   for (int c = 0; c < schema->num_fields(); ++c) {
     auto column = picker.Pick(c);

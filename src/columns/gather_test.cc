@@ -53,6 +53,38 @@ TEST_P(GatherOfType, GivesTheRowsOfTheSlicesInOrder) {
   }
 }
 
+TEST_P(GatherOfType, ACopyOfFewRowsNeedsNothingOfItsSources) {
+  const std::uint64_t seed = testing::TestSeed();
+  SCOPED_TRACE(testing::SeedTrace(seed));
+  SeededRandom random(seed);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::shared_ptr<arrow::RecordBatch>> sources;
+    for (std::uint64_t i = 0; i < 3; ++i) {
+      sources.push_back(RandomBatch(GetParam().schema, 50, random.Next())->Slice(5));
+    }
+    std::vector<RowSlice> slices;
+    for (std::uint64_t i = 0; i <= random.Below(12); ++i) {
+      const auto start = static_cast<std::int64_t>(random.Below(40));
+      slices.push_back({sources[random.Below(3)], start, 1 + std::int64_t(random.Below(2))});
+    }
+    const auto copy = CopyRows(GetParam().schema, slices);
+    ASSERT_TRUE(copy) << copy.error().message();
+    ASSERT_TRUE((*copy)->ValidateFull().ok());
+    ExpectRows(**copy, slices);
+    // The columns without their batch.
+    const auto kept = (*copy)->columns();
+    const auto again = arrow::RecordBatch::Make(GetParam().schema, (*copy)->num_rows(), kept);
+    std::vector<std::weak_ptr<arrow::Buffer>> theirs;
+    for (const auto& source : sources) {
+      for (const auto& buffer : source->column_data(0)->buffers) theirs.push_back(buffer);
+    }
+    sources.clear();
+    slices.clear();
+    for (const auto& buffer : theirs) EXPECT_TRUE(buffer.expired());
+    EXPECT_TRUE(again->ValidateFull().ok());
+  }
+}
+
 TEST_P(GatherOfType, CountsBytesOfTheSliceOnly) {
   const auto batch = RandomBatch(GetParam().schema, 4000, 1);
   const auto whole = BatchBytes(*batch);
@@ -74,6 +106,23 @@ TEST(Gather, NumbersAndTextCountAsArrowCountsThem) {
     const auto counted = static_cast<std::uint64_t>(*arrow::util::ReferencedBufferSize(*batch));
     EXPECT_GE(BatchBytes(*batch) + 32, counted);  // parts of a byte, one offset
     EXPECT_LE(BatchBytes(*batch), counted + 32);
+  }
+}
+
+TEST(CopyRows, LongTextAmongFewRowsGetsMemoryOfItsOwn) {
+  arrow::StringBuilder text;
+  for (const int length : {0, 5, 100'000, 3, 70'000, 17}) {
+    ASSERT_TRUE(text.Append(std::string(static_cast<std::size_t>(length), 'x')).ok());
+  }
+  const std::shared_ptr<arrow::Array> column = *text.Finish();
+  const auto schema = arrow::schema({arrow::field("a", arrow::utf8()),
+                                     arrow::field("b", arrow::utf8())});
+  const auto batch = arrow::RecordBatch::Make(schema, 6, {column, column});
+  for (std::int64_t row = 0; row < 6; ++row) {
+    const std::vector<RowSlice> slices = {{batch, row, 1}, {batch, 5 - row, 1}};
+    const auto copy = *CopyRows(schema, slices);
+    ASSERT_TRUE(copy->ValidateFull().ok());
+    ExpectRows(*copy, slices);
   }
 }
 

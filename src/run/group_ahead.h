@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The next row group of an object, read by a task while a cursor goes through the one before.
-//
-// Nobody waits for a task that has not begun: whoever wants its row group takes it back and reads
-// it. So a busy executor, or one that runs nothing, costs no time.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "base/ahead.h"
 #include "run/run_file.h"
 #include "varve/error.h"
 
@@ -19,8 +17,6 @@ class Schema;
 
 namespace varve {
 
-class Executor;
-
 class GroupAhead {
  public:
   using Batch = std::shared_ptr<arrow::RecordBatch>;
@@ -28,8 +24,6 @@ class GroupAhead {
   // `fields` and `schema` as for RowGroupReader::Read.
   GroupAhead(std::shared_ptr<const RunFile> file, std::vector<int> fields,
              std::shared_ptr<arrow::Schema> schema, Executor* executor);
-  // Waits for a task that reads at this moment; one that has not begun finds nothing to do.
-  ~GroupAhead();
 
   // Asks for a row group; nothing happens while one is asked for that nobody took.
   void Ask(int group);
@@ -38,9 +32,14 @@ class GroupAhead {
   std::optional<Result<Batch>> Take(int group);
 
  private:
-  struct State;
-  Executor* const executor_;
-  const std::shared_ptr<State> state_;  // shared with the task, which may come later
+  Result<Batch> Read(int group);
+
+  const std::shared_ptr<const RunFile> file_;
+  const std::vector<int> fields_;
+  const std::shared_ptr<arrow::Schema> schema_;
+  std::unique_ptr<RowGroupReader> reader_;  // of the task; null before the first
+  int asked_ = -1;
+  Ahead<Batch> ahead_;  // the last member: its task uses the others
 };
 
 }  // namespace varve

@@ -81,6 +81,38 @@ TEST_F(ParallelRowsTest, GivesTheRowsOfTheOrderedScan) {
   }
 }
 
+// The scan of one range, in order.
+TEST_F(ParallelRowsTest, AScanInOrderChoosesTheNextBatchAhead) {
+  Fill(5, 3000);
+  const Keys expected = ReadAll(With(nullptr), {.batch_rows_max = 100});
+  ManualExecutor executor;
+  for (const int patience : {0, 1, 2}) {  // tasks that had their turn between two batches
+    Keys keys;
+    int tasks = 0;
+    const auto reader = Ok(With(&executor).Scan("t", {.batch_rows_max = 100}));
+    while (const auto batch = reader->Next().ValueOrDie()) {
+      std::ranges::copy(KeysOf(*batch), std::back_inserter(keys));
+      for (int i = 0; i < patience; ++i) tasks += executor.RunOne() ? 1 : 0;
+    }
+    EXPECT_EQ(keys, expected);
+    EXPECT_GE(tasks, patience * std::ssize(expected) / 300);
+    executor.RunAll();
+  }
+}
+
+TEST_F(ParallelRowsTest, AScanOfFewRowsChoosesNoneAhead) {
+  Fill(5, 3000);
+  ManualExecutor executor;
+  const Keys expected = ReadAll(With(nullptr), {.limit = 150, .batch_rows_max = 100});
+  const auto reader = Ok(With(&executor).Scan("t", {.limit = 150, .batch_rows_max = 100}));
+  Keys keys;
+  while (const auto batch = reader->Next().ValueOrDie()) {
+    std::ranges::copy(KeysOf(*batch), std::back_inserter(keys));
+    EXPECT_FALSE(executor.RunOne());
+  }
+  EXPECT_EQ(keys, expected);
+}
+
 TEST_F(ParallelRowsTest, RandomFiltersAndLimits) {
   const auto seed = TestSeed(31);
   SCOPED_TRACE(seed);

@@ -78,17 +78,29 @@ ForwardRows::ForwardRows(const TableView& table, ScanRecipe* recipe, const KeyBo
     : recipe_(recipe),
       batch_rows_max_(batch_rows_max),
       rows_(OpenCursors(table, recipe->read_columns, bounds, as_of, recipe->pruned, executor),
-            MergeAsOf(table, as_of)) {}
+            MergeAsOf(table, as_of)) {
+  // A transaction may write to its own rows while it scans.
+  if (executor != nullptr && table.own == nullptr) ahead_.emplace(executor);
+}
 
-Status ForwardRows::Refill(std::int64_t rows_wanted) {
+Result<std::vector<RowSlice>> ForwardRows::Choose(std::int64_t rows_wanted) {
+  if (ahead_) {
+    if (auto chosen = ahead_->Take()) return *std::move(chosen);
+  }
   // A filter may drop most rows, so only an unfiltered scan knows how many to merge.
   const std::int64_t rows_max =
       recipe_->filter ? batch_rows_max_ : std::clamp<std::int64_t>(rows_wanted, 1, batch_rows_max_);
-  VARVE_ASSIGN(std::vector<RowSlice> slices, rows_.Next(rows_max));
+  return rows_.Next(rows_max);
+}
+
+Status ForwardRows::Refill(std::int64_t rows_wanted) {
+  VARVE_ASSIGN(std::vector<RowSlice> slices, Choose(rows_wanted));
   std::int64_t rows = 0;
   for (const RowSlice& slice : slices) rows += slice.length;
-  VARVE_CHECK(rows <= rows_max);
+  VARVE_CHECK(rows <= batch_rows_max_);
   if (slices.size() > 1 && rows / static_cast<std::int64_t>(slices.size()) < kSliceRowsMin) {
+    const bool goes_on = rows_wanted >= batch_rows_max_ && rows_wanted - rows >= batch_rows_max_;
+    if (ahead_ && goes_on) ahead_->Ask([this] { return rows_.Next(batch_rows_max_); });
     for (const auto& part : SplitByBytes(std::move(slices), kGatherBytesMax)) {
       VARVE_ASSIGN(auto gathered, Gather(recipe_->read, part));
       pending_.push_back(std::move(gathered));

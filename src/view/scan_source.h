@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/ahead.h"
+#include "columns/gather.h"
 #include "run/merge.h"
 #include "varve/error.h"
 #include "view/scan_plan.h"
@@ -38,7 +40,8 @@ class ScanSourceRows {
 };
 
 // The rows of `bounds` in key order. `recipe` and `table` must outlive it. `executor`: reads row
-// groups ahead; null: nobody does.
+// groups ahead, and chooses the rows of the next batch while those of one are copied together;
+// null: nobody does.
 class ForwardRows final : public ScanSourceRows {
  public:
   ForwardRows(const TableView& table, ScanRecipe* recipe, const KeyBounds& bounds,
@@ -47,12 +50,14 @@ class ForwardRows final : public ScanSourceRows {
 
  private:
   Status Refill(std::int64_t rows_wanted);
+  Result<std::vector<RowSlice>> Choose(std::int64_t rows_wanted);
   Result<std::shared_ptr<arrow::RecordBatch>> Finish(
       const std::shared_ptr<arrow::RecordBatch>& batch);
 
   ScanRecipe* const recipe_;
   const std::int64_t batch_rows_max_;
-  VisibleRows rows_;
+  VisibleRows rows_;                             // of the task while it works
+  std::optional<Ahead<std::vector<RowSlice>>> ahead_;  // batch_rows_max_ rows, or the last ones
   std::deque<std::shared_ptr<arrow::RecordBatch>> pending_;  // merged, not yet filtered
 };
 
