@@ -107,6 +107,9 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
     Impl* database;  // null once it has ended; guarded by mutex
   };
   const std::shared_ptr<Link>& link() const { return link_; }
+  // The table to follow by this name from a commit on, which may be gone (varve/changes.h).
+  Result<std::shared_ptr<const TableView>> FindFollowed(std::string_view name,
+                                                        CommitNumber from) const;
   // What is visible once a commit after this one is, or at the deadline (of the steady clock), or
   // when the signal is cancelled. Invalid/kClosed when the database ends.
   Result<Visible> AwaitAfter(CommitNumber commit, const std::shared_ptr<FollowSignal>& signal,

@@ -10,6 +10,7 @@
 #include <stop_token>
 #include <utility>
 
+#include "base/check.h"
 #include "base/futex.h"
 #include "base/result.h"
 #include "engine/engine.h"
@@ -19,11 +20,69 @@
 namespace varve {
 namespace {
 
-const TableView* FindById(const Superversion& view, std::uint32_t id) {
+// It was there once, so it is among those that are or among those dropped.
+const TableView& FindById(const Superversion& view, std::uint32_t id) {
   for (const auto& [name, table] : view.tables) {
-    if (table->id == id) return table.get();
+    if (table->id == id) return *table;
   }
-  return nullptr;
+  const auto dropped = view.dropped.find(id);
+  VARVE_CHECK(dropped != view.dropped.end());
+  return *dropped->second;
+}
+
+// Whether it ever had another name.
+bool WasRenamed(const TableState& table) {
+  return std::ranges::any_of(table.former,
+                             [&](const FormerShape& shape) { return shape.name != table.name; });
+}
+
+// The dropped table that this name means to whoever follows it from a commit on: of those that were
+// dropped after it, the first. Null: it means the table that has the name now.
+const TableState* FindDropped(const ManifestState& state, std::string_view name,
+                              CommitNumber from) {
+  // One that always had the name was made when all dropped ones had left it.
+  const auto now = state.tables.find(name);
+  if (now != state.tables.end() && WasRenamed(*now->second)) return nullptr;
+  const TableState* first = nullptr;
+  for (const auto& [id, table] : state.dropped) {
+    if (table->name != name || table->dropped <= from) continue;
+    if (first == nullptr || table->dropped < first->dropped) first = table.get();
+  }
+  return first;
+}
+
+// Where to go on, when a table that was dropped has left its name to another one.
+std::string_view Successor(const ManifestState& state, std::string_view name) {
+  const auto now = state.tables.find(name);
+  if (now == state.tables.end()) return "";
+  if (!WasRenamed(*now->second)) {
+    return "; another table was made under that name since: follow it from that commit";
+  }
+  return "; another table was renamed to that name: to follow it, begin anew";
+}
+
+std::unexpected<Error> Dropped(const ManifestState& state, const TableState& table) {
+  return Fail(ErrorKind::kNotFound,
+              fmt::format("table '{}' was dropped by commit {}, and all changes before it were "
+                          "given{}",
+                          table.name, table.dropped.value, Successor(state, table.name)));
+}
+
+// `dropped` is null while the table is there.
+std::unexpected<Error> ColumnsChanged(const ManifestState& state, const TableView& table,
+                                      const TableState* dropped, CommitNumber position) {
+  if (dropped == nullptr || FindDropped(state, dropped->name, position) == dropped) {
+    return Fail(ErrorKind::kConflict,
+                fmt::format("the columns of table '{}' were changed; follow it again, from "
+                            "commit {}",
+                            table.name, position.value));
+  }
+  return Fail(
+      ErrorKind::kNotFound,
+      fmt::format("the columns of table '{}' were changed, it was dropped by commit {}, "
+                  "and its name is another table's; a snapshot of commit {} has its "
+                  "changes after commit {}",
+                  table.name, dropped->dropped.value, dropped->dropped.value - 1, position.value));
 }
 
 }  // namespace
@@ -44,6 +103,20 @@ void Database::Impl::EndTask() {
   task_done_.notify_all();
 }
 
+Result<std::shared_ptr<const TableView>> Database::Impl::FindFollowed(std::string_view name,
+                                                                      CommitNumber from) const {
+  std::shared_ptr<const Superversion> view;
+  std::shared_ptr<const ManifestState> state;
+  {
+    std::lock_guard lock(view_mutex_);
+    view = view_;
+    state = flushed_;
+  }
+  const TableState* const dropped = FindDropped(*state, name, from);
+  if (dropped != nullptr) return view->dropped.at(dropped->id);
+  return FindTableIn(*view, name);
+}
+
 Result<Visible> Database::Impl::AwaitAfter(
     CommitNumber commit, const std::shared_ptr<FollowSignal>& signal,
     std::int64_t deadline_micros) {
@@ -57,7 +130,7 @@ Result<Visible> Database::Impl::AwaitAfter(
       if (following_ended_) {
         return Fail(ErrorKind::kInvalid, "the database is closed", ErrorReason::kClosed);
       }
-      const Visible now{order_.visible(), view_};
+      const Visible now{order_.visible(), view_, flushed_};
       if (now.commit > commit || signal->cancelled || left <= 0) return now;
       followers_.insert(signal);  // after `seen`, so no move of the number is missed
     }
@@ -167,19 +240,18 @@ class ChangeCursor::Impl {
   }
 
   Status Read(const Visible& now) {
-    const TableView* const table = FindById(*now.view, table_id_);
-    if (table == nullptr) {
-      return Fail(ErrorKind::kNotFound, fmt::format("table '{}' was dropped after commit {}",
-                                                    table_name_, position_.value));
+    const TableView& table = FindById(*now.view, table_id_);
+    const auto gone = now.state->dropped.find(table_id_);
+    const TableState* const dropped =
+        gone == now.state->dropped.end() ? nullptr : gone->second.get();
+    const CommitNumber last =
+        dropped == nullptr ? now.commit : CommitNumber{dropped->dropped.value - 1};
+    if (position_ >= last) return Dropped(*now.state, *dropped);  // for something is new
+    if (table.schema_id != schema_id_) {
+      return ColumnsChanged(*now.state, table, dropped, position_);
     }
-    if (table->schema_id != schema_id_) {
-      return Fail(ErrorKind::kConflict,
-                  fmt::format("the columns of table '{}' were changed; follow it again, from "
-                              "commit {}",
-                              table->name, position_.value));
-    }
-    stream_ = std::make_unique<ChangeStream>(now.view, *table, recipe_,
-                                             CommitWindow{position_.value, now.commit.value});
+    stream_ = std::make_unique<ChangeStream>(now.view, table, recipe_,
+                                             CommitWindow{position_.value, last.value});
     return {};
   }
 
@@ -210,7 +282,7 @@ Result<std::unique_ptr<ChangeCursor>> Database::FollowChanges(std::string_view t
                                                               const AsOf& from,
                                                               const ChangesOptions& options) const {
   VARVE_ASSIGN(const auto first, impl_->GetSnapshot(from));
-  VARVE_ASSIGN(const auto view, impl_->FindTable(table));
+  VARVE_ASSIGN(const auto view, impl_->FindFollowed(table, first->commit()));
   auto recipe = PrepareChanges(*view->schema, options);
   if (!recipe) {
     return std::unexpected(recipe.error().Within(fmt::format("table '{}'", view->name)));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "manifest/manifest.h"
 #include "varve/types.h"
 #include "view/superversion.h"
 
@@ -21,6 +22,7 @@ struct FollowSignal {
 struct Visible {
   CommitNumber commit;
   std::shared_ptr<const Superversion> view;
+  std::shared_ptr<const ManifestState> state;  // that the view shows
 };
 
 }  // namespace varve

@@ -68,8 +68,9 @@ class FollowTest : public ::testing::Test {
     EXPECT_TRUE(info) << info.error().message();
     return info ? info->commit.value : 0;
   }
-  std::unique_ptr<ChangeCursor> Follow(std::uint64_t from, const ChangesOptions& options = {}) {
-    auto cursor = db_->FollowChanges("t", CommitNumber{from}, options);
+  std::unique_ptr<ChangeCursor> Follow(std::uint64_t from, const ChangesOptions& options = {},
+                                       const std::string& table = "t") {
+    auto cursor = db_->FollowChanges(table, CommitNumber{from}, options);
     EXPECT_TRUE(cursor) << cursor.error().message();
     return *std::move(cursor);
   }
@@ -87,6 +88,14 @@ class FollowTest : public ::testing::Test {
       all.insert(all.end(), texts.begin(), texts.end());
     }
     return all;
+  }
+  static void ExpectDropped(ChangeCursor* cursor, const std::string& how) {
+    for (int i = 0; i < 2; ++i) {
+      const auto next = cursor->Next(0);
+      ASSERT_FALSE(next);
+      EXPECT_EQ(next.error().kind(), ErrorKind::kNotFound) << next.error().message();
+      EXPECT_NE(next.error().message().find(how), std::string::npos) << next.error().message();
+    }
   }
   static void ExpectClosed(ChangeCursor* cursor, const std::string& why) {
     const auto next = cursor->Next(0);
@@ -266,6 +275,144 @@ TEST_F(FollowTest, AChangeOfTheTableIsTold) {
   ASSERT_FALSE(dropped);
   EXPECT_EQ(dropped.error().kind(), ErrorKind::kNotFound);
   EXPECT_NE(dropped.error().message().find("dropped"), std::string::npos);
+}
+
+// What was written just before, whether the cursor was there before the drop or comes after it.
+TEST_F(FollowTest, TheLastChangesOfADroppedTableCome) {
+  Make(&clock_);
+  Upsert({{1, "a"}});
+  auto early = Follow(0);
+  Upsert({{2, "b"}});
+  ASSERT_TRUE(db_->Delete("t", RowsBatch({{1, ""}})));
+  ASSERT_TRUE(db_->DropTable("t"));  // commit 4
+  Upsert({{9, "x"}}, "u");
+  const Changes last = {"1 upsert 1 a", "2 upsert 2 b", "3 delete 1"};
+  EXPECT_EQ(Next(early.get()), last);
+  EXPECT_EQ(early->position().value, 3u);
+  ExpectDropped(early.get(), "table 't' was dropped by commit 4, and all changes");
+
+  for (const bool reopened : {false, true}) {
+    if (reopened) Open(&clock_);
+    auto late = Follow(0);
+    EXPECT_EQ(Next(late.get()), last);
+    ExpectDropped(late.get(), "dropped by commit 4");
+    late = Follow(1, {.before_images = true});
+    EXPECT_EQ(Next(late.get()), (Changes{"2 insert 2 b", "3 delete 1"}));
+    late = Follow(3);
+    ExpectDropped(late.get(), "dropped by commit 4");
+    EXPECT_EQ(late->position().value, 3u);
+    const auto after = db_->FollowChanges("t", CommitNumber{4});
+    ASSERT_FALSE(after);
+    EXPECT_EQ(after.error().kind(), ErrorKind::kNotFound);
+  }
+}
+
+// Tables of one name, one after the other: each up to its drop, and then the way to the next.
+TEST_F(FollowTest, ATableThatWasMadeAgainIsAnotherOne) {
+  Make(&clock_);
+  Upsert({{1, "a"}});
+  ASSERT_TRUE(db_->DropTable("t"));  // commit 2
+  ASSERT_TRUE(db_->CreateTable("t", testing::RowsSchema(), {"id"}));
+  Upsert({{1, "b"}});
+  ASSERT_TRUE(db_->DropTable("t"));  // commit 4
+  ASSERT_TRUE(db_->CreateTable("t", testing::RowsSchema(), {"id"}));
+  Upsert({{1, "c"}});
+  auto cursor = Follow(0);
+  EXPECT_EQ(Next(cursor.get()), (Changes{"1 upsert 1 a"}));
+  ExpectDropped(cursor.get(), "dropped by commit 2");
+  ExpectDropped(cursor.get(),
+                "another table was made under that name since: follow it from that commit");
+  cursor = Follow(2);
+  EXPECT_EQ(Next(cursor.get()), (Changes{"3 upsert 1 b"}));
+  ExpectDropped(cursor.get(), "dropped by commit 4");
+  cursor = Follow(4);
+  EXPECT_EQ(Next(cursor.get()), (Changes{"5 upsert 1 c"}));
+  EXPECT_EQ(Next(cursor.get()), Changes());
+}
+
+// A table keeps its changes when it takes over the name of one that was dropped.
+TEST_F(FollowTest, ATableThatWasRenamedIsFollowedFromAnyCommit) {
+  Make(&clock_);
+  Upsert({{1, "a"}});
+  auto early = Follow(0);
+  EXPECT_EQ(Next(early.get()), (Changes{"1 upsert 1 a"}));
+  Upsert({{2, "b"}}, "u");
+  ASSERT_TRUE(db_->DropTable("t"));         // commit 3
+  ASSERT_TRUE(db_->RenameTable("u", "t"));  // commit 4
+  ExpectDropped(early.get(), "dropped by commit 3");
+  ExpectDropped(early.get(), "another table was renamed to that name");
+  auto cursor = Follow(0);
+  EXPECT_EQ(Next(cursor.get()), (Changes{"2 upsert 2 b"}));
+  EXPECT_EQ(Next(cursor.get()), Changes());
+  ASSERT_TRUE(db_->DropTable("t"));  // commit 5: of two that are gone, the first
+  cursor = Follow(0);
+  EXPECT_EQ(Next(cursor.get()), (Changes{"1 upsert 1 a"}));
+  ExpectDropped(cursor.get(), "dropped by commit 3");
+  cursor = Follow(3);
+  ExpectDropped(cursor.get(), "dropped by commit 5");
+}
+
+// A table that left its old name to a new one, took another, and was dropped: what was made under
+// either name since is shown as of older commits too, and takes nothing of its changes.
+TEST_F(FollowTest, ATableThatWasRenamedAndDroppedIsFollowedByItsLastName) {
+  Make(&clock_);
+  Upsert({{1, "a"}}, "u");
+  ASSERT_TRUE(db_->DropTable("t"));         // commit 2
+  ASSERT_TRUE(db_->RenameTable("u", "t"));  // commit 3
+  ASSERT_TRUE(db_->CreateTable("u", testing::RowsSchema(), {"id"}));
+  Upsert({{2, "b"}});
+  Upsert({{3, "c"}}, "u");
+  ASSERT_TRUE(db_->DropTable("t"));  // commit 6
+  ASSERT_TRUE(db_->CreateTable("t", testing::RowsSchema(), {"id"}));
+  Upsert({{4, "d"}});
+  for (const bool reopened : {false, true}) {
+    if (reopened) Open(&clock_);
+    auto cursor = Follow(0);  // the first table of that name, which had no rows
+    ExpectDropped(cursor.get(), "dropped by commit 2");
+    cursor = Follow(2);
+    EXPECT_EQ(Next(cursor.get()), (Changes{"4 upsert 2 b"}));
+    ExpectDropped(cursor.get(), "dropped by commit 6");
+    cursor = Follow(6);
+    EXPECT_EQ(Next(cursor.get()), (Changes{"7 upsert 4 d"}));
+    EXPECT_EQ(Next(cursor.get()), Changes());
+    cursor = Follow(0, {}, "u");
+    EXPECT_EQ(Next(cursor.get()), (Changes{"5 upsert 3 c"}));
+  }
+}
+
+// Other columns, and then the drop: the cursor is told of the columns, and the next one goes on.
+TEST_F(FollowTest, ATableThatChangedAndWasDroppedIsFollowedToItsEnd) {
+  Make(&clock_);
+  Upsert({{1, "a"}});
+  auto cursor = Follow(0);
+  ASSERT_TRUE(db_->AlterTable("t", {AddColumn{arrow::field("w", arrow::int64())}}));  // 2
+  ASSERT_TRUE(db_->Delete("t", RowsBatch({{1, ""}})));
+  ASSERT_TRUE(db_->DropTable("t"));  // 4
+  EXPECT_EQ(cursor->Next(0).error().kind(), ErrorKind::kConflict);
+  cursor = Follow(cursor->position().value);
+  EXPECT_EQ(cursor->schema()->field_names().back(), "w");
+  EXPECT_EQ(Next(cursor.get()), (Changes{"1 upsert 1 a", "3 delete 1"}));
+  ExpectDropped(cursor.get(), "dropped by commit 4");
+}
+
+// Its name leads to another table, whose changes are not what the cursor was to go on with.
+TEST_F(FollowTest, ATableThatCannotBeFoundAgainByItsNameIsNotToldToBeFollowedAgain) {
+  Make(&clock_);
+  Upsert({{1, "a"}});
+  auto cursor = Follow(0);
+  EXPECT_EQ(Next(cursor.get()), (Changes{"1 upsert 1 a"}));
+  ASSERT_TRUE(db_->AlterTable("t", {AddColumn{arrow::field("w", arrow::int64())}}));  // 2
+  ASSERT_TRUE(db_->Delete("t", RowsBatch({{1, ""}})));
+  ASSERT_TRUE(db_->DropTable("t"));         // 4
+  ASSERT_TRUE(db_->RenameTable("u", "t"));  // 5
+  ExpectDropped(cursor.get(),
+                "the columns of table 't' were changed, it was dropped by commit 4, and its name "
+                "is another table's; a snapshot of commit 3 has its changes after commit 1");
+  const auto then = db_->GetSnapshot(CommitNumber{3});
+  ASSERT_TRUE(then) << then.error().message();
+  const auto last = (*then)->Changes("t", {1}, {});
+  ASSERT_TRUE(last) << last.error().message();
+  EXPECT_EQ(Texts(*(*last)->Next()), Changes{"3 delete 1"});
 }
 
 TEST_F(FollowTest, ADropEndsTheOneThatWaits) {

@@ -124,8 +124,10 @@ class Life {
   // life_changes.cc
   struct Follower;
   void Follow();
+  std::uint64_t FollowGone(const std::string& name, std::uint64_t from);
   bool Apply(Follower* follower, const std::shared_ptr<arrow::RecordBatch>& batch);
   void FollowAgain(Follower* follower, const Error& error, const Table& table);
+  void RequireTheEnd(Follower* follower, const Error& error, std::uint32_t table);
   void FollowDropped();
   void EndFollowers();
   void CheckChanges(const Snapshot& snapshot, const std::string& name, const Table& table);
