@@ -17,6 +17,12 @@
 // and the position moves with the last of them: whoever saves in between sees its first batches
 // again, the same ones. Make the steps of one commit one step of yours, or know them by _commit.
 //
+// A cursor follows its table, whatever it is called later; the name given is the one that the table
+// has now. One that was dropped after `from` is followed by the name that it had last: its changes
+// up to the drop come, then NotFound, which names the drop's commit. When another table was made
+// under the name since, the dropped one comes first: follow the other from the drop's commit. One
+// that was renamed to it is what the name means, from any commit.
+//
 // Thread safety: one thread at a time, except Cancel, which any thread may call at any time.
 // A cursor does not keep the database open, and may outlive it. Between calls it keeps memory and
 // files only while it is behind.
@@ -51,8 +57,9 @@ class ChangeCursor {
   // The next changes, at least one. Waits for them, at most `timeout_ms`; then null. 0: does not
   // wait.
   // Errors, after which the cursor has ended, and every call gives the same one: Invalid/kClosed
-  // (cancelled; the database was closed), NotFound (the table was dropped), Conflict (its columns
-  // were changed: follow again from position()), Corruption and Unavailable as of a scan.
+  // (cancelled; the database was closed), NotFound (the table was dropped, and all changes before
+  // that were given, or it says which were not), Conflict (its columns were changed: follow again
+  // from position()), Corruption and Unavailable as of a scan.
   Result<std::shared_ptr<arrow::RecordBatch>> Next(std::uint64_t timeout_ms = kForever);
 
   // Everything up to this commit was given. It moves with other tables' commits too, when Next

@@ -234,7 +234,8 @@ class Database {
       std::string_view table, const AsOf& from, const AsOf& to = {},
       const ChangesOptions& options = {}) const;
 
-  // The changes after `from` as they are committed (varve/changes.h). No I/O. Errors: as Changes.
+  // The changes after `from` as they are committed (varve/changes.h), also of a table that was
+  // dropped since. No I/O. Errors: as Changes.
   Result<std::unique_ptr<ChangeCursor>> FollowChanges(std::string_view table, const AsOf& from,
                                                       const ChangesOptions& options = {}) const;
 
