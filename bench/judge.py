@@ -47,8 +47,9 @@ class Measure:
 
     @property
     def out_of_reach(self):
-        return (self.floor is not None and len(self.bare) >= self.samples_min and
-                not self.reaches(self.floor, self.bare))
+        bound = self.target if self.floor is None else self.floor
+        return (bound is not None and len(self.bare) >= self.samples_min and
+                not self.reaches(bound, self.bare))
 
     @property
     def verdict(self):

@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 
+#include "bench/raw_file.h"
 #include "bench/slice.h"
 #include "bench/versions/device_use.h"
 #include "bench/versions/groups.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::array<std::int64_t, 4> kCommitRows = {1, 64, 1000, 65536};
 constexpr int kManyWriters = 8;
+constexpr std::uint64_t kBareBytes = 64u << 20;
 
 struct Contestant {
   std::string name;
@@ -24,7 +26,8 @@ struct Contestant {
 
 class IngestGroup {
  public:
-  explicit IngestGroup(const VersionsSettings& settings) : settings_(settings) {
+  explicit IngestGroup(const VersionsSettings& settings)
+      : settings_(settings), bare_(settings.dir + "/bare", kBareBytes) {
     for (const auto rows : kCommitRows) makers_.push_back(std::make_unique<RowMaker>(rows, rows));
     Add("varve", "", true,
         [this] { return OpenVarveStore(settings_.dir + "/varve", settings_.budget_bytes); });
@@ -46,6 +49,7 @@ class IngestGroup {
 
   void Run() {
     for (int round = 0; round <= settings_.rounds; ++round) {
+      RunBare(round);
       for (auto& maker : makers_) {
         for (auto& contestant : contestants_) RunCase(round, &contestant, maker.get(), 1);
       }
@@ -89,6 +93,15 @@ class IngestGroup {
           std::move(slice));
   }
 
+  // What any durable commit costs at least: 4 KiB, on the device.
+  void RunBare(int round) {
+    for (const auto method : {LogSyncMethod::kFdatasync, LogSyncMethod::kDirectDsync}) {
+      WaitForCalm(settings_.patience_seconds);
+      Print(round, "bare flush by " + NameOf(method),
+            bare_.Flushes(settings_.slice_seconds, method));
+    }
+  }
+
   // Nobody may win by losing rows.
   static void CheckRows(Contestant* contestant) {
     const auto found = contestant->store->CountRows();
@@ -97,6 +110,7 @@ class IngestGroup {
   }
 
   const VersionsSettings& settings_;
+  PreparedFile bare_;
   std::vector<std::unique_ptr<RowMaker>> makers_;
   std::vector<Contestant> contestants_;
   std::atomic<std::int64_t> next_key_ = 0;
