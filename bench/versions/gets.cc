@@ -88,6 +88,7 @@ class GetGroup {
   }
 
   void RunCase(int round, const std::string& name, const std::function<void(std::size_t)>& work) {
+    if (!Wanted(settings_, name)) return;
     WaitForCalm(settings_.patience_seconds);
     auto slice = ClosedLoop(1, settings_.slice_seconds, [&](int) { work(next_++); });
     Print(round, name, std::move(slice));

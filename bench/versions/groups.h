@@ -20,6 +20,7 @@ struct VersionsSettings {
   std::int64_t tonbo_scale = 1;        // its workloads are divided by this
   double* patience_seconds = nullptr;  // left, to wait until others are quiet
   bool peers = true;
+  std::string only;        // cases that have this in their name; empty: all
   std::string tonbo;         // the program of bench/tonbo
   std::string tonbo_absent;  // why there is none
   std::string duckdb_absent;
@@ -35,6 +36,10 @@ void MeasureGets(const VersionsSettings& settings);
 void MeasureTransactions(const VersionsSettings& settings);
 // tonbo's own workload, there and here.
 void MeasureTonbo(const VersionsSettings& settings);
+
+inline bool Wanted(const VersionsSettings& settings, std::string_view name) {
+  return name.find(settings.only) != std::string_view::npos;
+}
 
 void PrintSettings(std::string_view system, std::string_view settings);
 // Why a rival is missing.

@@ -74,6 +74,9 @@ class IngestGroup {
 
   void RunCase(int round, Contestant* contestant, RowMaker* maker, int writers) {
     Store* const store = contestant->store.get();
+    const auto name =
+        fmt::format("ingest {} rows, {} writers, {}", maker->rows(), writers, contestant->name);
+    if (!Wanted(settings_, name)) return;
     store->Settle();
     WaitForCalm(settings_.patience_seconds);
     const auto before = DeviceUseNow();
@@ -88,17 +91,16 @@ class IngestGroup {
     slice.counts["syncs"] =
         static_cast<double>(after.syncs - before.syncs + store->HiddenSyncs() - hidden);
     slice.counts["device_bytes"] = static_cast<double>(after.bytes - before.bytes);
-    Print(round,
-          fmt::format("ingest {} rows, {} writers, {}", maker->rows(), writers, contestant->name),
-          std::move(slice));
+    Print(round, name, std::move(slice));
   }
 
   // What any durable commit costs at least: 4 KiB, on the device.
   void RunBare(int round) {
     for (const auto method : {LogSyncMethod::kFdatasync, LogSyncMethod::kDirectDsync}) {
+      const auto name = "bare flush by " + NameOf(method);
+      if (!Wanted(settings_, name)) continue;
       WaitForCalm(settings_.patience_seconds);
-      Print(round, "bare flush by " + NameOf(method),
-            bare_.Flushes(settings_.slice_seconds, method));
+      Print(round, name, bare_.Flushes(settings_.slice_seconds, method));
     }
   }
 

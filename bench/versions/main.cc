@@ -14,6 +14,7 @@
 //   --python NAME          libpython, whose symbols it wants
 //   --tonbo FILE           the program of bench/tonbo
 //   --tonbo-absent WHY     why there is none
+//   --only TEXT            just the cases with this in their name (not of tonbo's)
 //   --no-peers             varve alone
 //
 // Groups: ingest, scan, get, transactions, tonbo (default: all). DIR must be an empty or missing
@@ -65,6 +66,8 @@ bool SetOption(Arguments* arguments, const std::string& name, const std::string&
     settings.tonbo_scale = std::stoll(value);
   else if (name == "--patience")
     *settings.patience_seconds = std::stod(value);
+  else if (name == "--only")
+    settings.only = value;
   else if (name == "--duckdb")
     arguments->duckdb = value;
   else if (name == "--python")

@@ -123,6 +123,7 @@ class ScanGroup {
 
   void RunCase(int round, const std::string& name, std::int64_t expected,
                const std::function<std::int64_t()>& scan) {
+    if (!Wanted(settings_, name)) return;
     WaitForCalm(settings_.patience_seconds);
     std::int64_t rows = 0;
     auto slice = ClosedLoop(1, settings_.slice_seconds, [&](int) { rows = scan(); });

@@ -90,6 +90,7 @@ class TransactionGroup {
 
   void RunCase(int round, const std::string& name, Transactor* transactor, int threads,
                bool one_by_one) {
+    if (!Wanted(settings_, name)) return;
     WaitForCalm(settings_.patience_seconds);
     std::vector<std::mt19937_64> randoms;
     for (int thread = 0; thread < threads; ++thread) randoms.emplace_back(seed_++);
