@@ -71,8 +71,9 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> TurnColumns(
 
 }  // namespace
 
-std::shared_ptr<parquet::ArrowWriterProperties> ArrowWriterSettings() {
-  return parquet::ArrowWriterProperties::Builder().store_schema()->build();
+std::shared_ptr<parquet::ArrowWriterProperties> ArrowWriterSettings(bool threads) {
+  parquet::ArrowWriterProperties::Builder builder;
+  return builder.store_schema()->set_use_threads(threads)->build();
 }
 
 parquet::ArrowReaderProperties ArrowReaderSettings() {

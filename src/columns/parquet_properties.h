@@ -26,7 +26,8 @@ class Schema;
 
 namespace varve {
 
-std::shared_ptr<parquet::ArrowWriterProperties> ArrowWriterSettings();
+// `threads`: encodes the columns of a buffered row group at once.
+std::shared_ptr<parquet::ArrowWriterProperties> ArrowWriterSettings(bool threads = false);
 parquet::ArrowReaderProperties ArrowReaderSettings();
 
 // The schema of the file that holds rows of `schema`: the same field names and order.

@@ -4,9 +4,7 @@
 #include <arrow/array.h>
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
-#include <arrow/table.h>
 #include <parquet/arrow/schema.h>
-#include <parquet/arrow/writer.h>
 #include <parquet/exception.h>
 
 #include <algorithm>
@@ -17,6 +15,7 @@
 #include "columns/arrow_errors.h"
 #include "columns/gather.h"
 #include "columns/parquet_properties.h"
+#include "run/group_encoder.h"
 #include "run/key_filters.h"
 #include "run/run_writer.h"
 #include "run/object_sink.h"
@@ -94,12 +93,12 @@ std::shared_ptr<arrow::Schema> WithCommitColumn(const arrow::Schema& columns) {
 
 RunFileWriter::~RunFileWriter() {
   // Parquet's writer, when dropped, tries to complete the file: let it find the sink closed.
-  if (writer_ != nullptr && sink_->Close().ok()) writer_.reset();
+  if (encoder_ != nullptr && sink_->Close().ok()) encoder_.reset();
 }
 
 Result<std::unique_ptr<RunFileWriter>> RunFileWriter::Open(
     ObjectStore* store, const std::string& name, const std::shared_ptr<arrow::Schema>& columns,
-    const TableSchema& schema, const RunTarget& target) {
+    const TableSchema& schema, const RunTarget& target, bool large) {
   std::unique_ptr<RunFileWriter> file(new RunFileWriter());
   file->name_ = name;
   file->schema_ = &schema;
@@ -112,12 +111,10 @@ Result<std::unique_ptr<RunFileWriter>> RunFileWriter::Open(
   file->sink_ = std::make_shared<ObjectSink>(std::move(object));
   const auto open = [&]() -> arrow::Status {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
-    ARROW_ASSIGN_OR_RAISE(auto settings,
+    ARROW_ASSIGN_OR_RAISE(const auto settings,
                           WriterSettings(*file->file_schema_, schema, target));
-    ARROW_ASSIGN_OR_RAISE(file->writer_,
-                          parquet::arrow::FileWriter::Open(
-                              *file->file_schema_, arrow::default_memory_pool(), file->sink_,
-                              std::move(settings), ArrowWriterSettings()));
+    ARROW_ASSIGN_OR_RAISE(file->encoder_, GroupEncoder::Open(*file->file_schema_, file->sink_,
+                                                             settings, large));
     return arrow::Status::OK();
     END_PARQUET_CATCH_EXCEPTIONS
   };
@@ -135,8 +132,8 @@ Status RunFileWriter::WriteRowGroup(std::shared_ptr<arrow::RecordBatch> rows,
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     arrow::ArrayVector columns = rows->columns();
     columns.push_back(CommitArray(commits));
-    const auto table = arrow::Table::Make(file_schema_, columns, rows->num_rows());
-    return writer_->WriteTable(*table, rows->num_rows());
+    return encoder_->WriteGroup(
+        *arrow::RecordBatch::Make(file_schema_, rows->num_rows(), std::move(columns)));
     END_PARQUET_CATCH_EXCEPTIONS
   };
   VARVE_TRY(FromArrow(write()));
@@ -156,13 +153,11 @@ Status RunFileWriter::NotePieces(const arrow::RecordBatch& rows) {
 }
 
 Result<RunObject> RunFileWriter::Finish() {
-  // All pages of the last row group are out: Parquet's writer buffers none of its own.
   sink_->EndData();
   footer_.block_crc32c = sink_->block_crc32c();
   const auto close = [&]() -> arrow::Status {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
-    ARROW_RETURN_NOT_OK(writer_->AddKeyValueMetadata(footer_.ToMetadata()));
-    return writer_->Close();
+    return encoder_->Close(footer_.ToMetadata());
     END_PARQUET_CATCH_EXCEPTIONS
   };
   VARVE_TRY(FromArrow(close()));

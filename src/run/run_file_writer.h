@@ -13,12 +13,9 @@
 #include "run/run_meta.h"
 #include "varve/error.h"
 
-namespace parquet::arrow {
-class FileWriter;
-}  // namespace parquet::arrow
-
 namespace varve {
 
+class GroupEncoder;
 class ObjectSink;
 
 struct RunTarget;
@@ -26,10 +23,10 @@ struct RunTarget;
 class RunFileWriter {
  public:
   // `columns` are the object's, without the commit column; the table's key columns among them.
-  // `schema` outlives the writer.
+  // `schema` outlives the writer. `large`: row groups are worth several threads.
   static Result<std::unique_ptr<RunFileWriter>> Open(
       ObjectStore* store, const std::string& name, const std::shared_ptr<arrow::Schema>& columns,
-      const TableSchema& schema, const RunTarget& target);
+      const TableSchema& schema, const RunTarget& target, bool large);
   ~RunFileWriter();
 
   // `rows` in order, as many as there are commits.
@@ -48,7 +45,7 @@ class RunFileWriter {
   std::string name_;
   std::shared_ptr<arrow::Schema> file_schema_;  // as Parquet has it, commit column included
   std::shared_ptr<ObjectSink> sink_;            // outlives the writer, which closes it
-  std::unique_ptr<parquet::arrow::FileWriter> writer_;
+  std::unique_ptr<GroupEncoder> encoder_;
   RunFooter footer_;
   std::uint64_t rows_ = 0;
 };

@@ -16,6 +16,12 @@
 #include "run/run_file_writer.h"
 
 namespace varve {
+namespace {
+
+// A hand-over to other threads costs what encoding some thousand values does.
+constexpr std::int64_t kLargeRows = 4096;
+
+}  // namespace
 
 // The upserts: slices of batches, gathered into a row group when there are enough. The whole group
 // at once and not piece by piece: rows in key order come from everywhere in their batches, and
@@ -57,7 +63,8 @@ class RunWriter::DataPart {
   Status EndRowGroup() {
     if (file_ == nullptr) {
       VARVE_ASSIGN(file_, RunFileWriter::Open(&store_, target_.data_name, schema_.schema(),
-                                              schema_, target_));
+                                              schema_, target_,
+                                              std::ssize(commits_) >= kLargeRows));
     }
     VARVE_ASSIGN(auto rows, Gather(schema_.schema(), slices_));
     VARVE_TRY(file_->WriteRowGroup(std::move(rows), commits_, std::move(first_key_)));
@@ -101,7 +108,7 @@ class RunWriter::DeletesPart {
   Status EndRowGroup() {
     if (file_ == nullptr) {
       VARVE_ASSIGN(file_, RunFileWriter::Open(&store_, target_.deletes_name, schema_.key_schema(),
-                                              schema_, target_));
+                                              schema_, target_, /*large=*/false));
     }
     VARVE_ASSIGN(auto batch, schema_.key_codec().Decode({keys_.begin(), keys_.end()}));
     VARVE_TRY(file_->WriteRowGroup(std::move(batch), commits_, std::move(keys_.front())));
