@@ -13,8 +13,9 @@ own experts would; how is printed with the results, and said with reasons in ben
   scan          all ten columns; Arrow and DuckDB read the very file that varve wrote. The
                 overwritten table is measured against the scan of the sorted one: DuckDB over those
                 files would give every version of a row, which is another question.
-  get           one key: the latency counts; batches of 1,000 keys: the rate. Keys that are there, everything in memory. RocksDB gives bytes that nobody takes
-                apart, varve record batches.
+  get           one key: the latency counts; batches of 1,000 keys: the rate. Keys that are there,
+                everything in memory. RocksDB gives bytes that nobody takes apart, varve record
+                batches.
   transactions  ten keys are read and written anew.
   tonbo         the workload of its own harness (bench/tonbo).
 """
