@@ -15,6 +15,16 @@ inline Error OutOfMemory(ErrorReason reason = ErrorReason::kNone) {
   return Error(ErrorKind::kUnavailable, "out of memory", reason);
 }
 
+// The same, and that nothing of a write was kept, if there is memory to say so.
+inline Error NothingKept() {
+  try {
+    return Error(ErrorKind::kUnavailable,
+                 "out of memory: nothing of this was kept; make room, then try again");
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  }
+}
+
 // What `call`, which gives a Result, gives; Unavailable when it was refused memory.
 template <typename Call>
 auto OrOutOfMemory(const Call& call) -> decltype(call()) {
@@ -22,6 +32,16 @@ auto OrOutOfMemory(const Call& call) -> decltype(call()) {
     return call();
   } catch (const std::bad_alloc&) {
     return std::unexpected(OutOfMemory());
+  }
+}
+
+// The same for a call that then has changed nothing, which is what the message says.
+template <typename Call>
+auto OrNothingKept(const Call& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+    return std::unexpected(NothingKept());
   }
 }
 

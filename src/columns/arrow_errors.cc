@@ -69,7 +69,9 @@ Error ErrorFromArrow(const arrow::Status& status) {
   if (status.IsCancelled()) {  // by a stop token, whose reader has ended
     return Error(ErrorKind::kInvalid, status.message(), ErrorReason::kClosed);
   }
-  if (status.IsOutOfMemory()) return Error(ErrorKind::kUnavailable, status.message());
+  if (status.IsOutOfMemory()) {
+    return Error(ErrorKind::kUnavailable, "out of memory: " + status.message());
+  }
   return Error(ErrorKind::kInternal, status.ToString());
 }
 

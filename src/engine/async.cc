@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commits that nobody waits for: the log says when one is through, and whoever moves the visible
 // number over it calls back. Each counts as a background task until then, so Close waits for it.
-#include <fmt/format.h>
-
 #include <utility>
 
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "engine/engine.h"
 
@@ -17,59 +16,72 @@ void Database::Impl::WriteThen(std::string_view table, const WriteRequest& reque
   Then(*std::move(submitted), std::move(done));
 }
 
+// Memory for all that happens until it is told is taken first. Without, it is told before this
+// returns.
 void Database::Impl::Then(Submitted submitted, CommitCallback done) {
   if (submitted.ticket.end == Lsn{}) return done(Await(submitted));
+  std::shared_ptr<Later> later;
+  LogCallback reached;
+  const bool ready = HadMemory([&] {
+    later = std::make_shared<Later>();
+    LaterByCommit one;
+    one.emplace(submitted.info.commit, nullptr);
+    later->place = one.extract(one.begin());
+    reached = [this, later](const Result<LogAck>& ack) { Reached(later, ack); };
+  });
+  if (!ready) return done(Await(submitted));
+  later->submitted = submitted;
+  later->done = std::move(done);
   BeginTask();
-  const auto finish = [this, done = std::move(done)](const Result<CommitInfo>& info) {
-    done(info);
-    EndTask();
-  };
-  const LogTicket ticket = submitted.ticket;
-  const AckLevel ack = submitted.ack;
-  log_->WaitThen(ticket, ack,
-                 [this, submitted = std::move(submitted), finish](const auto& reached) {
-                   Submitted made = submitted;
-                   if (!reached) {
-                     const auto where = fmt::format("commit {}", made.info.commit.value);
-                     return finish(std::unexpected(reached.error().Within(where)));
-                   }
-                   Acknowledge(*reached, &made);
-                   if (made.ack != AckLevel::kDurable) return finish(made.info);
-                   WhenVisible(made.info.commit, [finish, info = made.info] { finish(info); });
-                 });
+  log_->WaitThen(submitted.ticket, submitted.ack, std::move(reached));
 }
 
-// Calls `done` once `commit`, which is durable, is visible: now, or when the commits before it are
-// in their memtables.
-void Database::Impl::WhenVisible(CommitNumber commit, std::function<void()> done) {
+// A durable commit is told once it is visible: now, or when the commits before it are in their
+// memtables.
+void Database::Impl::Reached(const std::shared_ptr<Later>& later, const Result<LogAck>& ack) {
+  Submitted& made = later->submitted;
+  if (!ack) {
+    return Finish(later.get(), std::unexpected(InCommit(made.info.commit, ack.error())));
+  }
+  Acknowledge(*ack, &made);
+  if (made.ack != AckLevel::kDurable) return Finish(later.get(), made.info);
+  later->place.mapped() = later;
   {
     const std::lock_guard lock(view_mutex_);
-    when_visible_.emplace(commit, std::move(done));
+    when_visible_.insert(std::move(later->place));
   }
   MoveVisible(log_->positions().durable);
 }
 
-void Database::Impl::MoveVisible(Lsn durable) {
-  std::vector<std::function<void()>> ready;
-  {
-    const std::lock_guard lock(view_mutex_);
-    ready = AdvanceTo(durable);
-  }
-  for (const auto& done : ready) done();
+void Database::Impl::Finish(Later* later, const Result<CommitInfo>& info) {
+  later->done(info);
+  EndTask();
 }
 
-std::vector<std::function<void()>> Database::Impl::AdvanceTo(Lsn durable) {
-  std::vector<std::function<void()>> ready;
+void Database::Impl::MoveVisible(Lsn durable) {
+  Told told;
+  {
+    const std::lock_guard lock(view_mutex_);
+    told = AdvanceTo(durable);
+  }
+  Tell(std::move(told));
+}
+
+Told Database::Impl::AdvanceTo(Lsn durable) {
+  Told told;
   if (order_.Advance(durable)) {
     moved_.notify_all();
-    for (const auto& follower : std::exchange(followers_, {})) {
-      ready.emplace_back([follower] { follower->Wake(); });
-    }
+    told.followers.swap(followers_);
   }
-  const auto end = when_visible_.upper_bound(order_.visible());
-  for (auto at = when_visible_.begin(); at != end; ++at) ready.push_back(std::move(at->second));
-  when_visible_.erase(when_visible_.begin(), end);
-  return ready;
+  while (!when_visible_.empty() && when_visible_.begin()->first <= order_.visible()) {
+    told.calls.insert(when_visible_.extract(when_visible_.begin()));
+  }
+  return told;
+}
+
+void Database::Impl::Tell(Told told) {
+  for (const auto& follower : told.followers) follower->Wake();
+  for (const auto& [commit, later] : told.calls) Finish(later.get(), later->submitted.info);
 }
 
 }  // namespace varve

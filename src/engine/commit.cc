@@ -7,6 +7,7 @@
 
 #include <ranges>
 
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "columns/batch_codec.h"
 #include "engine/engine.h"
@@ -104,10 +105,15 @@ Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
   if (!guard.alone) VARVE_TRY(AwaitRoom());
   watch->Lap(&WriteProfile::stall_micros);
   auto keys = std::make_shared<KeysOfCommit>();
-  for (const TablePart& part : parts) {
+  keys->tables.reserve(parts.size());
+  std::vector<NewRows> rows;
+  rows.reserve(parts.size());
+  for (TablePart& part : parts) {
     submitted.info.rows += part.record.rows;
     keys->tables.emplace_back(part.record.table_id, part.batch.keys);
+    rows.push_back(PrepareRows(std::move(part.batch)));
   }
+  watch->Lap(&WriteProfile::memtable_micros);
   std::optional<Placed> placed;
   while (!placed) {
     VARVE_TRY(CheckConflicts(&guard));
@@ -115,13 +121,21 @@ Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
   }
   if (placed->repeat) return RepeatOf(placed->commit, options.ack);
   watch->Lap(&WriteProfile::queue_micros);
-  Insert(*placed, std::move(parts));
+  Insert(*placed, std::move(rows));
   SealIfDue();
   watch->Lap(&WriteProfile::memtable_micros);
   submitted.info.commit = placed->commit;
   submitted.ticket = placed->ticket;
   submitted.watch = *watch;
   return submitted;
+}
+
+Error InCommit(CommitNumber commit, const Error& error) {
+  try {
+    return error.Within(fmt::format("commit {}", commit.value));
+  } catch (const std::bad_alloc&) {
+    return CopyOf(error);
+  }
 }
 
 Result<CommitInfo> Database::Impl::Await(const Submitted& submitted) {
@@ -132,7 +146,7 @@ Result<CommitInfo> Database::Impl::Await(const Submitted& submitted) {
   }
   auto ack = log_->Wait(done.ticket, done.ack);
   if (!ack) {
-    return std::unexpected(ack.error().Within(fmt::format("commit {}", done.info.commit.value)));
+    return std::unexpected(InCommit(done.info.commit, ack.error()));
   }
   if (done.ack == AckLevel::kDurable) VARVE_TRY(AwaitVisible(done.info.commit));
   Acknowledge(*ack, &done);
@@ -190,55 +204,81 @@ Result<std::optional<Placed>> Database::Impl::Place(
     if (recent_keys_.floor() > guard.checked) return std::optional<Placed>();
     VARVE_TRY(CheckRecent(guard, recent_keys_.After(guard.checked)));
   }
-  const CommitNumber commit{last_commit_.value + 1};
+  Placed placed{.commit = {last_commit_.value + 1},
+                .ticket = {},
+                .repeat = false,
+                .generation = active_,
+                .memtables = {}};
+  placed.memtables.reserve(parts.size());
+  for (const TablePart& part : parts) {
+    placed.memtables.push_back(active_->memtables.at(part.record.table_id));
+  }
+  VARVE_TRY(Enqueue(parts, std::move(keys), options, &placed));
+  return placed;
+}
+
+// From its place in the log on a commit is one, and what makes it visible has to happen: the memory
+// for that is taken before.
+Status Database::Impl::Enqueue(const std::vector<TablePart>& parts,
+                               std::shared_ptr<KeysOfCommit> keys, const CommitOptions& options,
+                               Placed* placed) {
+  const CommitNumber commit = placed->commit;
   const WallTime time = environment_.clock()->Now();
   const auto header = EncodeCommitHeader({.commit = commit,
                                           .time = time,
                                           .parts = static_cast<std::uint16_t>(parts.size()),
                                           .producer = options.producer.has_value()});
-  std::vector<LogRecord> records = {std::string_view(header.data(), header.size())};
+  std::vector<LogRecord> records;
+  records.reserve(2 + 2 * parts.size());
+  records.emplace_back(std::string_view(header.data(), header.size()));
   for (const TablePart& part : parts) {
     const auto& part_header = part.record.header;
     records.emplace_back(std::string_view(part_header.data(), part_header.size()));
     records.emplace_back(std::string_view(*part.record.body));
   }
   std::string producer;
-  if (options.producer) records.emplace_back(producer = EncodeProducer(*options.producer));
-  VARVE_ASSIGN(const LogTicket ticket, log_->Enqueue(records, options.ack));
-  NoteCommit({commit, time});
-  if (options.producer) NoteProducer(*options.producer, commit);
+  std::optional<ReadyMarks> marks;
+  if (options.producer) {
+    records.emplace_back(producer = EncodeProducer(*options.producer));
+    marks = MakeMarksReady(*options.producer);
+  }
+  MakeNotesReady();
+  VARVE_ASSIGN(placed->ticket, log_->Enqueue(records, options.ack));
+  if (marks) NoteProducer(*std::move(marks), options.producer->sequence, commit);
   ++active_->inserting;
   CommitNumber visible;
   {
     std::lock_guard view_lock(view_mutex_);
-    order_.Register(commit, ticket);
+    NoteCommit({commit, time});
+    order_.Register(commit, placed->ticket);
     visible = order_.visible();
   }
   keys->commit = commit;
   NoteKeys(std::move(keys), visible);
-  Placed placed{
-      .commit = commit, .ticket = ticket, .repeat = false, .generation = active_, .memtables = {}};
-  for (const TablePart& part : parts) {
-    placed.memtables.push_back(active_->memtables.at(part.record.table_id));
-  }
-  return placed;
+  return {};
+}
+
+void Database::Impl::MakeNotesReady() {
+  recent_keys_.MakeReady();
+  std::lock_guard lock(view_mutex_);
+  recent_.MakeReady();
+  order_.MakeReady();
 }
 
 // The commit is the newest of the active generation.
-void Database::Impl::NoteCommit(const RecentCommit& commit) {
+void Database::Impl::NoteCommit(const RecentCommit& commit) noexcept {
   last_commit_ = commit.commit;
   active_->last = commit;
   if (active_->commits == 0 && options_.seal_policy != nullptr) {
     active_->first_micros = environment_.clock()->SteadyMicros();
   }
   ++active_->commits;
-  std::lock_guard lock(view_mutex_);
-  recent_.push_back(commit);
+  recent_.AddReady(commit);
 }
 
-void Database::Impl::Insert(const Placed& placed, std::vector<TablePart> parts) {
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    placed.memtables[i]->Insert(std::move(parts[i].batch), placed.commit.value);
+void Database::Impl::Insert(const Placed& placed, std::vector<NewRows> rows) noexcept {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    placed.memtables[i]->Insert(std::move(rows[i]), placed.commit.value);
   }
   bool callbacks = false;
   {
@@ -259,10 +299,10 @@ Status Database::Impl::AwaitVisible(CommitNumber commit) {
   const Lsn durable = log_->positions().durable;
   std::unique_lock lock(view_mutex_);
   while (true) {
-    const auto ready = AdvanceTo(durable);
-    if (!ready.empty()) {
+    auto told = AdvanceTo(durable);
+    if (!told.empty()) {
       lock.unlock();
-      for (const auto& done : ready) done();
+      Tell(std::move(told));
       lock.lock();
     } else if (order_.visible() >= commit) {
       return {};

@@ -9,9 +9,9 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 
 #include "base/check.h"
+#include "base/ready_deque.h"
 #include "varve/log.h"
 #include "varve/types.h"
 
@@ -22,11 +22,13 @@ class CommitOrder {
   // Everything up to `last` is visible and ends at or before `end` in the log.
   explicit CommitOrder(CommitNumber last) : visible_(last), last_(last) {}
 
-  // The next commit was given this place in the log.
-  void Register(CommitNumber commit, const LogTicket& ticket) {
+  // Takes the memory for the next commit (ready_deque.h).
+  void MakeReady() { pending_.MakeReady(); }
+  // The next commit was given this place in the log. Requires MakeReady.
+  void Register(CommitNumber commit, const LogTicket& ticket) noexcept {
     VARVE_CHECK(commit.value == last_.value + 1);
     last_ = commit;
-    pending_.push_back({ticket, false});
+    pending_.AddReady({ticket, false});
   }
 
   // The next commit, which has nothing to insert and is durable elsewhere, when no other is on its
@@ -74,7 +76,7 @@ class CommitOrder {
     bool inserted = false;
     bool ThroughAt(Lsn durable) const { return inserted && ticket.end <= durable; }
   };
-  std::deque<Pending> pending_;  // commits visible_ + 1 ... last_
+  ReadyDeque<Pending> pending_;  // commits visible_ + 1 ... last_
   CommitNumber visible_;
   CommitNumber last_;
 };

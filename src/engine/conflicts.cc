@@ -62,7 +62,8 @@ void Database::Impl::EndTransaction(CommitNumber snapshot) {
 }
 
 // Keeps the keys of a new commit, if there is one, and lets go of those that nobody will ask for.
-void Database::Impl::NoteKeys(std::shared_ptr<const KeysOfCommit> keys, CommitNumber visible) {
+void Database::Impl::NoteKeys(std::shared_ptr<const KeysOfCommit> keys,
+                              CommitNumber visible) noexcept {
   if (keys != nullptr) recent_keys_.Add(std::move(keys));
   const bool none = open_transactions_.empty();
   recent_keys_.Forget(none ? kNever : *open_transactions_.begin(), visible);

@@ -20,12 +20,11 @@
 
 #include "engine/commit_order.h"
 #include "engine/environment.h"
-#include "engine/follow_signal.h"
 #include "engine/generation.h"
+#include "engine/later.h"
 #include "engine/moment.h"
 #include "engine/recent_keys.h"
 #include "engine/shown_runs.h"
-#include "engine/submission.h"
 #include "manifest/manifest.h"
 #include "run/read_cache.h"
 #include "varve/database.h"
@@ -44,8 +43,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // open.cc
   Status Open();
   Status Close();
-  // Waits until no background task of this database is left.
-  void AwaitTasks();
+  void AwaitTasks();  // until no background task of this database is left
 
   // tables.cc
   Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
@@ -65,13 +63,13 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // exactly_once.cc
   Result<std::optional<ProducerMark>> LastOf(std::string_view producer);
 
-  // write.cc
+  // write.cc, restore.cc
   Result<Submitted> Write(std::string_view table, const WriteRequest& request,
                           const CommitOptions& options);
-
-  // restore.cc
   Result<RestoreInfo> RestoreTable(std::string_view table, const AsOf& as_of,
                                    const RestoreOptions& options, const CommitOptions& commit);
+  Result<RestoreInfo> RestoreOnce(std::string_view table, const AsOf& as_of,
+                                  const RestoreOptions& options, const CommitOptions& commit);
 
   // async.cc
   void WriteThen(std::string_view table, const WriteRequest& request, const CommitOptions& options,
@@ -158,9 +156,13 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<std::optional<Placed>> Place(const std::vector<TablePart>& parts,
                                       std::shared_ptr<KeysOfCommit> keys,
                                       const CommitOptions& options, const CommitGuard& guard);
-  void NoteCommit(const RecentCommit& commit);  // requires commit_mutex_
-  void NoteKeys(std::shared_ptr<const KeysOfCommit> keys, CommitNumber visible);  // so does this
-  void Insert(const Placed& placed, std::vector<TablePart> parts);
+  // These require commit_mutex_.
+  Status Enqueue(const std::vector<TablePart>& parts, std::shared_ptr<KeysOfCommit> keys,
+                 const CommitOptions& options, Placed* placed);
+  void MakeNotesReady();
+  void NoteCommit(const RecentCommit& commit) noexcept;  // requires view_mutex_ too
+  void NoteKeys(std::shared_ptr<const KeysOfCommit> keys, CommitNumber visible) noexcept;
+  void Insert(const Placed& placed, std::vector<NewRows> rows) noexcept;  // but this does not
   Status CheckConflicts(CommitGuard* guard);
   Status CheckRecent(const CommitGuard& guard, const std::vector<KeysOfCommitPtr>& commits) const;
   Status CheckData(const CommitGuard& guard) const;
@@ -169,7 +171,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // seal.cc
   void Seal();             // requires commit_mutex_
-  void SealIfDue();        // after a commit
+  void SealIfDue() noexcept;  // after a commit
   void SealIfOld();        // when it is time
   bool IsDue() const;      // requires commit_mutex_
   std::int64_t AgeMicros() const;               // of the active generation; so does this
@@ -178,6 +180,8 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // write.cc
   class Alone;  // alone.h
+  Result<Submitted> WriteOnce(std::string_view table, const WriteRequest& request,
+                              const CommitOptions& options);
   Result<Submitted> WriteBlind(std::string_view table, const WriteRequest& request,
                                const CommitOptions& options, WriteWatch* watch);
   // What to write into a table, of what a snapshot shows. Called again when that has changed.
@@ -194,18 +198,19 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<std::optional<CommitNumber>> FindRepeat(const CommitOptions& options) const;
   Result<std::optional<Submitted>> Repeat(const CommitOptions& options);
   Submitted RepeatOf(CommitNumber commit, AckLevel ack) const;
-  void NoteProducer(const Producer& producer, CommitNumber commit);  // requires commit_mutex_
+  ReadyMarks MakeMarksReady(const Producer& producer) const;  // requires commit_mutex_
+  void NoteProducer(ReadyMarks ready, std::uint64_t sequence, CommitNumber commit) noexcept;  // too
 
   // follow.cc
   void EndFollowing();
   void WakeFollowers();
 
   // async.cc
-  void WhenVisible(CommitNumber commit, std::function<void()> done);
-  // Moves the visible number as far as `durable` allows, and tells whoever waits for that.
-  void MoveVisible(Lsn durable);
-  // The same; requires view_mutex_. Whom to tell, without it.
-  std::vector<std::function<void()>> AdvanceTo(Lsn durable);
+  void Reached(const std::shared_ptr<Later>& later, const Result<LogAck>& ack);
+  void Finish(Later* later, const Result<CommitInfo>& info);
+  void MoveVisible(Lsn durable);  // as far as that allows, and tells whoever waits for it
+  Told AdvanceTo(Lsn durable);    // the same; requires view_mutex_; whom to tell, without it
+  void Tell(Told told);
 
   // publish.cc
   void InstallView();      // requires commit_mutex_
@@ -223,8 +228,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // as_of.cc
   Moment Now(const AsOf& as_of);
-  // The commit that `as_of`, the same as that of `now`, names.
-  Result<CommitNumber> Resolve(const AsOf& as_of, const Moment& now);
+  Result<CommitNumber> Resolve(const AsOf& as_of, const Moment& now);  // of the same `as_of`
   Result<CommitNumber> ResolveTime(WallTime time, const Moment& now);
   std::unexpected<Error> TooOld(WallTime time, const Moment& now);
   // When the commit was made; for one that an older varve flushed, when the last of its flush was.
@@ -276,22 +280,20 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   mutable std::mutex view_mutex_;
   std::condition_variable moved_;                      // the visible number moved
   CommitOrder order_{CommitNumber{}};                  // guarded by view_mutex_
-  std::multimap<CommitNumber, std::function<void()>> when_visible_;  // guarded by view_mutex_
+  LaterByCommit when_visible_;                         // guarded by view_mutex_
   std::set<std::shared_ptr<FollowSignal>> followers_;  // that wait; guarded by view_mutex_
   bool following_ended_ = false;                       // guarded by view_mutex_
   std::shared_ptr<const Superversion> view_;           // guarded by view_mutex_
   std::shared_ptr<const ManifestState> flushed_;       // that view_ shows; guarded by view_mutex_
-  std::deque<RecentCommit> recent_;                    // after flushed_; guarded by view_mutex_
+  ReadyDeque<RecentCommit> recent_;                    // after flushed_; guarded by view_mutex_
 
   // For timers' tasks and change cursors, which may come after the database's end.
   const std::shared_ptr<Link> link_ = std::make_shared<Link>();
-  // The times that were read last, and the version that they are of.
-  std::mutex times_mutex_;
+  std::mutex times_mutex_;  // of the times that were read last, and the version they are of
   CommitNumber times_of_;                     // guarded by times_mutex_
   std::shared_ptr<const CommitTimes> times_;  // guarded by times_mutex_
 
-  // Background tasks.
-  std::mutex task_mutex_;
+  std::mutex task_mutex_;  // of background tasks
   std::condition_variable task_done_;
   int tasks_ = 0;                // guarded by task_mutex_
   bool flush_waiting_ = false;   // guarded by task_mutex_: a flush task is queued, not yet begun

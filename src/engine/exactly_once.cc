@@ -57,10 +57,15 @@ Submitted Database::Impl::RepeatOf(CommitNumber commit, AckLevel ack) const {
   return repeat;
 }
 
-void Database::Impl::NoteProducer(const Producer& producer, CommitNumber commit) {
-  const ProducerMark mark{.sequence = producer.sequence, .commit = commit};
-  producers_.Note(producer.id, mark);
-  active_->producers.Note(producer.id, mark);
+ReadyMarks Database::Impl::MakeMarksReady(const Producer& producer) const {
+  return {producers_.MakeReady(producer.id), active_->producers.MakeReady(producer.id)};
+}
+
+void Database::Impl::NoteProducer(ReadyMarks ready, std::uint64_t sequence,
+                                  CommitNumber commit) noexcept {
+  const ProducerMark mark{.sequence = sequence, .commit = commit};
+  producers_.Note(std::move(ready.of_all), mark);
+  active_->producers.Note(std::move(ready.of_active), mark);
 }
 
 Result<std::optional<ProducerMark>> Database::Impl::LastOf(std::string_view producer) {

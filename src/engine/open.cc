@@ -225,8 +225,14 @@ Status Database::Impl::Replay(const LogUnit& unit) {
     if (!batch) return std::unexpected(batch.error().Within(at));
     active_->memtables[table->id]->Insert(*std::move(batch), number.value);
   }
-  NoteCommit({number, commit->header.time});
-  if (commit->producer) NoteProducer(*commit->producer, number);
+  {
+    std::lock_guard lock(view_mutex_);
+    recent_.MakeReady();
+    NoteCommit({number, commit->header.time});
+  }
+  if (commit->producer) {
+    NoteProducer(MakeMarksReady(*commit->producer), commit->producer->sequence, number);
+  }
   return {};
 }
 

@@ -3,6 +3,7 @@
 // official in one manifest edit; only then does the log let go of its part.
 #include <algorithm>
 
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "engine/engine.h"
 #include "upkeep/flush.h"
@@ -64,19 +65,26 @@ void Database::Impl::ScheduleFlush() {
     flush_waiting_ = true;
     ++tasks_;
   }
-  environment_.executor()->Submit([this] {
-    {
-      std::lock_guard lock(task_mutex_);
-      flush_waiting_ = false;
-    }
-    if (const Status flushed = FlushSealed(); !flushed) {
-      // The rows stay in memory and in the log; whoever needs the room tries again and is told.
-      Trace(environment_.trace(), "flush.failed", flushed.error().message());
-    }
-    std::lock_guard lock(task_mutex_);
-    --tasks_;
-    task_done_.notify_all();
+  const bool submitted = HadMemory([this] {
+    environment_.executor()->Submit([this] {
+      {
+        std::lock_guard lock(task_mutex_);
+        flush_waiting_ = false;
+      }
+      if (const Status flushed = FlushSealed(); !flushed) {
+        // The rows stay in memory and in the log; whoever needs the room tries again and is told.
+        Trace(environment_.trace(), "flush.failed", flushed.error().message());
+      }
+      EndTask();
+    });
   });
+  if (submitted) return;
+  // As after a flush that failed.
+  {
+    std::lock_guard lock(task_mutex_);
+    flush_waiting_ = false;
+  }
+  EndTask();
 }
 
 // Flushes the generations that are sealed now, oldest first. On an error nothing is lost: what was

@@ -13,10 +13,10 @@ std::uint64_t KeysOfCommit::bytes() const {
   return bytes;
 }
 
-void RecentKeys::Add(KeysOfCommitPtr commit) {
+void RecentKeys::Add(KeysOfCommitPtr commit) noexcept {
   VARVE_CHECK(commits_.empty() || commits_.back()->commit < commit->commit);
   bytes_ += commit->bytes();
-  commits_.push_back(std::move(commit));
+  commits_.AddReady(std::move(commit));
 }
 
 void RecentKeys::Forget(CommitNumber oldest, CommitNumber visible) {

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -17,6 +16,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/ready_deque.h"
 #include "columns/key_codec.h"
 #include "columns/version_cursor.h"
 #include "varve/types.h"
@@ -36,8 +36,10 @@ class RecentKeys {
  public:
   explicit RecentKeys(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
 
-  // Commits come in the order of their numbers.
-  void Add(KeysOfCommitPtr commit);
+  // Takes the memory for the next commit (ready_deque.h).
+  void MakeReady() { commits_.MakeReady(); }
+  // Commits come in the order of their numbers. Requires MakeReady.
+  void Add(KeysOfCommitPtr commit) noexcept;
   // Nobody asks for commits up to `oldest` any more. Of those up to `visible` only so many are kept
   // as fit into bytes_max.
   void Forget(CommitNumber oldest, CommitNumber visible);
@@ -49,7 +51,7 @@ class RecentKeys {
 
  private:
   const std::uint64_t bytes_max_;
-  std::deque<KeysOfCommitPtr> commits_;
+  ReadyDeque<KeysOfCommitPtr> commits_;
   CommitNumber floor_;
   std::uint64_t bytes_ = 0;
 };

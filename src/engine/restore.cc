@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "engine/engine.h"
 #include "engine/past_view.h"
@@ -46,6 +47,12 @@ void Count(const Difference& difference, RestoreInfo* info) {
 Result<RestoreInfo> Database::Impl::RestoreTable(std::string_view table, const AsOf& as_of,
                                                  const RestoreOptions& options,
                                                  const CommitOptions& commit) {
+  return OrNothingKept([&] { return RestoreOnce(table, as_of, options, commit); });
+}
+
+Result<RestoreInfo> Database::Impl::RestoreOnce(std::string_view table, const AsOf& as_of,
+                                                const RestoreOptions& options,
+                                                const CommitOptions& commit) {
   VARVE_TRY(options.dry_run ? CheckOpen() : CheckWritable());
   RestoreInfo info;
   if (!options.dry_run) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/out_of_memory.h"
 #include "engine/engine.h"
 
 namespace varve {
@@ -33,6 +34,7 @@ std::shared_ptr<SealPolicy> SealAt(const SealLimits& limits) {
 }
 
 // From here on commits go to a new generation. No commit is half placed: we hold commit_mutex_.
+// Throws std::bad_alloc, and nothing changed.
 void Database::Impl::Seal() {
   if (active_->commits == 0) return;
   auto next = std::make_shared<Generation>();
@@ -40,9 +42,12 @@ void Database::Impl::Seal() {
   for (const auto& [id, memtable] : active_->memtables) {
     next->memtables[id] = std::make_shared<Memtable>(memtable->schema());
   }
-  sealed_.push_back(std::move(active_));
-  active_ = std::move(next);
-  InstallView();
+  sealed_.push_back(active_);
+  active_.swap(next);
+  if (HadMemory([this] { InstallView(); })) return;
+  active_.swap(next);
+  sealed_.pop_back();
+  throw std::bad_alloc();
 }
 
 std::int64_t Database::Impl::AgeMicros() const {
@@ -61,14 +66,17 @@ bool Database::Impl::IsDue() const {
              {bytes, active_->rows(), active_->commits, AgeMicros()});
 }
 
-void Database::Impl::SealIfDue() {
-  {
-    std::lock_guard lock(commit_mutex_);
-    if (closed_ || active_->commits == 0) return;
-    if (!IsDue()) return AskAgainIn(AgeMicrosMax());
-    Seal();
-  }
-  ScheduleFlush();
+// The commit is made whatever comes of this: without memory for it the next one asks again.
+void Database::Impl::SealIfDue() noexcept {
+  (void)HadMemory([this] {
+    {
+      std::lock_guard lock(commit_mutex_);
+      if (closed_ || active_->commits == 0) return;
+      if (!IsDue()) return AskAgainIn(AgeMicrosMax());
+      Seal();
+    }
+    ScheduleFlush();
+  });
 }
 
 // A timer's task. The generation may be a younger one than when the timer was set.
@@ -87,11 +95,12 @@ void Database::Impl::SealIfOld() {
 // One timer at a time: the next commit, or the task itself, sets another.
 void Database::Impl::AskAgainIn(std::int64_t micros) {
   if (micros <= 0 || timer_armed_) return;
-  timer_armed_ = true;
   environment_.executor()->SubmitAfter(micros, [link = link_] {
     std::lock_guard lock(link->mutex);
-    if (link->database != nullptr) link->database->SealIfOld();
+    if (link->database == nullptr) return;
+    (void)HadMemory([&] { link->database->SealIfOld(); });  // else with the next commit
   });
+  timer_armed_ = true;  // its task waits for commit_mutex_
 }
 
 }  // namespace varve

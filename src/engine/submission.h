@@ -19,6 +19,9 @@ namespace varve {
 
 struct PreparedWrite;  // write_request.h
 
+// The error with the commit before its message, if there is memory for that.
+Error InCommit(CommitNumber commit, const Error& error);
+
 // One table's part of a commit, in both forms: for the memtable and for the log.
 struct TablePart {
   WriteBatch batch;
@@ -48,6 +51,12 @@ struct CommitGuard {
 struct BegunTransaction {
   CommitNumber commit;
   std::shared_ptr<const Superversion> view;
+};
+
+// Memory for what a producer's commit is noted by.
+struct ReadyMarks {
+  ProducerMarks::Ready of_all;
+  ProducerMarks::Ready of_active;
 };
 
 // A commit that has its number and its place in the log.

@@ -11,6 +11,7 @@
 #include <set>
 #include <utility>
 
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "columns/gather.h"
 #include "engine/engine.h"
@@ -61,6 +62,8 @@ class Transaction::Impl {
  private:
   bool serializable() const { return options_.isolation == Isolation::kSerializable; }
   Status CheckOpen() const;
+  Status WriteWhole(std::string_view table, const WriteRequest& request,
+                    std::uint64_t* rows_passed);
   const TableView* Find(std::string_view table) const { return base_->Find(table); }
   void Refresh();
   Status AddBatches(const TableView& table, std::vector<WriteBatch> batches);
@@ -76,6 +79,7 @@ class Transaction::Impl {
   std::shared_ptr<const Superversion> view_;  // base_ and what was written
   std::unique_ptr<Snapshot> reads_;           // of view_
   OwnWrites writes_;
+  bool half_written_ = false;  // for want of memory: it can only be given up
   std::set<std::uint64_t> savepoints_;
   Footprint read_;  // when serializable
 };
@@ -84,6 +88,11 @@ Status Transaction::Impl::CheckOpen() const {
   if (base_ == nullptr) {
     return Fail(ErrorKind::kInvalid, "the transaction has ended; begin another one",
                 ErrorReason::kClosed);
+  }
+  if (half_written_) {
+    return Fail(ErrorKind::kUnavailable,
+                "the transaction ran out of memory amid a write, and may hold half of it: nothing "
+                "of it can be kept; abort it, and begin another one");
   }
   return database_->CheckWritable();
 }
@@ -105,6 +114,16 @@ void Transaction::Impl::Refresh() {
 Status Transaction::Impl::Write(std::string_view table, const WriteRequest& request,
                                 std::uint64_t* rows_passed) {
   VARVE_TRY(CheckOpen());
+  try {
+    return WriteWhole(table, request, rows_passed);
+  } catch (const std::bad_alloc&) {
+    half_written_ = true;
+    return std::unexpected(OutOfMemory());
+  }
+}
+
+Status Transaction::Impl::WriteWhole(std::string_view table, const WriteRequest& request,
+                                     std::uint64_t* rows_passed) {
   VARVE_ASSIGN(const auto view, database_->FindTableIn(*view_, table));
   VARVE_ASSIGN(auto write, PrepareWrite(view_, *view, commit_, request));
   if (serializable()) Merge(std::move(write.looked_at), &read_.tables[view->id]);
@@ -208,13 +227,15 @@ Result<Submitted> Transaction::Impl::Submit(const CommitOptions& options) {
     return Submitted{.info = {.commit = commit_}, .ticket = {}, .ack = options.ack, .watch = {}};
   }
   WriteWatch watch = options.profile ? WriteWatch(database_->clock()) : WriteWatch();
-  VARVE_ASSIGN(auto parts, TakeParts());
-  const auto footprint = TakeFootprint(parts);
-  writes_ = {};
-  reads_.reset();
-  view_.reset();
-  auto submitted = database_->Submit(std::move(parts), options,
-                                     {.footprint = &footprint, .snapshot = commit_}, &watch);
+  VARVE_ASSIGN(auto parts, OrNothingKept([this] { return TakeParts(); }));
+  auto submitted = OrNothingKept([&] {
+    const auto footprint = TakeFootprint(parts);
+    writes_ = {};
+    reads_.reset();
+    view_.reset();
+    return database_->Submit(std::move(parts), options,
+                             {.footprint = &footprint, .snapshot = commit_}, &watch);
+  });
   End();
   return submitted;
 }
@@ -281,9 +302,15 @@ std::future<Result<CommitInfo>> Transaction::CommitAsync(const CommitOptions& op
 void Transaction::Abort() { impl_->End(); }
 
 Result<std::unique_ptr<Transaction>> Database::Begin(const TransactionOptions& options) {
-  VARVE_ASSIGN(auto begun, impl_->BeginTransaction());
-  return std::unique_ptr<Transaction>(
-      new Transaction(std::make_unique<Transaction::Impl>(impl_, options, std::move(begun))));
+  return OrNothingKept([&]() -> Result<std::unique_ptr<Transaction>> {
+    VARVE_ASSIGN(const auto begun, impl_->BeginTransaction());
+    std::unique_ptr<Transaction::Impl> impl;
+    if (!HadMemory([&] { impl = std::make_unique<Transaction::Impl>(impl_, options, begun); })) {
+      impl_->EndTransaction(begun.commit);
+      throw std::bad_alloc();
+    }
+    return std::unique_ptr<Transaction>(new Transaction(std::move(impl)));
+  });
 }
 
 }  // namespace varve

@@ -5,6 +5,7 @@
 // between, however busy the others are.
 #include <fmt/format.h>
 
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "engine/alone.h"
 #include "engine/engine.h"
@@ -17,8 +18,14 @@ constexpr int kTriesBesideOthers = 4;
 
 }  // namespace
 
+// Memory is refused before the commit has its number, or not at all.
 Result<Submitted> Database::Impl::Write(std::string_view table, const WriteRequest& request,
                                         const CommitOptions& options) {
+  return OrNothingKept([&] { return WriteOnce(table, request, options); });
+}
+
+Result<Submitted> Database::Impl::WriteOnce(std::string_view table, const WriteRequest& request,
+                                            const CommitOptions& options) {
   VARVE_TRY(CheckWritable());
   WriteWatch watch = options.profile ? WriteWatch(environment_.clock()) : WriteWatch();
   VARVE_ASSIGN(const auto repeat, Repeat(options));  // its own rows would be in its way

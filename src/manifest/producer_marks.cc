@@ -20,16 +20,33 @@ Status CheckProducerId(std::string_view id) {
                           id.size(), kProducerIdBytesMax));
 }
 
+ProducerMarks::Ready ProducerMarks::MakeReady(std::string_view id) const {
+  Ready ready{.id = std::string(id), .of_id = {}, .of_commit = {}};
+  if (by_id_.contains(id)) return ready;
+  ById of_id;
+  of_id.emplace(id, ProducerMark());
+  ByCommit of_commit;
+  of_commit.emplace(CommitNumber(), id);
+  ready.of_id = of_id.extract(of_id.begin());
+  ready.of_commit = of_commit.extract(of_commit.begin());
+  return ready;
+}
+
 void ProducerMarks::Note(std::string_view id, const ProducerMark& mark) {
+  Note(MakeReady(id), mark);
+}
+
+void ProducerMarks::Note(Ready ready, const ProducerMark& mark) noexcept {
   VARVE_CHECK(mark.commit > newest());
-  const auto at = by_id_.find(id);
-  if (at != by_id_.end()) {
-    by_commit_.erase(at->second.commit);
-    at->second = mark;
+  auto at = by_id_.find(ready.id);
+  if (at == by_id_.end()) {
+    at = by_id_.insert(std::move(ready.of_id)).position;
   } else {
-    by_id_.emplace(id, mark);
+    ready.of_commit = by_commit_.extract(at->second.commit);
   }
-  by_commit_.emplace(mark.commit, id);
+  at->second = mark;
+  ready.of_commit.key() = mark.commit;
+  by_commit_.insert(std::move(ready.of_commit));
   if (by_id_.size() <= kProducersMax) return;
   by_id_.erase(by_commit_.begin()->second);
   by_commit_.erase(by_commit_.begin());

@@ -26,7 +26,12 @@ Status CheckProducerId(std::string_view id);
 // Not thread-safe.
 class ProducerMarks {
  public:
-  // A commit that is newer than all that were noted before.
+  // Memory for a Note of one id.
+  struct Ready;
+  Ready MakeReady(std::string_view id) const;
+  // A commit that is newer than all that were noted before. `ready` was made for this id, and no
+  // other mark was noted since.
+  void Note(Ready ready, const ProducerMark& mark) noexcept;
   void Note(std::string_view id, const ProducerMark& mark);
   std::optional<ProducerMark> Find(std::string_view id) const;
 
@@ -38,8 +43,16 @@ class ProducerMarks {
   const std::map<std::string, ProducerMark, std::less<>>& by_id() const { return by_id_; }
 
  private:
-  std::map<std::string, ProducerMark, std::less<>> by_id_;
-  std::map<CommitNumber, std::string> by_commit_;  // of by_id_
+  using ById = std::map<std::string, ProducerMark, std::less<>>;
+  using ByCommit = std::map<CommitNumber, std::string>;
+  ById by_id_;
+  ByCommit by_commit_;  // of by_id_
+};
+
+struct ProducerMarks::Ready {
+  std::string id;
+  ById::node_type of_id;  // these two only for an id that is new
+  ByCommit::node_type of_commit;
 };
 
 }  // namespace varve

@@ -219,16 +219,17 @@ const Entry* FirstAtLeast(const Entry* begin, const Entry* end, std::string_view
   return std::partition_point(begin, begin + std::min(step, end - begin), below);
 }
 
-LayerPtr MakeLayer(WriteBatch batch, std::uint64_t commit) {
+NewRows PrepareRows(WriteBatch batch) {
+  const std::int64_t rows = batch.keys.size();
+  if (rows == 0) return {};
+  VARVE_CHECK(batch.kind == RowKind::kDelete || batch.rows->num_rows() == rows);
   auto source = std::make_shared<Source>();
   source->kind = batch.kind;
   source->keys = std::move(batch.keys);
-  source->min_commit = source->max_commit = commit;
   if (batch.kind == RowKind::kUpsert) source->rows = std::move(batch.rows);
   source->bytes = SourceBytes(*source);
 
   auto layer = std::make_shared<Layer>();
-  const std::int64_t rows = source->keys.size();
   layer->entries.reserve(static_cast<std::size_t>(rows));
   const auto add = [&](std::int64_t row) {
     layer->entries.push_back({KeyPrefix(source->keys[row]), source.get(), row});
@@ -238,9 +239,14 @@ LayerPtr MakeLayer(WriteBatch batch, std::uint64_t commit) {
   } else {
     std::ranges::for_each(SortedRows(source->keys), add);
   }
-  layer->sources.push_back(std::move(source));
-  layer->min_commit = layer->max_commit = commit;
-  return layer;
+  layer->sources.push_back(source);
+  return {std::move(layer), source.get()};
+}
+
+LayerPtr AtCommit(NewRows rows, std::uint64_t commit) noexcept {
+  rows.source->min_commit = rows.source->max_commit = commit;
+  rows.layer->min_commit = rows.layer->max_commit = commit;
+  return std::move(rows.layer);
 }
 
 LayerPtr MergeLayers(const TableSchema& schema, const std::vector<LayerPtr>& layers) {

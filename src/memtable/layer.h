@@ -47,10 +47,18 @@ struct Layer {
   std::vector<std::shared_ptr<const Source>> sources;  // of the entries; each in one layer only
   std::uint64_t min_commit = 0;                        // of the entries
   std::uint64_t max_commit = 0;
+  // The one that waits behind this one; guarded by the memtable's layers_mutex_ (memtable.h).
+  mutable std::shared_ptr<const Layer> next_waiting;
 
   std::uint64_t bytes() const;
 };
 using LayerPtr = std::shared_ptr<const Layer>;
+
+// A sorted batch on its way into a memtable, whose commit is not known yet.
+struct NewRows {
+  std::shared_ptr<Layer> layer;  // null: no rows
+  Source* source = nullptr;      // the layer's only one
+};
 
 inline bool SameKey(const Entry& a, const Entry& b) {
   return a.prefix == b.prefix && a.key() == b.key();
@@ -69,7 +77,9 @@ struct EntryBefore {
 // near answer is found in few steps.
 const Entry* FirstAtLeast(const Entry* begin, const Entry* end, std::string_view key);
 
-LayerPtr MakeLayer(WriteBatch batch, std::uint64_t commit);
+NewRows PrepareRows(WriteBatch batch);
+// The layer of these rows, of which there are some. Needs no memory.
+LayerPtr AtCommit(NewRows rows, std::uint64_t commit) noexcept;
 LayerPtr MergeLayers(const TableSchema& schema, const std::vector<LayerPtr>& layers);
 
 }  // namespace varve

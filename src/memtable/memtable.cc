@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "base/check.h"
+#include "base/out_of_memory.h"
 #include "memtable/layer.h"
 #include "memtable/layer_window.h"
 #include "memtable/memtable_cursor.h"
@@ -24,34 +24,70 @@ Memtable::Memtable(std::shared_ptr<const TableSchema> schema)
   layers_ = std::make_shared<const Layers>(Layers{tiers_->full(), {}});
 }
 
-Memtable::~Memtable() = default;
+// One after the other: they must not end each other, however many they are.
+Memtable::~Memtable() {
+  while (waiting_ != nullptr) waiting_ = std::exchange(waiting_->next_waiting, nullptr);
+}
 
 std::shared_ptr<const Memtable::Layers> Memtable::layers() const {
   std::lock_guard lock(layers_mutex_);
-  return layers_;
+  if (waiting_ == nullptr) return layers_;
+  auto all = std::make_shared<Layers>(*layers_);
+  for (auto at = waiting_; at != nullptr; at = at->next_waiting) all->open.push_back(at);
+  return all;
 }
 
-void Memtable::Insert(WriteBatch batch, std::uint64_t commit) {
-  const std::int64_t rows = batch.keys.size();
-  if (rows == 0) return;
-  const bool deletes = batch.kind == RowKind::kDelete;
-  VARVE_CHECK(deletes || batch.rows->num_rows() == rows);
-  LayerPtr layer = MakeLayer(std::move(batch), commit);  // sorts, outside the lock
+void Memtable::Insert(NewRows rows, std::uint64_t commit) noexcept {
+  if (rows.layer == nullptr) return;
+  const bool deletes = rows.source->kind == RowKind::kDelete;
+  const auto count = static_cast<std::uint64_t>(rows.layer->entries.size());
+  const LayerPtr layer = AtCommit(std::move(rows), commit);
 
   std::lock_guard lock(insert_mutex_);
-  tiers_->Add(std::move(layer));
-  auto next = std::make_shared<const Layers>(Layers{tiers_->full(), tiers_->open()});
-  bytes_.store(tiers_->bytes(), std::memory_order_relaxed);
   if (commit < min_commit()) min_commit_.store(commit, std::memory_order_relaxed);
-  rows_.fetch_add(static_cast<std::uint64_t>(rows), std::memory_order_relaxed);
-  if (deletes) {
-    delete_rows_.fetch_add(static_cast<std::uint64_t>(rows), std::memory_order_relaxed);
-  }
+  rows_.fetch_add(count, std::memory_order_relaxed);
+  if (deletes) delete_rows_.fetch_add(count, std::memory_order_relaxed);
+  if (waiting_ == nullptr && HadMemory([&] { Show(layer); })) return;
+  Wait(layer);
+  (void)HadMemory([this] { ShowWaiting(); });
+}
+
+// Puts the layer into the tiers and shows what there is then; or throws, and nothing changed.
+void Memtable::Show(const LayerPtr& layer) {
+  auto next = std::make_shared<Layers>();
+  next->open.reserve(tiers_->open_count() + 1);  // merges only leave fewer
+  tiers_->Add(layer);
+  next->full = tiers_->full();
+  tiers_->CopyOpen(&next->open);
+  std::shared_ptr<const Layers> shown = std::move(next);
   {
-    std::lock_guard pointer_lock(layers_mutex_);
-    layers_.swap(next);
+    std::lock_guard lock(layers_mutex_);
+    layers_.swap(shown);
+    if (waiting_ == layer) waiting_ = std::exchange(layer->next_waiting, nullptr);
   }
-  // `next` holds the old list: freed here, not under the readers' lock.
+  bytes_.store(tiers_->bytes() + WaitingBytes(), std::memory_order_relaxed);
+  // `shown` holds the old list: freed here, not under the readers' lock.
+}
+
+void Memtable::ShowWaiting() {
+  while (waiting_ != nullptr) {
+    const LayerPtr layer = waiting_;
+    Show(layer);
+  }
+}
+
+void Memtable::Wait(const LayerPtr& layer) noexcept {
+  bytes_.fetch_add(layer->bytes(), std::memory_order_relaxed);
+  std::lock_guard lock(layers_mutex_);
+  layer->next_waiting = std::exchange(waiting_, layer);
+}
+
+std::uint64_t Memtable::WaitingBytes() const {
+  std::uint64_t bytes = 0;
+  for (const Layer* at = waiting_.get(); at != nullptr; at = at->next_waiting.get()) {
+    bytes += at->bytes();
+  }
+  return bytes;
 }
 
 std::unique_ptr<VersionCursor> Memtable::NewCursor(const std::vector<int>& columns,

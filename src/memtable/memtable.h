@@ -8,6 +8,10 @@
 // whole: readers take it and hold no lock. All versions are kept. Very small batches are gathered
 // into larger ones on the way (layer.h), so committing row by row does not cost memory.
 //
+// Rows are prepared first (PrepareRows), which takes all the memory that they must have; inserting
+// them then cannot fail. A layer for which the list has no memory waits beside it, where readers
+// find it, until a later insert has some.
+//
 // Thread safety: Insert from any thread; cursors and Get from any thread at any time. A cursor
 // shows what was inserted when it was made; filter by commit to get a snapshot.
 #pragma once
@@ -18,12 +22,14 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "columns/commit_window.h"
 #include "columns/table_schema.h"
 #include "columns/version_cursor.h"
 #include "columns/write_batch.h"
+#include "memtable/layer.h"
 
 namespace varve {
 
@@ -35,7 +41,11 @@ class Memtable {
   ~Memtable();
 
   // Inserts a batch under `commit`. Commits may arrive out of order; (key, commit) must be new.
-  void Insert(WriteBatch batch, std::uint64_t commit);
+  // What PrepareRows gave needs no memory any more.
+  void Insert(NewRows rows, std::uint64_t commit) noexcept;
+  void Insert(WriteBatch batch, std::uint64_t commit) {
+    Insert(PrepareRows(std::move(batch)), commit);
+  }
 
   // A cursor over the versions within `bounds`; it may outlive the memtable. `columns` are indices
   // into the table's schema; batch() of the cursor has these columns, in this order.
@@ -67,6 +77,11 @@ class Memtable {
  private:
   struct Layers;
   std::shared_ptr<const Layers> layers() const;
+  // These require insert_mutex_.
+  void Show(const LayerPtr& layer);
+  void ShowWaiting();
+  void Wait(const LayerPtr& layer) noexcept;
+  std::uint64_t WaitingBytes() const;
 
   const std::shared_ptr<const TableSchema> schema_;
   std::atomic<std::uint64_t> rows_ = 0;
@@ -77,6 +92,7 @@ class Memtable {
   std::unique_ptr<Tiers> tiers_;          // guarded by insert_mutex_
   mutable std::mutex layers_mutex_;       // held for a pointer copy only
   std::shared_ptr<const Layers> layers_;  // guarded by layers_mutex_
+  LayerPtr waiting_;                      // beside layers_, newest first; guarded by both mutexes
 };
 
 }  // namespace varve

@@ -178,7 +178,7 @@ TEST(Tiers, LayersStayFewAndEachInsertIsBounded) {
     std::vector<ModelRow> batch;
     for (std::int32_t j = 0; j < 1 + i % 7 * 150; ++j) batch.push_back({"a", j * 300 + i, 1});
     rows += batch.size();
-    tiers.Add(MakeLayer(ModelUpsert(batch), static_cast<std::uint64_t>(i) + 1));
+    tiers.Add(AtCommit(PrepareRows(ModelUpsert(batch)), static_cast<std::uint64_t>(i) + 1));
     ASSERT_LE(tiers.open().size(), kTiers * (kTierFanOut - 1));
     ASSERT_LE(tiers.full()->size(), 2 * rows / kLayerRowsMax + 1);
   }

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "base/out_of_memory.h"
+
 namespace varve {
 namespace {
 
@@ -16,34 +18,53 @@ std::size_t TierOf(std::size_t rows) {
 
 void Tiers::Add(LayerPtr layer) {
   const std::size_t rows = layer->entries.size();
-  bytes_ += layer->bytes();
+  const std::uint64_t bytes = layer->bytes();
   if (rows >= kLayerRowsMax / 2) {
-    auto full = std::make_shared<std::vector<LayerPtr>>(*full_);
-    full->push_back(std::move(layer));
-    full_ = std::move(full);
+    AddFull(std::move(layer));
+    bytes_ += bytes;
     return;
   }
   Tier& tier = tiers_[TierOf(rows)];
-  if (tier.rows + rows > kLayerRowsMax) Add(Merge(&tier));  // gives a full layer
+  if (tier.rows + rows > kLayerRowsMax) Merge(&tier);  // gives a full layer
+  if (tier.layers.capacity() == 0) tier.layers.reserve(kTierFanOut);
   tier.layers.push_back(std::move(layer));
   tier.rows += rows;
-  if (tier.layers.size() == kTierFanOut) Add(Merge(&tier));
+  bytes_ += bytes;
+  if (tier.layers.size() >= kTierFanOut) Merge(&tier);
 }
 
-LayerPtr Tiers::Merge(Tier* tier) {
-  const Tier merged = std::exchange(*tier, {});
-  for (const auto& layer : merged.layers) bytes_ -= layer->bytes();
-  return MergeLayers(*schema_, merged.layers);
+void Tiers::AddFull(LayerPtr layer) {
+  auto full = std::make_shared<std::vector<LayerPtr>>();
+  full->reserve(full_->size() + 1);
+  full->assign(full_->begin(), full_->end());
+  full->push_back(std::move(layer));
+  full_ = std::move(full);
+}
+
+void Tiers::Merge(Tier* tier) {
+  const bool merged = HadMemory([&] { Add(MergeLayers(*schema_, tier->layers)); });
+  if (!merged) return;
+  for (const auto& layer : tier->layers) bytes_ -= layer->bytes();
+  tier->layers.clear();
+  tier->rows = 0;
+}
+
+std::size_t Tiers::open_count() const {
+  std::size_t count = 0;
+  for (const Tier& tier : tiers_) count += tier.layers.size();
+  return count;
+}
+
+void Tiers::CopyOpen(std::vector<LayerPtr>* layers) const {
+  for (const Tier& tier : tiers_) {
+    layers->insert(layers->end(), tier.layers.begin(), tier.layers.end());
+  }
 }
 
 std::vector<LayerPtr> Tiers::open() const {
-  std::size_t count = 0;
-  for (const Tier& tier : tiers_) count += tier.layers.size();
   std::vector<LayerPtr> layers;
-  layers.reserve(count);
-  for (const Tier& tier : tiers_) {
-    layers.insert(layers.end(), tier.layers.begin(), tier.layers.end());
-  }
+  layers.reserve(open_count());
+  CopyOpen(&layers);
   return layers;
 }
 

@@ -6,6 +6,8 @@
 // layer of a higher tier. Layers of kLayerRowsMax / 2 rows and more are full and stay as they are.
 // So a row is merged at most five times, one insert merges at most some kLayerRowsMax rows in each
 // tier, and n rows lie in at most 2 n / kLayerRowsMax + 5 (kTierFanOut - 1) layers.
+//
+// A merge that is refused memory is left to the next insert: until then there are more layers.
 #pragma once
 
 #include <array>
@@ -26,10 +28,13 @@ class Tiers {
  public:
   explicit Tiers(const TableSchema* schema) : schema_(schema) {}
 
+  // Throws std::bad_alloc when there is no memory for the layer's place, and nothing changed.
   void Add(LayerPtr layer);
   // Full layers: a list that is shared, since it is long and changes seldom.
   const std::shared_ptr<const std::vector<LayerPtr>>& full() const { return full_; }
   std::vector<LayerPtr> open() const;  // the others, at most kTiers * (kTierFanOut - 1)
+  std::size_t open_count() const;
+  void CopyOpen(std::vector<LayerPtr>* layers) const;  // behind those that are there
   std::uint64_t bytes() const { return bytes_; }  // of memory, all layers
 
  private:
@@ -37,7 +42,8 @@ class Tiers {
     std::vector<LayerPtr> layers;
     std::size_t rows = 0;
   };
-  LayerPtr Merge(Tier* tier);  // and empties it
+  void AddFull(LayerPtr layer);
+  void Merge(Tier* tier);  // into one layer, elsewhere
 
   const TableSchema* const schema_;
   std::array<Tier, kTiers> tiers_;
