@@ -13,7 +13,11 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include "columns/table_schema.h"
+#include "columns/write_batch.h"
+#include "memtable/memtable.h"
 #include "test/commit_memory/life.h"
 #include "test/log_memory/scarcity.h"
 
@@ -149,6 +153,37 @@ TEST_F(CommitMemoryTest, TwoWriters) {
     for (int i = 0; i < kCommits; ++i) life->Write(Upsert("t", i));
     other.join();
   });
+}
+
+// What it has no memory to list it shows all the same, and lists later.
+TEST(MemtableMemoryTest, WhatWasPreparedIsInsertedWithoutMemory) {
+  constexpr std::int64_t kRows = 600;
+  const auto schema = TableSchema::Make(RowsSchema(), {"id"});
+  ASSERT_TRUE(schema);
+  const auto prepare = [&](std::int64_t id) {
+    return PrepareRows(*PrepareUpsert(**schema, RowsBatch(RowsFrom(id, 1))));
+  };
+  std::vector<NewRows> rows;
+  for (std::int64_t i = 0; i < kRows; ++i) rows.push_back(prepare(i));
+  Memtable memtable(*schema);
+  const auto count = [&] {
+    std::int64_t found = 0;
+    const auto cursor = memtable.NewCursor({0, 1}, {});
+    for (auto next = cursor->Next(); next && cursor->valid(); next = cursor->Next()) ++found;
+    return found;
+  };
+  RefuseMemory(1, kAllThatFollow);
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    const Rationed rationed;
+    auto& row = rows[static_cast<std::size_t>(i)];
+    memtable.Insert(std::move(row), static_cast<std::uint64_t>(i) + 1);
+  }
+  GrantMemory();
+  EXPECT_EQ(count(), kRows);
+  const auto bytes = memtable.bytes();
+  memtable.Insert(prepare(kRows), kRows + 1);
+  EXPECT_EQ(count(), kRows + 1);
+  EXPECT_LT(memtable.bytes(), bytes) << "they were gathered";
 }
 
 }  // namespace

@@ -175,7 +175,7 @@ void Life::ExpectTold(const std::string& when) {
     const auto [done, rows] = CountDone(change, all);
     if (fate != Fate::kNotKept && done == rows) continue;
     if (fate != Fate::kKept && done == 0) continue;
-    ADD_FAILURE() << fmt::format("{}: commit {} of {} was told {}: {} of its {} rows are as after it",
+    ADD_FAILURE() << fmt::format("{}: commit {} of {} was told {}; {} of {} rows are as after it",
                                  when, i + 1, told_.size(), NameOf(fate), done, rows);
     return;
   }

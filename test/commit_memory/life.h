@@ -28,8 +28,8 @@ struct Change {
 
 enum class Fate : std::uint8_t { kKept, kNotKept, kUnknown };
 
-// Of the tables "t" and "u", whose columns are plain: Arrow ends the process when it is refused memory
-// for a copy of nested ones.
+// Its tables "t" and "u" have plain columns: Arrow ends the process when it is refused memory for a
+// copy of nested ones.
 class Life {
  public:
   explicit Life(const OpenOptions& options);
