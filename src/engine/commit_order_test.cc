@@ -8,6 +8,7 @@ namespace {
 
 TEST(CommitOrder, VisibleMovesOnlyOverWhatIsInsertedAndDurable) {
   CommitOrder order(CommitNumber{7});
+  order.MakeReady();
   order.Register({8}, {.lsn = {}, .end = {100}});
   EXPECT_FALSE(order.Advance(Lsn{100}));  // durable, not inserted
   order.Inserted({8});
@@ -19,7 +20,9 @@ TEST(CommitOrder, VisibleMovesOnlyOverWhatIsInsertedAndDurable) {
 
 TEST(CommitOrder, ALaterCommitWaitsForAnEarlierOne) {
   CommitOrder order(CommitNumber{});
+  order.MakeReady();
   order.Register({1}, {.lsn = {}, .end = {10}});
+  order.MakeReady();
   order.Register({2}, {.lsn = {}, .end = {20}});
   order.Inserted({2});
   EXPECT_FALSE(order.Advance(Lsn{20}));
@@ -30,7 +33,9 @@ TEST(CommitOrder, ALaterCommitWaitsForAnEarlierOne) {
 
 TEST(CommitOrder, DurableCountsAlsoWhatIsNotYetInserted) {
   CommitOrder order(CommitNumber{3});
+  order.MakeReady();
   order.Register({4}, {.lsn = {}, .end = {10}});
+  order.MakeReady();
   order.Register({5}, {.lsn = {}, .end = {20}});
   EXPECT_EQ(order.DurableAt(Lsn{15}).value, 4u);
   EXPECT_EQ(order.visible().value, 3u);

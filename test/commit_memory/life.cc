@@ -49,6 +49,16 @@ std::pair<std::size_t, std::size_t> CountDone(const Change& change,
 
 }  // namespace
 
+WallTime RationingClock::Now() {
+  if (std::exchange(begin_, false)) rationed_ = std::make_unique<Rationed>();
+  return clock_.Now();
+}
+
+void RationingClock::End() {
+  begin_ = false;
+  rationed_.reset();
+}
+
 Life::Life(const OpenOptions& options) : options_(options) { Open(); }
 Life::~Life() {
   db_.reset();
@@ -94,8 +104,14 @@ void Life::Write(const Change& change, const CommitOptions& options) {
   std::string table;
   const auto request = RequestOf(change, &table);
   Try(change, [&] {
-    const Rationed rationed;
-    return db_->Write(table, request, options);
+    if (change.deletes.empty()) {
+      const Rationed rationed;
+      return db_->Write(table, request, options);
+    }
+    clock_.Begin();
+    auto written = db_->Write(table, request, options);
+    clock_.End();
+    return written;
   });
 }
 
@@ -125,12 +141,14 @@ void Life::Transact(const Change& change) {
     deletes[table] = *RowsBatch(rows)->SelectColumns({0});
   }
   Try(change, [&]() -> Result<CommitInfo> {
-    const Rationed rationed;
     auto transaction = db_->Begin();
     if (!transaction) return std::unexpected(std::move(transaction).error());
     for (const auto& [table, rows] : upserts) VARVE_TRY((*transaction)->Upsert(table, rows));
     for (const auto& [table, keys] : deletes) VARVE_TRY((*transaction)->Delete(table, keys));
-    return (*transaction)->Commit();
+    clock_.Begin();
+    auto committed = (*transaction)->Commit();
+    clock_.End();
+    return committed;
   });
 }
 

@@ -2,6 +2,7 @@
 // A database on a simulated disk whose commits may be refused memory, and what it told of them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -15,6 +16,7 @@
 #include "base/random.h"
 #include "files/simulated_disk.h"
 #include "test/log_memory/hungry_files.h"
+#include "test/log_memory/scarcity.h"
 #include "test/support/rows.h"
 #include "varve/database.h"
 
@@ -28,8 +30,28 @@ struct Change {
 
 enum class Fate : std::uint8_t { kKept, kNotKept, kUnknown };
 
-// Its tables "t" and "u" have plain columns: Arrow ends the process when it is refused memory for a
-// copy of nested ones.
+// Where rationing begins when it is not for the whole call: at the place in the log, before which a
+// commit asks for the time.
+class RationingClock final : public Clock {
+ public:
+  WallTime Now() override;
+  std::int64_t SteadyMicros() override { return clock_.SteadyMicros(); }
+  void WaitWord(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
+                std::int64_t micros) override {
+    clock_.WaitWord(word, seen, micros);
+  }
+  void Begin() { begin_ = true; }
+  void End();
+
+ private:
+  ManualClock clock_;
+  bool begin_ = false;
+  std::unique_ptr<Rationed> rationed_;
+};
+
+// Its tables "t" and "u" have plain columns. Arrow ends the process when it is refused memory for
+// nested ones, or for the message of a batch of keys: so deletes and transactions are rationed from
+// their place in the log on.
 class Life {
  public:
   explicit Life(const OpenOptions& options);
@@ -67,7 +89,7 @@ class Life {
   const OpenOptions options_;
   SimulatedDisk disk_;
   HungryFiles files_{&disk_};
-  ManualClock clock_;
+  RationingClock clock_;
   SeededRandom random_{1};
   ManualExecutor executor_;
   std::unique_ptr<Database> db_;
