@@ -53,8 +53,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<CommitNumber> AlterTable(std::string_view name, const std::vector<ColumnChange>& changes);
   std::vector<TableInfo> Tables() const;
 
-  // commit.cc
-  // Once it returns the commit has its number and its rows are in the memtables.
+  // commit.cc; after Submit the commit has its number and its rows are in the memtables
   Result<Submitted> Submit(std::vector<TablePart> parts, const CommitOptions& options,
                            CommitGuard guard, WriteWatch* watch);
   Result<CommitInfo> Await(const Submitted& submitted);
@@ -193,8 +192,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
                                  WriteWatch* watch);
   Status AwaitLast();
 
-  // exactly_once.cc
-  // Requires commit_mutex_. Nothing: it is new.
+  // exactly_once.cc; FindRepeat requires commit_mutex_; nothing: it is new
   Result<std::optional<CommitNumber>> FindRepeat(const CommitOptions& options) const;
   Result<std::optional<Submitted>> Repeat(const CommitOptions& options);
   Submitted RepeatOf(CommitNumber commit, AckLevel ack) const;
