@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/gather.h"
+#include "columns/same_value.h"
 #include "run/merge.h"
 #include "view/change_windows.h"
 #include "view/scan.h"
@@ -25,11 +26,8 @@ constexpr std::size_t kKeysAtOnce = 4096;
 
 bool SameRow(const arrow::RecordBatch& a, std::int64_t row_a, const arrow::RecordBatch& b,
              std::int64_t row_b) {
-  const auto exactly = arrow::EqualOptions().nans_equal(true).signed_zeros_equal(false);
   for (int column = 0; column < a.num_columns(); ++column) {
-    if (!a.column(column)->RangeEquals(*b.column(column), row_a, row_a + 1, row_b, exactly)) {
-      return false;
-    }
+    if (!SameValue(*a.column(column), row_a, *b.column(column), row_b)) return false;
   }
   return true;
 }
