@@ -44,8 +44,10 @@ VARVE_LOG_API int varve_db_snapshot_tables(const varve_db_snapshot* snapshot,
 
 /* The figures of varve::DatabaseStats, as JSON:
  *   commit, visible, durable  commits: the last given out, shown by snapshots, on the device
- *   tables      of each: name, id, key (array of names), rows_estimate (upper bound), memtable
- *               {rows, bytes}, levels (array of {runs, bytes, rows}; rows are versions of rows)
+ *   tables      of each: name, id, key (array of names), rows_estimate, memtable {rows, bytes},
+ *               levels (array of {runs, bytes, rows}; rows are versions of rows). rows_estimate is
+ *               an upper bound: the rows written, less what was replaced or deleted before it was
+ *               flushed; exact when each key was written once
  *   memtable    {bytes}: what is not flushed yet, of all tables
  *   log         {segments, bytes, first_lsn, last_lsn, durable_lsn}
  *   recovery    {segments, units, records, bytes, torn_bytes} of the open

@@ -72,6 +72,7 @@ class OlderVersionsTest : public ::testing::Test {
       }
     }
   }
+  std::uint64_t RowsEstimate() const { return db_->Stats().tables.at(0).rows_estimate; }
   // Why each source is not read, "" for one that is.
   std::vector<std::string> ReasonsAt(std::uint64_t commit, const ScanOptions& options = {}) {
     std::vector<std::string> reasons;
@@ -118,8 +119,40 @@ TEST_F(OlderVersionsTest, OnlyWhoReadsThenLooksAtThem) {
   const auto stats = db_->Stats().tables.at(0);
   EXPECT_EQ(stats.levels.at(0).runs, 2u);
   EXPECT_EQ(stats.levels.at(0).rows, 6u) << "versions, deletes included";
-  EXPECT_EQ(stats.rows_estimate, 2u) << "of the newest: three rows less a delete";
+  EXPECT_EQ(stats.rows_estimate, 3u) << "the upserts among the newest";
   EXPECT_EQ(Damages(), std::vector<std::string>());
+}
+
+TEST_F(OlderVersionsTest, TheEstimateOfRowsIsExactWhenRowsAreOnlyAdded) {
+  EXPECT_EQ(RowsEstimate(), 0u);
+  Put({{1, "a"}, {2, "b"}, {3, "c"}});
+  EXPECT_EQ(RowsEstimate(), 3u);
+  ASSERT_TRUE(db_->Flush());
+  EXPECT_EQ(RowsEstimate(), 3u);
+  Put({{4, "d"}, {5, "e"}});
+  EXPECT_EQ(RowsEstimate(), 5u);
+}
+
+TEST_F(OlderVersionsTest, TheEstimateOfRowsIsNeverTooLow) {
+  const auto expect_bound = [this] {
+    EXPECT_GE(RowsEstimate(), now_.size());
+    ASSERT_TRUE(db_->Flush());
+    EXPECT_GE(RowsEstimate(), now_.size()) << "flushed";
+  };
+  Put({{1, "a"}, {2, "b"}, {3, "c"}, {4, "d"}, {5, "e"}});
+  expect_bound();
+  Put({{11, "a"}, {12, "b"}, {13, "c"}, {14, "d"}, {15, "e"}});
+  for (std::int64_t id = 11; id <= 15; ++id) Erase(id);  // their upserts end in a hidden run
+  expect_bound();
+  EXPECT_EQ(RowsEstimate(), 5u) << "what only readers of then see does not count";
+  for (std::int64_t id = 100; id < 108; ++id) Erase(id);  // never there
+  expect_bound();
+  for (std::int64_t id = 11; id <= 15; ++id) Erase(id);  // gone already
+  expect_bound();
+  Put({{1, "A"}});
+  Erase(2);
+  Put({{2, "B"}});
+  expect_bound();
 }
 
 TEST_F(OlderVersionsTest, MetadataCountTheNewestAlone) {

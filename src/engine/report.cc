@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a caller may ask of the engine's state: statistics, versions.
+#include <algorithm>
 #include <iterator>
 #include <map>
 
@@ -16,13 +17,15 @@ LevelStats* LevelOf(TableStats* table, std::uint32_t level) {
 
 TableStats StatsOf(const TableView& view) {
   TableStats stats{.name = view.name, .id = view.id, .key = view.schema->key_names()};
-  std::uint64_t upserts = 0;
-  std::uint64_t deletes = 0;
+  // Of each row that there is the newest version is an upsert, in memory or in a run that is not
+  // hidden. What deletes take away is not known without looking for their keys: the row may never
+  // have been there, or its upsert lie in a hidden run, which is not counted.
   const auto add = [&](const Memtable& memtable) {
-    stats.memtable_rows += memtable.rows();
+    const std::uint64_t deletes = memtable.delete_rows();
+    const std::uint64_t rows = memtable.rows();  // read last: commits go on
+    stats.memtable_rows += rows;
     stats.memtable_bytes += memtable.bytes();
-    upserts += memtable.rows() - memtable.delete_rows();
-    deletes += memtable.delete_rows();
+    stats.rows_estimate += rows - std::min(rows, deletes);
   };
   add(*view.active);
   for (const auto& memtable : view.sealed) add(*memtable);
@@ -32,11 +35,8 @@ TableStats StatsOf(const TableView& view) {
     ++level->runs;
     level->bytes += meta.data.bytes + meta.deletes.bytes;
     level->rows += meta.data.rows + meta.deletes.rows;
-    if (meta.hidden_from != 0) continue;  // other runs have newer versions of the same keys
-    upserts += meta.data.rows;
-    deletes += meta.deletes.rows;
+    if (meta.hidden_from == 0) stats.rows_estimate += meta.data.rows;
   }
-  stats.rows_estimate = upserts > deletes ? upserts - deletes : 0;
   return stats;
 }
 
