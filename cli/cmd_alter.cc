@@ -4,8 +4,12 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "commands.h"
 #include "json_value.h"
+#include "names.h"
 #include "parse_cell.h"
 #include "table.h"
 
@@ -54,7 +58,7 @@ Outcome<std::shared_ptr<arrow::Scalar>> ParseValue(const arrow::Field& field,
 // "name type [not null] [default VALUE]".
 Outcome<ColumnChange> ParseAdd(const std::string& text) {
   constexpr std::string_view kDefault = " default ";
-  const auto at = text.find(kDefault);
+  const auto at = FindUnquoted(text, kDefault);
   CLI_ASSIGN(const auto field, ParseColumn("--add", text.substr(0, at)));
   AddColumn add{.field = field};
   if (at != std::string::npos) {
@@ -63,37 +67,84 @@ Outcome<ColumnChange> ParseAdd(const std::string& text) {
   return ColumnChange(std::move(add));
 }
 
-Outcome<ColumnChange> ParseRename(const std::string& text) {
-  const auto at = text.find('=');
-  if (at == std::string::npos) {
-    return WrongUsage(fmt::format("--rename \"{}\": expected OLD=NEW", text));
+// A column and its new type, which "null" or "not null" may follow.
+struct Widening {
+  std::shared_ptr<arrow::Field> field;
+  bool nullable_said = false;
+};
+
+Outcome<Widening> ParseWidening(const std::string& text) {
+  std::string_view head = text;
+  while (head.ends_with(' ')) head.remove_suffix(1);
+  constexpr std::string_view kNull = " null";
+  const auto same = [](unsigned char a, unsigned char b) { return std::tolower(a) == b; };
+  if (head.size() > kNull.size() &&
+      std::ranges::equal(head.substr(head.size() - kNull.size()), kNull, same)) {
+    head.remove_suffix(kNull.size());
+    // Not so when the word is the type, or "not" stands before it.
+    if (const auto schema = ParseSchema(head); schema && (*schema)->num_fields() == 1) {
+      return Widening{(*schema)->field(0), true};
+    }
   }
-  return ColumnChange(RenameColumn{.from = text.substr(0, at), .to = text.substr(at + 1)});
+  CLI_ASSIGN(auto field, ParseColumn("--widen", text));
+  const bool said = !field->nullable();
+  return Widening{std::move(field), said};
 }
 
-Outcome<std::vector<ColumnChange>> ParseChanges(const Options& options) {
-  std::vector<ColumnChange> changes;
-  for (const std::string& name : options.drop) changes.push_back(DropColumn{name});
+struct Changes {
+  std::vector<ColumnChange> all;
+  std::vector<std::size_t> silent;  // places of widenings that do not say whether null is allowed
+};
+
+Outcome<Changes> ParseChanges(const Options& options) {
+  Changes changes;
+  for (const std::string& text : options.drop) {
+    CLI_ASSIGN(auto name, ParseName("--drop", text));
+    changes.all.push_back(DropColumn{std::move(name)});
+  }
   for (const std::string& text : options.rename) {
-    CLI_ASSIGN(auto change, ParseRename(text));
-    changes.push_back(std::move(change));
+    CLI_ASSIGN(auto names, ParseRenaming("--rename", text));
+    changes.all.push_back(RenameColumn{std::move(names.first), std::move(names.second)});
   }
   for (const std::string& text : options.widen) {
-    CLI_ASSIGN(auto field, ParseColumn("--widen", text));
-    changes.push_back(WidenColumn{std::move(field)});
+    CLI_ASSIGN(auto widening, ParseWidening(text));
+    if (!widening.nullable_said) changes.silent.push_back(changes.all.size());
+    changes.all.push_back(WidenColumn{std::move(widening.field)});
   }
   for (const std::string& text : options.add) {
     CLI_ASSIGN(auto change, ParseAdd(text));
-    changes.push_back(std::move(change));
+    changes.all.push_back(std::move(change));
   }
-  if (!changes.empty()) return changes;
+  if (!changes.all.empty()) return changes;
   return WrongUsage("alter needs at least one of --drop, --rename, --widen and --add");
 }
 
+// The name that the column of this name, amid the changes, had before the first of them.
+std::string FormerName(const std::vector<ColumnChange>& changes, std::string name) {
+  for (auto change = changes.rbegin(); change != changes.rend(); ++change) {
+    const auto* const rename = std::get_if<RenameColumn>(&*change);
+    if (rename != nullptr && rename->to == name) name = rename->from;
+  }
+  return name;
+}
+
+// A type alone changes the type alone: what must not be null stays so.
+Done KeepNotNull(const Database& database, const std::string& name, Changes* changes) {
+  if (changes->silent.empty()) return {};
+  CLI_ASSIGN(const Table table, FindTable(database, name));
+  for (const std::size_t place : changes->silent) {
+    auto& field = std::get<WidenColumn>(changes->all[place]).field;
+    const auto before = table.schema->GetFieldByName(FormerName(changes->all, field->name()));
+    if (before != nullptr) field = field->WithNullable(before->nullable());
+  }
+  return {};
+}
+
 Outcome<ExitCode> Run(const Session& session, const Options& options) {
-  CLI_ASSIGN(const auto changes, ParseChanges(options));
+  CLI_ASSIGN(auto changes, ParseChanges(options));
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kWrite));
-  CLI_ASSIGN(const auto commit, database->AlterTable(options.table, changes));
+  CLI_TRY(KeepNotNull(*database, options.table, &changes));
+  CLI_ASSIGN(const auto commit, database->AlterTable(options.table, changes.all));
   CLI_ASSIGN(const Table table, FindTable(*database, options.table));
   CLI_TRY(database->Close());
   const Json document = {{"table", options.table},
@@ -117,13 +168,14 @@ void AddAlter(CLI::App* app, Session* session) {
       "All of it is one commit, and no file is rewritten: first --drop, then --rename, --widen "
       "and\n"
       "--add. Rows that are there show the default of an added column, or null. A default is a\n"
-      "JSON value, or plain text.",
+      "JSON value, or plain text. A widened column stays \"not null\" unless \"null\" follows its\n"
+      "type. Names with blanks, commas or = go in double quotes: --rename '\"a=b\"=c'.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("--drop", &options->drop, "Column to drop; repeatable").OneEachTime();
   verb.Add("--rename", &options->rename, "OLD=NEW name of a column; repeatable").OneEachTime();
-  verb.Add("--widen", &options->widen, "\"name type [not null]\"; repeatable").OneEachTime();
+  verb.Add("--widen", &options->widen, "\"name type [null | not null]\"; repeatable").OneEachTime();
   verb.Add("--add", &options->add, "\"name type [not null] [default VALUE]\"; repeatable")
       .OneEachTime();
 }

@@ -3,6 +3,7 @@
 #include <arrow/record_batch.h>
 
 #include "commands.h"
+#include "names.h"
 #include "point_in_time.h"
 #include "process.h"
 #include "table.h"
@@ -61,7 +62,9 @@ void AddChanges(CLI::App* app, Session* session) {
   verb.Add("--to", &options->to, "And up to this one; the newest when not given")
       .Type("V")
       .NotEmpty();
-  verb.Add("--columns", &options->columns, "Columns of the table to print, in this order: a,b")
+  verb.Add("--columns", &options->columns,
+           "Columns of the table to print, in this order: a,b; a name with a comma in double "
+           "quotes")
       .NotEmpty();
   verb.AddFlag("--before", &options->before, "Also print the values before each change");
   AddRowFlags(&verb, &options->rows);

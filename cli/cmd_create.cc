@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "input/row_reader.h"
+#include "names.h"
 #include "table.h"
 
 namespace varve::cli {
@@ -60,7 +61,9 @@ void AddCreate(CLI::App* app, Session* session) {
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the new table").Required();
-  verb.Add("--key", &options->key, "Key columns, in key order: a,b").Required();
+  verb.Add("--key", &options->key,
+           "Key columns, in key order: a,b; a name with a comma in double quotes")
+      .Required();
   verb.Add("--schema", &options->schema, "Columns and types; \"not null\" after a type");
   verb.AddFlag("--if-not-exists", &options->if_not_exists,
                "A table with these columns and this key is no error");

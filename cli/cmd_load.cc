@@ -5,12 +5,15 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "commands.h"
 #include "committer.h"
 #include "format_cell.h"
 #include "input/input_file.h"
 #include "input/row_reader.h"
+#include "names.h"
 #include "process.h"
 #include "progress.h"
 #include "table.h"
@@ -191,6 +194,18 @@ class Resumed final : public RowReader {
   std::shared_ptr<arrow::RecordBatch> first_;
 };
 
+// The first file of a new table, read for a while: rows that cannot be read must not leave a table
+// behind, whose types may be the reason, nor a database.
+Outcome<std::unique_ptr<RowReader>> FirstRows(const Options& options, const Plan& plan) {
+  if (plan.key.empty()) {
+    return WrongUsage("table " + options.table + " is new: name its key columns with --key");
+  }
+  const InputOptions input{options.input_format, plan.schema, options.nulls};
+  CLI_ASSIGN(auto reader, OpenRows(options.files[0], input));
+  CLI_ASSIGN(auto rows, reader->Next(plan.rows_per_commit));
+  return std::make_unique<Resumed>(std::move(reader), std::move(rows));
+}
+
 // Finds the table, or makes it with the columns of --schema or of the first file. Gives its schema.
 // When the first file had to be opened for that, *first is its reader.
 Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const Options& options, const Plan& plan,
@@ -205,16 +220,11 @@ Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const Options& options, con
   if (!options.create) {
     return NotFound(table.error().error.message() + "; make it with --create --key COLUMNS");
   }
-  if (plan.key.empty()) {
-    return WrongUsage("table " + options.table + " is new: name its key columns with --key");
+  if (*first == nullptr) {
+    CLI_ASSIGN(*first, FirstRows(options, plan));
   }
-  const InputOptions input{options.input_format, plan.schema, options.nulls};
-  CLI_ASSIGN(auto reader, OpenRows(options.files[0], input));
-  // Rows that cannot be read must not leave a table behind, whose types may be the reason.
-  CLI_ASSIGN(auto rows, reader->Next(plan.rows_per_commit));
-  const auto schema = reader->schema();
+  const auto schema = (*first)->schema();
   CLI_TRY(database->CreateTable(options.table, schema, plan.key));
-  *first = std::make_unique<Resumed>(std::move(reader), std::move(rows));
   return schema;
 }
 
@@ -311,9 +321,13 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   const double start = SteadySeconds();
   CLI_ASSIGN(const Plan plan, MakePlan(session, options));
   const OpenMode mode = options.create ? OpenMode::kCreate : OpenMode::kWrite;
+  std::unique_ptr<RowReader> first;
+  std::error_code unknown;  // then Open says what is in its way
+  if (options.create && !std::filesystem::exists(options.database, unknown) && !unknown) {
+    CLI_ASSIGN(first, FirstRows(options, plan));
+  }
   CLI_ASSIGN(auto database,
              OpenDatabase(session, options.database, mode, options.memtable_bytes));
-  std::unique_ptr<RowReader> first;
   CLI_ASSIGN(const auto schema, PrepareTable(options, plan, database.get(), &first));
   CLI_ASSIGN(auto committer, Committer::Make(database.get(), plan.committer));
   Load load(options, plan, committer.get());
@@ -331,7 +345,8 @@ void AddFlags(VerbLine verb, Options* options) {
   verb.AddFlag("--create", &options->create,
                "Make the table, and the database, when there is none; types are taken from "
                "the first file");
-  verb.Add("--key", &options->key, "Key columns of a new table, in key order: a,b");
+  verb.Add("--key", &options->key,
+           "Key columns of a new table, in key order: a,b; a name with a comma in double quotes");
   verb.Add("--schema", &options->schema, "Columns and types of a new table");
   verb.Add("--rows-per-commit", &options->rows_per_commit, "Rows in a commit (65536)").Type("N");
   verb.Add("--threads", &options->threads,
@@ -344,7 +359,8 @@ void AddFlags(VerbLine verb, Options* options) {
            "key that is not there is an error) or update-existing")
       .Type("MODE");
   verb.Add("--columns", &options->columns,
-           "Columns that an update sets; the files have the key and these, others are ignored");
+           "Columns that an update sets, as --key; the files have the key and these, others are "
+           "ignored");
   verb.Add("--producer", &options->producer,
            "Commit each batch exactly once under this id: run the same load again after a crash, "
            "and it goes on where it was")

@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "format_cell.h"
+#include "names.h"
 #include "point_in_time.h"
 #include "process.h"
 #include "table.h"
@@ -138,7 +139,9 @@ void AddScan(CLI::App* app, Session* session) {
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();
-  verb.Add("--columns", &options->columns, "Columns to print, in this order: a,b").NotEmpty();
+  verb.Add("--columns", &options->columns,
+           "Columns to print, in this order: a,b; a name with a comma in double quotes")
+      .NotEmpty();
   verb.Add("--where", &options->where, "Rows for which this expression is true").NotEmpty();
   verb.Add("--limit", &options->limit, "At most N rows").Type("N").NotEmpty();
   verb.AddFlag("--reverse", &options->reverse, "From the largest key to the smallest");

@@ -55,20 +55,6 @@ Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const st
   return std::unexpected(Failure(error));
 }
 
-Outcome<std::vector<std::string>> SplitNames(const std::string& flag, std::string_view text) {
-  std::vector<std::string> names;
-  while (true) {
-    const std::size_t comma = text.find(',');
-    std::string_view name = text.substr(0, comma);
-    while (name.starts_with(' ')) name.remove_prefix(1);
-    while (name.ends_with(' ')) name.remove_suffix(1);
-    if (name.empty()) return WrongUsage(flag + ": expected column names with commas between them");
-    names.emplace_back(name);
-    if (comma == std::string_view::npos) return names;
-    text.remove_prefix(comma + 1);
-  }
-}
-
 Done PrintJson(const Json& document) {
   return Print(document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }

@@ -52,9 +52,6 @@ Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const st
                                                 const std::string& memtable_bytes = {});
 Done RefuseRemote(const std::string& path);
 
-// "a, b" as {"a", "b"}. Errors: an empty name.
-Outcome<std::vector<std::string>> SplitNames(const std::string& flag, std::string_view text);
-
 // One line of JSON.
 Done PrintJson(const Json& document);
 // The result of a verb: `document` with --json, otherwise `text`.

@@ -158,6 +158,55 @@ class VerbsTest(CliTest):
         self.assertEqual(len(self.scan("--where", "status = 'open now' and n > 99")), 1)
         self.ok("verify", self.db, "--deep")
 
+    def test_widening_keeps_not_null_unless_null_is_said(self):
+        self.ok("create", self.db, "orders", "--key", "id", "--schema",
+                "id int64, a int8 not null, b int8 not null, c int8, \"d null\" int8 not null, "
+                "e int8 not null, f int8 not null")
+        done = self.ok("alter", self.db, "orders", "--rename", "a=a2", "--rename", "e=t",
+                       "--rename", "c=e", "--rename", "t=c", "--widen", "a2 int16", "--widen",
+                       "b int16 NULL ", "--widen", "c int16", "--widen", "e int32", "--widen",
+                       '"d null" int16', "--widen", "f int16 not null", "--json").document()
+        self.assertEqual([(c["name"], c["type"], c["nullable"]) for c in done["columns"]],
+                         [("id", "int64", True), ("a2", "int16", False), ("b", "int16", True),
+                          ("e", "int32", True), ("d null", "int16", False), ("c", "int16", False),
+                          ("f", "int16", False)])
+        self.fails(2, "cannot become", "alter", self.db, "orders", "--widen", "b int16 not null")
+        self.fails(2, "int16 not null cannot become null", "alter", self.db, "orders", "--widen",
+                   "a2 null")
+        self.fails(3, "the database has orders", "alter", self.db, "wings", "--widen", "b int32")
+        self.assertIn("null | not null", self.ok("alter", "--help").out)
+
+    def test_names_in_quotes_are_understood_by_every_flag(self):
+        comma, equals, quote, blank = "a,b", "c=d", 'say "x"', " e "
+        quoted = ['"a,b"', '"c=d"', '"say ""x"""', '" e "']
+        for verb in ("create", "load", "scan", "changes", "alter"):
+            self.assertIn("double quotes", " ".join(self.ok(verb, "--help").out.split()))
+        made = self.ok("create", self.db, "orders", "--key", ",".join(quoted[:2]), "--schema",
+                       " int64, ".join(quoted) + " int64", "--json").document()
+        self.assertEqual(made["key"], [comma, equals])
+        rows = self.write("rows.jsonl", json.dumps({comma: 1, equals: 2, quote: 3, blank: 4}))
+        self.ok("load", self.db, "orders", rows)
+        self.assertEqual(self.scan("--columns", ", ".join(reversed(quoted))),
+                         [{blank: 4, quote: 3, equals: 2, comma: 1}])
+        changed = self.ok("changes", self.db, "orders", "--from", 0, "--columns", quoted[0],
+                          "--json").lines()
+        self.assertEqual(changed, [{"_commit": 1, "_kind": "upsert", comma: 1}])
+        update = self.write("update.jsonl", json.dumps({comma: 1, equals: 2, quote: 5, "g": 0}))
+        self.ok("load", self.db, "orders", update, "--mode", "update", "--columns", quoted[2])
+        self.ok("load", self.db, "more", rows, "--create", "--key", quoted[3] + " , " + quoted[0])
+        self.assertEqual(self.ok("tables", self.db, "--json").document()["tables"][0]["key"],
+                         [blank, comma])
+        done = self.ok("alter", self.db, "orders", "--rename", quoted[1] + '="f,=g"', "--rename",
+                       "a,b=h", "--drop", quoted[3], "--add",
+                       '"a default b" utf8 default "1 default 2"', "--json").document()
+        self.assertEqual(done["key"], ["h", "f,=g"])
+        self.assertEqual(self.scan(), [{"h": 1, "f,=g": 2, quote: 5, "a default b": "1 default 2"}])
+        scan = ("scan", self.db, "orders", "--columns")
+        self.fails(2, "at the end of the name", *scan, 'h,"f')
+        self.fails(2, "behind a quoted name", *scan, '"h"f')
+        self.fails(2, "expected a column name", *scan, "h,,h")
+        self.fails(2, "between the quotes", *scan, 'h,""')
+
     def test_alter_refuses_what_cannot_be(self):
         self.load_orders()
         alter = ("alter", self.db, "orders")
@@ -374,6 +423,27 @@ class VerbsTest(CliTest):
         self.fails(3, "no tag", "restore", self.db, "orders", "--at", "nightly")
         self.fails(2, "--at", "restore", self.db, "orders", "--yes")
         self.fails(2, "exclude", "restore", self.db, "orders", "--at", "1", "--yes", "--dry-run")
+
+    def test_restore_compares_the_values_of_dictionaries(self):
+        self.ok("create", self.db, "orders", "--key", "id", "--schema",
+                "id int64, s dictionary<values=utf8, indices=int32, ordered=0>")
+        for rows in ("1,a\n2,b\n3,c\n", "1,a\n3,c\n", "2,b\n"):
+            self.ok("load", self.db, "orders", self.write("rows.csv", "id,s\n" + rows))
+        restore = ("restore", self.db, "orders", "--at", "1", "--json")
+        self.assertEqual(self.ok(*restore, "--dry-run").document()["rows_written"], 0)
+        self.assertEqual(self.ok(*restore, "--yes").document()["commit"], 0)
+
+    def test_about_how_many_rows_a_table_has_is_no_less(self):
+        self.ok("create", self.db, "orders", "--key", "id", "--schema", "id int64")
+        for first in (1, 11):
+            ids = "\n".join(str(i) for i in range(first, first + 5))
+            keys = self.write("rows.csv", f"id\n{ids}\n")
+            self.ok("load", self.db, "orders", keys)
+            if first == 11:
+                self.ok("delete", self.db, "orders", "--keys", keys, "--yes")
+            self.ok("flush", self.db)
+            self.assertIn("about 5 rows", self.ok("tables", self.db).out)
+        self.assertEqual(self.ok("scan", self.db, "orders", "--count").out, "5\n")
 
     def test_scan_explains_what_it_reads(self):
         self.load_orders(10)
@@ -840,7 +910,12 @@ class ExactValuesTest(CliTest):
     def test_rows_that_cannot_be_read_leave_no_table(self):
         file = self.write("t.jsonl", '{"id":1}\n{"id":\n')
         self.fails(1, "line 2", "load", self.db, "t", file, "--create", "--key", "id")
-        self.assertEqual(self.ok("tables", self.db, "--json").document(), {"tables": []})
+        self.fails(2, "--key", "load", self.db, "t", file, "--create")
+        self.assertFalse(self.db.exists(), "nor a database")
+        self.load_orders(1)
+        self.fails(1, "line 2", "load", self.db, "t", file, "--create", "--key", "id")
+        self.assertEqual([t["name"] for t in self.ok("tables", self.db, "--json").document()
+                          ["tables"]], ["orders"])
         mixed = self.write("mixed.jsonl", '{"id":1,"l":[1,"a"]}\n')
         self.fails(1, "field l", "load", self.db, "t", mixed, "--create", "--key", "id")
 

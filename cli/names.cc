@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace varve::cli {
+namespace {
+
+std::string_view Trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+// Names one after the other, out of one flag.
+class NameReader {
+ public:
+  NameReader(const std::string& flag, std::string_view text)
+      : flag_(flag), all_(text), rest_(text) {}
+
+  // The name up to `end`, which is passed over; nothing: up to the end of the text.
+  Outcome<std::string> Next(std::optional<char> end) {
+    while (rest_.starts_with(' ')) rest_.remove_prefix(1);
+    std::string name;
+    if (rest_.starts_with('"')) {
+      CLI_ASSIGN(name, Quoted());
+    }
+    const auto until = std::min(end ? rest_.find(*end) : rest_.npos, rest_.size());
+    const auto bare = Trimmed(rest_.substr(0, until));
+    if (!name.empty() && !bare.empty()) return Wrong("expected nothing behind a quoted name");
+    if (name.empty()) name = bare;
+    if (name.empty()) return Wrong("expected a column name");
+    ended_ = until == rest_.size();
+    rest_.remove_prefix(ended_ ? until : until + 1);
+    return name;
+  }
+  // The last name went to the end of the text.
+  bool ended() const { return ended_; }
+
+ private:
+  std::unexpected<Failure> Wrong(std::string_view why) const {
+    return WrongUsage(
+        fmt::format("{} {}: {}; a name with a comma, '=', quotes or blanks around it "
+                    "goes in double quotes, and \"\" is a quote in it",
+                    flag_, all_, why));
+  }
+
+  Outcome<std::string> Quoted() {
+    std::string name;
+    for (std::size_t at = 1; at < rest_.size(); ++at) {
+      if (rest_[at] == '"' && !rest_.substr(at + 1).starts_with('"')) {
+        rest_.remove_prefix(at + 1);
+        if (name.empty()) return Wrong("expected a column name between the quotes");
+        return name;
+      }
+      if (rest_[at] == '"') ++at;
+      name.push_back(rest_[at]);
+    }
+    return Wrong("expected '\"' at the end of the name");
+  }
+
+  const std::string& flag_;
+  const std::string_view all_;
+  std::string_view rest_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+Outcome<std::vector<std::string>> SplitNames(const std::string& flag, std::string_view text) {
+  NameReader reader(flag, text);
+  std::vector<std::string> names;
+  while (!reader.ended()) {
+    CLI_ASSIGN(auto name, reader.Next(','));
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+Outcome<std::string> ParseName(const std::string& flag, std::string_view text) {
+  return NameReader(flag, text).Next(std::nullopt);
+}
+
+Outcome<std::pair<std::string, std::string>> ParseRenaming(const std::string& flag,
+                                                           std::string_view text) {
+  NameReader reader(flag, text);
+  CLI_ASSIGN(auto from, reader.Next('='));
+  if (reader.ended()) return WrongUsage(fmt::format("{} {}: expected OLD=NEW", flag, text));
+  CLI_ASSIGN(auto to, reader.Next(std::nullopt));
+  return std::pair(std::move(from), std::move(to));
+}
+
+std::size_t FindUnquoted(std::string_view text, std::string_view word) {
+  bool quoted = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (!quoted && text.substr(at).starts_with(word)) return at;
+    if (text[at] == '"') quoted = !quoted;
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace varve::cli
