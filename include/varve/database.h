@@ -46,7 +46,7 @@ struct TableStats {
   std::string name;
   std::uint32_t id = 0;
   std::vector<std::string> key;
-  std::uint64_t rows_estimate = 0;  // upper bound: versions in runs and memory, less deletes
+  std::uint64_t rows_estimate = 0;  // upper bound, exact when each key was written once
   std::uint64_t memtable_rows = 0;
   std::uint64_t memtable_bytes = 0;
   std::vector<LevelStats> levels;
