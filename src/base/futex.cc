@@ -40,4 +40,9 @@ std::size_t ProcessorOfThisThread() {
   return processor < 0 ? 0 : static_cast<std::size_t>(processor);
 }
 
+std::size_t Processors() {
+  static const long processors = ::sysconf(_SC_NPROCESSORS_ONLN);
+  return processors < 1 ? 1 : static_cast<std::size_t>(processors);
+}
+
 }  // namespace varve

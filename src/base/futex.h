@@ -21,5 +21,7 @@ std::uint32_t FewSleepers();
 
 // The number of the processor that the calling thread runs on, or ran on a moment ago.
 std::size_t ProcessorOfThisThread();
+// How many there are; at least 1.
+std::size_t Processors();
 
 }  // namespace varve

@@ -141,11 +141,10 @@ CommitQueue::Woken CommitQueue::WaitOn(Lock* lock, const GroupPtr& group, Deadli
 CommitQueue::GroupPtr CommitQueue::Take(Flushing how) {
   const auto& options = settings_.options;
   const bool all = how == Flushing::kSeal;
-  auto next = std::make_shared<Group>();
-  auto frames = layout_.TakeFrames(all ? kNoLimit : options.group_bytes_max,
-                                   all ? 0 : options.group_units_max);
+  auto next = spare_ ? std::exchange(spare_, nullptr) : std::make_shared<Group>();
+  layout_.TakeFrames(all ? kNoLimit : options.group_bytes_max,
+                     all ? 0 : options.group_units_max, &gathering_->frames);
   auto group = std::exchange(gathering_, std::move(next));
-  group->frames = std::move(frames);
   open_.store(nullptr, std::memory_order_release);
   room_wanted_ = false;
   group->taken_micros = settings_.clock->SteadyMicros();
@@ -242,7 +241,12 @@ Status CommitQueue::FlushOnce(Lock* lock, Flushing how) {
   if (more_is_durable && settings_.on_durable) settings_.on_durable();
   group->waiters.TellDone();
   lock->lock();
-  return done ? Status() : Stopped();
+  if (!done) return Stopped();
+  if (!group->waiters.ever_joined()) {  // so nobody else knows it
+    group->Reset();
+    spare_ = group;
+  }
+  return {};
 }
 
 // Leads from now on, as soon as whoever does so now is through with a flush.

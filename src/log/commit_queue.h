@@ -92,8 +92,15 @@ class CommitQueue {
   using Lock = std::unique_lock<std::mutex>;
   using Deadline = std::optional<std::int64_t>;  // of the steady clock
 
-  // One flush.
+  // One flush. One that nobody waited for is used again.
   struct Group {
+    void Reset() {
+      frames.clear();
+      units = 0;
+      begin = end = {};
+      sync = false;
+    }
+
     GroupWaiters waiters;              // joined while it gathers or is written
     std::vector<OpenFrame*> frames;    // of the leader, once taken
     std::uint64_t units = 0;           // set before done
@@ -193,6 +200,7 @@ class CommitQueue {
   GroupLayout layout_;
   GroupPtr gathering_;
   GroupPtr flushing_;             // null: no flush is being written
+  GroupPtr spare_;                // to gather next; null: a new one is made
   bool leading_ = false;          // somebody leads, or lingers to
   LogPositions positions_;        // but appended
   std::optional<Error> poison_;

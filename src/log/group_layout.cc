@@ -183,7 +183,8 @@ void GroupLayout::EndSegment() {
   segment_.reset();
 }
 
-std::vector<OpenFrame*> GroupLayout::TakeFrames(std::uint64_t bytes_max, std::uint64_t units_max) {
+void GroupLayout::TakeFrames(std::uint64_t bytes_max, std::uint64_t units_max,
+                             std::vector<OpenFrame*>* taken) {
   CloseFrame();
   std::uint64_t bytes = 0;
   std::uint64_t units = 0;
@@ -194,9 +195,8 @@ std::vector<OpenFrame*> GroupLayout::TakeFrames(std::uint64_t bytes_max, std::ui
     const bool full = bytes > bytes_max || (units_max > 0 && units > units_max);
     if (end != closed_.begin() && full) break;
   }
-  std::vector<OpenFrame*> taken(closed_.begin(), end);
+  taken->assign(closed_.begin(), end);
   closed_.erase(closed_.begin(), end);
-  return taken;
 }
 
 std::uint64_t GroupLayout::GatheredBytes() const {

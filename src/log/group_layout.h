@@ -62,9 +62,10 @@ class GroupLayout {
   OpenFrame* open() const { return open_; }
   void CloseFrame();
 
-  // The oldest frames, closed, as many as `bytes_max` and `units_max` (0: no limit) allow, one at
-  // least if there is one. Throws std::bad_alloc.
-  std::vector<OpenFrame*> TakeFrames(std::uint64_t bytes_max, std::uint64_t units_max);
+  // Moves the oldest frames to `taken`, which is empty: closed, as many as `bytes_max` and
+  // `units_max` (0: no limit) allow, one at least if there is one. Throws std::bad_alloc.
+  void TakeFrames(std::uint64_t bytes_max, std::uint64_t units_max,
+                  std::vector<OpenFrame*>* taken);
   bool HasFrames() const { return open_ != nullptr || !closed_.empty(); }
   bool HasClosedFrames() const { return !closed_.empty(); }
   // Of the frames that were not taken, in the file; what they hold in memory.

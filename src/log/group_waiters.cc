@@ -18,6 +18,7 @@ GroupWaiters::Seat GroupWaiters::Join() {
   const auto lane = LaneOfThisProcessor();
   lanes_[lane].count.fetch_add(1, std::memory_order_relaxed);
   ++count_;
+  ever_joined_ = true;
   return {lane, lanes_[lane].word.load(std::memory_order_acquire)};
 }
 
@@ -34,6 +35,7 @@ void GroupWaiters::TellOneToLead() {
 }
 
 void GroupWaiters::TellDone() {
+  if (!ever_joined_) return;
   const auto own = LaneOfThisProcessor();
   std::uint32_t waiting = 0;
   for (const auto& lane : lanes_) waiting += lane.count.load(std::memory_order_relaxed);

@@ -27,6 +27,7 @@ class GroupWaiters {
 
   // Under the mutex of the queue. Who joins is woken by everything that is told later.
   Seat Join();
+  bool ever_joined() const { return ever_joined_; }
   void Leave(const Seat& seat);
   std::uint32_t count() const { return count_; }
   // At least one of those who joined is told; requires that somebody did.
@@ -48,6 +49,7 @@ class GroupWaiters {
 
   Lane lanes_[kLanes];
   std::uint32_t count_ = 0;
+  bool ever_joined_ = false;
 };
 
 }  // namespace varve

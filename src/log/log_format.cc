@@ -171,7 +171,6 @@ FrameHeader FinishFrame(const SegmentHeader& segment, FrameHeader header, char* 
   VARVE_CHECK(bytes >= kFrameHeaderBytes && bytes <= kFrameBytesMax);
   VARVE_CHECK(header.lsn % kLogBlock == 0);
   header.payload_bytes = static_cast<std::uint32_t>(bytes - kFrameHeaderBytes);
-  std::memset(frame + bytes, 0, header.FrameBytes() - bytes);
   const auto seed = FrameSeed(segment, header.lsn);
   const std::string_view payload(frame + kFrameHeaderBytes, header.payload_bytes);
   header.payload_crc = HoldsWholeUnits(header) ? CrcOfUnits(payload, seed) : Crc32c(payload, seed);

@@ -71,6 +71,15 @@ TEST_F(LogPolicyTest, T1_NothingIsCalledDurableThatWasNotSynced) {
   EXPECT_EQ(log_->positions().durable, ack.end);
 }
 
+TEST_F(LogPolicyTest, AFlushThatWantsNoSyncHasNoneAfterThoseThatDid) {
+  options_.sync_policy = LogSyncPolicy::kNever;
+  Open();
+  for (int i = 0; i < 3; ++i) Append("durable");
+  const auto syncs = log_->stats().syncs;
+  for (int i = 0; i < 3; ++i) Append("written", AckLevel::kWritten);
+  EXPECT_EQ(log_->stats().syncs, syncs);
+}
+
 TEST_F(LogPolicyTest, TheIntervalPolicySyncsLaterAndNotWhenIdle) {
   options_.sync_policy = LogSyncPolicy::kInterval;
   Open();

@@ -16,10 +16,11 @@ namespace {
 
 constexpr std::uint64_t kSectorBytes = 512;  // a crash leaves all of one as it was, or as it is
 
-// A frame of one block: room for its header, then the payload.
+// A frame of one block: room for its header, then the payload, then zeros.
 template <typename T>
 FrameMemory RoomAnd(const T& payload) {
   FrameMemory frame(kLogBlock);
+  std::memset(frame.data(), 0, kLogBlock);
   std::memcpy(frame.data() + kFrameHeaderBytes, &payload, sizeof payload);
   return frame;
 }
@@ -128,13 +129,14 @@ Status LogWriter::Enter(const OpenSegmentPtr& segment) {
   return WriteFrame(header, kLinkOffset, frame.data(), sizeof used.link);
 }
 
-Status LogWriter::WriteGroup(const OpenFrame& frame, bool durably) {
+Status LogWriter::WriteGroup(OpenFrame& frame, bool durably) {
   if (frame.segment() != current_) VARVE_TRY(Enter(frame.segment()));
   const bool ends_units = (frame.flags & kEndsInside) == 0;
   FrameHeader header;
   header.flags = frame.flags;
   header.units = ends_units ? frame.units() : 0;
   header.records = static_cast<std::uint32_t>(frame.AwaitComplete());
+  frame.Pad();
   VARVE_TRY(WriteFrame(header, frame.offset(), frame.data(), frame.payload_bytes(),
                        durably));
   tail_.counts.units += header.units;
@@ -153,7 +155,7 @@ Status LogWriter::Write(const std::vector<OpenFrame*>& frames, bool sync) {
     // The usual case: one write that is durable by itself. It would not cover earlier ones.
     const bool durably = sync && frames.size() == 1 && !unsynced_ &&
                          frames.front()->segment() == current_;
-    for (const auto* frame : frames) VARVE_TRY(WriteGroup(*frame, durably));
+    for (auto* const frame : frames) VARVE_TRY(WriteGroup(*frame, durably));
     NoteEnd();
     if (durably) NoteSynced();
   }

@@ -67,7 +67,7 @@ class LogWriter {
   Status EraseTornFrame();
   Status WriteFrame(FrameHeader header, std::uint64_t offset, char* frame,
                     std::uint64_t payload_bytes, bool durably = false);
-  Status WriteGroup(const OpenFrame& frame, bool durably);
+  Status WriteGroup(OpenFrame& frame, bool durably);
   Status SyncFile();
   void NoteEnd();
   void NoteSynced();

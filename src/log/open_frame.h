@@ -92,6 +92,8 @@ class OpenFrame {
   bool IsComplete(std::uint64_t* records) const;
   // Waits until every reservation was completed; gives the records. Closed before.
   std::uint64_t AwaitComplete() const;
+  // Zeros behind the payload, up to the end of its last block. Once it is complete.
+  void Pad();
 
   const OpenSegmentPtr& segment() const { return segment_; }
   std::uint64_t offset() const { return offset_; }
@@ -109,7 +111,7 @@ class OpenFrame {
   static constexpr std::uint64_t kClosed = 1ull << 63;
   static constexpr std::uint64_t kOneUnit = 1ull << 40;
   static constexpr std::uint64_t kOneRecord = 1ull << 32;
-  static constexpr std::size_t kLanes = 8;
+  static constexpr std::size_t kLanesMost = 8;
   struct alignas(64) Lane {
     std::atomic<std::uint64_t> done = 0;  // records * kOneRecord + bytes
   };
@@ -118,6 +120,8 @@ class OpenFrame {
                 std::uint32_t units_max, std::uint64_t state);
   // Sequentially consistent, as Reserve is: see CommitQueue::AskForFlush.
   std::uint64_t Left() const { return state_.load() & (kOneUnit - 1); }
+  // As many as there are processors: each is a line of memory that the leader reads.
+  static std::size_t Lanes();
   static std::size_t LaneOfThisThread();
 
   OpenSegmentPtr segment_;
@@ -125,8 +129,11 @@ class OpenFrame {
   std::uint64_t payload_max_ = 0;
   std::uint32_t units_max_ = 0;
   FrameMemory memory_;
+  // Of the memory: zeros since it was padded last, and what was not written to since.
+  std::uint64_t zeros_begin_ = 0;
+  std::uint64_t zeros_end_ = 0;
   alignas(64) std::atomic<std::uint64_t> state_ = kClosed;
-  Lane lanes_[kLanes];
+  Lane lanes_[kLanesMost];
 };
 
 }  // namespace varve

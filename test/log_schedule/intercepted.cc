@@ -63,10 +63,11 @@ void FutexWakeAll(const std::atomic<std::uint32_t>& word) { FutexWake(word, ~0ul
 // Threads move between a few processors as the seed says.
 std::uint32_t FewSleepers() { return 1; }  // so that they wake one another
 
+std::size_t Processors() { return 3; }
+
 std::size_t ProcessorOfThisThread() {
-  constexpr std::size_t kProcessors = 3;
   auto* const scheduler = Scheduler::Current();
-  return scheduler == nullptr ? 0 : scheduler->chooser().Below(kProcessors);
+  return scheduler == nullptr ? 0 : scheduler->chooser().Below(Processors());
 }
 
 }  // namespace varve
