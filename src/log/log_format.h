@@ -195,8 +195,8 @@ Result<SegmentHeader> DecodeSegmentHeader(std::string_view block);
 // Where both CRCs of the frame at `lsn` start.
 std::uint32_t FrameSeed(const SegmentHeader& segment, std::uint64_t lsn);
 
-// `frame` is 64 bytes of room and the payload, `bytes` together, with zeros behind them up to the end
-// of a block. Fills in sizes and CRCs, writes the header into the room, and gives it; its crc is the
+// `frame` is 64 bytes of room and the payload, `bytes` together, then zeros up to the end of a
+// block. Fills in sizes and CRCs, writes the header into the room, and gives it; its crc is the
 // chain of the next frame.
 FrameHeader FinishFrame(const SegmentHeader& segment, FrameHeader header, char* frame,
                         std::uint64_t bytes);
