@@ -27,6 +27,15 @@ Status TimedOut(Lsn position, std::uint64_t timeout_ms) {
               ErrorReason::kTimedOut);
 }
 
+// For a unit that was written, of a log that ended for this reason.
+Error MayBeKept(const Error& ended) {
+  if (ended.reason() == ErrorReason::kUnknownOutcome) return CopyOf(ended);
+  return UnknownOutcome(
+      "the unit was written and not synced, and whether it is kept is unknown; reopen the log to "
+      "learn. Cause: ",
+      ended);
+}
+
 // A hundred years are as good as more.
 std::int64_t LingerOf(const LogOptions& options) {
   return MicrosOf(options.linger_us / 1000) + static_cast<std::int64_t>(options.linger_us % 1000);
@@ -103,7 +112,7 @@ Result<CommitQueue::GroupPtr> CommitQueue::WaitFor(Lock* lock, Lsn end, AckLevel
     VARVE_TRY(CheckOpen());
     if (!leading_) {
       nudged = false;
-      VARVE_TRY(Flush(lock, durable ? Flushing::kSync : Flushing::kWrite));
+      VARVE_TRY(Flush(lock, durable ? Flushing::kSync : Flushing::kWrite, deadline));
       continue;
     }
     const auto group = flushing_ && flushing_->Carries(end, level) ? flushing_ : gathering_;
@@ -206,18 +215,32 @@ Status CommitQueue::WriteGroup(Group* group, Flushing how) {
   return {};
 }
 
-Status CommitQueue::Flush(Lock* lock, Flushing how) {
+Status CommitQueue::Flush(Lock* lock, Flushing how, Deadline linger_until) {
   VARVE_CHECK(!leading_);
   leading_ = true;
-  auto done = FlushOnce(lock, how);
+  auto done = FlushOnce(lock, how, linger_until);
   EndLead();
   Tell(lock);
   return done;
 }
 
+// Of one who has no place yet, and may hold what a callback waits for: so others run them.
+Status CommitQueue::FlushForRoom(Lock* lock) {
+  VARVE_CHECK(!leading_);
+  leading_ = true;
+  room_wanted_ = true;  // nobody can join: no linger
+  auto done = FlushOnce(lock, Flushing::kWrite);
+  EndLead();
+  if (telling_ || (ready_.empty() && hopeless_.empty())) return done;
+  lock->unlock();
+  FlushSoon();
+  lock->lock();
+  return done;
+}
+
 // Requires that the caller leads, and afterwards calls EndLead and Tell. Does not throw.
-Status CommitQueue::FlushOnce(Lock* lock, Flushing how) {
-  if (settings_.options.linger_us > 0 && how != Flushing::kSeal) Linger(lock);
+Status CommitQueue::FlushOnce(Lock* lock, Flushing how, Deadline linger_until) {
+  if (settings_.options.linger_us > 0 && how != Flushing::kSeal) Linger(lock, linger_until);
   if (poison_) return Stopped();  // meanwhile
   const auto taken = OrOutOfMemory([&]() -> Result<GroupPtr> { return Take(how); });
   if (!taken) {
@@ -297,10 +320,12 @@ void CommitQueue::AskForFlusher() {
   flusher_asked_ = HadMemory(settings_.ask_for_flusher);  // else they lead one another
 }
 
-// Lets others join the group, until a while after its first unit or until it is full.
-void CommitQueue::Linger(Lock* lock) {
+// Lets others join the group, until a while after its first unit or until it is full; no longer
+// than the caller may wait.
+void CommitQueue::Linger(Lock* lock, Deadline until) {
   const auto& options = settings_.options;
-  const auto deadline = gathering_since_ + LingerOf(options);
+  const auto of_group = gathering_since_ + LingerOf(options);
+  const auto deadline = std::min(of_group, until.value_or(of_group));
   while (layout_.HasFrames() && !room_wanted_ && !poison_ && !full_ && !closed_ &&
          layout_.GatheredBytes() < options.group_bytes_max &&
          (options.group_units_max == 0 || layout_.GatheredUnits() < options.group_units_max)) {
@@ -376,11 +401,15 @@ void CommitQueue::Tell(Lock* lock) {
     const auto ready = std::exchange(ready_, {});
     const auto hopeless = std::exchange(hopeless_, {});
     auto outcome = CheckOpen();
+    const auto written = positions_.written;
     lock->unlock();
     for (const auto& [end, callback] : ready) Run(callback);
     if (!hopeless.empty()) {
+      const Result<LogAck> may_be_kept = std::unexpected(MayBeKept(outcome.error()));
       const Result<LogAck> failed = std::unexpected(std::move(outcome).error());
-      for (const auto& [end, callback] : hopeless) callback.done(failed);
+      for (const auto& [end, callback] : hopeless) {
+        callback.done(end <= written ? may_be_kept : failed);
+      }
     }
   }  // what they hold is let go under no lock either
   lock->lock();
@@ -411,6 +440,7 @@ void CommitQueue::FlushDeferred() {
   flush_asked_.store(false);  // see AskForFlush
   Lock lock(mutex_);
   if (closed_) return;
+  Tell(&lock);  // those whom FlushForRoom left
   const auto level = NeedsSync() ? AckLevel::kDurable : AckLevel::kWritten;
   // A failure poisons the log: whoever comes next hears of it.
   (void)WaitFor(&lock, layout_.UnitEnd(), level);

@@ -275,7 +275,7 @@ bool CommitQueue::IsOld(const OpenSegment& segment) const {
 
 Status CommitQueue::WaitForRoom(Lock* lock, Deadline deadline, bool* nudged) {
   *nudged = false;
-  if (!leading_) return Flush(lock, Flushing::kWrite);
+  if (!leading_) return FlushForRoom(lock);
   room_wanted_ = true;
   EndLinger();
   const auto woken = WaitOn(lock, GroupPtr(gathering_), deadline);

@@ -162,14 +162,15 @@ class CommitQueue {
   // Waits until `group` is done (lock not held), or a waiter of it should lead or gave up (held).
   Woken WaitOn(Lock* lock, const GroupPtr& group, Deadline deadline = {});
   void PassNudgeOn();
-  Status Flush(Lock* lock, Flushing how);
-  void Linger(Lock* lock);
+  Status Flush(Lock* lock, Flushing how, Deadline linger_until = {});
+  Status FlushForRoom(Lock* lock);
+  void Linger(Lock* lock, Deadline until);
   Status WriteGroup(Group* group, Flushing how);
   void Publish(Lock* lock, Group* group, const Status& done);
   void NoteUnsynced(const Group& group);
   bool SyncIsDue(const Group& group) const;
   GroupPtr Take(Flushing how);
-  Status FlushOnce(Lock* lock, Flushing how);
+  Status FlushOnce(Lock* lock, Flushing how, Deadline linger_until = {});
   void AwaitLead(Lock* lock);
   void EndLead();
   void AskForFlusher();

@@ -147,6 +147,46 @@ TEST_F(LogAppendTest, ACallbackOfAClosedLogHearsOfIt) {
   EXPECT_EQ(failed, 2);
 }
 
+// Written and not synced: a crash of the process keeps it, and so does a log that is let go of.
+TEST_F(LogAppendTest, WhoWasWrittenIsNotToldThatItWasNotKept) {
+  Open();
+  const LogRecord records[] = {std::string_view("written")};
+  std::vector<ErrorReason> reasons;
+  const LogCallback note = [&](const Result<LogAck>& ack) {
+    ASSERT_FALSE(ack);
+    reasons.push_back(ack.error().reason());
+  };
+  log_->AppendThen(records, AckLevel::kDurable, note);
+  Append("takes it along", AckLevel::kWritten);
+  log_->AppendThen(records, AckLevel::kDurable, note);
+  Kill();
+  EXPECT_EQ(reasons,
+            (std::vector<ErrorReason>{ErrorReason::kUnknownOutcome, ErrorReason::kClosed}));
+  Open();
+  EXPECT_EQ(replayed_.size(), 2u);
+}
+
+// Whoever orders its units under a lock of its own may take that lock in its callbacks too.
+TEST_F(LogAppendTest, AnEnqueueThatMakesRoomRunsNoCallbacks) {
+  options_.queue_bytes_max = 16 << 10;
+  Open();
+  const std::string record(1000, 'x');
+  const LogRecord records[] = {record};
+  bool enqueues = false;
+  int told = 0;
+  log_->AppendThen(records, AckLevel::kWritten, [&](const Result<LogAck>& ack) {
+    EXPECT_TRUE(ack);
+    EXPECT_FALSE(enqueues) << "whoever enqueues may hold what a callback waits for";
+    ++told;
+  });
+  enqueues = true;
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(log_->Enqueue(records, AckLevel::kDurable));
+  enqueues = false;
+  EXPECT_GT(log_->positions().written, Lsn{}) << "there was no room for all of them";
+  executor_.RunAll();
+  EXPECT_EQ(told, 1);
+}
+
 TEST_F(LogAppendTest, AFutureGivesTheAck) {
   Open();
   const LogRecord records[] = {std::string_view("x")};
@@ -164,6 +204,28 @@ TEST_F(LogAppendTest, WaitUntilReachesAPositionOrTimesOut) {
   EXPECT_EQ(log_->WaitUntil({ticket.end.value + 1}).error().kind(), ErrorKind::kInvalid);
   ASSERT_TRUE(log_->WaitUntil(ticket.end, AckLevel::kDurable, 1000));
   EXPECT_EQ(log_->positions().durable, ticket.end);
+}
+
+TEST_F(LogAppendTest, WhoWaitsUntilAMomentLingersNoLonger) {
+  options_.linger_us = 10'000'000;
+  Open();
+  const LogRecord records[] = {std::string_view("x")};
+  const auto ticket = *log_->Enqueue(records, AckLevel::kDurable);
+  const auto began = clock_.SteadyMicros();
+  (void)log_->WaitUntil(ticket.end, AckLevel::kDurable, 1);
+  EXPECT_LT(clock_.SteadyMicros() - began, 2'000);
+}
+
+TEST_F(LogAppendTest, AFullQueueWaitsForNobodyToJoin) {
+  options_.linger_us = 10'000'000;
+  options_.queue_bytes_max = 16 << 10;
+  Open();
+  const std::string record(1000, 'x');
+  const LogRecord records[] = {record};
+  const auto began = clock_.SteadyMicros();
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(log_->Enqueue(records, AckLevel::kDurable));
+  EXPECT_GT(log_->stats().groups, 0u);
+  EXPECT_LT(clock_.SteadyMicros() - began, 1'000'000);
 }
 
 TEST_F(LogAppendTest, AfterCloseEveryWayToAppendSaysClosed) {
