@@ -496,7 +496,11 @@ Status Log::Impl::Close() {
   transactions_.ForgetAll();
   Status closed;
   if (core_) closed = OrOutOfMemory([this] { return core_->queue->Close(); });
-  lock_.reset();
+  {
+    // What is on its way, with its answer from the queue by now, changes files: they are ours till then.
+    std::scoped_lock no_upkeep(checkpointing_, fence_mutex_);
+    lock_.reset();
+  }
   Trace(components_.trace, "log.close", dir_);
   return closed;
 }
@@ -737,6 +741,7 @@ Result<std::optional<Lsn>> Log::Impl::ReplayFrom() {
 
 Result<LogTruncation> Log::Impl::TruncateToCheckpoint(Lsn fence, bool dry_run) {
   std::lock_guard lock(fence_mutex_);
+  VARVE_TRY(CheckOpen(/*to_look=*/dry_run));
   VARVE_ASSIGN(const auto replay_from, ReplayFrom());
   const bool held = replay_from && *replay_from < fence;
   auto truncated = OrOutOfMemory([&] { return Truncate(held ? *replay_from : fence, dry_run); });

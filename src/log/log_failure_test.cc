@@ -44,6 +44,23 @@ class LogFailureTest : public LogTest {
   GatedFiles gated_;
 };
 
+// Checkpoints, and truncations, stop at their sync when told to; commits do not.
+class GatedUpkeep final : public ForwardingFiles {
+ public:
+  GatedUpkeep() : ForwardingFiles(NewMemoryFiles()) {}
+  Faults faults;
+
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    VARVE_ASSIGN(auto file, files()->Open(path, mode));
+    if (!path.ends_with("CHECKPOINT")) return file;
+    return std::make_unique<GatedFile>(std::move(file), &faults);
+  }
+  Status SyncDirectory(const std::string& path) override {
+    faults.gate.Pass();
+    return files()->SyncDirectory(path);
+  }
+};
+
 // Fails whenever it is told of `event`, or of anything.
 class FailingSink final : public TraceSink {
  public:
@@ -219,6 +236,43 @@ TEST_F(LogFailureTest, CloseBesideAHalfMadeSegmentRemovesNothing) {
   gated_.no_directory_sync = false;
   Open();
   ExpectEverythingBack();
+}
+
+// Until then the folder is another process's: what is left of a checkpoint, or of a truncation, would
+// be done to the log of whoever opened it.
+TEST_F(LogFailureTest, CloseWaitsForACheckpointAndForATruncation) {
+  GatedUpkeep files;
+  files_ = &files;
+  for (const bool truncates : {false, true}) {
+    Open();
+    Append("one");
+    ASSERT_TRUE(log_->Rotate());
+    const auto fence = Append("two").end;
+    ASSERT_TRUE(log_->Checkpoint(fence));
+    files.faults.gate.Shut();
+    std::thread keeps([&] {
+      if (truncates) {
+        EXPECT_TRUE(log_->TruncateBefore(fence));
+      } else {
+        EXPECT_TRUE(log_->Checkpoint(fence));
+      }
+    });
+    files.faults.gate.AwaitHeld();
+    std::atomic<bool> may_close = false;
+    std::thread closes([&] {
+      EXPECT_TRUE(log_->Close());
+      EXPECT_TRUE(may_close) << "the lock was given back beside a "
+                             << (truncates ? "truncation" : "checkpoint");
+    });
+    while (!log_->stats().segments.back().sealed) std::this_thread::yield();
+    for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // until it could be through
+    may_close = true;
+    files.faults.gate.Open();
+    keeps.join();
+    closes.join();
+  }
+  Kill();
+  files_ = &gated_;
 }
 
 // A crash between a seal and the link it promises; then a full disk; then a clean close.
