@@ -50,6 +50,26 @@ TEST(LogScheduleTest, ADroppedLogLeavesNoTaskThatUsesIt) {
   });
 }
 
+// Who was told that a unit is not kept may append it again: it must not be there.
+TEST(LogScheduleTest, ADroppedLogTellsNobodyThatWhatIsThereIsNot) {
+  Explore(kSchedules, [](LogWorld& world) {
+    auto options = world.SmallLog();
+    options.sync_policy = static_cast<LogSyncPolicy>(world.Pick(0, 3));
+    world.Open(options);
+    world.ExpectFailures();  // of unknown outcome
+    for (int i = 0; i < 2; ++i) {
+      world.Start("producer", [&world, i] {
+        for (auto left = world.Pick(1, 4); left > 0; --left) {
+          world.AppendThen(i, world.Pick(10, 3000), world.PickLevel());
+          if (world.OneIn(2)) world.Append(10 + i, 50, AckLevel::kWritten);
+        }
+      });
+    }
+    world.JoinAll();
+    world.Drop();
+  });
+}
+
 TEST(LogScheduleTest, CloseBesideCheckpointsAnswersEverybody) {
   Explore(kSchedules / 4, [](LogWorld& world) {
     world.Open(world.SmallLog());

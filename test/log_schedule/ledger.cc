@@ -100,6 +100,13 @@ void Ledger::Check(const std::vector<Read>& units, Lsn end, const Promise& promi
     }
     before = known.number;
   }
+  for (std::size_t unit = 0; !units.empty() && unit < units_.size(); ++unit) {
+    const auto& known = units_[unit];
+    const bool inside = known.lsn > units.front().lsn && known.lsn < units.back().lsn;
+    if (!inside || seen.contains(unit)) continue;
+    Wrong(fmt::format("{}: unit {}:{} at LSN {} is missing before a later one", where,
+                      known.producer, known.number, known.lsn.value));
+  }
   for (const auto unit : promised.units) {
     const auto& known = units_[unit];
     if (known.lsn < promised.fence || seen.contains(unit)) continue;
