@@ -210,9 +210,12 @@ class Log {
                         AckLevel level = AckLevel::kDurable);
 
   // The same without waiting: `done` is called once, by another thread or by this one, when the
-  // unit reached `level` or never will, by one thread at a time. It must be quick and must not call
-  // the log's blocking members; it may append in this way again. AppendAsync throws std::bad_alloc
-  // when there is no memory for the future, and then nothing was appended.
+  // unit reached `level` or never will; those of several units may run at once. It must be quick
+  // and must not call the log's blocking members; it may append in this way again. A thread that
+  // waits may run the callbacks of others; one that enqueues does not, unless memory is refused.
+  // When the log is destroyed, kClosed says that the unit is not kept, and kUnknownOutcome that it
+  // was written and may be. AppendAsync throws std::bad_alloc when there is no memory for the
+  // future, and then nothing was appended.
   void AppendThen(LogRecords records, AckLevel level, LogCallback done);
   std::future<Result<LogAck>> AppendAsync(LogRecords records,
                                           AckLevel level = AckLevel::kDurable);

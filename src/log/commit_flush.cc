@@ -524,7 +524,7 @@ void CommitQueue::Abandon() {
   EndLead();
   grown_.wait(lock, [this] { return !growing_; });
   const auto group = gathering_;
-  group->failed = true;
+  if (!group->failed) group->failed = true;  // whom Poison told reads it under no lock
   lock.unlock();
   group->waiters.TellDone();
   writer_->bytes().WakeAll();

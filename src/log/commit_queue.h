@@ -12,8 +12,8 @@
 // it is enough.
 //
 // A flush nobody waits for is asked from the executor: one task at a time. Each callback is served
-// by a task that began after it was there, if not by a flush before. Callbacks run in one thread at
-// a time, which does not lead: they may append.
+// by a task that began after it was there, if not by a flush before. Callbacks of flushes run in
+// one thread at a time, which does not lead and does not enqueue: they may append.
 //
 // Memory may be refused anywhere. Before a unit has a place its append says so, and nothing
 // happened; a leader who is refused stops the log, as any failure does; what could not be asked

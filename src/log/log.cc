@@ -497,7 +497,7 @@ Status Log::Impl::Close() {
   Status closed;
   if (core_) closed = OrOutOfMemory([this] { return core_->queue->Close(); });
   {
-    // What is on its way, with its answer from the queue by now, changes files: they are ours till then.
+    // What is on its way has its answer from the queue, and changes files: they are ours till then.
     std::scoped_lock no_upkeep(checkpointing_, fence_mutex_);
     lock_.reset();
   }

@@ -238,8 +238,8 @@ TEST_F(LogFailureTest, CloseBesideAHalfMadeSegmentRemovesNothing) {
   ExpectEverythingBack();
 }
 
-// Until then the folder is another process's: what is left of a checkpoint, or of a truncation, would
-// be done to the log of whoever opened it.
+// With the lock the folder goes to others: what is left of a checkpoint, or of a truncation, would be
+// done to the log of whoever opens it then.
 TEST_F(LogFailureTest, CloseWaitsForACheckpointAndForATruncation) {
   GatedUpkeep files;
   files_ = &files;

@@ -4,8 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "base/bytes.h"
 #include "log/log_fixture.h"
+#include "log/open_frame.h"
 #include "log/segment_file.h"
 #include "log/unit_codec.h"
 
@@ -117,6 +120,38 @@ TEST(LogFormat, L14_NamesAreExact) {
   for (const char* name : {"1a.log", "000000000000001A.log", "000000000000001a.tmp",
                            "0000000000000000.log", "+00000000000001a.log", ""}) {
     EXPECT_FALSE(SequenceOfName(name)) << name;
+  }
+}
+
+// Recovery refuses a frame whose padding is not zero, and a frame is used again for units of any
+// size.
+TEST(OpenFrameTest, WhateverAFrameHeldBeforeItIsPaddedWithZeros) {
+  SeededRandom random(testing::TestSeed());
+  SCOPED_TRACE(testing::SeedTrace(testing::TestSeed()));
+  const auto segment = std::make_shared<OpenSegment>(Segment(), "segment", nullptr);
+  OpenFrame frame;
+  for (int life = 0; life < 3'000; ++life) {
+    const std::uint64_t most = life % 100 == 99 ? 6u << 20 : 4'096u << random.Below(4);
+    const auto room = 1 + random.Below(most);
+    auto place = frame.Begin(segment, kFirstGroupOffset, 1 + random.Below(room), room, 3);
+    auto bytes = frame.payload_bytes();
+    while (true) {
+      std::memset(place.to, 0xff, bytes);
+      frame.Complete(bytes, 1);
+      bytes = 1 + random.Below(most);
+      const auto next = frame.Reserve(bytes);
+      if (!next) break;
+      place = *next;
+    }
+    frame.Close();
+    EXPECT_GE(frame.AwaitComplete(), 1u);
+    frame.Pad();
+    const auto end = kFrameHeaderBytes + frame.payload_bytes();
+    const std::string_view block(frame.data(), frame.FileBytes());
+    ASSERT_EQ(block.find_first_not_of('\xff', kFrameHeaderBytes), end == block.size() ? block.npos
+                                                                                    : end);
+    ASSERT_EQ(block.find_first_not_of('\0', end), block.npos) << "in life " << life;
+    frame.Release();
   }
 }
 
