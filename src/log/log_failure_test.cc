@@ -238,7 +238,7 @@ TEST_F(LogFailureTest, CloseBesideAHalfMadeSegmentRemovesNothing) {
   ExpectEverythingBack();
 }
 
-// With the lock the folder goes to others: what is left of a checkpoint, or of a truncation, would be
+// With the lock the folder goes to others: what is left of a checkpoint, or a truncation, would be
 // done to the log of whoever opens it then.
 TEST_F(LogFailureTest, CloseWaitsForACheckpointAndForATruncation) {
   GatedUpkeep files;
