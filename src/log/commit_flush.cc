@@ -108,10 +108,17 @@ Result<CommitQueue::GroupPtr> CommitQueue::WaitFor(Lock* lock, Lsn end, AckLevel
                                                    Deadline deadline) {
   const bool durable = level == AckLevel::kDurable;
   bool nudged = false;
+  bool led = false;
   while (!Reached(end, level)) {
     VARVE_TRY(CheckOpen());
+    // One flush always: who waits for no time at all still moves the log on.
+    if (led && deadline && settings_.clock->SteadyMicros() >= *deadline) {
+      if (nudged) PassNudgeOn();
+      return Fail(ErrorKind::kUnavailable, "", ErrorReason::kTimedOut);
+    }
     if (!leading_) {
       nudged = false;
+      led = true;
       VARVE_TRY(Flush(lock, durable ? Flushing::kSync : Flushing::kWrite, deadline));
       continue;
     }
