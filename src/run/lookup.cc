@@ -219,32 +219,50 @@ Status ReadPieceRows(const RunFile& file, const std::vector<Place>& places,
   return {};
 }
 
-// Reads the rows at `places` (ascending; those without a commit are left out) into `hits`.
-Status ReadRows(const RunFile& file, const std::vector<Place>& places,
-                const std::vector<int>& columns, std::vector<std::optional<Memtable::Hit>>* hits) {
+// What some rows of a batch take in memory, about.
+std::uint64_t BytesOf(std::size_t rows, const arrow::RecordBatch& batch) {
+  return BatchBytes(batch) / static_cast<std::uint64_t>(batch.num_rows()) * rows;
+}
+
+// Reads the rows at `places` (ascending; those without a commit are left out) into `hits`, as many
+// as *bytes_left allows, if it is given: of the places before the one that it returns.
+Result<std::size_t> ReadRows(const RunFile& file, const std::vector<Place>& places,
+                             const std::vector<int>& columns, std::uint64_t* bytes_left,
+                             std::vector<std::optional<Memtable::Hit>>* hits) {
   std::vector<std::size_t> found;  // in one piece
+  const auto read = [&]() -> Status {
+    VARVE_TRY(ReadPieceRows(file, places, found, columns, hits));
+    if (bytes_left != nullptr) {
+      *bytes_left -= std::min(*bytes_left, BytesOf(found.size(), *(*hits)[found.front()]->batch));
+    }
+    found.clear();
+    return {};
+  };
   for (std::size_t i = 0; i < places.size(); ++i) {
     if (places[i].commit == 0) continue;
     if (!found.empty() && places[found.front()].piece != places[i].piece) {
-      VARVE_TRY(ReadPieceRows(file, places, std::exchange(found, {}), columns, hits));
+      VARVE_TRY(read());
+      if (bytes_left != nullptr && *bytes_left == 0) return i;
     }
     found.push_back(i);
   }
-  return found.empty() ? Status() : ReadPieceRows(file, places, found, columns, hits);
+  if (!found.empty()) VARVE_TRY(read());
+  return places.size();
 }
 
 }  // namespace
 
 Result<Run::Hits> Run::Get(const std::vector<std::string_view>& keys, std::uint64_t as_of,
-                           const std::vector<int>& columns) const {
-  return map_ == nullptr ? GetOwn(keys, as_of, columns) : GetShown(keys, as_of, columns);
+                           const std::vector<int>& columns, std::uint64_t* bytes_left) const {
+  return map_ == nullptr ? GetOwn(keys, as_of, columns, bytes_left)
+                         : GetShown(keys, as_of, columns, bytes_left);
 }
 
 // Only the rows found are shown, not the pieces that they are in.
 Result<Run::Hits> Run::GetShown(const std::vector<std::string_view>& keys, std::uint64_t as_of,
-                                const std::vector<int>& columns) const {
+                                const std::vector<int>& columns, std::uint64_t* bytes_left) const {
   const auto selection = map_->Select(columns);
-  VARVE_ASSIGN(Hits hits, GetOwn(keys, as_of, selection.read));
+  VARVE_ASSIGN(Hits hits, GetOwn(keys, as_of, selection.read, bytes_left));
   std::vector<RowSlice> slices;
   for (const auto& hit : hits) {
     if (hit && hit->batch != nullptr) slices.push_back({hit->batch, hit->row, 1});
@@ -266,7 +284,7 @@ Result<Run::Hits> Run::GetShown(const std::vector<std::string_view>& keys, std::
 }
 
 Result<Run::Hits> Run::GetOwn(const std::vector<std::string_view>& keys, std::uint64_t as_of,
-                              const std::vector<int>& columns) const {
+                              const std::vector<int>& columns, std::uint64_t* bytes_left) const {
   Hits hits(keys.size());
   std::vector<Place> places(keys.size());
   if (as_of < meta_.min_commit) return hits;
@@ -289,7 +307,9 @@ Result<Run::Hits> Run::GetOwn(const std::vector<std::string_view>& keys, std::ui
     VARVE_ASSIGN(const Place place, finder.Find(keys[i]));
     if (!hits[i] || place.commit > hits[i]->commit) places[i] = place;
   }
-  VARVE_TRY(ReadRows(*opened_->data, places, columns, &hits));
+  VARVE_ASSIGN(const std::size_t answered,
+               ReadRows(*opened_->data, places, columns, bytes_left, &hits));
+  hits.resize(answered);
   return hits;
 }
 

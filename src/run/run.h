@@ -68,9 +68,12 @@ class Run {
   // key whose versions straddle two, both), or finds them in the cache. Beside what the cache keeps
   // one piece is in memory at a time, and of the values only the rows found: hits in one piece
   // share a batch. `columns` as in NewCursor.
+  // The bytes of the rows found are taken off *bytes_left, when it is given; at zero it ends, after
+  // the rows of one piece at least, and the hits are those of the first keys only.
   Result<std::vector<std::optional<Memtable::Hit>>> Get(const std::vector<std::string_view>& keys,
                                                         std::uint64_t as_of,
-                                                        const std::vector<int>& columns) const;
+                                                        const std::vector<int>& columns,
+                                                        std::uint64_t* bytes_left = nullptr) const;
 
   // Between which values a column (an index as in NewCursor) of a data row group lies, by the
   // file's statistics; nothing when they do not say. Without `min` all values are null.
@@ -112,9 +115,9 @@ class Run {
   using Hits = std::vector<std::optional<Memtable::Hit>>;
   // Of the columns that the file has; and the same hits as `map_` shows them.
   Result<Hits> GetOwn(const std::vector<std::string_view>& keys, std::uint64_t as_of,
-                      const std::vector<int>& columns) const;
+                      const std::vector<int>& columns, std::uint64_t* bytes_left) const;
   Result<Hits> GetShown(const std::vector<std::string_view>& keys, std::uint64_t as_of,
-                        const std::vector<int>& columns) const;
+                        const std::vector<int>& columns, std::uint64_t* bytes_left) const;
 
   std::shared_ptr<const TableSchema> schema_;
   RunMeta meta_;

@@ -14,16 +14,7 @@ namespace varve {
 namespace {
 
 constexpr std::size_t kLookupRowsMax = 65536;
-constexpr std::uint64_t kLookupParts = 8;  // of the bytes, so that one lookup stays well below them
-
-void Adapt(std::uint64_t found_bytes, std::uint64_t bytes_max, std::size_t* lookup_rows) {
-  const std::uint64_t aim = bytes_max / kLookupParts;
-  if (found_bytes > aim) {
-    *lookup_rows = std::max<std::size_t>(1, *lookup_rows / 2);
-  } else if (found_bytes < aim / 2) {
-    *lookup_rows = std::min(kLookupRowsMax, *lookup_rows * 2);
-  }
-}
+constexpr std::uint64_t kLookupParts = 8;  // of the bytes: one lookup takes a part at most
 
 }  // namespace
 
@@ -69,25 +60,61 @@ Result<bool> ChangeSet::FindBefore(const TableView& table, std::uint64_t as_of,
   }
   for (std::size_t begin = 0; begin < firsts.size();) {
     if (begin > 0 && bytes_ > bytes_max) return false;
-    const std::size_t end = std::min(firsts.size(), begin + *lookup_rows);
-    std::vector<std::string_view> keys;
-    for (std::size_t i = begin; i < end; ++i) keys.push_back(key(*firsts[i]));
-    VARVE_ASSIGN(const FoundRows found, FindRows(table, {as_of}, keys, columns));
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::int64_t row = found.row_of[i - begin];
-      if (row < 0) continue;
-      firsts[i]->before = found.rows;
-      firsts[i]->before_row = row;
-    }
-    const std::uint64_t found_bytes = BatchBytes(*found.rows);
-    bytes_ += found_bytes;
-    Adapt(found_bytes, bytes_max, lookup_rows);
-    begin = end;
+    VARVE_ASSIGN(begin, LookUp(table, as_of, columns, bytes_max, firsts, begin, lookup_rows));
   }
+  DropDeletesOfNothing();
+  return true;
+}
+
+Result<ChangeSet> ChangeSet::FindFirstBefore(const TableView& table, std::uint64_t as_of,
+                                             const std::vector<int>& columns,
+                                             std::uint64_t bytes_max, std::size_t* lookup_rows) {
+  std::vector<Change*> all;
+  for (Change& change : changes_) all.push_back(&change);
+  ChangeSet others;
+  if (all.empty()) return others;
+  VARVE_ASSIGN(const std::size_t end,
+               LookUp(table, as_of, columns, bytes_max, all, 0, lookup_rows));
+  for (std::size_t i = end; i < changes_.size(); ++i) {
+    Change& moved = others.changes_.emplace_back(changes_[i]);
+    moved.key_begin = others.keys_.size();
+    others.keys_.append(key(changes_[i]));
+    moved.key_end = others.keys_.size();
+  }
+  changes_.resize(end);
+  DropDeletesOfNothing();
+  return others;
+}
+
+Result<std::size_t> ChangeSet::LookUp(const TableView& table, std::uint64_t as_of,
+                                      const std::vector<int>& columns, std::uint64_t bytes_max,
+                                      const std::vector<Change*>& changes, std::size_t begin,
+                                      std::size_t* lookup_rows) {
+  const std::uint64_t part = std::max<std::uint64_t>(1, bytes_max / kLookupParts);
+  const std::size_t wanted = std::min(changes.size() - begin, *lookup_rows);
+  std::vector<std::string_view> keys;
+  for (std::size_t i = 0; i < wanted; ++i) keys.push_back(key(*changes[begin + i]));
+  VARVE_ASSIGN(const FoundRows found, FindRows(table, {as_of}, keys, columns, part));
+  for (std::size_t i = 0; i < found.row_of.size(); ++i) {
+    const std::int64_t row = found.row_of[i];
+    if (row < 0) continue;
+    changes[begin + i]->before = found.rows;
+    changes[begin + i]->before_row = row;
+  }
+  const std::uint64_t bytes = BatchBytes(*found.rows);
+  bytes_ += bytes;
+  if (found.row_of.size() < wanted) {
+    *lookup_rows = found.row_of.size();
+  } else if (bytes < part / 2) {
+    *lookup_rows = std::min(kLookupRowsMax, *lookup_rows * 2);
+  }
+  return begin + found.row_of.size();
+}
+
+void ChangeSet::DropDeletesOfNothing() {
   std::erase_if(changes_, [](const Change& change) {
     return change.kind == RowKind::kDelete && change.before == nullptr;
   });
-  return true;
 }
 
 }  // namespace varve

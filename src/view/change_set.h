@@ -45,13 +45,27 @@ class ChangeSet {
   // Sets what was before each change: the version before it in the set, or else in `table` as of
   // `as_of`, a commit from which on the set has every version of its keys. Drops the deletes of
   // keys that were not there. The set is sorted by key, before and after.
-  // Looks *lookup_rows keys up at a time, which adapts so that they take a part of `bytes_max`.
+  // Looks *lookup_rows keys up at a time, and fewer when their rows take more than a part of
+  // `bytes_max`, to which it adapts.
   // False when bytes() passed `bytes_max` before all were looked up; the set is then useless.
   Result<bool> FindBefore(const TableView& table, std::uint64_t as_of,
                           const std::vector<int>& columns, std::uint64_t bytes_max,
                           std::size_t* lookup_rows);
 
+  // The same for changes of one commit, so each of another key: of as many as are looked up at
+  // once. The others are returned, as a set of their own.
+  Result<ChangeSet> FindFirstBefore(const TableView& table, std::uint64_t as_of,
+                                    const std::vector<int>& columns, std::uint64_t bytes_max,
+                                    std::size_t* lookup_rows);
+
  private:
+  // Of some of `changes`, from `begin` on; returns where it ended.
+  Result<std::size_t> LookUp(const TableView& table, std::uint64_t as_of,
+                             const std::vector<int>& columns, std::uint64_t bytes_max,
+                             const std::vector<Change*>& changes, std::size_t begin,
+                             std::size_t* lookup_rows);
+  void DropDeletesOfNothing();
+
   std::string keys_;
   std::vector<Change> changes_;
   std::uint64_t bytes_ = 0;

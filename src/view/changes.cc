@@ -49,7 +49,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> ChangeStream::Take() {
   VARVE_ASSIGN(auto batch, MakeChangeBatch(recipe_, *table_.schema, set_, given_, EndOfBatch()));
   given_ += static_cast<std::size_t>(batch->num_rows());
   // Whether a streamed commit ends here shows only when there is no more of it.
-  while (AllGiven() && rest_ != nullptr) VARVE_TRY(Continue());
+  while (AllGiven() && HasMore()) VARVE_TRY(Continue());
   MovePosition();
   return batch;
 }
@@ -57,7 +57,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> ChangeStream::Take() {
 // Reads until there are changes to give, or no more windows.
 Status ChangeStream::Fill() {
   while (AllGiven()) {
-    if (rest_ != nullptr) {
+    if (HasMore()) {
       VARVE_TRY(Continue());
       continue;
     }
@@ -122,11 +122,25 @@ Status ChangeStream::Stream(const CommitWindow& window) {
   return Continue();
 }
 
-// The next part of a commit's versions, which come in the order of their keys: a batch of them, or
-// as many as their bytes allow, or as are looked up together.
+// The next part of a commit that is streamed: of versions that were read and not yet looked up, or
+// of those to read.
 Status ChangeStream::Continue() {
-  set_ = {};
   given_ = 0;
+  if (!later_.changes().empty()) {
+    set_ = std::exchange(later_, {});
+  } else {
+    VARVE_TRY(ReadOn());
+  }
+  if (!recipe_.before_images) return {};
+  VARVE_ASSIGN(later_, set_.FindFirstBefore(table_, window_.after, recipe_.columns,
+                                            limits_.bytes_max, &lookup_rows_));
+  return {};
+}
+
+// The next of its versions, which come in the order of their keys: a batch of them, or as many as
+// their bytes allow, or as are looked up together.
+Status ChangeStream::ReadOn() {
+  set_ = {};
   auto rows_max = static_cast<std::size_t>(recipe_.batch_rows_max);
   if (recipe_.before_images) rows_max = std::min(rows_max, lookup_rows_);
   const arrow::RecordBatch* counted = nullptr;
@@ -140,10 +154,6 @@ Status ChangeStream::Continue() {
     VARVE_TRY(rest_->Next());
   }
   if (!rest_->valid()) rest_.reset();
-  if (!recipe_.before_images) return {};
-  VARVE_ASSIGN(const bool found, set_.FindBefore(table_, window_.after, recipe_.columns,
-                                                 limits_.bytes_max, &lookup_rows_));
-  VARVE_CHECK(found);  // in one lookup
   return {};
 }
 
@@ -169,7 +179,7 @@ std::size_t ChangeStream::EndOfBatch() const {
 void ChangeStream::MovePosition() {
   if (!AllGiven()) {
     position_ = set_.changes()[given_].commit - 1;
-  } else if (rest_ == nullptr) {
+  } else if (!HasMore()) {
     position_ = window_.through;
   }
 }

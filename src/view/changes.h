@@ -45,10 +45,12 @@ class ChangeStream {
   Result<bool> Collect(const CommitWindow& window);
   Status Stream(const CommitWindow& window);
   Status Continue();
+  Status ReadOn();
   Status CheckStop() const;
   std::size_t EndOfBatch() const;
   void MovePosition();
   bool AllGiven() const { return given_ == set_.changes().size(); }
+  bool HasMore() const { return rest_ != nullptr || !later_.changes().empty(); }  // of window_
 
   const std::shared_ptr<const Superversion> owner_;
   const TableView& table_;
@@ -63,7 +65,9 @@ class ChangeStream {
   CommitWindow window_;
   ChangeSet set_;
   std::size_t given_ = 0;
-  // The rest of window_, when it is streamed.
+  // The rest of window_, when it is streamed: changes of which is not yet known what was before
+  // them, and what comes after these.
+  ChangeSet later_;
   std::unique_ptr<VersionCursor> rest_;
   std::uint64_t collected_ = 0;     // versions of the window at hand, when it was too large
   std::size_t lookup_rows_ = 1024;  // adapts

@@ -396,5 +396,46 @@ TEST(ChangesModel, AgreeWithTheModelWhateverIsAsked) {
   }
 }
 
+// One commit over large rows, wherever they are: how many of them are looked up together depends on
+// their bytes from the first lookup on. A batch has at most what was looked up together.
+TEST_F(ChangesTest, BeforeImagesOfOneCommitAreBoundedByTheirBytes) {
+  constexpr std::int32_t kRows = 300;
+  constexpr std::uint64_t kRowBytes = 32 << 10;
+  constexpr ChangeLimits kLimits{.rows_max = 400, .bytes_max = 2 << 20, .bins_max = 65536};
+  constexpr std::uint64_t kPart = kLimits.bytes_max / 8;
+  table_.row_group_rows = 4;
+  std::vector<Row> rows;
+  for (std::int32_t k = 0; k < kRows; ++k) {
+    // Small ones first, so that lookups of many rows are tried.
+    rows.push_back({k, "a", {}, std::string(k < 40 ? 1 : kRowBytes, 'x'), k, k});
+  }
+  table_.Upsert(rows);
+  const auto large = table_.commit();
+  UpsertRange(-5, kRows + 5);
+  for (const std::string where : {"memtable", "sealed", "run"}) {
+    SCOPED_TRACE(where);
+    if (where == "sealed") table_.Seal();
+    if (where == "run") table_.Flush();
+    const ChangesOptions options{.before_images = true};
+    const auto stream = Stream(options, kLimits);
+    std::vector<BatchPtr> batches;
+    while (const auto batch = Ok(stream->Next())) {
+      batches.push_back(batch);
+      const auto& commits = static_cast<const arrow::UInt64Array&>(*batch->column(0));
+      if (commits.Value(0) == large) continue;
+      const auto before = batch->GetColumnByName("_before_s");
+      std::uint64_t bytes = 0;
+      for (std::int64_t i = 0; i < before->length(); ++i) {
+        if (before->IsValid(i)) {
+          bytes += static_cast<const arrow::StringArray&>(*before).GetView(i).size();
+        }
+      }
+      EXPECT_LE(bytes, kPart + 4 * kRowBytes) << "and a row group";
+    }
+    ExpectSame(arrow::Table::FromRecordBatches(batches).ValueOrDie(),
+               Expected(table_.model().Changes(0, table_.commit()), options));
+  }
+}
+
 }  // namespace
 }  // namespace varve

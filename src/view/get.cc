@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/gather.h"
+#include "columns/row_bytes.h"
 #include "run/merge.h"
 #include "view/own_rows.h"
 #include "view/scan.h"
@@ -50,8 +51,9 @@ void LookInOwn(const Memtable& own, std::vector<Lookup>* lookups) {
   }
 }
 
+// Leaves out the lookups, the last ones, that *bytes_left does not allow, if it is given.
 Status LookIn(const Run& run, std::uint64_t as_of, const std::vector<int>& columns,
-              std::vector<Lookup>* lookups) {
+              std::vector<Lookup>* lookups, std::uint64_t* bytes_left) {
   const RunMeta& meta = run.meta();
   std::vector<Lookup*> wanted;
   std::vector<std::string_view> keys;
@@ -62,9 +64,12 @@ Status LookIn(const Run& run, std::uint64_t as_of, const std::vector<int>& colum
     keys.push_back(at->key);
   }
   if (keys.empty()) return {};
-  VARVE_ASSIGN(auto hits, run.Get(keys, as_of, columns));
+  VARVE_ASSIGN(auto hits, run.Get(keys, as_of, columns, bytes_left));
   for (std::size_t i = 0; i < hits.size(); ++i) {
     if (hits[i]) Offer(wanted[i], *std::move(hits[i]), false);
+  }
+  if (hits.size() < wanted.size()) {
+    lookups->resize(static_cast<std::size_t>(wanted[hits.size()] - lookups->data()));
   }
   return {};
 }
@@ -83,8 +88,9 @@ std::vector<const Run*> NewestFirst(const TableView& table, const std::vector<Lo
   return runs;
 }
 
+// As LookIn with *bytes_left, for what is copied out of runs; one lookup is left at least.
 Status LookEverywhere(const TableView& table, std::uint64_t as_of, const std::vector<int>& columns,
-                      std::vector<Lookup>* lookups) {
+                      std::vector<Lookup>* lookups, std::uint64_t* bytes_left = nullptr) {
   if (lookups->empty()) return {};
   if (table.own != nullptr) LookInOwn(*table.own, lookups);
   if (table.active != nullptr) LookIn(*table.active, as_of, lookups);
@@ -93,7 +99,7 @@ Status LookEverywhere(const TableView& table, std::uint64_t as_of, const std::ve
   }
   for (const Run* const run : NewestFirst(table, *lookups)) {
     if (run->meta().IsHiddenAt(as_of)) continue;
-    VARVE_TRY(LookIn(*run, as_of, columns, lookups));
+    VARVE_TRY(LookIn(*run, as_of, columns, lookups, bytes_left));
   }
   return {};
 }
@@ -149,12 +155,28 @@ Result<std::shared_ptr<arrow::RecordBatch>> GetRows(const TableView& table, Comm
   return CopyRows(table.schema->schema(), slices);
 }
 
+namespace {
+
+// Of rows found, and what is said of the keys before the first that is left out, those that take at
+// most `bytes_max`, or one.
+void KeepFirst(std::uint64_t bytes_max, std::vector<RowSlice>* slices,
+               std::vector<std::int64_t>* row_of) {
+  auto parts = SplitByBytes(std::move(*slices), bytes_max);
+  *slices = std::move(parts.front());
+  std::int64_t rows = 0;
+  for (const RowSlice& slice : *slices) rows += slice.length;
+  row_of->erase(std::ranges::find(*row_of, rows), row_of->end());
+}
+
+}  // namespace
+
 Result<FoundRows> FindRows(const TableView& table, CommitNumber as_of,
                            const std::vector<std::string_view>& keys,
-                           const std::vector<int>& columns) {
+                           const std::vector<int>& columns, std::uint64_t bytes_max) {
   std::vector<Lookup> lookups;
   for (const std::string_view key : keys) lookups.push_back({key});
-  VARVE_TRY(LookEverywhere(table, as_of.value, columns, &lookups));
+  std::uint64_t bytes_left = bytes_max;
+  VARVE_TRY(LookEverywhere(table, as_of.value, columns, &lookups, &bytes_left));
   const auto schema = SelectFields(*table.schema->schema(), columns);
   std::unordered_map<const arrow::RecordBatch*, std::shared_ptr<arrow::RecordBatch>> projected;
   FoundRows found;
@@ -175,6 +197,7 @@ Result<FoundRows> FindRows(const TableView& table, CommitNumber as_of,
     }
     AddRow(batch, hit.row, &slices);
   }
+  if (!slices.empty()) KeepFirst(bytes_max, &slices, &found.row_of);
   VARVE_ASSIGN(found.rows, CopyRows(schema, slices));
   return found;
 }

@@ -34,14 +34,15 @@ Result<std::shared_ptr<arrow::RecordBatch>> GetRows(
     std::vector<bool>* found);
 
 // The rows of `keys`, ascending and distinct, as of a commit, with some of the table's columns; in
-// memory of their own.
+// memory of their own. Only those of the first keys, at least one, when they would take more than
+// `bytes_max`.
 struct FoundRows {
   std::shared_ptr<arrow::RecordBatch> rows;
-  std::vector<std::int64_t> row_of;  // by key; -1: it has none
+  std::vector<std::int64_t> row_of;  // by key, as many as were looked up; -1: it has none
 };
 Result<FoundRows> FindRows(const TableView& table, CommitNumber as_of,
                            const std::vector<std::string_view>& keys,
-                           const std::vector<int>& columns);
+                           const std::vector<int>& columns, std::uint64_t bytes_max);
 
 // Which of these keys have a row as of a commit. Reads no values.
 Result<std::vector<bool>> WhichExist(const TableView& table, CommitNumber as_of,
