@@ -17,6 +17,8 @@ own experts would; how is printed with the results, and said with reasons in ben
                 everything in memory. RocksDB gives bytes that nobody takes apart, varve record
                 batches.
   transactions  ten keys are read and written anew.
+  changes       of a flushed table, and a follower's step behind a writer of single rows; for
+                information, since no rival gives them.
   tonbo         the workload of its own harness (bench/tonbo).
 """
 import importlib.util
@@ -122,6 +124,15 @@ def measure_transactions(slices):
                           missing=["RocksDB transactions"])
 
 
+def measure_changes(slices):
+    for more in ("", ", with what was before"):
+        name = f"changes of a flushed table{more}"
+        yield Measure(name, [s["rows"] * rate(s) / 1e6 for s in slices.of(name).values()],
+                      unit="M rows/s")
+    yield Measure("a follower's step of one row, p50",
+                  [p50(s) for s in slices.of("changes, a step of one row").values()], unit="us")
+
+
 def measure_tonbo(slices):
     for keys in (2048, 65536):
         yield against(slices, f"tonbo's scan of {keys} live rows, against tonbo",
@@ -133,6 +144,7 @@ def measure_tonbo(slices):
 GROUPS = {"ingest 1 rows, 1 writers, varve": measure_ingest,
           "full scan, varve": measure_scan, "get one, varve": measure_get,
           "transactions, 1 threads, varve": measure_transactions,
+          "changes of a flushed table": measure_changes,
           "tonbo ingest, varve": measure_tonbo}
 
 

@@ -32,6 +32,8 @@ void MeasureIngest(const VersionsSettings& settings);
 void MeasureScans(const VersionsSettings& settings);
 // One key and 1,000 keys of many rows, and what a snapshot costs.
 void MeasureGets(const VersionsSettings& settings);
+// All changes of a flushed table, and a follower's step behind a writer of single rows.
+void MeasureChanges(const VersionsSettings& settings);
 // Ten reads and ten writes, durable, by one thread and by eight.
 void MeasureTransactions(const VersionsSettings& settings);
 // tonbo's own workload, there and here.

@@ -17,8 +17,8 @@
 //   --only TEXT            just the cases with this in their name (not of tonbo's)
 //   --no-peers             varve alone
 //
-// Groups: ingest, scan, get, transactions, tonbo (default: all). DIR must be an empty or missing
-// folder on a real disk.
+// Groups: ingest, scan, get, transactions, changes, tonbo (default: all). DIR must be an empty or
+// missing folder on a real disk.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,9 +37,9 @@ using varve::bench::Die;
 using varve::bench::VersionsSettings;
 
 const std::vector<std::pair<std::string, void (*)(const VersionsSettings&)>> kGroups = {
-    {"ingest", varve::bench::MeasureIngest}, {"scan", varve::bench::MeasureScans},
-    {"get", varve::bench::MeasureGets},      {"transactions", varve::bench::MeasureTransactions},
-    {"tonbo", varve::bench::MeasureTonbo},
+    {"ingest", varve::bench::MeasureIngest},   {"scan", varve::bench::MeasureScans},
+    {"get", varve::bench::MeasureGets},        {"transactions", varve::bench::MeasureTransactions},
+    {"changes", varve::bench::MeasureChanges}, {"tonbo", varve::bench::MeasureTonbo},
 };
 
 struct Arguments {
