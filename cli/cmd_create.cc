@@ -33,6 +33,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   CLI_ASSIGN(const auto key, SplitNames("--key", options.key));
   CLI_TRY(RefuseRemote(options.database));
   CLI_ASSIGN(const auto schema, SchemaOf(options));
+  CLI_TRY(Database::CheckTable(options.table, schema, key));  // before there is a database
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kCreate));
   const auto known = database->Tables();
   CLI_TRY(

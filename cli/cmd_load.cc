@@ -325,6 +325,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   std::error_code unknown;  // then Open says what is in its way
   if (options.create && !std::filesystem::exists(options.database, unknown) && !unknown) {
     CLI_ASSIGN(first, FirstRows(options, plan));
+    CLI_TRY(Database::CheckTable(options.table, first->schema(), plan.key));
   }
   CLI_ASSIGN(auto database,
              OpenDatabase(session, options.database, mode, options.memtable_bytes));

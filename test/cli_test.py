@@ -907,6 +907,14 @@ class ExactValuesTest(CliTest):
             self.assertEqual(types["n"], "string")
             self.assertRegex(types["l"], r"list<\w+: string>")
 
+    def test_a_table_that_cannot_be_made_leaves_no_database(self):
+        file = self.write("t.jsonl", '{"id":1,"l":[1]}\n')
+        for table, key, what in (("t", "nothing", "nothing"), ("t", "l", "list"), ("a/b", "id", "a/b")):
+            self.fails(2, what, "load", self.db, table, file, "--create", "--key", key)
+            self.fails(2, what, "create", self.db, table, "--key", key, "--schema",
+                       "id int64, l list<int64>")
+            self.assertFalse(self.db.exists())
+
     def test_rows_that_cannot_be_read_leave_no_table(self):
         file = self.write("t.jsonl", '{"id":1}\n{"id":\n')
         self.fails(1, "line 2", "load", self.db, "t", file, "--create", "--key", "id")

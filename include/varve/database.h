@@ -136,6 +136,10 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
+  // Whether CreateTable takes this name, these columns and this key where no other table has the
+  // name. Errors: its Invalid ones.
+  static Status CheckTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
+                           const std::vector<std::string>& key);
   // Makes a table; durable on return. `key` names one or more columns, in key order.
   // Errors: Conflict/kAlreadyExists (with if_not_exists: says column by column what differs);
   // Invalid (bad name, duplicate column, key column not in the schema, a reserved name, a type that
@@ -259,8 +263,8 @@ class Database {
   Result<TagInfo> Untag(const std::string& name);
   std::vector<TagInfo> Tags() const;  // by name
 
-  // Newest first: each flush, each commit since the last one, and each that has a tag. At most
-  // `limit`.
+  // Newest first: each flush, each commit since the last one that is durable, and each that has a
+  // tag. At most `limit`.
   std::vector<Version> Versions(std::uint64_t limit = UINT64_MAX) const;
 
   // Waits for background work, makes everything durable, releases the lock. Later calls fail with

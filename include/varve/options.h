@@ -47,7 +47,7 @@ class SealPolicy {
  public:
   virtual ~SealPolicy() = default;
   // Asked after each commit, one at a time, under a lock: must be quick and must not call varve.
-  virtual bool ShouldSeal(const MemtableState& state) = 0;
+  virtual bool ShouldSeal(const MemtableState& state) noexcept = 0;
   // Rows of this age are sealed though nobody commits any more; 0: they may become as old as they
   // like. Must always say the same.
   virtual std::int64_t AgeMicrosMax() const { return 0; }

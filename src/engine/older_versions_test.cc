@@ -197,7 +197,9 @@ TEST_F(OlderVersionsTest, EveryMomentIsExactOverManyFlushesAndReopenings) {
       const auto other = static_cast<std::int64_t>(random.Next() % kKeys);
       Put({{id, std::to_string(step)}, {other, std::to_string(step)}});
     }
-    if (random.Next() % 20 == 0) EXPECT_TRUE(db_->Flush());
+    if (random.Next() % 20 == 0) {
+      EXPECT_TRUE(db_->Flush());
+    }
     if (random.Next() % 60 == 0) Open();  // no Close
   }
   ASSERT_TRUE(db_->Flush());

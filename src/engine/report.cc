@@ -105,15 +105,18 @@ DatabaseStats Database::Impl::Stats() {
   return stats;
 }
 
-// Newest first: the commits in memory; then those that flushes left, and between them those
-// that have tags.
+// Newest first: the commits in memory that can be read; then those that flushes left, and between
+// them those that have tags.
 std::vector<Version> Database::Impl::Versions(std::uint64_t limit) {
+  AdvanceVisible();
+  const CommitNumber visible = order_.visible();
   std::vector<Version> versions;
   std::shared_ptr<const ManifestState> flushed;
   {
     std::lock_guard lock(view_mutex_);
     flushed = flushed_;
     for (auto at = recent_.rbegin(); at != recent_.rend() && versions.size() < limit; ++at) {
+      if (at->commit > visible) continue;
       versions.push_back({.commit = at->commit, .time = at->time, .flushed = false});
     }
   }

@@ -13,7 +13,7 @@ namespace {
 class Limits final : public SealPolicy {
  public:
   explicit Limits(const SealLimits& limits) : limits_(limits) {}
-  bool ShouldSeal(const MemtableState& state) override {
+  bool ShouldSeal(const MemtableState& state) noexcept override {
     const auto reached = [](std::uint64_t value, std::uint64_t most) {
       return most != 0 && value >= most;
     };

@@ -126,7 +126,7 @@ TEST_F(SealTest, ATimerThatOutlivesItsDatabaseDoesNothing) {
 
 class Watching final : public SealPolicy {
  public:
-  bool ShouldSeal(const MemtableState& state) override {
+  bool ShouldSeal(const MemtableState& state) noexcept override {
     seen.push_back(state);
     return seal;
   }

@@ -18,13 +18,29 @@
 
 namespace varve {
 
+namespace {
+
+Result<std::shared_ptr<const TableSchema>> SchemaOfTable(
+    const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
+    const std::vector<std::string>& key) {
+  VARVE_TRY(CheckTableName(name));
+  return TableSchema::Make(schema, key);
+}
+
+}  // namespace
+
+Status Database::CheckTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
+                            const std::vector<std::string>& key) {
+  VARVE_TRY(SchemaOfTable(name, schema, key));
+  return {};
+}
+
 Status Database::Impl::CreateTable(const std::string& name,
                                    const std::shared_ptr<arrow::Schema>& schema,
                                    const std::vector<std::string>& key,
                                    const CreateTableOptions& options) {
   VARVE_TRY(CheckWritable());
-  VARVE_TRY(CheckTableName(name));
-  VARVE_ASSIGN(auto checked, TableSchema::Make(schema, key));
+  VARVE_ASSIGN(auto checked, SchemaOfTable(name, schema, key));
   std::lock_guard flush_lock(flush_mutex_);
   VARVE_TRY(CheckOpen());
   const auto state = manifest_->state();

@@ -400,7 +400,9 @@ class RandomWrites : public WriteTest {
     EXPECT_EQ(info.rows, erased);
   }
   void Disturb() {
-    if (chance_.Below(3) == 0) EXPECT_TRUE(db_->Flush());
+    if (chance_.Below(3) == 0) {
+      EXPECT_TRUE(db_->Flush());
+    }
     if (chance_.Below(4) != 0) return;
     ASSERT_TRUE(db_->Close());
     Open();
