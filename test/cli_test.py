@@ -909,7 +909,8 @@ class ExactValuesTest(CliTest):
 
     def test_a_table_that_cannot_be_made_leaves_no_database(self):
         file = self.write("t.jsonl", '{"id":1,"l":[1]}\n')
-        for table, key, what in (("t", "nothing", "nothing"), ("t", "l", "list"), ("a/b", "id", "a/b")):
+        for table, key, what in (("t", "nothing", "nothing"), ("t", "l", "list"),
+                                 ("a/b", "id", "a/b")):
             self.fails(2, what, "load", self.db, table, file, "--create", "--key", key)
             self.fails(2, what, "create", self.db, table, "--key", key, "--schema",
                        "id int64, l list<int64>")
