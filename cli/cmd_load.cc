@@ -265,9 +265,7 @@ class Load {
       if (!batch) return std::unexpected(std::move(batch).error());
       if (*batch == nullptr) return {};
       const std::int64_t next_row = first_row + (*batch)->num_rows();
-      CLI_TRY(committer_->Submit(*std::move(batch),
-                                 fmt::format("{}, data rows {} to {}", file == "-" ? "stdin" : file,
-                                             first_row, next_row - 1)));
+      CLI_TRY(committer_->Submit(*std::move(batch), file == "-" ? "stdin" : file, first_row));
       first_row = next_row;
       progress_.Update(bytes_before_ + reader->stored_bytes(), bytes_total_,
                        committer_->loaded().rows);
@@ -298,18 +296,26 @@ Failure WithKept(const Failure& failure, const Loaded& loaded) {
 Done Report(const Session& session, const Options& options, const Loaded& loaded, double seconds) {
   const Json document = {{"table", options.table},          {"files", options.files},
                          {"rows", loaded.rows},             {"commits", loaded.commits},
-                         {"passed", loaded.passed},         {"skipped_commits", loaded.skipped},
+                         {"passed", loaded.passed},         {"repeated", loaded.repeated},
+                         {"skipped", loaded.skipped},
                          {"first_commit", loaded.first.value}, {"last_commit", loaded.last.value},
                          {"seconds", seconds}};
-  std::string text = fmt::format(
-      "loaded {} rows into {} in {} commits (last commit {}), {:.2f} s\n",
-      WithThousands(loaded.rows), options.table, loaded.commits, loaded.last.value, seconds);
+  const std::string last =
+      loaded.commits == 0 ? "" : fmt::format(" (last commit {})", loaded.last.value);
+  std::string text = fmt::format("loaded {} into {} in {}{}, {:.2f} s\n",
+                                 Counted(loaded.rows, "row"), options.table,
+                                 Counted(loaded.commits, "commit"), last, seconds);
+  if (loaded.repeated > 0) {
+    text += fmt::format("of them {} had a key that came again in the same commit, where the last "
+                        "row counts\n",
+                        WithThousands(loaded.repeated));
+  }
   if (loaded.passed > 0) {
     text += fmt::format("passed over {} of them (--mode)\n", WithThousands(loaded.passed));
   }
   if (loaded.skipped > 0) {
-    text += fmt::format("skipped {} commits that {} had made before\n",
-                        WithThousands(loaded.skipped), options.producer);
+    text += fmt::format("skipped {} that {} had loaded before\n", Counted(loaded.skipped, "row"),
+                        options.producer);
   }
   if (!options.commits) return PrintResult(session, document, text);
   // stdout holds the commits and nothing else.
@@ -335,6 +341,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   Done done = load.Run(schema, std::move(first));
   // A batch that was handed over is waited for, whatever became of the next one.
   if (Done finished = committer->Finish(); done && !finished) done = std::move(finished);
+  if (done) done = committer->CheckWhole();
   load.ClearProgress();
   if (!done) return std::unexpected(WithKept(done.error(), committer->loaded()));
   CLI_TRY(database->Close());
@@ -363,7 +370,7 @@ void AddFlags(VerbLine verb, Options* options) {
            "Columns that an update sets, as --key; the files have the key and these, others are "
            "ignored");
   verb.Add("--producer", &options->producer,
-           "Commit each batch exactly once under this id: run the same load again after a crash, "
+           "Commit each row exactly once under this id: run the same load again after a crash, "
            "and it goes on where it was")
       .Type("ID");
   verb.AddFlag("--commits", &options->commits,
@@ -390,9 +397,10 @@ void AddLoad(CLI::App* app, Session* session) {
       "not strings, an empty field, NA, N/A, NULL and null mean null; in string columns only what\n"
       "--null names. Types of a new table come from the first 16 MiB of text.\n"
       "When a row cannot be read, its commit is not made and earlier commits stay.\n"
-      "With --producer the database keeps the number of each batch with its commit. A load that\n"
-      "was killed is run again with the same files and --rows-per-commit; what was committed is\n"
-      "skipped. Give another load another id.",
+      "With --producer the database keeps with each commit how many rows of the load it has. A\n"
+      "load that was killed is run again with the same files, which may have grown at the end: so\n"
+      "many rows are passed over. The id counts for this table. Give other files another id.\n"
+      "Of rows with one key in one commit the last counts, in every --mode.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();

@@ -135,7 +135,8 @@ void AddScan(CLI::App* app, Session* session) {
       "    --where \"dep_delay > 120 and origin = 'JFK'\" --limit 5\n"
       "\n"
       "Formats: a table for a terminal, otherwise CSV. Times are ISO 8601, binary values\n"
-      "hexadecimal, lists and structs JSON. Arrow goes to a pipe as a stream.",
+      "hexadecimal, lists and structs JSON. Arrow goes to a pipe as a stream. In CSV null is\n"
+      "empty and an empty string \"\": load --null \"\" takes it as it was.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();

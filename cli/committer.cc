@@ -12,16 +12,25 @@ namespace varve::cli {
 
 Outcome<std::unique_ptr<Committer>> Committer::Make(Database* database, Options options) {
   const int threads = options.threads;
-  std::uint64_t last = 0;
-  if (!options.producer.empty()) {
-    CLI_ASSIGN(const auto mark, database->LastOf(options.producer));
-    if (mark) last = mark->sequence;
-  }
-  std::unique_ptr<Committer> committer(new Committer(database, std::move(options), last));
+  std::unique_ptr<Committer> committer(new Committer(database, std::move(options)));
+  CLI_TRY(committer->FindMark());
   if (threads > 1) {
     CLI_ARROW(committer->pool_, arrow::internal::ThreadPool::Make(threads));
   }
   return committer;
+}
+
+// By the table's id: a table that was dropped and made anew has none of the former one's rows.
+Done Committer::FindMark() {
+  if (options_.producer.empty()) return {};
+  for (const TableInfo& table : database_->Tables()) {
+    if (table.name == options_.table) {
+      producer_id_ = fmt::format("{}/{}", options_.producer, table.id);
+    }
+  }
+  CLI_ASSIGN(const auto mark, database_->LastOf(producer_id_));
+  if (mark) rows_before_ = mark->sequence;
+  return {};
 }
 
 // Tasks refer to this object: none may outlive it.
@@ -29,16 +38,23 @@ Committer::~Committer() {
   for (const auto& task : running_) task.Wait();
 }
 
-Done Committer::Submit(std::shared_ptr<arrow::RecordBatch> batch, std::string where) {
+Done Committer::Submit(std::shared_ptr<arrow::RecordBatch> batch, const std::string& file,
+                       std::int64_t first_row) {
   CLI_TRY(FirstFailure());
-  const std::uint64_t sequence = ++sequence_;
-  if (sequence <= last_) {
+  const auto rows = static_cast<std::uint64_t>(batch->num_rows());
+  const std::uint64_t known = rows_before_ > rows_ ? std::min(rows, rows_before_ - rows_) : 0;
+  rows_ += rows;
+  if (known > 0) {
     const std::lock_guard lock(mutex_);
-    ++loaded_.skipped;
-    return {};
+    loaded_.skipped += known;
+    if (known == rows) return {};
+    batch = batch->Slice(static_cast<std::int64_t>(known));
+    first_row += static_cast<std::int64_t>(known);
   }
+  std::string where = fmt::format("{}, data rows {} to {} (the first is row 0)", file, first_row,
+                                  first_row + batch->num_rows() - 1);
   if (pool_ == nullptr) {
-    Commit(batch, where, sequence);
+    Commit(batch, where, rows_);
     return FirstFailure();
   }
   if (running_.size() >= static_cast<std::size_t>(2 * options_.threads)) {
@@ -60,6 +76,16 @@ Done Committer::Finish() {
   return FirstFailure();
 }
 
+Done Committer::CheckWhole() const {
+  if (rows_ >= rows_before_) return {};
+  return std::unexpected(Failure(Error(
+      ErrorKind::kConflict,
+      fmt::format("producer {} has loaded {} rows into {} before, and here are only {}: these are "
+                  "not the files of its load, or they changed; give another load another "
+                  "--producer",
+                  options_.producer, rows_before_, options_.table, rows_))));
+}
+
 Loaded Committer::loaded() const {
   const std::lock_guard lock(mutex_);
   return loaded_;
@@ -75,7 +101,7 @@ void Committer::Commit(const std::shared_ptr<arrow::RecordBatch>& batch,
                        const std::string& where, std::uint64_t sequence) {
   if (!FirstFailure()) return;
   CommitOptions commit = options_.commit;
-  if (!options_.producer.empty()) commit.producer = Producer{options_.producer, sequence};
+  if (!producer_id_.empty()) commit.producer = Producer{producer_id_, sequence};
   auto info = database_->Write(options_.table, {.mode = options_.mode, .rows = batch}, commit);
   if (info) return Record(*info, static_cast<std::uint64_t>(batch->num_rows()));
   // The arguments were checked when the load began; what is refused now is the data.
@@ -91,6 +117,8 @@ void Committer::Record(const CommitInfo& info, std::uint64_t rows) {
   const std::lock_guard lock(mutex_);
   loaded_.rows += rows;
   loaded_.passed += info.rows_passed;
+  loaded_.repeated += rows - info.rows_passed - info.rows;
+  if (info.rows == 0 && producer_id_.empty()) return;  // no commit was made
   ++loaded_.commits;
   loaded_.last = std::max(loaded_.last, info.commit);
   loaded_.first = loaded_.commits == 1 ? info.commit : std::min(loaded_.first, info.commit);

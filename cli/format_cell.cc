@@ -365,6 +365,10 @@ std::string WithThousands(std::uint64_t number) {
   return digits;
 }
 
+std::string Counted(std::uint64_t number, std::string_view what) {
+  return fmt::format("{} {}{}", WithThousands(number), what, number == 1 ? "" : "s");
+}
+
 std::string FormatBytes(std::uint64_t bytes) {
   constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB"};
   auto value = static_cast<double>(bytes);

@@ -33,6 +33,8 @@ void AppendJsonString(std::string_view text, std::string* out);
 std::string FormatTime(WallTime time);
 // 336,776
 std::string WithThousands(std::uint64_t number);
+// "1 row", "2,000 rows".
+std::string Counted(std::uint64_t number, std::string_view what);
 // 31.2 MB
 std::string FormatBytes(std::uint64_t bytes);
 // `text` in quotes, with control characters escaped, cut after 60 bytes: for error messages.

@@ -522,17 +522,43 @@ class VerbsTest(CliTest):
         load = ("--rows-per-commit", "3", "--producer", "orders-2026", "--mode", "insert", "--json")
         first = self.ok("load", self.db, "orders", self.write("orders.csv", self.orders(6)),
                         "--create", "--key", "id", *load).document()
-        self.assertEqual((first["commits"], first["skipped_commits"]), (2, 0))
+        self.assertEqual((first["commits"], first["skipped"]), (2, 0))
         file = self.write("orders.csv", self.orders(10))
         again = self.ok("load", self.db, "orders", file, *load).document()
-        self.assertEqual((again["rows"], again["commits"], again["skipped_commits"]), (4, 2, 2))
+        self.assertEqual((again["rows"], again["commits"], again["skipped"]), (4, 2, 6))
         self.ok("flush", self.db)
         done = self.ok("load", self.db, "orders", file, *load).document()
-        self.assertEqual((done["rows"], done["commits"], done["skipped_commits"]), (0, 0, 4))
+        self.assertEqual((done["rows"], done["commits"], done["skipped"]), (0, 0, 10))
         self.assertEqual(len(self.scan()), 10)
         self.fails(2, "--threads 1", "load", self.db, "orders", file, "--producer", "p",
                    "--threads", "2")
         self.fails(2, "printable", "load", self.db, "orders", file, "--producer", "a b")
+
+    def test_a_producer_counts_rows_and_not_commits(self):
+        load = ("--producer", "p", "--mode", "insert", "--json", "--rows-per-commit")
+        short = self.write("orders.csv", self.orders(7))
+        self.ok("load", self.db, "orders", short, "--create", "--key", "id", *load, "2")
+        long = self.write("orders.csv", self.orders(20))  # its fourth batch begins in the middle
+        again = self.ok("load", self.db, "orders", long, *load, "3").document()
+        self.assertEqual((again["rows"], again["skipped"]), (13, 7))
+        self.assertEqual(len(self.scan()), 20)
+        short = self.write("orders.csv", self.orders(19))
+        self.fails(5, "here are only 19", "load", self.db, "orders", short, *load, "3")
+        other = self.ok("load", self.db, "other", short, "--create", "--key", "id", *load, "3")
+        self.assertEqual(other.document()["rows"], 19, "of another table it knows nothing")
+        self.ok("drop", self.db, "other", "--yes")
+        other = self.ok("load", self.db, "other", short, "--create", "--key", "id", *load, "3")
+        self.assertEqual(other.document()["rows"], 19, "nor of one that was dropped")
+
+    def test_a_load_says_which_rows_it_did_not_keep(self):
+        file = self.write("t.csv", "id,v\n1,a\n1,b\n2,c\n1,d\n")
+        done = self.ok("load", self.db, "t", file, "--create", "--key", "id", "--json").document()
+        self.assertEqual((done["rows"], done["repeated"], done["passed"]), (4, 2, 0))
+        again = self.ok("load", self.db, "t", file, "--mode", "insert-missing", "--json").document()
+        self.assertEqual((again["rows"], again["commits"]), (4, 0), "no commit was made")
+        self.assertEqual(again["repeated"] + again["passed"], 4)
+        self.assertIn("4 rows into t in 0 commits, ",
+                      self.ok("load", self.db, "t", file, "--mode", "insert-missing").out)
 
     def test_flush_moves_rows_into_parquet(self):
         self.load_orders(10)

@@ -19,17 +19,27 @@ bool LooksLikeInteger(std::string_view text) {
   return std::ranges::all_of(text, IsDigit);
 }
 
+// Written out, without an exponent, with more digits than tell any two doubles apart. Programs that
+// print doubles with an exponent often give more.
+bool HasDigitsToLose(std::string_view text) {
+  constexpr std::ptrdiff_t kDigitsMax = 17;
+  if (text.find_first_of("eE") != text.npos) return false;
+  text.remove_prefix(std::min(text.find_first_not_of("0."), text.size()));
+  return std::ranges::count_if(text, IsDigit) > kDigitsMax;
+}
+
 // The same for the digits before the point; words like nan and inf pass too. 1e999 is none.
 bool LooksLikeDouble(std::string_view text) {
   double value = 0;
   if (!arrow::internal::ParseValue<arrow::DoubleType>(text.data(), text.size(), &value)) {
     return false;
   }
+  if (text.starts_with('+')) return false;
   if (text.starts_with('-')) text.remove_prefix(1);
   if (!IsDigit(text.front())) return true;
   const bool is_integer = std::ranges::all_of(text, IsDigit);
   const bool leads_with_zero = text.size() > 1 && text[0] == '0' && IsDigit(text[1]);
-  return std::isfinite(value) && !is_integer && !leads_with_zero;
+  return std::isfinite(value) && !is_integer && !leads_with_zero && !HasDigitsToLose(text);
 }
 
 bool IsDouble(std::int64_t value) {

@@ -4,8 +4,9 @@
 //   bool < string    int64 < double < string    date32 < timestamp[us] < string
 //   timestamp[us, UTC] < string
 //
-// Numbers with leading zeros, integers over 64 bits, and integers among doubles that are no double
-// themselves are text: they would not come out as they went in. A column without a value is string.
+// Numbers with leading zeros or a plus, integers over 64 bits, decimals of more than 17 digits, and
+// integers among doubles that are no double themselves are text: they would not come out as they
+// went in. A column without a value is string.
 #pragma once
 
 #include <arrow/type.h>

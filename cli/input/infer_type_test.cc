@@ -31,6 +31,11 @@ TEST(InferTypeTest, NumbersThatWouldNotComeOutAsTheyWentInAreText) {
   EXPECT_EQ(Infer({"0.5", "9007199254740993"}), "string");
   EXPECT_EQ(Infer({"9223372036854775807", "1e3"}), "string");
   EXPECT_EQ(Infer({"7E900"}), "string");
+  EXPECT_EQ(Infer({"+491701234567"}), "string");
+  EXPECT_EQ(Infer({"+0.5"}), "string");
+  EXPECT_EQ(Infer({"0.30000000000000004", "-0.00012345678901234567"}), "double");
+  EXPECT_EQ(Infer({"12345678901234567.89"}), "string");
+  EXPECT_EQ(Infer({"1.234567890123456789e+00"}), "double");
   EXPECT_EQ(Infer({"inf", "-nan"}), "double");
 }
 

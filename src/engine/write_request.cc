@@ -92,7 +92,7 @@ Result<PreparedWrite> PrepareInsert(const TableView& table, CommitNumber as_of,
   if (request.mode == WriteMode::kInsert) {
     write.refusal = Error(ErrorKind::kConflict,
                           fmt::format("key {} is there already, as of commit {}; no row of this "
-                                      "insert was kept: leave it out, or use kInsertMissing",
+                                      "insert was kept: leave it out, or insert what is missing",
                                       KeyText(*table.schema, batch.keys[*first]), as_of.value),
                           ErrorReason::kAlreadyExists);
     return write;
@@ -156,7 +156,7 @@ Result<PreparedWrite> PrepareUpdate(const TableView& table, CommitNumber as_of,
     VARVE_ASSIGN(const auto lacking, PrepareDelete(schema, request.rows->Slice(*first, 1)));
     write.refusal = Error(ErrorKind::kNotFound,
                           fmt::format("key {} is not there, as of commit {}; no row of this update "
-                                      "was kept: leave it out, or use kUpdateExisting",
+                                      "was kept: leave it out, or update only what is there",
                                       KeyText(schema, lacking.keys[0]), as_of.value));
     return write;
   }
