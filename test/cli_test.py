@@ -543,7 +543,7 @@ class VerbsTest(CliTest):
         self.assertEqual((again["rows"], again["skipped"]), (13, 7))
         self.assertEqual(len(self.scan()), 20)
         short = self.write("orders.csv", self.orders(19))
-        self.fails(5, "here are only 19", "load", self.db, "orders", short, *load, "3")
+        self.fails(5, "here are only 19", "load", self.db, "orders", short, "--producer", "p")
         other = self.ok("load", self.db, "other", short, "--create", "--key", "id", *load, "3")
         self.assertEqual(other.document()["rows"], 19, "of another table it knows nothing")
         self.ok("drop", self.db, "other", "--yes")
