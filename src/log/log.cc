@@ -741,8 +741,8 @@ Result<std::optional<Lsn>> Log::Impl::ReplayFrom() {
 
 Result<LogTruncation> Log::Impl::TruncateToCheckpoint(Lsn fence, bool dry_run) {
   std::lock_guard lock(fence_mutex_);
-  VARVE_TRY(CheckOpen(/*to_look=*/dry_run));
   VARVE_ASSIGN(const auto replay_from, ReplayFrom());
+  VARVE_TRY(CheckOpen(/*to_look=*/dry_run));  // Close waits for the mutex
   const bool held = replay_from && *replay_from < fence;
   auto truncated = OrOutOfMemory([&] { return Truncate(held ? *replay_from : fence, dry_run); });
   if (truncated && held && truncated->held_at == Lsn{}) truncated->held_at = *replay_from;
