@@ -14,7 +14,7 @@
 namespace varve::bench {
 namespace {
 
-constexpr int kRoundsMax = 5;
+constexpr int kKnobRoundsMax = 5;
 constexpr std::size_t kLargeBytes = 4u << 20;
 
 struct Knob {
@@ -45,7 +45,7 @@ class KnobGroup {
   }
 
   void Run() {
-    for (int round = 0; round <= std::min(settings_.rounds, kRoundsMax); ++round) {
+    for (int round = 0; round <= std::min(settings_.rounds, kKnobRoundsMax); ++round) {
       for (auto& [name, log] : presets_) {
         RunCommits(round, name, log.get(), {1, 16});
         RunBesideLargeUnits(round, name, log.get());

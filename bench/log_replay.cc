@@ -11,10 +11,10 @@ namespace varve::bench {
 namespace {
 
 // Groups of about 1 MiB, as a busy log has them.
-constexpr std::uint64_t kQueueBytes = 1u << 20;
+constexpr std::uint64_t kReplayQueueBytes = 1u << 20;
 
 void WriteLog(const std::string& dir, std::size_t record_bytes, std::uint64_t bytes) {
-  const auto log = Must(Log::Open(dir, {.queue_bytes_max = kQueueBytes,
+  const auto log = Must(Log::Open(dir, {.queue_bytes_max = kReplayQueueBytes,
                                         .sync_policy = LogSyncPolicy::kNever},
                                   [](const LogUnit&) { return Status(); }));
   const std::string record(record_bytes, 'p');

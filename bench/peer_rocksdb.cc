@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kKeyBytes = 16;
 // Small pieces: what was written in large ones lies in large pages of the page cache, and then each
 // small write behind it would dirty, and its sync write, up to a megabyte.
-constexpr std::size_t kFillBytes = 4000;
+constexpr std::size_t kFillerBytes = 4000;
 constexpr int kRecycledFiles = 4;
 constexpr std::uint64_t kMemtableBytes = 1u << 30;
 
@@ -78,7 +78,7 @@ class RocksDbCommitter final : public Committer {
 
  private:
   void FillLogFile() {
-    const std::string filler(kFillBytes, 'f');
+    const std::string filler(kFillerBytes, 'f');
     for (std::uint64_t done = 0; done <= bytes_ahead_; done += filler.size()) {
       Must(db_->Put({}, "filler", filler));
     }

@@ -16,7 +16,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct AlterArguments {
   std::string database;
   std::string table;
   std::vector<std::string> drop;
@@ -96,7 +96,7 @@ struct Changes {
   std::vector<std::size_t> silent;  // places of widenings that do not say whether null is allowed
 };
 
-Outcome<Changes> ParseChanges(const Options& options) {
+Outcome<Changes> ParseChanges(const AlterArguments& options) {
   Changes changes;
   for (const std::string& text : options.drop) {
     CLI_ASSIGN(auto name, ParseName("--drop", text));
@@ -140,7 +140,7 @@ Done KeepNotNull(const Database& database, const std::string& name, Changes* cha
   return {};
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const AlterArguments& options) {
   CLI_ASSIGN(auto changes, ParseChanges(options));
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kWrite));
   CLI_TRY(KeepNotNull(*database, options.table, &changes));
@@ -160,7 +160,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddAlter(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
+  auto [verb, options] = AddVerb<AlterArguments>(
       app, session, "alter", "Add, drop, rename and widen columns",
       "varve alter shop.varve orders --add \"status utf8 not null default open\" \\\n"
       "    --rename at=ordered_at --widen \"quantity int64\" --drop note\n"

@@ -12,7 +12,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct ChangesArguments {
   std::string database;
   std::string table;
   std::string from;
@@ -22,7 +22,7 @@ struct Options {
   RowFlags rows;
 };
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const ChangesArguments& options) {
   CLI_TRY(CheckRowFlags(session, options.rows));
   const WallTime now = WallNow();
   CLI_ASSIGN(const AsOf from, ParsePointInTime(options.from, now, "--from"));
@@ -43,7 +43,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddChanges(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
+  auto [verb, options] = AddVerb<ChangesArguments>(
       app, session, "changes", "Print what commits changed in a table, in their order",
       "varve changes flights.varve flights --from 120 --to 140 --before \\\n"
       "    --columns carrier,flight,dep_delay\n"

@@ -11,7 +11,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct CreateArguments {
   std::string database;
   std::string table;
   std::string key;
@@ -20,7 +20,7 @@ struct Options {
   bool if_not_exists = false;
 };
 
-Outcome<std::shared_ptr<arrow::Schema>> SchemaOf(const Options& options) {
+Outcome<std::shared_ptr<arrow::Schema>> SchemaOf(const CreateArguments& options) {
   if (options.schema.empty() == options.like.empty()) {
     return WrongUsage("create needs either --schema TEXT or --like FILE");
   }
@@ -29,7 +29,7 @@ Outcome<std::shared_ptr<arrow::Schema>> SchemaOf(const Options& options) {
   return rows->schema();
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const CreateArguments& options) {
   CLI_ASSIGN(const auto key, SplitNames("--key", options.key));
   CLI_TRY(RefuseRemote(options.database));
   CLI_ASSIGN(const auto schema, SchemaOf(options));
@@ -55,7 +55,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddCreate(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
+  auto [verb, options] = AddVerb<CreateArguments>(
       app, session, "create", "Make a table, and the database when there is none",
       "varve create shop.varve orders --key id \\\n"
       "    --schema \"id int64, name utf8, at timestamp[us, UTC], tags list<utf8>\"",

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kCommitRows = 65536;
 
-struct Options {
+struct DeleteArguments {
   std::string database;
   std::string table;
   std::string keys;
@@ -40,7 +40,7 @@ using KeyBatch = std::shared_ptr<arrow::RecordBatch>;
 // The keys of rows that exist, batch by batch.
 using EachKeys = std::function<Done(const KeyBatch&)>;
 
-Done KeysOfFile(const Options& options, const Table& table, Deleted* deleted,
+Done KeysOfFile(const DeleteArguments& options, const Table& table, Deleted* deleted,
                 const EachKeys& each) {
   InputOptions input{options.input_format, table.KeySchema(), options.nulls, true};
   CLI_ASSIGN(auto rows, OpenRows(options.keys, input));
@@ -62,7 +62,7 @@ Done KeysOfFile(const Options& options, const Table& table, Deleted* deleted,
 }
 
 // One commit, of what is there when it is made.
-Done DeleteWhere(const Options& options, const CommitOptions& commit, Database* database,
+Done DeleteWhere(const DeleteArguments& options, const CommitOptions& commit, Database* database,
                  const Table& table, Deleted* deleted) {
   CLI_ASSIGN(const auto filter, ParseWhere(options.where, table));
   if (options.yes) {
@@ -87,7 +87,7 @@ Done DeleteWhere(const Options& options, const CommitOptions& commit, Database* 
   return InterruptedFailure("interrupted");
 }
 
-Done DeleteKeys(const Options& options, const CommitOptions& commit, Database* database,
+Done DeleteKeys(const DeleteArguments& options, const CommitOptions& commit, Database* database,
                const Table& table, Deleted* deleted) {
   const EachKeys each = [&](const KeyBatch& keys) -> Done {
     deleted->rows += static_cast<std::uint64_t>(keys->num_rows());
@@ -104,7 +104,7 @@ Done DeleteKeys(const Options& options, const CommitOptions& commit, Database* d
   return KeysOfFile(options, table, deleted, each);
 }
 
-Done Report(const Session& session, const Options& options, const Deleted& deleted) {
+Done Report(const Session& session, const DeleteArguments& options, const Deleted& deleted) {
   const Json document = {{"table", options.table},
                          {"dry_run", !options.yes},
                          {"rows", deleted.rows},
@@ -119,7 +119,7 @@ Done Report(const Session& session, const Options& options, const Deleted& delet
   return PrintResult(session, document, text + "\n");
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const DeleteArguments& options) {
   if (options.keys.empty() == options.where.empty()) {
     return WrongUsage("delete needs either --keys FILE or --where EXPR");
   }
@@ -149,7 +149,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddDelete(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
+  auto [verb, options] = AddVerb<DeleteArguments>(
       app, session, "delete", "Delete rows by key or by condition",
       "varve delete flights.varve flights --where \"origin = 'JFK'\" --yes\n"
       "\n"

@@ -11,13 +11,13 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct DropArguments {
   std::string database;
   std::string table;
   bool yes = false;
 };
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const DropArguments& options) {
   const OpenMode mode = options.yes ? OpenMode::kWrite : OpenMode::kRead;
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, mode));
   CLI_ASSIGN(const Table table, FindTable(*database, options.table));
@@ -44,7 +44,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 
 void AddDrop(CLI::App* app, Session* session) {
   auto [verb, options] =
-      AddVerb<Options>(app, session, "drop", "Drop a table; older versions still show it",
+      AddVerb<DropArguments>(app, session, "drop", "Drop a table; older versions still show it",
                        "varve drop shop.varve orders --yes\n"
                        "\n"
                        "It is a commit of its own. Without --yes nothing is changed.",

@@ -7,11 +7,11 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct FlushArguments {
   std::string database;
 };
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const FlushArguments& options) {
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kWrite));
   CLI_TRY(database->Flush());
   const DatabaseStats stats = database->Stats();
@@ -26,7 +26,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddFlush(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
+  auto [verb, options] = AddVerb<FlushArguments>(
       app, session, "flush",
       "Write all committed rows to Parquet files and let go of their log",
       "varve flush flights.varve", Run);

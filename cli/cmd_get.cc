@@ -11,7 +11,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct GetArguments {
   std::string database;
   std::string table;
   std::vector<std::string> keys;
@@ -21,7 +21,7 @@ struct Options {
 
 constexpr std::size_t kMissingNamed = 5;
 
-Done Missing(const Options& options, const std::vector<bool>& found) {
+Done Missing(const GetArguments& options, const std::vector<bool>& found) {
   std::string names;
   std::size_t missing = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
@@ -33,7 +33,7 @@ Done Missing(const Options& options, const std::vector<bool>& found) {
   return NotFound(fmt::format("table {} has no row with key {}", options.table, names));
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const GetArguments& options) {
   CLI_ASSIGN(const bool color, session.UseColor());
   const OutputOptions output{options.format, "", session.json, color};
   CLI_TRY(ChooseFormat(output));
@@ -54,7 +54,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 
 void AddGet(CLI::App* app, Session* session) {
   auto [verb, options] =
-      AddVerb<Options>(app, session, "get", "Print rows by key; exit 3 when one is not there",
+      AddVerb<GetArguments>(app, session, "get", "Print rows by key; exit 3 when one is not there",
                        "varve get shop.varve orders 42\n"
                        "  varve get flights.varve flights \\\n"
                        "    '[2013,1,1,\"UA\",1545,\"EWR\",\"2013-01-01T10:00:00Z\"]'\n"

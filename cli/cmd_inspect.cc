@@ -7,11 +7,11 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct InspectArguments {
   std::string path;
 };
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const InspectArguments& options) {
   CLI_TRY(RefuseRemote(options.path));
   Json lines = Json::array();
   Done printed;
@@ -42,7 +42,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddInspect(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
+  auto [verb, options] = AddVerb<InspectArguments>(
       app, session, "inspect",
       "Say what a file is and dump its headers and footers, up to the first damage there (exit "
       "6); verify reads all of it",

@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::uint64_t kThreadsMax = 256;
 
-struct Options {
+struct LoadArguments {
   std::string database;
   std::string table;
   std::vector<std::string> files;
@@ -95,7 +95,7 @@ Outcome<WriteMode> ParseMode(const std::string& text) {
                                 text));
 }
 
-Done PlanWrites(const Options& options, Plan* plan) {
+Done PlanWrites(const LoadArguments& options, Plan* plan) {
   Committer::Options& committer = plan->committer;
   CLI_ASSIGN(committer.mode, ParseMode(options.mode));
   const bool updates = committer.mode == WriteMode::kUpdate ||
@@ -112,7 +112,7 @@ Done PlanWrites(const Options& options, Plan* plan) {
   return {};
 }
 
-Outcome<Plan> MakePlan(const Session& session, const Options& options) {
+Outcome<Plan> MakePlan(const Session& session, const LoadArguments& options) {
   Plan plan;
   CLI_TRY(RefuseRemote(options.database));
   if (!options.key.empty()) {
@@ -196,7 +196,7 @@ class Resumed final : public RowReader {
 
 // The first file of a new table, read for a while: rows that cannot be read must not leave a table
 // behind, whose types may be the reason, nor a database.
-Outcome<std::unique_ptr<RowReader>> FirstRows(const Options& options, const Plan& plan) {
+Outcome<std::unique_ptr<RowReader>> FirstRows(const LoadArguments& options, const Plan& plan) {
   if (plan.key.empty()) {
     return WrongUsage("table " + options.table + " is new: name its key columns with --key");
   }
@@ -208,7 +208,7 @@ Outcome<std::unique_ptr<RowReader>> FirstRows(const Options& options, const Plan
 
 // Finds the table, or makes it with the columns of --schema or of the first file. Gives its schema.
 // When the first file had to be opened for that, *first is its reader.
-Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const Options& options, const Plan& plan,
+Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const LoadArguments& options, const Plan& plan,
                                                      Database* database,
                                                      std::unique_ptr<RowReader>* first) {
   auto table = FindTable(*database, options.table);
@@ -230,7 +230,7 @@ Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const Options& options, con
 
 class Load {
  public:
-  Load(const Options& options, const Plan& plan, Committer* committer)
+  Load(const LoadArguments& options, const Plan& plan, Committer* committer)
       : options_(options), plan_(plan), committer_(committer), progress_("load") {
     for (const std::string& file : options.files) {
       const std::uint64_t bytes = InputBytes(file);
@@ -273,7 +273,7 @@ class Load {
     return InterruptedFailure("interrupted");
   }
 
-  const Options& options_;
+  const LoadArguments& options_;
   const Plan& plan_;
   Committer* const committer_;
   std::shared_ptr<arrow::internal::ThreadPool> pool_;  // the one thread that reads ahead
@@ -293,7 +293,8 @@ Failure WithKept(const Failure& failure, const Loaded& loaded) {
   return Failure(Error(error.kind(), error.message() + "\n" + kept, error.reason()), failure.exit);
 }
 
-Done Report(const Session& session, const Options& options, const Loaded& loaded, double seconds) {
+Done Report(const Session& session, const LoadArguments& options, const Loaded& loaded,
+            double seconds) {
   const Json document = {{"table", options.table},          {"files", options.files},
                          {"rows", loaded.rows},             {"commits", loaded.commits},
                          {"passed", loaded.passed},         {"repeated", loaded.repeated},
@@ -323,7 +324,7 @@ Done Report(const Session& session, const Options& options, const Loaded& loaded
   return {};
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const LoadArguments& options) {
   const double start = SteadySeconds();
   CLI_ASSIGN(const Plan plan, MakePlan(session, options));
   const OpenMode mode = options.create ? OpenMode::kCreate : OpenMode::kWrite;
@@ -349,7 +350,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   return kExitDone;
 }
 
-void AddFlags(VerbLine verb, Options* options) {
+void AddFlags(VerbLine verb, LoadArguments* options) {
   verb.AddFlag("--create", &options->create,
                "Make the table, and the database, when there is none; types are taken from "
                "the first file");
@@ -387,7 +388,7 @@ void AddFlags(VerbLine verb, Options* options) {
 }  // namespace
 
 void AddLoad(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
+  auto [verb, options] = AddVerb<LoadArguments>(
       app, session, "load", "Insert or replace rows from files",
       "varve load flights.varve flights flights.csv.gz --create \\\n"
       "    --key year,month,day,carrier,flight,origin,time_hour --commits\n"

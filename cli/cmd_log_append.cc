@@ -16,11 +16,11 @@
 namespace varve::cli {
 namespace {
 
-constexpr std::uint64_t kThreadsMax = 256;
+constexpr std::uint64_t kAppendThreadsMax = 256;
 constexpr std::uint64_t kLineBytesMax = 1 << 30;
 constexpr std::uint64_t kCapWaitMillis = 5000;
 
-struct Options {
+struct LogAppendArguments {
   LogFolder folder;
   std::string sync;
   std::string sync_method;
@@ -33,13 +33,13 @@ struct Options {
 };
 
 // The options, checked before anything is touched.
-struct Plan {
+struct AppendPlan {
   LogOptions log;
   LogAppender::Options appender;
 };
 
-Outcome<Plan> MakePlan(const Session& session, const Options& options) {
-  Plan plan{session.environment.log, {}};
+Outcome<AppendPlan> MakePlan(const Session& session, const LogAppendArguments& options) {
+  AppendPlan plan{session.environment.log, {}};
   if (!options.sync.empty()) CLI_TRY(ParseSyncPolicy("--sync", options.sync, &plan.log));
   if (!options.sync_method.empty()) {
     CLI_ASSIGN(plan.log.sync_method, ParseSyncMethod("--sync-method", options.sync_method));
@@ -54,9 +54,9 @@ Outcome<Plan> MakePlan(const Session& session, const Options& options) {
   CLI_ASSIGN(plan.appender.records_per_unit,
              ParseCount("--records-per-unit", options.records_per_unit, 1));
   CLI_ASSIGN(const auto threads, ParseCount("--threads", options.threads, 1));
-  if (threads > kThreadsMax) {
+  if (threads > kAppendThreadsMax) {
     return WrongUsage(
-        fmt::format("--threads: expected at most {}, found {}", kThreadsMax, threads));
+        fmt::format("--threads: expected at most {}, found {}", kAppendThreadsMax, threads));
   }
   plan.appender.threads = static_cast<int>(threads);
   plan.appender.print_acks = options.acks;
@@ -68,7 +68,7 @@ Outcome<Plan> MakePlan(const Session& session, const Options& options) {
   return plan;
 }
 
-Done AppendAll(const Plan& plan, LogAppender* appender) {
+Done AppendAll(const AppendPlan& plan, LogAppender* appender) {
   LineBatches batches(ReadStdin, plan.appender.records_per_unit, kLineBytesMax);
   Progress progress("append");
   Done done;
@@ -101,8 +101,8 @@ Failure WithKept(const Failure& failure, const Appended& appended) {
   return Failure(Error(error.kind(), error.message() + "\n" + kept, error.reason()), failure.exit);
 }
 
-Done Report(const Session& session, const Options& options, const Appended& appended, Log* log,
-            double seconds) {
+Done Report(const Session& session, const LogAppendArguments& options, const Appended& appended,
+            Log* log, double seconds) {
   const Lsn end = log->positions().appended;
   const Json document = {{"log", options.folder.path},
                          {"records", appended.records},
@@ -122,9 +122,9 @@ Done Report(const Session& session, const Options& options, const Appended& appe
   return {};
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const LogAppendArguments& options) {
   const double start = SteadySeconds();
-  CLI_ASSIGN(const Plan plan, MakePlan(session, options));
+  CLI_ASSIGN(const AppendPlan plan, MakePlan(session, options));
   CLI_ASSIGN(const OpenedLog opened, OpenLogToWrite(options.folder, plan.log, /*create=*/true));
   Log& log = *opened.log;
   NoteTornTail(session, log.recovery().torn_bytes);
@@ -140,7 +140,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
   return kExitDone;
 }
 
-void AddFlags(VerbLine verb, Options* options) {
+void AddFlags(VerbLine verb, LogAppendArguments* options) {
   verb.Add("--sync", &options->sync,
            "When what nobody waits for is synced: group, interval=50ms, bytes=1048576 or "
            "never (group)");
@@ -163,7 +163,7 @@ void AddFlags(VerbLine verb, Options* options) {
 }  // namespace
 
 void AddLogAppend(CLI::App* app, Session* session) {
-  auto [verb, options] = AddLogVerb<Options>(
+  auto [verb, options] = AddLogVerb<LogAppendArguments>(
       app, session, /*takes_keys=*/true, "append",
       "Append each line of stdin as a record; makes the log if need be",
       "seq 1 100000 | varve log append my.log --acks | tail -1\n"

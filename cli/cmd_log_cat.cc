@@ -13,14 +13,14 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct LogCatArguments {
   LogFolder folder;
   std::string from = "0";
   std::string format = "lines";
   std::string recovery = "strict";
 };
 
-struct Plan {
+struct CatPlan {
   RecordFormat format = RecordFormat::kLines;
   Lsn from;
   RecoveryMode mode = RecoveryMode::kStrict;
@@ -35,8 +35,8 @@ Outcome<RecoveryMode> ParseRecoveryMode(const std::string& what, const std::stri
                     text + "\"");
 }
 
-Outcome<Plan> MakePlan(const Session& session, const Options& options) {
-  Plan plan;
+Outcome<CatPlan> MakePlan(const Session& session, const LogCatArguments& options) {
+  CatPlan plan;
   CLI_ASSIGN(plan.format,
              ParseRecordFormat("--format", session.json ? "json" : options.format));
   CLI_ASSIGN(plan.from.value, ParseCount("--from", options.from, 0));
@@ -47,7 +47,7 @@ Outcome<Plan> MakePlan(const Session& session, const Options& options) {
 // Prints the units that a log is opened with.
 class Printer {
  public:
-  explicit Printer(const Plan& plan) : plan_(plan) {}
+  explicit Printer(const CatPlan& plan) : plan_(plan) {}
 
   Status Take(const LogUnit& unit) {
     if (unit.lsn < plan_.from) return {};
@@ -63,13 +63,13 @@ class Printer {
   const std::optional<Failure>& failure() const { return failure_; }
 
  private:
-  const Plan& plan_;
+  const CatPlan& plan_;
   std::string text_;
   std::optional<Failure> failure_;
 };
 
 // A cursor takes no lock: who has the log open writes on, and is read up to where it is now.
-Done PrintAll(const Options& options, LogCursor* cursor, Printer* printer) {
+Done PrintAll(const LogCatArguments& options, LogCursor* cursor, Printer* printer) {
   while (true) {
     const auto unit = cursor->Next();
     if (!unit) return std::unexpected(LogFailure(options.folder, unit.error()));
@@ -78,7 +78,7 @@ Done PrintAll(const Options& options, LogCursor* cursor, Printer* printer) {
   }
 }
 
-Done PrintStrictly(const Session& session, const Options& options, const Plan& plan,
+Done PrintStrictly(const Session& session, const LogCatArguments& options, const CatPlan& plan,
                    Printer* printer) {
   CLI_TRY(CheckLogFolder(options.folder.path));
   CLI_ASSIGN(const auto keys, ReadKeys(options.folder));
@@ -95,7 +95,7 @@ Done PrintStrictly(const Session& session, const Options& options, const Plan& p
   return PrintAll(options, cursor->get(), printer);
 }
 
-Done PrintPastDamage(const Options& options, const Plan& plan, Printer* printer) {
+Done PrintPastDamage(const LogCatArguments& options, const CatPlan& plan, Printer* printer) {
   const LogReplay print = [&](const LogUnit& unit) { return printer->Take(unit); };
   auto opened = OpenLog(options.folder, LogOptions{.read_only = true}, print,
                         {.mode = plan.mode, .replay_from = plan.from});
@@ -105,7 +105,7 @@ Done PrintPastDamage(const Options& options, const Plan& plan, Printer* printer)
 }
 
 // What was gone past is said in full.
-Done NoteDamages(const Options& options, const Plan& plan) {
+Done NoteDamages(const LogCatArguments& options, const CatPlan& plan) {
   auto verified = VerifyLogFolder(options.folder);
   if (!verified && verified.error().error.reason() == ErrorReason::kMissingKey) {
     verified = VerifyLogFolder({options.folder.path, {}});  // of units before --from
@@ -120,8 +120,8 @@ Done NoteDamages(const Options& options, const Plan& plan) {
   return {};
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
-  CLI_ASSIGN(const Plan plan, MakePlan(session, options));
+Outcome<ExitCode> Run(const Session& session, const LogCatArguments& options) {
+  CLI_ASSIGN(const CatPlan plan, MakePlan(session, options));
   Printer printer(plan);
   if (plan.mode == RecoveryMode::kStrict) {
     CLI_TRY(PrintStrictly(session, options, plan, &printer));
@@ -136,7 +136,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddLogCat(CLI::App* app, Session* session) {
-  auto [verb, options] = AddLogVerb<Options>(
+  auto [verb, options] = AddLogVerb<LogCatArguments>(
       app, session, /*takes_keys=*/true, "cat",
       "Print the records of whole committed units, in order",
       "varve log cat my.log --from 8192 --format json\n"

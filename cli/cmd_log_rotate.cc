@@ -8,11 +8,11 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct LogRotateArguments {
   LogFolder folder;
 };
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const LogRotateArguments& options) {
   CLI_ASSIGN(const OpenedLog opened,
              OpenLogToWrite(options.folder, session.environment.log, /*create=*/false));
   NoteTornTail(session, opened.log->recovery().torn_bytes);
@@ -30,7 +30,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddLogRotate(CLI::App* app, Session* session) {
-  AddLogVerb<Options>(
+  AddLogVerb<LogRotateArguments>(
       app, session, /*takes_keys=*/true, "rotate",
       "End the current segment; what is appended next starts a new one",
       "varve log rotate my.log\n"

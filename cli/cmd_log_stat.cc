@@ -10,7 +10,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct LogStatArguments {
   LogFolder folder;
 };
 
@@ -59,7 +59,7 @@ std::string Text(const LogVerification& found) {
       report.torn_bytes == 0 ? "nothing" : FormatBytes(report.torn_bytes));
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const LogStatArguments& options) {
   const std::string& path = options.folder.path;
   CLI_ASSIGN(const LogVerification found, VerifyLogFolder(options.folder));
   CLI_TRY(PrintResult(session, Document(found), Text(found)));
@@ -72,7 +72,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddLogStat(CLI::App* app, Session* session) {
-  AddLogVerb<Options>(
+  AddLogVerb<LogStatArguments>(
       app, session, /*takes_keys=*/false, "stat", "Print sizes, positions and counts of a log",
       "varve log stat my.log --json\n"
       "\n"

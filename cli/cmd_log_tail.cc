@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kWaitMillis = 100;  // then an interrupt is seen
 
-struct Options {
+struct LogTailArguments {
   LogFolder folder;
   std::string from = "0";
   std::string format = "lines";
@@ -25,7 +25,7 @@ struct Options {
   bool durable = false;
 };
 
-struct Plan {
+struct TailPlan {
   RecordFormat format = RecordFormat::kLines;
   LogReaderOptions reader;
   bool from_end = false;  // behind what is there now
@@ -33,8 +33,8 @@ struct Plan {
   std::uint64_t records_max = UINT64_MAX;
 };
 
-Outcome<Plan> MakePlan(const Session& session, const Options& options) {
-  Plan plan;
+Outcome<TailPlan> MakePlan(const Session& session, const LogTailArguments& options) {
+  TailPlan plan;
   CLI_TRY(CheckLogFolder(options.folder.path));
   CLI_ASSIGN(plan.format,
              ParseRecordFormat("--format", session.json ? "json" : options.format));
@@ -64,7 +64,7 @@ Done PassAll(const LogFolder& folder, LogCursor* cursor) {
 
 // From beyond the end too: what comes before that is read and left out.
 Outcome<std::unique_ptr<LogCursor>> OpenCursor(const Session& session, const LogFolder& folder,
-                                               const Plan& plan) {
+                                               const TailPlan& plan) {
   LogReaderOptions reader = plan.reader;
   auto cursor = LogCursor::Open(folder.path, reader);
   const bool beyond = !cursor && cursor.error().kind() == ErrorKind::kInvalid &&
@@ -80,7 +80,7 @@ Outcome<std::unique_ptr<LogCursor>> OpenCursor(const Session& session, const Log
 }
 
 // Prints units until the plan's end; what there is reaches stdout before it waits for more.
-Done Follow(const LogFolder& folder, const Plan& plan, LogCursor* cursor) {
+Done Follow(const LogFolder& folder, const TailPlan& plan, LogCursor* cursor) {
   std::uint64_t left = plan.records_max;
   std::string text;
   while (left > 0 && cursor->position() < plan.until) {
@@ -104,8 +104,8 @@ Done Follow(const LogFolder& folder, const Plan& plan, LogCursor* cursor) {
   return {};
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
-  CLI_ASSIGN(Plan plan, MakePlan(session, options));
+Outcome<ExitCode> Run(const Session& session, const LogTailArguments& options) {
+  CLI_ASSIGN(TailPlan plan, MakePlan(session, options));
   CLI_ASSIGN(const auto keys, ReadKeys(options.folder));
   plan.reader.keys = keys.get();
   CLI_ASSIGN(const auto cursor, OpenCursor(session, options.folder, plan));
@@ -116,7 +116,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddLogTail(CLI::App* app, Session* session) {
-  auto [verb, options] = AddLogVerb<Options>(
+  auto [verb, options] = AddLogVerb<LogTailArguments>(
       app, session, /*takes_keys=*/true, "tail",
       "Print the records of a log, and then what others append to it",
       "varve log tail my.log --from 8256\n"

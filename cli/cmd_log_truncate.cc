@@ -10,7 +10,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct LogTruncateArguments {
   LogFolder folder;
   std::string before;
   bool dry_run = false;
@@ -24,7 +24,7 @@ std::string DescribeHold(const LogTruncation& gone) {
                      gone.held_at.value);
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const LogTruncateArguments& options) {
   CLI_ASSIGN(const std::uint64_t before, ParseCount("--before", options.before, 0));
   const bool dry_run = options.dry_run || !options.yes;
   LogOptions settings = session.environment.log;
@@ -51,7 +51,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddLogTruncate(CLI::App* app, Session* session) {
-  auto [verb, options] = AddLogVerb<Options>(
+  auto [verb, options] = AddLogVerb<LogTruncateArguments>(
       app, session, /*takes_keys=*/true, "truncate",
       "Remove segments that lie wholly before a position; never the last one",
       "varve log truncate my.log --before 1052672 --yes\n"

@@ -11,7 +11,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct LogVerifyArguments {
   LogFolder folder;
 };
 
@@ -45,7 +45,7 @@ std::string Text(const std::string& path, const LogVerification& found) {
   return text;
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const LogVerifyArguments& options) {
   const std::string& path = options.folder.path;
   CLI_ASSIGN(const LogVerification found, VerifyLogFolder(options.folder));
   CLI_TRY(PrintResult(session, Document(path, found), Text(path, found)));
@@ -55,7 +55,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddLogVerify(CLI::App* app, Session* session) {
-  AddLogVerb<Options>(
+  AddLogVerb<LogVerifyArguments>(
       app, session, /*takes_keys=*/true, "verify",
       "Check every byte the log must trust: exit 0 when sound, 6 with a line per damage",
       "varve log verify my.log\n"

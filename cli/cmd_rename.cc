@@ -8,13 +8,13 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct RenameArguments {
   std::string database;
   std::string from;
   std::string to;
 };
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const RenameArguments& options) {
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kWrite));
   CLI_ASSIGN(const auto commit, database->RenameTable(options.from, options.to));
   CLI_TRY(database->Close());
@@ -28,7 +28,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddRename(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
+  auto [verb, options] = AddVerb<RenameArguments>(
       app, session, "rename", "Give a table another name",
       "varve rename shop.varve orders orders_2025\n"
       "\n"

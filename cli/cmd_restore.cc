@@ -10,7 +10,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct RestoreArguments {
   std::string database;
   std::string table;
   std::string at;
@@ -18,7 +18,8 @@ struct Options {
   bool yes = false;
 };
 
-Done Report(const Session& session, const Options& options, const RestoreInfo& info, bool dry_run) {
+Done Report(const Session& session, const RestoreArguments& options, const RestoreInfo& info,
+            bool dry_run) {
   const bool made = !dry_run && info.rows_written + info.rows_deleted > 0;
   const Json document = {{"table", options.table},
                          {"as_of", info.as_of.value},
@@ -35,7 +36,7 @@ Done Report(const Session& session, const Options& options, const RestoreInfo& i
   return PrintResult(session, document, text + "\n");
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const RestoreArguments& options) {
   if (options.dry_run && options.yes) return WrongUsage("--dry-run and --yes exclude each other");
   const bool dry_run = !options.yes;
   CLI_ASSIGN(const AsOf as_of, ParsePointInTime(options.at, WallNow()));
@@ -52,7 +53,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddRestore(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
+  auto [verb, options] = AddVerb<RestoreArguments>(
       app, session, "restore", "Make a table what it was at a version, as a new commit",
       "varve restore flights.varve flights --at before-import --yes\n"
       "\n"

@@ -14,7 +14,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct ScanArguments {
   std::string database;
   std::string table;
   std::string columns;
@@ -27,7 +27,7 @@ struct Options {
   RowFlags rows;
 };
 
-Done CheckUsage(const Session& session, const Options& options) {
+Done CheckUsage(const Session& session, const ScanArguments& options) {
   if (options.count && options.explain) {
     return WrongUsage("--count and --explain exclude each other");
   }
@@ -38,7 +38,7 @@ Done CheckUsage(const Session& session, const Options& options) {
   return CheckRowFlags(session, options.rows);
 }
 
-Outcome<ScanOptions> MakeScanOptions(const Options& options, const Table& table) {
+Outcome<ScanOptions> MakeScanOptions(const ScanArguments& options, const Table& table) {
   ScanOptions scan;
   if (!options.columns.empty()) {
     CLI_ASSIGN(scan.columns, SplitNames("--columns", options.columns));
@@ -109,7 +109,7 @@ std::string PlanText(const ScanPlan& plan) {
   return text;
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const ScanArguments& options) {
   CLI_TRY(CheckUsage(session, options));
   CLI_ASSIGN(const AsOf as_of, ParsePointInTime(options.at, WallNow()));
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kRead));
@@ -129,7 +129,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddScan(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
+  auto [verb, options] = AddVerb<ScanArguments>(
       app, session, "scan", "Print the rows of a table, in key order",
       "varve scan flights.varve flights --columns carrier,flight,dep_delay \\\n"
       "    --where \"dep_delay > 120 and origin = 'JFK'\" --limit 5\n"

@@ -9,7 +9,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct StatsArguments {
   std::string database;
 };
 
@@ -76,7 +76,7 @@ std::string Text(const DatabaseStats& stats) {
   return text;
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const StatsArguments& options) {
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kRead));
   const DatabaseStats stats = database->Stats();
   CLI_TRY(PrintResult(session, Document(stats), Text(stats)));
@@ -87,7 +87,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 
 void AddStats(CLI::App* app, Session* session) {
   auto [verb, options] =
-      AddVerb<Options>(app, session, "stats", "Print sizes, positions and levels",
+      AddVerb<StatsArguments>(app, session, "stats", "Print sizes, positions and levels",
                        "varve stats flights.varve --json", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
 }

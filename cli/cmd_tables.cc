@@ -13,7 +13,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct TablesArguments {
   std::string database;
 };
 
@@ -27,7 +27,7 @@ std::string TableText(const Table& table, std::uint64_t rows) {
   return text;
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const TablesArguments& options) {
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kRead));
   std::unordered_map<std::string, std::uint64_t> rows;
   for (const TableStats& stats : database->Stats().tables) rows[stats.name] = stats.rows_estimate;
@@ -52,7 +52,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddTables(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(app, session, "tables",
+  auto [verb, options] = AddVerb<TablesArguments>(app, session, "tables",
                                           "List the tables with their columns and keys",
                                           "varve tables flights.varve", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();

@@ -12,7 +12,7 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct VerifyArguments {
   std::string database;
   bool deep = false;
 };
@@ -53,7 +53,7 @@ std::string Text(const Verification& found, bool deep) {
   return text;
 }
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const VerifyArguments& options) {
   CLI_TRY(RefuseRemote(options.database));
   if (std::error_code ignored; std::filesystem::is_regular_file(options.database, ignored)) {
     return NotFound("'" + options.database + "' is a file; a database is a folder");
@@ -73,7 +73,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddVerify(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(
+  auto [verb, options] = AddVerb<VerifyArguments>(
       app, session, "verify",
       "Check everything the database must trust: exit 0 when sound, 6 with a line per damage",
       "varve verify flights.varve --deep", Run);

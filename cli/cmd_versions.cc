@@ -11,12 +11,12 @@
 namespace varve::cli {
 namespace {
 
-struct Options {
+struct VersionsArguments {
   std::string database;
   std::string limit;
 };
 
-Outcome<ExitCode> Run(const Session& session, const Options& options) {
+Outcome<ExitCode> Run(const Session& session, const VersionsArguments& options) {
   std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
   if (!options.limit.empty()) {
     CLI_ASSIGN(limit, ParseCount("--limit", options.limit, 0));
@@ -46,7 +46,7 @@ Outcome<ExitCode> Run(const Session& session, const Options& options) {
 }  // namespace
 
 void AddVersions(CLI::App* app, Session* session) {
-  auto [verb, options] = AddVerb<Options>(app, session, "versions",
+  auto [verb, options] = AddVerb<VersionsArguments>(app, session, "versions",
                                           "List flushes, the commits since, and tags, newest first",
                                           "varve versions flights.varve --limit 10", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();

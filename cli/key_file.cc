@@ -21,7 +21,7 @@ constexpr std::size_t kNameDigits = 16;
 constexpr std::size_t kFileBytesMax = 1 << 20;
 constexpr std::string_view kBlanks = " \t\r\n";
 
-std::string_view Trimmed(std::string_view text) {
+std::string_view WithoutBlanks(std::string_view text) {
   const auto begin = text.find_first_not_of(kBlanks);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
@@ -115,13 +115,13 @@ KeyFile::~KeyFile() {
 Done KeyFile::ParseLines(std::string_view text) {
   for (std::size_t number = 1; !text.empty(); ++number) {
     const auto end = std::min(text.find('\n'), text.size());
-    const auto line = Trimmed(text.substr(0, end));
+    const auto line = WithoutBlanks(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.empty() || line.starts_with('#')) continue;
     const auto blank = line.find_first_of(kBlanks);
     const bool named = blank != std::string_view::npos;
     const auto name = named ? line.substr(0, blank) : std::string_view();
-    const auto digits = named ? Trimmed(line.substr(blank)) : line;
+    const auto digits = named ? WithoutBlanks(line.substr(blank)) : line;
     std::string key;
     if (name.size() > kNameBytesMax || !ParseHexKey(digits, &key)) {
       return WrongUsage(fmt::format("{}: line {}: expected a name of at most {} bytes and 64 hex "

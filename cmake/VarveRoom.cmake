@@ -4,7 +4,13 @@
 # varve_library(target exported ROOMS ...)
 #   The installed library varve::<exported>, made of the objects of the rooms.
 
+# With VARVE_UNITY several files of a target are compiled as one: what all of them include and
+# instantiate is then paid for once. Not in base, files and log, whose files the planted bugs of
+# every ./run test take one at a time.
+option(VARVE_UNITY "Compile several files as one: quick from nothing, slow after an edit" OFF)
+
 function(varve_compile_settings target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${VARVE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:varve_warnings>)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src
     ${PROJECT_SOURCE_DIR}/include)
@@ -46,6 +52,7 @@ function(varve_room name)
   if(R_ARROW)
     varve_arrow_settings(${target})
   else()
+    set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
     varve_precompiled(${target} plain)
   endif()
   if(VARVE_BUILD_TESTS AND R_TESTS)
@@ -86,7 +93,7 @@ function(varve_test name)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})  # for test/support
   # As the libraries are compiled (-fPIC, not -fPIE), or the precompiled header does not fit.
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-  target_compile_options(${name} PRIVATE -fPIC)
+  target_compile_options(${name} PRIVATE -fPIC $<$<CONFIG:Release>:-O1>)  # quicker to compile
   target_link_libraries(${name} PRIVATE ${T_LIBS} GTest::gtest_main fmt::fmt
     $<TARGET_NAME_IF_EXISTS:nlohmann_json::nlohmann_json> ISAL::isal Threads::Threads)
   if(T_ARROW)

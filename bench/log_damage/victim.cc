@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 constexpr int kFiles = 3;
 constexpr int kCommits = 8 * kFiles;
 constexpr std::size_t kValueBytes[] = {60, 3'000, 200, 1'500, 700, 5'000};
-constexpr std::uint64_t kBlock = 4'096;
+constexpr std::uint64_t kDeviceBlock = 4'096;
 
 // Of letters, so that every way to store it does.
 std::string Value(Random* random, std::size_t bytes) {
@@ -130,7 +130,7 @@ bool Victim::InLastCommit(const std::string& path, std::uint64_t from, std::uint
   const auto first = static_cast<std::uint64_t>(b - now.begin());
   auto last = std::max(old.size(), now.size());
   while (old.size() == now.size() && old[last - 1] == now[last - 1]) --last;
-  return end > first / kBlock * kBlock && from < (last + kBlock - 1) / kBlock * kBlock;
+  return end > first / kDeviceBlock * kDeviceBlock && from < (last + kDeviceBlock - 1) / kDeviceBlock * kDeviceBlock;
 }
 
 }  // namespace varve::bench

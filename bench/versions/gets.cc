@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kAskings = 4096;  // made beforehand, asked round and round
 constexpr std::int64_t kManyKeys = 1000;
 constexpr int kSnapshotsAtOnce = 100;  // so that the clock costs nothing
-constexpr std::int64_t kRowsInMemory = 10'000;
+constexpr std::int64_t kMemtableRows = 10'000;
 
 std::vector<Keys> RandomKeys(std::size_t askings, std::int64_t keys, std::int64_t below) {
   std::mt19937_64 random(11);
@@ -78,7 +78,7 @@ class GetGroup {
 
   // With several runs, and rows in memory.
   void MeasureSnapshots() {
-    RowMaker maker(kRowsInMemory, 12);
+    RowMaker maker(kMemtableRows, 12);
     Must(database_->Upsert(kTable, maker.Ascending(settings_.get_rows)));
     for (int round = 0; round <= settings_.rounds; ++round) {
       RunCase(round, "snapshots, 100", [&](auto) {

@@ -65,10 +65,11 @@ std::string KeyCodec::ToText(std::string_view key) const {
   return rest.front().empty() ? text : "0x" + ToHex(key);
 }
 
-std::string PrefixEnd(std::string_view prefix) {
+std::optional<std::string> PrefixEnd(std::string_view prefix) {
   while (!prefix.empty() && prefix.back() == '\xff') prefix.remove_suffix(1);
+  if (prefix.empty()) return std::nullopt;
   std::string end(prefix);
-  if (!end.empty()) end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
+  end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
   return end;
 }
 

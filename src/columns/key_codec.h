@@ -102,7 +102,7 @@ inline std::strong_ordering CompareKeys(std::uint64_t prefix_a, std::string_view
   return a.compare(b) <=> 0;
 }
 
-// The smallest byte string greater than every string that starts with `prefix`; empty when none is.
-std::string PrefixEnd(std::string_view prefix);
+// The smallest byte string greater than all that start with `prefix`; absent when none is.
+std::optional<std::string> PrefixEnd(std::string_view prefix);
 
 }  // namespace varve

@@ -326,7 +326,7 @@ TEST(KeyCodec, FewerColumnsGiveAPrefixOfTheKey) {
     const auto prefixes = *codec.Encode(*batch, columns, 0, batch->num_rows());
     for (std::int64_t i = 0; i < whole.size(); ++i) {
       ASSERT_TRUE(whole[i].starts_with(prefixes[i]));
-      ASSERT_LT(whole[i], PrefixEnd(prefixes[i]) + "");
+      ASSERT_LT(whole[i], *PrefixEnd(prefixes[i]));
     }
   }
 }
@@ -420,8 +420,8 @@ TEST(PrefixEnd, IsTheNextStringAfterAllWithThePrefix) {
   EXPECT_EQ(PrefixEnd("ab"), "ac");
   EXPECT_EQ(PrefixEnd("a\xff\xff"), "b");
   EXPECT_EQ(PrefixEnd("\x7f"), "\x80");
-  EXPECT_EQ(PrefixEnd("\xff\xff"), "");
-  EXPECT_EQ(PrefixEnd(""), "");
+  EXPECT_EQ(PrefixEnd("\xff\xff"), std::nullopt);
+  EXPECT_EQ(PrefixEnd(""), std::nullopt);
 }
 
 // Zeros beyond the end of a short key look like zeros in a longer one.

@@ -45,7 +45,7 @@ std::shared_ptr<arrow::RecordBatch> Batch(const std::vector<Column>& columns) {
   return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows, std::move(arrays));
 }
 
-Column Ids(std::vector<std::string> values) {
+Column IdValues(std::vector<std::string> values) {
   return {"id", arrow::int64(), std::move(values), false};
 }
 Column Ints(const std::string& name, std::vector<std::string> values,
@@ -124,7 +124,7 @@ class AlterTest : public ::testing::Test {
     return Rows(**db_->GetSnapshot(CommitNumber{commit}));
   }
   std::string Get(const std::vector<std::string>& ids) {
-    auto rows = db_->Get("t", Batch({Ids(ids)}));
+    auto rows = db_->Get("t", Batch({IdValues(ids)}));
     EXPECT_TRUE(rows) << rows.error().message();
     return rows ? Text(**rows) : "";
   }
@@ -157,11 +157,11 @@ class AlterTest : public ::testing::Test {
 
 TEST_F(AlterTest, AnAddedColumnShowsItsDefaultForRowsBeforeIt) {
   Create({Int("a")});
-  Put({Ids({"1", "2"}), Ints("a", {"10", "20"})});
+  Put({IdValues({"1", "2"}), Ints("a", {"10", "20"})});
   EXPECT_EQ(Alter({AddColumn{arrow::field("n", arrow::int32(), false), arrow::MakeScalar(7)},
                    AddColumn{arrow::field("s", arrow::utf8())}}),
             2u);
-  Put({Ids({"2", "3"}), Ints("a", {"21", "31"}), Ints("n", {"8", "9"}),
+  Put({IdValues({"2", "3"}), Ints("a", {"21", "31"}), Ints("n", {"8", "9"}),
        {"s", arrow::utf8(), {"x", "-"}}});
   Always([&] {
     EXPECT_EQ(RowsAt(1), "id=1 a=10\nid=2 a=20\n");
@@ -176,9 +176,9 @@ TEST_F(AlterTest, AnAddedColumnShowsItsDefaultForRowsBeforeIt) {
 
 TEST_F(AlterTest, ChangesShowFormerRowsWithTheColumnsOfNow) {
   Create({Int("a"), Int("b")});
-  Put({Ids({"1", "2"}), Ints("a", {"10", "20"}), Ints("b", {"11", "21"})});
+  Put({IdValues({"1", "2"}), Ints("a", {"10", "20"}), Ints("b", {"11", "21"})});
   Alter({DropColumn{"b"}, AddColumn{arrow::field("n", arrow::int32()), arrow::MakeScalar(7)}});
-  Put({Ids({"2", "3"}), Ints("a", {"22", "30"}), Ints("n", {"8", "9"})});
+  Put({IdValues({"2", "3"}), Ints("a", {"22", "30"}), Ints("n", {"8", "9"})});
   const auto changes = [&](std::uint64_t from, const AsOf& to, const ChangesOptions& options) {
     auto reader = db_->Changes("t", CommitNumber{from}, to, options);
     EXPECT_TRUE(reader) << reader.error().message();
@@ -200,11 +200,11 @@ TEST_F(AlterTest, ChangesShowFormerRowsWithTheColumnsOfNow) {
 
 TEST_F(AlterTest, ADroppedColumnIsGoneAndOneOfItsNameIsAnother) {
   Create({Int("a"), Int("b")});
-  Put({Ids({"1"}), Ints("a", {"10"}), Ints("b", {"11"})});
+  Put({IdValues({"1"}), Ints("a", {"10"}), Ints("b", {"11"})});
   EXPECT_EQ(Alter({DropColumn{"a"}}), 2u);
-  Put({Ids({"2"}), Ints("b", {"21"})});
+  Put({IdValues({"2"}), Ints("b", {"21"})});
   EXPECT_EQ(Alter({AddColumn{Int("a")}}), 4u);
-  Put({Ids({"3"}), Ints("b", {"31"}), Ints("a", {"30"})});
+  Put({IdValues({"3"}), Ints("b", {"31"}), Ints("a", {"30"})});
   Always([&] {
     EXPECT_EQ(RowsAt(1), "id=1 a=10 b=11\n");
     EXPECT_EQ(RowsAt(3), "id=1 b=11\nid=2 b=21\n");
@@ -217,7 +217,7 @@ TEST_F(AlterTest, ADroppedColumnIsGoneAndOneOfItsNameIsAnother) {
 // Names are exchanged, and the key's as well: only ids tell which is which.
 TEST_F(AlterTest, RenamedColumnsKeepTheirValues) {
   Create({Int("a"), Int("b")});
-  Put({Ids({"1"}), Ints("a", {"10"}), Ints("b", {"11"})});
+  Put({IdValues({"1"}), Ints("a", {"10"}), Ints("b", {"11"})});
   Alter({RenameColumn{"a", "x"}, RenameColumn{"b", "a"}, RenameColumn{"x", "b"},
          RenameColumn{"id", "key"}});
   const auto put = db_->Upsert(
@@ -238,7 +238,7 @@ TEST_F(AlterTest, WidenedColumnsKeepTheirValues) {
   using namespace arrow;
   Create({field("i", int8()), field("u", uint8()), field("f", float32()), field("s", utf8()),
           field("d", date32()), field("m", decimal128(5, 2)), field("r", int16(), false)});
-  Put({Ids({"1", "2"}), Ints("i", {"-128", "-"}, int8()), Ints("u", {"255", "-"}, uint8()),
+  Put({IdValues({"1", "2"}), Ints("i", {"-128", "-"}, int8()), Ints("u", {"255", "-"}, uint8()),
        {"f", float32(), {"0.5", "-"}}, {"s", utf8(), {"text", "-"}},
        {"d", date32(), {"1969-12-31", "-"}}, {"m", decimal128(5, 2), {"-999.99", "-"}},
        {"r", int16(), {"5", "6"}, false}});
@@ -246,7 +246,7 @@ TEST_F(AlterTest, WidenedColumnsKeepTheirValues) {
          WidenColumn{field("f", float64())}, WidenColumn{field("s", large_utf8())},
          WidenColumn{field("d", timestamp(TimeUnit::MILLI))},
          WidenColumn{field("m", decimal256(50, 2))}, WidenColumn{field("r", int32())}});
-  Put({Ids({"3"}), Ints("i", {"9000000000"}, int64()), Ints("u", {"-1"}, int32()),
+  Put({IdValues({"3"}), Ints("i", {"9000000000"}, int64()), Ints("u", {"-1"}, int32()),
        {"f", float64(), {"0.1"}}, {"s", large_utf8(), {"more"}},
        {"d", timestamp(TimeUnit::MILLI), {"1970-01-01 00:00:00.001"}},
        {"m", decimal256(50, 2), {"100000.00"}}, {"r", int32(), {"-"}}});
@@ -264,7 +264,7 @@ TEST_F(AlterTest, WidenedColumnsKeepTheirValues) {
 
 TEST_F(AlterTest, AllChangesOfOneCallAreOneCommit) {
   Create({Int("a"), Int("b")});
-  Put({Ids({"1"}), Ints("a", {"10"}), Ints("b", {"11"})});
+  Put({IdValues({"1"}), Ints("a", {"10"}), Ints("b", {"11"})});
   EXPECT_EQ(Alter({DropColumn{"a"}, RenameColumn{"b", "a"},
                    WidenColumn{arrow::field("a", arrow::int64())},
                    AddColumn{Int("b"), arrow::MakeScalar(1)}}),
@@ -280,7 +280,7 @@ TEST_F(AlterTest, ManyChangesEachWithRowsOfItsTime) {
   std::vector<std::string> shown;
   for (int i = 0; i < 8; ++i) {
     const std::string id = std::to_string(i), name = "c" + id;
-    Put({Ids({id}), Ints(name, {id})});
+    Put({IdValues({id}), Ints(name, {id})});
     ASSERT_TRUE(i % 3 != 1 || db_->Flush());
     const std::string next = "c" + std::to_string(i + 1);
     if (i % 2 == 0) {
@@ -312,7 +312,7 @@ std::uint64_t GroupsRead(const Snapshot& snapshot, const ScanOptions& options) {
 
 TEST_F(AlterTest, FiltersPruneByTheColumnNotByItsPlaceOrName) {
   Create({Int("a"), Int("b")});
-  Put({Ids({"1", "2"}), Ints("a", {"10", "20"}), Ints("b", {"1000", "2000"})});
+  Put({IdValues({"1", "2"}), Ints("a", {"10", "20"}), Ints("b", {"1000", "2000"})});
   Alter({DropColumn{"a"}, RenameColumn{"b", "a"}, AddColumn{Int("b"), arrow::MakeScalar(5)},
          AddColumn{Int("n")}});
   Always([&] {
@@ -334,7 +334,7 @@ TEST_F(AlterTest, FiltersPruneByTheColumnNotByItsPlaceOrName) {
 
 TEST_F(AlterTest, FiltersPruneWidenedColumnsByTheirValues) {
   Create({arrow::field("i", arrow::int8()), arrow::field("u", arrow::uint8())});
-  Put({Ids({"1"}), Ints("i", {"-5"}, arrow::int8()), Ints("u", {"200"}, arrow::uint8())});
+  Put({IdValues({"1"}), Ints("i", {"-5"}, arrow::int8()), Ints("u", {"200"}, arrow::uint8())});
   Alter({WidenColumn{arrow::field("i", arrow::int64())},
          WidenColumn{arrow::field("u", arrow::int16())}});
   Always([&] {
@@ -347,9 +347,9 @@ TEST_F(AlterTest, FiltersPruneWidenedColumnsByTheirValues) {
 
 TEST_F(AlterTest, ChangesAreShownWithTheColumnsOfTheirSnapshot) {
   Create({Int("a"), Int("b")});
-  Put({Ids({"1"}), Ints("a", {"10"}), Ints("b", {"11"})});
+  Put({IdValues({"1"}), Ints("a", {"10"}), Ints("b", {"11"})});
   Alter({DropColumn{"a"}, RenameColumn{"b", "a"}, AddColumn{Int("n"), arrow::MakeScalar(7)}});
-  Put({Ids({"1"}), Ints("a", {"12"}), Ints("n", {"8"})});
+  Put({IdValues({"1"}), Ints("a", {"12"}), Ints("n", {"8"})});
   Always([&] {
     const auto changes = [&](std::uint64_t as_of) {
       auto reader = (*db_->GetSnapshot(CommitNumber{as_of}))->Changes("t", CommitNumber{0});
@@ -366,13 +366,13 @@ TEST_F(AlterTest, ChangesAreShownWithTheColumnsOfTheirSnapshot) {
 
 TEST_F(AlterTest, SnapshotsAndReadersGoOnWithTheColumnsOfTheirTime) {
   Create({Int("a")});
-  Put({Ids({"1"}), Ints("a", {"10"})});
+  Put({IdValues({"1"}), Ints("a", {"10"})});
   ASSERT_TRUE(db_->Flush());
-  Put({Ids({"2"}), Ints("a", {"20"})});
+  Put({IdValues({"2"}), Ints("a", {"20"})});
   const auto before = *db_->GetSnapshot();
   auto reader = *before->Scan("t", {.batch_rows_max = 1});
   Alter({DropColumn{"a"}, AddColumn{arrow::field("a", arrow::utf8()), arrow::MakeScalar("x")}});
-  Put({Ids({"1"}), {"a", arrow::utf8(), {"new"}}});
+  Put({IdValues({"1"}), {"a", arrow::utf8(), {"new"}}});
   const auto after = *db_->GetSnapshot();
   Alter({RenameColumn{"a", "z"}});
   ASSERT_TRUE(db_->Flush());
@@ -385,13 +385,13 @@ TEST_F(AlterTest, SnapshotsAndReadersGoOnWithTheColumnsOfTheirTime) {
 
 TEST_F(AlterTest, ATransactionWhoseTableGotOtherColumnsIsRefused) {
   Create({Int("a")});
-  Put({Ids({"1"}), Ints("a", {"10"})});
+  Put({IdValues({"1"}), Ints("a", {"10"})});
   const auto writes = *db_->Begin();
-  ASSERT_TRUE(writes->Upsert("t", Batch({Ids({"2"}), Ints("a", {"20"})})));
+  ASSERT_TRUE(writes->Upsert("t", Batch({IdValues({"2"}), Ints("a", {"20"})})));
   const auto reads = *db_->Begin({.isolation = Isolation::kSerializable});
-  ASSERT_TRUE(reads->Get("t", Batch({Ids({"1"})})));
+  ASSERT_TRUE(reads->Get("t", Batch({IdValues({"1"})})));
   const auto deletes = *db_->Begin();
-  ASSERT_TRUE(deletes->Delete("t", Batch({Ids({"1"})})));
+  ASSERT_TRUE(deletes->Delete("t", Batch({IdValues({"1"})})));
   ASSERT_TRUE(db_->CreateTable("u", arrow::schema({arrow::field("id", arrow::int64(), false)}),
                                {"id"}));
   Alter({AddColumn{Int("n")}});
@@ -409,13 +409,13 @@ TEST_F(AlterTest, ATransactionWhoseTableGotOtherColumnsIsRefused) {
 
 TEST_F(AlterTest, WritesThatLookFirstSeeTheColumnsThatThereAre) {
   Create({Int("a"), Int("b")});
-  Put({Ids({"1", "2"}), Ints("a", {"10", "20"}), Ints("b", {"11", "21"})});
+  Put({IdValues({"1", "2"}), Ints("a", {"10", "20"}), Ints("b", {"11", "21"})});
   Alter({DropColumn{"a"}, AddColumn{Int("n"), arrow::MakeScalar(7)}});
   ASSERT_TRUE(db_->Write("t", {.mode = WriteMode::kUpdate,
-                               .rows = Batch({Ids({"1"}), Ints("b", {"12"})})}));
+                               .rows = Batch({IdValues({"1"}), Ints("b", {"12"})})}));
   EXPECT_EQ(Rows(), "id=1 b=12 n=7\nid=2 b=21 n=7\n") << "an update takes the default along";
   const auto gone = db_->Write("t", {.mode = WriteMode::kUpdate,
-                                     .rows = Batch({Ids({"1"}), Ints("a", {"1"})})});
+                                     .rows = Batch({IdValues({"1"}), Ints("a", {"1"})})});
   ASSERT_FALSE(gone);
   EXPECT_NE(gone.error().message().find("'a'"), std::string::npos);
   const auto where = Where("n = 7 and b = 21");
@@ -429,7 +429,7 @@ TEST_F(AlterTest, WritesThatLookFirstSeeTheColumnsThatThereAre) {
 TEST_F(AlterTest, ABatchWithFormerColumnsIsRefusedByName) {
   Create({Int("a")});
   Alter({RenameColumn{"a", "b"}});
-  const auto refused = db_->Upsert("t", Batch({Ids({"1"}), Ints("a", {"1"})}));
+  const auto refused = db_->Upsert("t", Batch({IdValues({"1"}), Ints("a", {"1"})}));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind(), ErrorKind::kInvalid);
   EXPECT_NE(refused.error().message().find("column 'b' (int32) is missing"), std::string::npos)
@@ -467,7 +467,7 @@ TEST_F(AlterTest, WritersBesideChangesKeepTheirValuesOrAreRefused) {
         // The columns are called a and b, or b and a: the batch fits either way, and its values say
         // under which name they were given.
         const auto info =
-            db_->Upsert("t", Batch({Ids({id}), Ints("a", {"1"}), Ints("b", {"2"})}));
+            db_->Upsert("t", Batch({IdValues({id}), Ints("a", {"1"}), Ints("b", {"2"})}));
         ASSERT_TRUE(info) << info.error().message();
         ++kept;
       }

@@ -28,7 +28,7 @@ namespace {
 namespace cp = arrow::compute;
 using testing::Rows;
 using testing::RowsBatch;
-using Batch = std::shared_ptr<arrow::RecordBatch>;
+using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 using Parts = std::vector<std::string>;
 
 constexpr WriteMode kModesWithRows[] = {WriteMode::kUpsert, WriteMode::kDelete,
@@ -54,7 +54,8 @@ std::shared_ptr<arrow::BooleanArray> Bits(const std::vector<bool>& values, bool 
   EXPECT_TRUE(!null || bits.AppendNull().ok());
   return std::static_pointer_cast<arrow::BooleanArray>(*bits.Finish());
 }
-Batch Columns(const std::vector<std::pair<std::string, std::shared_ptr<arrow::Array>>>& columns) {
+BatchPtr Columns(
+    const std::vector<std::pair<std::string, std::shared_ptr<arrow::Array>>>& columns) {
   arrow::FieldVector fields;
   arrow::ArrayVector arrays;
   for (const auto& [name, array] : columns) {
@@ -234,7 +235,7 @@ TEST_F(BadInputTest, AFilterOfTheWrongTypeSaysBothTypesOrThePlace) {
 TEST_F(BadInputTest, ABatchWhoseSchemaDiffersSaysHow) {
   const auto ids = Ints({1});
   const auto text = Texts({"x"});
-  const auto refused = [&](const Batch& rows, const Parts& parts) {
+  const auto refused = [&](const BatchPtr& rows, const Parts& parts) {
     for (const auto mode : {WriteMode::kUpsert, WriteMode::kInsert, WriteMode::kInsertMissing}) {
       WriteRefused("orders", {.mode = mode, .rows = rows}, ErrorKind::kInvalid, parts);
     }

@@ -15,7 +15,7 @@ using testing::CDatabase;
 using testing::Rows;
 using testing::RowsBatch;
 
-std::shared_ptr<arrow::RecordBatch> Ids(const std::vector<std::int64_t>& values,
+std::shared_ptr<arrow::RecordBatch> IdRows(const std::vector<std::int64_t>& values,
                                         const char* name = "id") {
   arrow::Int64Builder ids;
   EXPECT_TRUE(ids.AppendValues(values).ok());
@@ -116,16 +116,16 @@ class CGiven : public CDatabase {
 };
 
 TEST_F(CGiven, ARangeBoundsAScanOnBothSides) {
-  EXPECT_EQ(ScanWithin(Range(Ids({2}), Ids({4}))), (Rows{{2, "b"}, {3, "c"}}));
-  EXPECT_EQ(ScanWithin(Range(Ids({4}))), (Rows{{4, "d"}, {5, "e"}}));
-  EXPECT_EQ(ScanWithin(Range(nullptr, Ids({2}))), (Rows{{1, "a"}}));
+  EXPECT_EQ(ScanWithin(Range(IdRows({2}), IdRows({4}))), (Rows{{2, "b"}, {3, "c"}}));
+  EXPECT_EQ(ScanWithin(Range(IdRows({4}))), (Rows{{4, "d"}, {5, "e"}}));
+  EXPECT_EQ(ScanWithin(Range(nullptr, IdRows({2}))), (Rows{{1, "a"}}));
   EXPECT_EQ(ScanWithin(Range(nullptr)).size(), 5u);
-  EXPECT_EQ(ScanWithin(Range(Ids({4}), Ids({2}))), Rows());
-  Range turned(Ids({2}), Ids({4}));
+  EXPECT_EQ(ScanWithin(Range(IdRows({4}), IdRows({2}))), Rows());
+  Range turned(IdRows({2}), IdRows({4}));
   turned.c.lower_exclusive = 1;
   turned.c.upper_inclusive = 1;
   EXPECT_EQ(ScanWithin(turned), (Rows{{3, "c"}, {4, "d"}}));
-  Range narrowed(Ids({2}), Ids({5}));
+  Range narrowed(IdRows({2}), IdRows({5}));
   auto options = Within(narrowed);
   options.filter = "v <> 'c'";
   options.reverse = 1;
@@ -134,7 +134,7 @@ TEST_F(CGiven, ARangeBoundsAScanOnBothSides) {
   EXPECT_EQ(ScanAt(nullptr, &options), (Rows{{4, "d"}}));
   varve_db_snapshot* snapshot = nullptr;
   Ok(varve_db_snapshot_take(db_, nullptr, &snapshot, &error_));
-  Range counted(Ids({3}));
+  Range counted(IdRows({3}));
   options = Within(counted);
   std::uint64_t rows = 0;
   Ok(varve_db_count(snapshot, "t", &options, &rows, &error_));
@@ -150,14 +150,14 @@ TEST_F(CGiven, ABoundOfFewerColumnsStandsForAllKeysThatBeginWithIt) {
   ASSERT_TRUE(arrow::ExportSchema(*fields, &schema).ok());
   const char* key[] = {"a", "b"};
   Ok(varve_db_create_table(db_, "pairs", &schema, key, 2, &error_));
-  const auto as = Ids({1, 1, 2, 2, 3})->column(0), bs = Ids({1, 2, 1, 2, 1})->column(0);
+  const auto as = IdRows({1, 1, 2, 2, 3})->column(0), bs = IdRows({1, 2, 1, 2, 1})->column(0);
   Exported pairs(*arrow::RecordBatch::Make(fields, 5, {as, bs}));
   Ok(varve_db_upsert(db_, "pairs", &pairs.array, &pairs.schema, VARVE_LOG_DURABLE, nullptr,
                      &error_));
   varve_db_snapshot* snapshot = nullptr;
   Ok(varve_db_snapshot_take(db_, nullptr, &snapshot, &error_));
   const auto count = [&](bool lower_exclusive, bool upper_inclusive) {
-    Range range(Ids({1}, "a"), Ids({2}, "a"));
+    Range range(IdRows({1}, "a"), IdRows({2}, "a"));
     range.c.lower_exclusive = lower_exclusive;
     range.c.upper_inclusive = upper_inclusive;
     const auto options = Within(range);
@@ -173,8 +173,9 @@ TEST_F(CGiven, ABoundOfFewerColumnsStandsForAllKeysThatBeginWithIt) {
 }
 
 TEST_F(CGiven, ABoundOfAnotherShapeIsRefusedAndTaken) {
-  Range two(Ids({1, 2})), name(nullptr, Ids({1}, "n")), half(Ids({1})), gone(Ids({1})),
-      unknown(Ids({1}), Ids({2})), text(RowsBatch({{1, "a"}})->SelectColumns({1}).ValueOrDie());
+  Range two(IdRows({1, 2})), name(nullptr, IdRows({1}, "n")), half(IdRows({1})), gone(IdRows({1})),
+      unknown(IdRows({1}), IdRows({2})),
+      text(RowsBatch({{1, "a"}})->SelectColumns({1}).ValueOrDie());
   EXPECT_NE(RefusedScan(two).find("lower bound has 2 rows"), std::string::npos);
   EXPECT_TRUE(two.taken());
   EXPECT_NE(RefusedScan(name).find("upper bound has column 'n'"), std::string::npos);
@@ -185,12 +186,12 @@ TEST_F(CGiven, ABoundOfAnotherShapeIsRefusedAndTaken) {
   EXPECT_NE(RefusedScan(gone).find("released already"), std::string::npos);
   RefusedScan(unknown, "no", VARVE_LOG_NOT_FOUND);
   EXPECT_TRUE(unknown.taken());
-  Range nobody(Ids({1}));
+  Range nobody(IdRows({1}));
   const auto options = Within(nobody);
   ArrowArrayStream stream;
   Refused(varve_db_scan(nullptr, "t", &options, &stream, &error_), VARVE_LOG_INVALID);
   EXPECT_TRUE(nobody.taken());
-  Range left(Ids({1}));
+  Range left(IdRows({1}));
   left.c.size = 7;
   EXPECT_NE(RefusedScan(left).find("varve_db_key_range"), std::string::npos);
   EXPECT_FALSE(left.taken()) << "who knows what it is";
@@ -209,14 +210,14 @@ TEST_F(CGiven, ChangesHaveARangeToo) {
   Ok(varve_db_snapshot_take(db_, nullptr, &snapshot, &error_));
   varve_db_changes_options options = {};
   options.size = sizeof options;
-  Range some(Ids({4}));
+  Range some(IdRows({4}));
   options.range = &some.c;
   ArrowArrayStream stream;
   Ok(varve_db_changes(snapshot, "t", 0, &options, &stream, &error_));
   EXPECT_TRUE(some.taken());
   EXPECT_EQ((*(*arrow::ImportRecordBatchReader(&stream))->ToTable())->num_rows(), 2);
   varve_db_snapshot_free(snapshot);
-  Range fewer(nullptr, Ids({2}));
+  Range fewer(nullptr, IdRows({2}));
   options.range = &fewer.c;
   varve_db_cursor* cursor = nullptr;
   Ok(varve_db_follow(db_, "t", 0, &options, &cursor, &error_));
@@ -225,7 +226,7 @@ TEST_F(CGiven, ChangesHaveARangeToo) {
   Ok(varve_db_cursor_next(cursor, 0, &rows, &schema, &error_));
   EXPECT_EQ((*arrow::ImportRecordBatch(&rows, &schema))->num_rows(), 1);
   varve_db_cursor_free(cursor);
-  Range wrong(Ids({1}, "n"));
+  Range wrong(IdRows({1}, "n"));
   options.range = &wrong.c;
   Refused(varve_db_follow(db_, "t", 0, &options, &cursor, &error_), VARVE_LOG_INVALID);
   EXPECT_TRUE(wrong.taken());
@@ -273,7 +274,7 @@ TEST_F(CGiven, WhatIsStoppedSaysSo) {
 TEST_F(CGiven, AWriteDeletesARangeAndTellsWhatItPassedOver) {
   auto options = Mode(VARVE_DB_DELETE_WHERE);
   options.level = VARVE_LOG_DURABLE;
-  Range middle(Ids({2}), Ids({5}));
+  Range middle(IdRows({2}), IdRows({5}));
   options.range = &middle.c;
   options.filter = "v <> 'c'";
   Ok(varve_db_write(db_, "t", nullptr, nullptr, &options, nullptr, &error_));
@@ -296,7 +297,7 @@ TEST_F(CGiven, AWriteDeletesARangeAndTellsWhatItPassedOver) {
   Ok(varve_db_close(db_, &error_));
   EXPECT_TRUE(told);
   EXPECT_EQ(passed, 3u);
-  Range late(Ids({1}));
+  Range late(IdRows({1}));
   options = Mode(VARVE_DB_DELETE_WHERE);
   options.range = &late.c;
   Refused(varve_db_write_then(db_, "t", nullptr, nullptr, &options, nullptr, nullptr, &error_),
@@ -312,7 +313,7 @@ TEST_F(CGiven, ATransactionHasEveryMode) {
   const std::uint8_t deletes[] = {0b01};
   bits.deletes = deletes;
   Ok(WriteIn(transaction, bits, RowsBatch({{1, "x"}, {2, "B"}})));
-  Ok(WriteIn(transaction, Mode(VARVE_DB_DELETE), Ids({3})));
+  Ok(WriteIn(transaction, Mode(VARVE_DB_DELETE), IdRows({3})));
   Ok(WriteIn(transaction, Mode(VARVE_DB_INSERT), RowsBatch({{8, "h"}})));
   Refused(WriteIn(transaction, Mode(VARVE_DB_INSERT), RowsBatch({{8, "again"}, {9, "i"}})),
           VARVE_LOG_CONFLICT, VARVE_LOG_ALREADY_EXISTS);
@@ -327,7 +328,7 @@ TEST_F(CGiven, ATransactionHasEveryMode) {
   existing.rows_passed = &passed;
   Ok(WriteIn(transaction, existing, RowsBatch({{10, "J"}, {99, "z"}})));
   EXPECT_EQ(passed, 1u);
-  Range range(Ids({4}), Ids({7}));
+  Range range(IdRows({4}), IdRows({7}));
   auto where = Mode(VARVE_DB_DELETE_WHERE);
   where.range = &range.c;
   where.filter = "v <> 'e'";
@@ -348,7 +349,7 @@ TEST_F(CGiven, AnUpdateInATransactionLeavesOtherColumnsAlone) {
   const varve_db_column_change* const changes[] = {&add};
   Ok(varve_db_alter_table(db_, "t", changes, 1, nullptr, &error_));
   varve_db_transaction* const transaction = Begin();
-  const auto ids = Ids({1, 2});
+  const auto ids = IdRows({1, 2});
   const auto patch = arrow::RecordBatch::Make(
       arrow::schema({arrow::field("id", arrow::int64()), arrow::field("n", arrow::int64())}), 2,
       {ids->column(0), ids->column(0)});
@@ -377,7 +378,7 @@ TEST_F(CGiven, ARolledBackWriteIsForgottenWhateverItsMode) {
 TEST_F(CGiven, WhatAWriteLookedAtCountsAsRead) {
   varve_db_transaction* const transaction = Begin(VARVE_DB_SERIALIZABLE);
   auto where = Mode(VARVE_DB_DELETE_WHERE);
-  Range range(Ids({10}), Ids({20}));
+  Range range(IdRows({10}), IdRows({20}));
   where.range = &range.c;
   Ok(WriteIn(transaction, where));
   Ok(WriteIn(transaction, Mode(VARVE_DB_UPSERT), RowsBatch({{1, "x"}})));
@@ -398,7 +399,7 @@ TEST_F(CGiven, AWriteThatIsNoneIsRefusedAndTheTransactionGoesOn) {
   Refused(WriteIn(transaction, options), VARVE_LOG_INVALID);
   Refused(WriteIn(transaction, Mode(99), row), VARVE_LOG_INVALID);
   Refused(WriteIn(transaction, Mode(VARVE_DB_DELETE_WHERE)), VARVE_LOG_INVALID);
-  Refused(WriteIn(transaction, options, Ids({1}, "n")), VARVE_LOG_INVALID);
+  Refused(WriteIn(transaction, options, IdRows({1}, "n")), VARVE_LOG_INVALID);
   Exported without(*row);
   Refused(varve_db_transaction_write(transaction, "t", &without.array, &without.schema, nullptr,
                                      &error_),
@@ -419,7 +420,7 @@ TEST_F(CGiven, AWriteThatIsNoneIsRefusedAndTheTransactionGoesOn) {
   options.filter = "w = 1";
   EXPECT_NE(Refused(WriteIn(transaction, options), VARVE_LOG_INVALID).find("'w'"),
             std::string::npos);
-  Range range(Ids({1}));
+  Range range(IdRows({1}));
   options = Mode(VARVE_DB_UPSERT);
   options.range = &range.c;
   Refused(WriteIn(transaction, options, row), VARVE_LOG_INVALID);

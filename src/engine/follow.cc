@@ -21,7 +21,7 @@ namespace varve {
 namespace {
 
 // It was there once, so it is among those that are or among those dropped.
-const TableView& FindById(const Superversion& view, std::uint32_t id) {
+const TableView& TableById(const Superversion& view, std::uint32_t id) {
   for (const auto& [name, table] : view.tables) {
     if (table->id == id) return *table;
   }
@@ -240,7 +240,7 @@ class ChangeCursor::Impl {
   }
 
   Status Read(const Visible& now) {
-    const TableView& table = FindById(*now.view, table_id_);
+    const TableView& table = TableById(*now.view, table_id_);
     const auto gone = now.state->dropped.find(table_id_);
     const TableState* const dropped =
         gone == now.state->dropped.end() ? nullptr : gone->second.get();

@@ -175,7 +175,7 @@ void ExpectArchiveSoundAndUsable(SimulatedDisk* disk, const History& history) {
   ASSERT_EQ(*later, life.history().order);
 }
 
-std::uint64_t EventsOfAWholeLife() {
+std::uint64_t EventsOfAnArchivedLife() {
   SimulatedDisk disk;
   ArchivedLife life(&disk, {}, 5);
   EXPECT_TRUE(life.WholeLife()) << (life.error() ? life.error()->message() : "");
@@ -185,7 +185,7 @@ std::uint64_t EventsOfAWholeLife() {
 TEST(LogArchiveCrash, EveryEventOfLogAndArchiveAndEveryWayToLoseBytes) {
   const auto seed = testing::TestSeed(5);
   SCOPED_TRACE(testing::SeedTrace(seed));
-  const auto events = EventsOfAWholeLife();
+  const auto events = EventsOfAnArchivedLife();
   ASSERT_GT(events, 150u);
   for (std::uint64_t event = 1; event <= events; ++event) {
     SimulatedDisk disk;
@@ -206,7 +206,7 @@ TEST(LogArchiveCrash, EveryEventOfLogAndArchiveAndEveryWayToLoseBytes) {
 // One call fails, of the log or of the archive: what was archived stays so, and the next process
 // goes on.
 TEST(LogArchiveFault, EveryEventFailingOnceLosesNothing) {
-  const auto events = EventsOfAWholeLife();
+  const auto events = EventsOfAnArchivedLife();
   for (std::uint64_t event = 1; event <= events; ++event) {
     SimulatedDisk disk;
     disk.FailEvent(event, Error(ErrorKind::kUnavailable, "injected", ErrorReason::kIo));

@@ -25,7 +25,7 @@ std::unexpected<Error> BadFooter(const std::string& object, std::string_view wha
               fmt::format("{}: the footer {}; restore the file from a copy", object, what));
 }
 
-Result<std::string> Entry(const arrow::KeyValueMetadata* metadata, const char* key,
+Result<std::string> FooterEntry(const arrow::KeyValueMetadata* metadata, const char* key,
                           const std::string& object) {
   const int at = metadata == nullptr ? -1 : metadata->FindKey(key);
   if (at < 0) return BadFooter(object, fmt::format("has no entry {}", key));
@@ -81,7 +81,7 @@ std::shared_ptr<arrow::KeyValueMetadata> RunFooter::ToMetadata() const {
 
 Result<RunFooter> RunFooter::Parse(const arrow::KeyValueMetadata* metadata,
                                    const std::string& object) {
-  VARVE_ASSIGN(const std::string format, Entry(metadata, kFormatKey, object));
+  VARVE_ASSIGN(const std::string format, FooterEntry(metadata, kFormatKey, object));
   if (format != kRunFormat) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("{}: run format {}, this version of varve reads {}; use a newer one",
@@ -89,19 +89,19 @@ Result<RunFooter> RunFooter::Parse(const arrow::KeyValueMetadata* metadata,
                 ErrorReason::kUnsupportedFormat);
   }
   RunFooter footer;
-  VARVE_ASSIGN(const std::string keys, Entry(metadata, kRowGroupKeysKey, object));
+  VARVE_ASSIGN(const std::string keys, FooterEntry(metadata, kRowGroupKeysKey, object));
   if (!SplitHex(keys, &footer.row_group_keys)) {
     return BadFooter(object, fmt::format("has an unreadable entry {}", kRowGroupKeysKey));
   }
   if (metadata->Contains(kPieceRowsKey)) {
-    VARVE_ASSIGN(const std::string rows, Entry(metadata, kPieceRowsKey, object));
-    VARVE_ASSIGN(const std::string pieces, Entry(metadata, kPieceKeysKey, object));
+    VARVE_ASSIGN(const std::string rows, FooterEntry(metadata, kPieceRowsKey, object));
+    VARVE_ASSIGN(const std::string pieces, FooterEntry(metadata, kPieceKeysKey, object));
     if (!SplitNumbers(rows, &footer.piece_rows) || !SplitHex(pieces, &footer.piece_keys)) {
       return BadFooter(object, fmt::format("has an unreadable entry {} or {}", kPieceRowsKey,
                                            kPieceKeysKey));
     }
   }
-  VARVE_ASSIGN(const std::string encoded, Entry(metadata, kBlockCrcKey, object));
+  VARVE_ASSIGN(const std::string encoded, FooterEntry(metadata, kBlockCrcKey, object));
   const auto crc_bytes = arrow::util::base64_decode(encoded);
   if (!crc_bytes.ok() || crc_bytes->size() % sizeof(std::uint32_t) != 0) {
     return BadFooter(object, fmt::format("has an unreadable entry {}", kBlockCrcKey));

@@ -12,6 +12,7 @@ namespace varve {
 namespace {
 
 using testing::BatchPtr;
+using testing::ExpectSame;
 using testing::KeyBatch;
 using testing::Ok;
 using testing::Row;
@@ -83,12 +84,6 @@ TablePtr Expected(ModelChanges changes, const ChangesOptions& options) {
     columns.push_back(rows_before->GetColumnByName(name));
   }
   return arrow::Table::Make(schema, columns);
-}
-
-void ExpectSame(const TablePtr& found, const TablePtr& expected) {
-  EXPECT_TRUE(found->schema()->Equals(*expected->schema())) << found->schema()->ToString();
-  EXPECT_TRUE(found->Equals(*expected)) << found->ToString() << "\nexpected\n"
-                                        << expected->ToString();
 }
 
 class ChangesTest : public ::testing::Test {
@@ -327,7 +322,7 @@ TEST(ChangesColumns, OfATableMayNotHaveTheNamesOfThoseOfChanges) {
 }
 
 // Commits in any order in the sources: runs whose commits overlap, as compaction may leave them.
-void Live(testing::RowTable* table, Random& random, int commits) {
+void LiveForChanges(testing::RowTable* table, Random& random, int commits) {
   std::vector<std::uint64_t> numbers;
   for (int i = 1; i <= commits; ++i) numbers.push_back(static_cast<std::uint64_t>(i));
   for (std::size_t i = 0; i + 1 < numbers.size(); ++i) {
@@ -366,7 +361,7 @@ TEST(ChangesModel, AgreeWithTheModelWhateverIsAsked) {
   for (int life = 0; life < 8; ++life) {
     testing::RowTable table;
     table.row_group_rows = random.Below(2) == 0 ? 7 : 40;
-    Live(&table, random, 60);
+    LiveForChanges(&table, random, 60);
     const auto view = table.View();
     for (int i = 0; i < 40; ++i) {
       const std::uint64_t after = random.Below(table.commit() + 1);

@@ -49,7 +49,7 @@ std::shared_ptr<arrow::Schema> TestSchema() {
 }
 
 // One row of nulls but for the columns given as JSON.
-std::shared_ptr<arrow::RecordBatch> Row(
+std::shared_ptr<arrow::RecordBatch> OneRow(
     const std::vector<std::pair<std::string, std::string>>& set) {
   auto schema = TestSchema();
   std::vector<std::shared_ptr<arrow::Array>> columns;
@@ -103,7 +103,8 @@ void ExpectAll(const std::shared_ptr<arrow::RecordBatch>& row, const std::vector
 }
 
 TEST(FilterParser, ComparesNumbers) {
-  const auto row = Row({{"a", "5"}, {"tiny", "-7"}, {"u", "18446744073709551615"}, {"x", "1.5"}});
+  const auto row =
+      OneRow({{"a", "5"}, {"tiny", "-7"}, {"u", "18446744073709551615"}, {"x", "1.5"}});
   ExpectAll(row, {{"a = 5", "true"},       {"a == 5", "true"},     {"a != 5", "false"},
                   {"a <> 4", "true"},      {"a < 6", "true"},      {"a <= 5", "true"},
                   {"a > 5", "false"},      {"a >= 5", "true"},     {"5 = a", "true"},
@@ -118,7 +119,8 @@ TEST(FilterParser, ComparesNumbers) {
 }
 
 TEST(FilterParser, LiteralsTakeTheColumnsTypeExactly) {
-  const auto row = Row({{"x4", "0.1"}, {"x2", "0.5"}, {"price", "\"12.50\""}, {"cost", "\"1.5\""}});
+  const auto row =
+      OneRow({{"x4", "0.1"}, {"x2", "0.5"}, {"price", "\"12.50\""}, {"cost", "\"1.5\""}});
   ExpectAll(row, {{"x4 = 0.1", "true"},
                   {"x2 = 0.5", "true"},
                   {"price = 12.5", "true"},
@@ -133,7 +135,7 @@ TEST(FilterParser, LiteralsTakeTheColumnsTypeExactly) {
 }
 
 TEST(FilterParser, ReadsTextAndBytes) {
-  const auto row = Row({{"s", "\"it's\""}, {"ls", "\"naïve\""}, {"sv", "\"view\""},
+  const auto row = OneRow({{"s", "\"it's\""}, {"ls", "\"naïve\""}, {"sv", "\"view\""},
                         {"b", "\"ab\""}, {"b2", "\"xy\""}, {"code", "\"JFK\""}});
   ExpectAll(row, {{"s = 'it''s'", "true"},      {"s > 'it'", "true"},     {"ls = 'naïve'", "true"},
                   {"sv = 'view'", "true"},      {"sv in ('view')", "true"},
@@ -144,7 +146,7 @@ TEST(FilterParser, ReadsTextAndBytes) {
 }
 
 TEST(FilterParser, ReadsDatesTimesAndDurations) {
-  const auto row = Row({{"day", "18262"}, {"day64", "1577836800000"}, {"t", "45296"},
+  const auto row = OneRow({{"day", "18262"}, {"day64", "1577836800000"}, {"t", "45296"},
                         {"t6", "45296500000"}, {"at", "1577836800500000"}, {"local", "1577836800"},
                         {"lag", "5400000"}});
   ExpectAll(row, {{"day = '2020-01-01'", "true"},
@@ -172,7 +174,7 @@ TEST(FilterParser, ReadsDatesTimesAndDurations) {
 }
 
 TEST(FilterParser, BindsTighterFromOrToUnary) {
-  const auto row = Row({{"a", "5"}, {"x", "2.0"}, {"f", "false"}});
+  const auto row = OneRow({{"a", "5"}, {"x", "2.0"}, {"f", "false"}});
   ExpectAll(row, {{"true or true and false", "true"},
                   {"(true or true) and false", "false"},
                   {"not f and false", "false"},
@@ -195,7 +197,7 @@ TEST(FilterParser, BindsTighterFromOrToUnary) {
 }
 
 TEST(FilterParser, ComputesWithoutWrapping) {
-  const auto row = Row({{"tiny", "127"}, {"a", "9223372036854775807"}, {"price", "\"10.00\""}});
+  const auto row = OneRow({{"tiny", "127"}, {"a", "9223372036854775807"}, {"price", "\"10.00\""}});
   ExpectAll(row, {{"tiny + 1 = 128", "true"},
                   {"tiny * tiny = 16129", "true"},
                   {"price * 2 = 20", "true"},
@@ -206,7 +208,7 @@ TEST(FilterParser, ComputesWithoutWrapping) {
 }
 
 TEST(FilterParser, KnowsFieldsAndQuotedNames) {
-  const auto row = Row({{"p", R"({"q": 3, "r s": "hi"})"}, {"and", "4"}});
+  const auto row = OneRow({{"p", R"({"q": 3, "r s": "hi"})"}, {"and", "4"}});
   ExpectAll(row, {{"p.q = 3", "true"},
                   {"p.\"r s\" = 'hi'", "true"},
                   {"\"p\".q + 1 = \"and\"", "true"},
@@ -217,7 +219,7 @@ TEST(FilterParser, KnowsFieldsAndQuotedNames) {
 }
 
 TEST(FilterParser, FollowsThreeValuedLogic) {
-  const auto row = Row({});  // f is null
+  const auto row = OneRow({});  // f is null
   ExpectAll(row, {{"f", "null"},
                   {"not f", "null"},
                   {"f and true", "null"},
@@ -239,7 +241,7 @@ TEST(FilterParser, FollowsThreeValuedLogic) {
                   {"a between 1 and 2", "null"},
                   {"a + null = 1", "null"},
                   {"s like '%'", "null"}});
-  const auto five = Row({{"a", "5"}, {"x", "5"}});
+  const auto five = OneRow({{"a", "5"}, {"x", "5"}});
   ExpectAll(five, {{"a in (5, null)", "true"},
                    {"a in (4, null)", "null"},
                    {"a not in (4, null)", "null"},
@@ -249,12 +251,12 @@ TEST(FilterParser, FollowsThreeValuedLogic) {
 }
 
 TEST(FilterParser, InTreatsFloatsAsEqualsDoes) {
-  const auto zero = Row({{"x", "-0.0"}});
+  const auto zero = OneRow({{"x", "-0.0"}});
   ExpectAll(zero, {{"x in (0)", "true"}, {"x = 0", "true"}, {"x in (1, 2.5)", "false"}});
 }
 
 TEST(FilterParser, LikeKnowsWildcardsAndEscapes) {
-  const auto row = Row({{"s", R"("50%_off\\now")"}, {"b2", "\"ab\""}});
+  const auto row = OneRow({{"s", R"("50%_off\\now")"}, {"b2", "\"ab\""}});
   ExpectAll(row, {{"s like '50%'", "true"},
                   {"s like '50\\%%'", "true"},
                   {"s like '50\\%\\_off\\\\now'", "true"},
@@ -368,8 +370,8 @@ TEST(FilterParser, RefusesWhatIsTooDeepOrTooLong) {
 TEST(FilterParser, TakesThousandsOfTerms) {
   std::string filter = "a = 0";
   for (int i = 1; i < 5000; ++i) filter += " or a = " + std::to_string(i);
-  EXPECT_EQ(Truth(filter, Row({{"a", "4999"}})), "true");
-  EXPECT_EQ(Truth(filter, Row({{"a", "5000"}})), "false");
+  EXPECT_EQ(Truth(filter, OneRow({{"a", "4999"}})), "true");
+  EXPECT_EQ(Truth(filter, OneRow({{"a", "5000"}})), "false");
 }
 
 TEST(FilterParser, ReportsAnUnfitExpressionOfTheCaller) {
@@ -422,7 +424,7 @@ TEST(FilterParser, NeverCrashesOnHostileText) {
   SCOPED_TRACE(testing::SeedTrace(seed));
   SeededRandom random(seed);
   const auto schema = TestSchema();
-  const auto row = Row({{"a", "5"}, {"s", "\"x\""}});
+  const auto row = OneRow({{"a", "5"}, {"s", "\"x\""}});
   int parsed = 0;
   for (int i = 0; i < 10000; ++i) {
     const std::string text =

@@ -21,11 +21,6 @@ using TypePtr = std::shared_ptr<arrow::DataType>;
 using ScalarPtr = std::shared_ptr<arrow::Scalar>;
 using Intervals = std::vector<KeyInterval>;
 
-std::optional<std::string> UpperFrom(std::string end) {
-  if (end.empty()) return std::nullopt;  // PrefixEnd: nothing is greater
-  return end;
-}
-
 // True when every value of `from` has a value of `to` of its own, in the same order, and the cast
 // gives it: then a comparison above the cast is one of the column.
 bool IsLossless(const arrow::DataType& from, const arrow::DataType& to) {
@@ -205,13 +200,13 @@ class Walk {
     if (op == "equal") {
       interval.point = true;
       interval.lower = bytes;
-      interval.upper = UpperFrom(PrefixEnd(bytes));
+      interval.upper = PrefixEnd(bytes);
       interval.lower_text = column.name + " = " + value;
     } else if (op == "less" || op == "less_equal") {
-      interval.upper = op == "less" ? bytes : UpperFrom(PrefixEnd(bytes));
+      interval.upper = op == "less" ? std::optional(bytes) : PrefixEnd(bytes);
       interval.upper_text = column.name + (op == "less" ? " < " : " <= ") + value;
     } else {
-      interval.lower = op == "greater" ? PrefixEnd(bytes) : bytes;
+      interval.lower = op == "greater" ? PrefixEnd(bytes).value_or("") : bytes;
       // Greater than the greatest byte string: no key is.
       if (interval.lower.empty()) return KeyInterval::Nothing();
       interval.lower_text = column.name + (op == "greater" ? " > " : " >= ") + value;
@@ -261,7 +256,7 @@ class Walk {
     bytes->resize(bytes->size() - 2);  // without its end: any text may follow
     KeyInterval interval;
     interval.lower = *bytes;
-    interval.upper = UpperFrom(PrefixEnd(*bytes));
+    interval.upper = PrefixEnd(*bytes);
     interval.lower_text = column->name + " starts with '" + prefix + "'";
     return Only(*column, std::move(interval));
   }

@@ -11,11 +11,6 @@
 namespace varve {
 namespace {
 
-std::optional<std::string> UpperFrom(std::string end) {
-  if (end.empty()) return std::nullopt;
-  return end;
-}
-
 KeyBounds NoKeys() { return {"", ""}; }
 
 void Narrow(KeyBounds* bounds, const KeyBounds& other) {
@@ -43,11 +38,11 @@ KeyBounds Compose(const std::vector<KeyInterval>& intervals, std::string* text) 
     }
     AddText(text, interval.upper_text);
     bounds.lower = prefix + interval.lower;
-    bounds.upper = interval.upper ? prefix + *interval.upper : UpperFrom(PrefixEnd(prefix));
+    bounds.upper = interval.upper ? std::optional(prefix + *interval.upper) : PrefixEnd(prefix);
     return bounds;
   }
   bounds.lower = prefix;
-  bounds.upper = UpperFrom(PrefixEnd(prefix));
+  bounds.upper = PrefixEnd(prefix);
   return bounds;
 }
 
@@ -96,13 +91,14 @@ Result<KeyBounds> BoundsOf(const TableSchema& schema, const KeyRange& range, std
   KeyBounds bounds;
   if (range.lower != nullptr) {
     VARVE_ASSIGN(std::string key, EncodeBound(schema, *range.lower, "lower"));
-    bounds.lower = range.lower_inclusive ? key : PrefixEnd(key);
-    if (bounds.lower.empty()) return NoKeys();  // after the greatest key there is none
+    const auto lower = range.lower_inclusive ? std::optional(key) : PrefixEnd(key);
+    if (!lower) return NoKeys();  // after the greatest key there is none
+    bounds.lower = *lower;
     AddText(text, (range.lower_inclusive ? "key >= " : "key > ") + RowText(*range.lower));
   }
   if (range.upper != nullptr) {
     VARVE_ASSIGN(std::string key, EncodeBound(schema, *range.upper, "upper"));
-    bounds.upper = range.upper_inclusive ? UpperFrom(PrefixEnd(key)) : key;
+    bounds.upper = range.upper_inclusive ? PrefixEnd(key) : std::optional(key);
     AddText(text, (range.upper_inclusive ? "key <= " : "key < ") + RowText(*range.upper));
   }
   return bounds;

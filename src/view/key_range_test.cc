@@ -55,7 +55,7 @@ TEST_F(KeyRangeTest, ComesFromTheLeadingColumns) {
   ExpectRange("k = 5 and name = 'a'", Key(5, "a"), PrefixEnd(Key(5, "a")));
   ExpectRange("name = 'a' and k = 5 and f > 3", Key(5, "a"), PrefixEnd(Key(5, "a")));
   ExpectRange("k = 5 and name < 'b'", Key(5), Key(5, "b"));
-  ExpectRange("k = 5 and name > 'b'", PrefixEnd(Key(5, "b")), Key(6));
+  ExpectRange("k = 5 and name > 'b'", *PrefixEnd(Key(5, "b")), Key(6));
   ExpectRange("(k = 5 and name = 'a') or (k = 5 and name = 'c')", Key(5, "a"),
               PrefixEnd(Key(5, "c")));
 }

@@ -9,6 +9,7 @@ namespace {
 
 namespace cp = arrow::compute;
 using testing::BatchPtr;
+using testing::ExpectSame;
 using testing::KeyBatch;
 using testing::Ok;
 using testing::Row;
@@ -58,13 +59,6 @@ TablePtr Expected(const testing::RowModel& model, std::uint64_t as_of, const Sca
   }
   const auto projected = batch->SelectColumns(columns).ValueOrDie();
   return arrow::Table::FromRecordBatches(projected->schema(), {projected}).ValueOrDie();
-}
-
-void ExpectSame(const TablePtr& found, const TablePtr& expected) {
-  EXPECT_TRUE(found->schema()->Equals(*expected->schema()));
-  EXPECT_EQ(found->num_rows(), expected->num_rows());
-  EXPECT_TRUE(found->Equals(*expected)) << found->ToString() << "\nexpected\n"
-                                        << expected->ToString();
 }
 
 class ScanTest : public ::testing::Test {

@@ -41,6 +41,13 @@ T Ok(Result<T> result) {
   return *std::move(result);
 }
 
+inline void ExpectSame(const std::shared_ptr<arrow::Table>& found,
+                       const std::shared_ptr<arrow::Table>& expected) {
+  EXPECT_TRUE(found->schema()->Equals(*expected->schema())) << found->schema()->ToString();
+  EXPECT_TRUE(found->Equals(*expected)) << found->ToString() << "\nexpected\n"
+                                        << expected->ToString();
+}
+
 struct Row {
   std::int32_t k = 0;
   std::string name;

@@ -132,7 +132,8 @@ void Life::NoteTimes() {
   }
 }
 
-// The newest commit that was not made after the moment; clocks go back here.
+// The newest commit that was not made after the moment; clocks go back here. Of several the rows of
+// one are read: a moment, once found, is a commit.
 void Life::CheckMoments() {
   for (int i = 0; i < 4 && !times_.empty(); ++i) {
     auto at = times_.begin();
@@ -141,11 +142,13 @@ void Life::CheckMoments() {
     auto expected = newest();
     while (expected > 0 && times_.contains(expected) && times_[expected] > moment) --expected;
     if (expected > 0 && !times_.contains(expected)) continue;
+    const auto snapshot = db_->GetSnapshot(moment);
     if (expected == 0) {
-      const auto snapshot = db_->GetSnapshot(moment);
       Require(!snapshot && snapshot.error().kind() == ErrorKind::kNotFound, "too old a moment");
+    } else if (i == 0) {
+      CheckSnapshot(*Must(snapshot, "as of a moment"), expected, reference_.At(expected));
     } else {
-      CheckAsOf(moment, expected, "as of a moment");
+      Require(Must(snapshot, "as of a moment")->commit().value == expected, "another moment");
     }
   }
 }
@@ -154,7 +157,14 @@ void Life::CheckTags() {
   std::map<std::string, std::uint64_t> found;
   for (const TagInfo& tag : db_->Tags()) found[tag.name] = tag.commit.value;
   Require(found == tags_, "tags differ");
-  for (const auto& [name, commit] : tags_) CheckAsOf(TagName{name}, commit, "as of " + name);
+  for (const auto& [name, commit] : tags_) {
+    const auto snapshot = Must(db_->GetSnapshot(TagName{name}), "as of " + name);
+    if (name == tags_.rbegin()->first) {
+      CheckSnapshot(*snapshot, commit, reference_.At(commit));
+    } else {
+      Require(snapshot->commit().value == commit, "another tag");
+    }
+  }
 }
 
 }  // namespace varve::testing

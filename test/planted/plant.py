@@ -48,6 +48,9 @@ class Tree:
                          if c["output"].endswith(".o")}
         self.sources = {output: shlex.split(command)[-1]
                         for output, command in self.compiles.items()}
+        # Several files that are compiled as one: their object stays, beside that of the file alone.
+        self.together = {output: re.findall(r'#include "(.+)"', pathlib.Path(source).read_text())
+                         for output, source in self.sources.items() if "/Unity/" in source}
 
     def link_command(self, target):
         command = ninja("-t", "commands", target).splitlines()[-1]
@@ -58,7 +61,8 @@ class Tree:
         header those of the test do where the linker takes its functions from them; `everywhere`:
         also those of the library, into which the compiler may have put them."""
         if file.suffix == ".cc":
-            found = [o for o, source in self.sources.items() if source == str(file)]
+            found = [o for o, source in self.sources.items()
+                     if str(file) in (source, *self.together.get(o, []))]
         else:
             found = [o for o in self.compiles if str(file) in self.headers_of(o)]
         named = [o for o in found if o in link]
@@ -77,7 +81,7 @@ class Tree:
         made = PLANTED / (output.replace("/", "_"))
         command[command.index("-o") + 1] = str(made)
         command[command.index("-MF") + 1] = f"{made}.d"
-        if self.sources[output] == str(file):
+        if str(file) in (self.sources[output], *self.together.get(output, [])):
             command[-1] = str(patched)
             command[-2:-2] = ["-iquote", str(file.parent)]
         else:
@@ -88,11 +92,12 @@ class Tree:
 
 
 def link(command, replaced, made):
-    """Links with the objects of `replaced`; those of an archive come before it, and win."""
+    """Links with the objects of `replaced`; those of an archive come before it, and win, also
+    where one of the archive is needed for what else it holds."""
     command = [str(replaced.pop(a)) if a in replaced else a for a in command]
     command[command.index("-o") + 1] = str(made)
     archive = next((i for i, a in enumerate(command) if a.endswith(".a")), len(command))
-    command[archive:archive] = [str(o) for o in replaced.values()]
+    command[archive:archive] = ["-Wl,-z,muldefs", *(str(o) for o in replaced.values())]
     return subprocess.run(command, cwd=BUILD, capture_output=True, text=True)
 
 
