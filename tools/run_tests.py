@@ -25,6 +25,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SKIPPED = 77
 TIMEOUT_SECONDS = {False: 2400, True: 14400}
+# These begin first, so that at the end no processor waits for one of them.
+LONGEST = ("planted_test.sh", "test_model", "test_isolation", "test_log_damage", "test_log_crash",
+           "differential_test.py", "test_crash", "kill_test.py", "consumer_test.sh",
+           "test_log_schedule")
 
 
 class Outcome:
@@ -109,6 +113,7 @@ def find_jobs(build, wanted, env, timeout):
     for script in ("tidy.py", "tidy_test.py"):
         command = [sys.executable, str(ROOT / "tools" / script)]
         jobs.append((script, lambda c=command, n=script: run_script(c, n, env, timeout)))
+    jobs.sort(key=lambda job: LONGEST.index(job[0]) if job[0] in LONGEST else len(LONGEST))
     return [job for job in jobs if not wanted or any(part in job[0] for part in wanted)]
 
 

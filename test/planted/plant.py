@@ -15,6 +15,7 @@ it, and takes the place of its object when the test's program is linked anew int
   test/planted/plant.py --log [NAME ...]      of bugs_log.json, all or these
   test/planted/plant.py [NAME ...]            of bugs.json
   test/planted/plant.py --races [NAME ...]    of races.json
+  test/planted/plant.py --fit                 only looks whether all of all three still fit
   --learn    where no case is listed, write down the first of the quick ones that fails
 """
 import json
@@ -101,17 +102,29 @@ def link(command, replaced, made):
     return subprocess.run(command, cwd=BUILD, capture_output=True, text=True)
 
 
+def does_not_fit(bug):
+    """Why the bug cannot be planted as the source is now; None when it can."""
+    count = (ROOT / bug["file"]).read_text().count(bug["old"])
+    return None if count == 1 else f"its text stands {count} times in {bug['file']}, not once"
+
+
+def check_all_fit():
+    bad = [f"{bug['name']}: {wrong}" for listed in sorted(HERE.glob("*.json"))
+           for bug in json.loads(listed.read_text()) if (wrong := does_not_fit(bug))]
+    print("".join(f"{line}\n" for line in bad), end="")
+    sys.exit(1 if bad else 0)
+
+
 def program_with(tree, bug):
     """The test's program with the bug in it, and what went wrong."""
     shutil.rmtree(PLANTED, ignore_errors=True)
     PLANTED.mkdir()
+    if wrong := does_not_fit(bug):
+        return None, wrong
     file = ROOT / bug["file"]
-    sound = file.read_text()
-    if sound.count(bug["old"]) != 1:
-        return None, f"its text stands {sound.count(bug['old'])} times in {bug['file']}, not once"
     patched = PLANTED / bug["file"]
     patched.parent.mkdir(parents=True, exist_ok=True)
-    patched.write_text(sound.replace(bug["old"], bug["new"]))
+    patched.write_text(file.read_text().replace(bug["old"], bug["new"]))
     is_script = bug["test"].endswith(".py")
     command = tree.link_command("varve_cli" if is_script else bug["test"])
     replaced = {}
@@ -171,6 +184,8 @@ def noticed(tree, bug):
 
 
 def main():
+    if "--fit" in sys.argv:
+        check_all_fit()
     learn, races = "--learn" in sys.argv, "--races" in sys.argv
     listed = HERE / ("races.json" if races else
                      "bugs_log.json" if "--log" in sys.argv else "bugs.json")
