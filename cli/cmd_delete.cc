@@ -112,9 +112,11 @@ Done Report(const Session& session, const DeleteArguments& options, const Delete
                          {"commits", deleted.commits},
                          {"last_commit", deleted.last.value}};
   std::string text =
-      fmt::format("{} {} rows of {}", options.yes ? "deleted" : "would delete",
-                  WithThousands(deleted.rows), options.table);
-  if (deleted.missing > 0) text += fmt::format("; {} keys have no row", deleted.missing);
+      fmt::format("{} {} of {}", options.yes ? "deleted" : "would delete",
+                  Counted(deleted.rows, "row"), options.table);
+  if (deleted.missing > 0) {
+    text += fmt::format("; without a row: {}", Counted(deleted.missing, "key"));
+  }
   if (!options.yes) text += "; nothing was changed: add --yes";
   return PrintResult(session, document, text + "\n");
 }
@@ -137,8 +139,9 @@ Outcome<ExitCode> Run(const Session& session, const DeleteArguments& options) {
     if (deleted.commits == 0) return std::unexpected(std::move(failure));
     const Error& error = failure.error;
     return std::unexpected(Failure(
-        Error(error.kind(), fmt::format("{}; {} rows were deleted before, in {} commits",
-                                        error.message(), deleted.rows, deleted.commits),
+        Error(error.kind(),
+              fmt::format("{}; deleted before: {}, in {}", error.message(),
+                          Counted(deleted.rows, "row"), Counted(deleted.commits, "commit")),
               error.reason()),
         failure.exit));
   }

@@ -25,8 +25,8 @@ Outcome<ExitCode> Run(const Session& session, const DropArguments& options) {
   const auto rows = std::ranges::find(stats, table.name, &TableStats::name)->rows_estimate;
   Json document = {{"table", table.name}, {"dry_run", !options.yes}, {"rows_estimate", rows}};
   std::string text =
-      fmt::format("{} table {} with about {} rows", options.yes ? "dropped" : "would drop",
-                  table.name, WithThousands(rows));
+      fmt::format("{} table {} with about {}", options.yes ? "dropped" : "would drop", table.name,
+                  Counted(rows, "row"));
   if (options.yes) {
     CLI_ASSIGN(const auto commit, database->DropTable(table.name));
     CLI_TRY(database->Close());

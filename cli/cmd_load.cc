@@ -287,8 +287,9 @@ Failure WithKept(const Failure& failure, const Loaded& loaded) {
   const std::string kept =
       loaded.commits == 0
           ? "no rows of this load are kept"
-          : fmt::format("{} rows of this load are kept, in {} commits; the last is commit {}",
-                        loaded.rows, loaded.commits, loaded.last.value);
+          : fmt::format("{} of this load {} kept, in {}; the last is commit {}",
+                        Counted(loaded.rows, "row"), loaded.rows == 1 ? "is" : "are",
+                        Counted(loaded.commits, "commit"), loaded.last.value);
   const Error& error = failure.error;
   return Failure(Error(error.kind(), error.message() + "\n" + kept, error.reason()), failure.exit);
 }

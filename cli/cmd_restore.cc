@@ -28,8 +28,8 @@ Done Report(const Session& session, const RestoreArguments& options, const Resto
                          {"rows_deleted", info.rows_deleted},
                          {"commit", made ? info.commit.commit.value : 0}};
   std::string text =
-      fmt::format("{} as of commit {}: {} {} rows, {} {}", options.table, info.as_of.value,
-                  dry_run ? "would write" : "wrote", WithThousands(info.rows_written),
+      fmt::format("{} as of commit {}: {} {}, {} {}", options.table, info.as_of.value,
+                  dry_run ? "would write" : "wrote", Counted(info.rows_written, "row"),
                   dry_run ? "delete" : "deleted", WithThousands(info.rows_deleted));
   if (made) text += fmt::format(", in commit {}", info.commit.commit.value);
   if (dry_run && !options.dry_run) text += "; nothing was changed: add --yes";

@@ -101,9 +101,10 @@ std::string PlanText(const ScanPlan& plan) {
       fmt::format("as of commit {}\nkey range    {}\nfilter       {}\n", plan.as_of.value,
                   plan.key_range, plan.filter.empty() ? "none" : plan.filter);
   for (const ScanSource& source : plan.sources) {
-    text += fmt::format("{}: {} of {} read, {} of {} row groups, {} rows{}{}\n", source.name,
+    text += fmt::format("{}: {} of {} read, {} of {}, {}{}{}\n", source.name,
                         FormatBytes(source.bytes_read), FormatBytes(source.bytes),
-                        source.row_groups_read, source.row_groups, WithThousands(source.rows),
+                        source.row_groups_read, Counted(source.row_groups, "row group"),
+                        Counted(source.rows, "row"),
                         source.reason.empty() ? "" : "; ", source.reason);
   }
   return text;

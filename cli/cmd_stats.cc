@@ -64,13 +64,13 @@ std::string Text(const DatabaseStats& stats) {
       FormatBytes(LogBytes(stats.log)), stats.log.segments.size(), stats.log.first.value,
       stats.log.positions.durable.value, FormatBytes(stats.memtable_bytes));
   for (const TableStats& table : stats.tables) {
-    text += fmt::format("table     {}: key {}; about {} rows, {} of them in memory\n", table.name,
-                        fmt::join(table.key, ","), WithThousands(table.rows_estimate),
+    text += fmt::format("table     {}: key {}; about {}, {} of them in memory\n", table.name,
+                        fmt::join(table.key, ","), Counted(table.rows_estimate, "row"),
                         WithThousands(table.memtable_rows));
     for (std::size_t i = 0; i < table.levels.size(); ++i) {
       const LevelStats& level = table.levels[i];
-      text += fmt::format("  level {}  {} runs, {}, {} rows\n", i, level.runs,
-                          FormatBytes(level.bytes), WithThousands(level.rows));
+      text += fmt::format("  level {}  {}, {}, {}\n", i, Counted(level.runs, "run"),
+                          FormatBytes(level.bytes), Counted(level.rows, "row"));
     }
   }
   return text;

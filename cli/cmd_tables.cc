@@ -18,8 +18,8 @@ struct TablesArguments {
 };
 
 std::string TableText(const Table& table, std::uint64_t rows) {
-  std::string text = fmt::format("{}: key {}; about {} rows\n", table.name,
-                                 fmt::join(table.key, ","), WithThousands(rows));
+  std::string text = fmt::format("{}: key {}; about {}\n", table.name,
+                                 fmt::join(table.key, ","), Counted(rows, "row"));
   for (const auto& field : table.schema->fields()) {
     text += fmt::format("  {} {}{}\n", field->name(), field->type()->ToString(),
                         field->nullable() ? "" : " not null");

@@ -40,11 +40,12 @@ std::string Text(const Verification& found, bool deep) {
   for (const Damage& damage : found.damages) {
     text += fmt::format("{}: offset {}: {}\n", damage.file, damage.offset, damage.message);
   }
-  text += fmt::format("{}: {} manifests, {} runs, {} log segments with {} units, {} read{}; "
-                      "newest commit {}\n",
-                      found.damages.empty() ? "sound" : "DAMAGED", found.manifests, found.runs,
-                      found.log_segments, found.log_units, FormatBytes(found.bytes),
-                      deep ? fmt::format(", {} rows decoded", WithThousands(found.rows)) : "",
+  text += fmt::format("{}: {}, {}, {} with {}, {} read{}; newest commit {}\n",
+                      found.damages.empty() ? "sound" : "DAMAGED",
+                      Counted(found.manifests, "manifest"), Counted(found.runs, "run"),
+                      Counted(found.log_segments, "log segment"), Counted(found.log_units, "unit"),
+                      FormatBytes(found.bytes),
+                      deep ? fmt::format(", {} decoded", Counted(found.rows, "row")) : "",
                       found.commit.value);
   if (found.torn_bytes > 0) {
     text += fmt::format("the log ends in {} that were never acknowledged (no damage)\n",

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "format_cell.h"
 #include "process.h"
 
 namespace varve::cli {
@@ -80,10 +81,10 @@ Done Committer::CheckWhole() const {
   if (rows_ >= rows_before_) return {};
   return std::unexpected(Failure(Error(
       ErrorKind::kConflict,
-      fmt::format("producer {} has loaded {} rows into {} before, and here are only {}: these are "
-                  "not the files of its load, or they changed; give another load another "
-                  "--producer",
-                  options_.producer, rows_before_, options_.table, rows_))));
+      fmt::format("producer {} has loaded {} into {} before, and here are only {}: these are not "
+                  "the files of its load, or they changed; give another load another --producer",
+                  options_.producer, Counted(rows_before_, "row"), options_.table,
+                  WithThousands(rows_)))));
 }
 
 Loaded Committer::loaded() const {

@@ -40,7 +40,7 @@ Outcome<ExitCode> WriteRows(const Session& session, const OutputOptions& output,
   CLI_TRY(writer->Finish());
   if (output.path.empty()) return kExitDone;
   CLI_TRY(PrintResult(session, {{"file", output.path}, {"rows", rows}},
-                      fmt::format("wrote {} rows to {}\n", WithThousands(rows), output.path)));
+                      fmt::format("wrote {} to {}\n", Counted(rows, "row"), output.path)));
   return kExitDone;
 }
 

@@ -610,6 +610,7 @@ class VerbsTest(CliTest):
         run.write_bytes(content)
         done = self.run_varve("verify", self.db, "--deep", exit_code=6)
         self.assertRegex(done.out, rf"{re.escape(run.name)}: offset \d+: ")
+        self.assertEqual(done.out.splitlines()[0].count(run.name), 1)
         found = self.run_varve("verify", self.db, "--deep", "--json", exit_code=6).document()
         self.assertFalse(found["sound"])
         self.assertIn(run.name, found["damages"][0]["file"])
@@ -759,7 +760,7 @@ class BadInputTest(CliTest):
         self.fails(1, "not a whole gzip file", *load, cut)
         done = self.fails(1, "not a whole gzip file", "load", self.db, "cut", cut, "--create",
                           "--key", "id", "--rows-per-commit", "1000")
-        self.assertRegex(done.err, r"\d+000 rows of this load are kept")
+        self.assertRegex(done.err, r"\d,000 rows of this load are kept")
         self.fails(1, "Parquet", *load, self.write("cut.parquet", b"PAR1 and no more"))
         self.fails(1, "Arrow", *load, self.write("cut.arrow", b"ARROW1 and no more"))
         self.fails(1, "line 1: not JSON", *load, self.write("bad.jsonl", "{"))
@@ -1063,7 +1064,7 @@ class ProcessTest(CliTest):
         process.send_signal(signal.SIGINT)
         process.stdin.close()
         self.assertEqual(process.wait(timeout=60), 130)
-        self.assertIn(b"1 rows of this load are kept", process.stderr.read())
+        self.assertIn(b"1 row of this load is kept", process.stderr.read())
         self.assertEqual(self.scan(), [{"id": 1}])
 
     def test_a_reader_that_goes_away_ends_a_scan_quietly(self):
@@ -1163,7 +1164,7 @@ class StorageTest(CliTest):
         self.assertRegex(done.err, r"\Avarve: ")
         self.assertIn("No space left", done.err)
         kept = done.lines()[-1]["rows_total"]
-        self.assertIn(f"{kept} rows of this load are kept", done.err)
+        self.assertIn(f"{kept:,} rows of this load are kept", done.err)
         copy = self.folder / "copy.varve"
         shutil.copytree(self.db, copy)
         self.db = copy

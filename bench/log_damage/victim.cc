@@ -130,7 +130,8 @@ bool Victim::InLastCommit(const std::string& path, std::uint64_t from, std::uint
   const auto first = static_cast<std::uint64_t>(b - now.begin());
   auto last = std::max(old.size(), now.size());
   while (old.size() == now.size() && old[last - 1] == now[last - 1]) --last;
-  return end > first / kDeviceBlock * kDeviceBlock && from < (last + kDeviceBlock - 1) / kDeviceBlock * kDeviceBlock;
+  return end > first / kDeviceBlock * kDeviceBlock &&
+         from < (last + kDeviceBlock - 1) / kDeviceBlock * kDeviceBlock;
 }
 
 }  // namespace varve::bench

@@ -50,7 +50,9 @@ class Verifier {
   }
 
  private:
+  // The message does not name the file again.
   void Found(std::string file, std::uint64_t offset, std::string message) {
+    if (const auto named = file + ": "; message.starts_with(named)) message.erase(0, named.size());
     result_.damages.push_back({std::move(file), offset, std::move(message)});
   }
   std::string FileOf(const std::string& object) const {
