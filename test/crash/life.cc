@@ -105,10 +105,12 @@ void Life::Acknowledged(std::uint64_t commit, AckLevel ack) {
   Observe();
 }
 
-void Life::NoteTime(std::uint64_t commit) {
-  const Version newest = db_->Versions(1).at(0);
-  EXPECT_EQ(newest.commit.value, commit);
-  promises_.times[commit] = newest.time;
+// Of what can be read.
+void Life::NoteTimes() {
+  for (const Version& version : db_->Versions()) {
+    const auto [at, added] = promises_.times.emplace(version.commit.value, version.time);
+    EXPECT_EQ(at->second, version.time) << "commit " << version.commit.value;
+  }
 }
 
 void Life::Open() {
@@ -155,7 +157,7 @@ void Life::Promise(Rows next) {
 void Life::Changed(const Result<CommitNumber>& commit) {
   if (!commit) return Keep(std::unexpected(commit.error()));
   EXPECT_EQ(commit->value, tried());
-  NoteTime(tried());
+  NoteTimes();
   Acknowledged(tried(), AckLevel::kDurable);
 }
 
@@ -188,7 +190,7 @@ void Life::Write(Rows next, const WriteRequest& request, const CommitOptions& op
   if (!info) return Keep(std::unexpected(info.error()));
   EXPECT_EQ(info->commit.value, tried());
   EXPECT_FALSE(info->repeat);
-  NoteTime(tried());
+  NoteTimes();
   Acknowledged(tried(), options.ack);
 }
 
@@ -196,7 +198,7 @@ void Life::WriteThen(Rows next, const WriteRequest& request, const CommitOptions
   Promise(std::move(next));
   if (options.producer) promises_.sent[tried()] = *options.producer;
   db_->WriteThen(name(), request, options, Through(tried(), options.ack));
-  if (!failed_) NoteTime(tried());
+  if (!failed_) NoteTimes();
 }
 
 CommitCallback Life::Through(std::uint64_t commit, AckLevel ack) {
@@ -293,7 +295,7 @@ void Life::Restore(const AsOf& as_of, std::uint64_t commit, AckLevel ack) {
   if (!info) return Keep(std::unexpected(info.error()));
   EXPECT_EQ(info->as_of.value, commit);
   EXPECT_EQ(info->commit.commit.value, tried());
-  NoteTime(tried());
+  NoteTimes();
   Acknowledged(tried(), ack);
 }
 

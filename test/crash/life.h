@@ -168,7 +168,7 @@ class Life {
   std::shared_ptr<arrow::RecordBatch> Batch(const Rows& rows) const;
   void Changed(const Result<CommitNumber>& commit);
   void Acknowledged(std::uint64_t commit, AckLevel ack);
-  void NoteTime(std::uint64_t commit);
+  void NoteTimes();
   // Writes what leads to `next`.
   void Write(Rows next, const WriteRequest& request, const CommitOptions& options = {});
   void WriteThen(Rows next, const WriteRequest& request, const CommitOptions& options);

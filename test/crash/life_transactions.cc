@@ -70,7 +70,7 @@ void Life::Commit(const std::string& work, AckLevel ack) {
   const auto info = in.mapped().transaction->Commit({.ack = ack});
   if (!info) return Keep(std::unexpected(info.error()));
   EXPECT_EQ(info->commit.value, tried());
-  NoteTime(tried());
+  NoteTimes();
   Acknowledged(tried(), ack);
 }
 
@@ -79,7 +79,7 @@ void Life::CommitThen(const std::string& work, AckLevel ack) {
   const auto in = works_.extract(work);
   PromiseChanges(in.mapped().changes);
   in.mapped().transaction->CommitThen({.ack = ack}, Through(tried(), ack));
-  if (!failed_) NoteTime(tried());
+  if (!failed_) NoteTimes();
 }
 
 void Life::Refused(const std::string& work) {
