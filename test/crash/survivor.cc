@@ -39,8 +39,8 @@ void CheckProducers(Database* db, std::uint64_t visible, const Promises& promise
   }
 }
 
-// When each commit was made, as it was told before the cut, or is now. Of a commit that could not be
-// read before it was flushed, no one is told.
+// When each commit was made, as was told before the cut, or is now. Of one that could not be read
+// before it was flushed, no one is told.
 using Times = std::vector<std::optional<WallTime>>;
 Times TimesOf(const Database& db, std::uint64_t visible, const Promises& promises) {
   Times times(visible + 1);
