@@ -11,6 +11,9 @@ option(VARVE_UNITY "Compile several files as one: quick from nothing, slow after
 
 function(varve_compile_settings target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${VARVE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  if(VARVE_UNITY)  # of which it believes that a header defines what a file does
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+  endif()
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:varve_warnings>)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src
     ${PROJECT_SOURCE_DIR}/include)

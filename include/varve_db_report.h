@@ -54,6 +54,7 @@ VARVE_LOG_API int varve_db_snapshot_tables(const varve_db_snapshot* snapshot,
  *   manifest    {number}
  *   read_cache  {bytes, bytes_max, hits, misses} of lookups by key; hits and misses since the open
  *   flushes, commit_stall_micros  since the open; the latter what commits waited for memory
+ *   commits_stalled               that wait for memory now
  * No I/O, and quick: it may be asked every second. INVALID, CLOSED: the database was closed. */
 VARVE_LOG_API int varve_db_stats(varve_db* db, char** json, varve_error** error);
 

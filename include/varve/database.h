@@ -72,6 +72,7 @@ struct DatabaseStats {
   ReadCacheStats read_cache;
   std::uint64_t flushes = 0;  // since open
   std::uint64_t commit_stall_micros = 0;  // time commits waited for memtable room since open
+  std::uint64_t commits_stalled = 0;      // that wait for it now
 };
 
 // A point in time that AsOf can name.

@@ -97,7 +97,8 @@ Json Describe(const DatabaseStats& stats) {
             {"hits", cache.hits},
             {"misses", cache.misses}}},
           {"flushes", stats.flushes},
-          {"commit_stall_micros", stats.commit_stall_micros}};
+          {"commit_stall_micros", stats.commit_stall_micros},
+          {"commits_stalled", stats.commits_stalled}};
 }
 
 Json Describe(const ScanPlan& plan) {

@@ -162,25 +162,47 @@ void Database::Impl::Acknowledge(const LogAck& ack, Submitted* submitted) {
   submitted->info.group_units = ack.group_units;
 }
 
-// Back-pressure: when the memtables are full, the committer flushes (or waits for who does), so
-// that memory stays bounded and a flush that cannot go on is told to those who write.
+std::uint64_t Database::Impl::MemtableBytes() const {
+  std::uint64_t bytes = active_->bytes();
+  for (const auto& generation : sealed_) bytes += generation->bytes();
+  return bytes;
+}
+
+bool Database::Impl::HasRoom() const { return MemtableBytes() < options_.memtable_bytes_max; }
+
+// Back-pressure: when the memtables are full, the committer flushes, so that memory stays bounded
+// and a flush that cannot go on is told to those who write. While somebody else flushes it waits,
+// but for room only: what more is sealed is flushed while it writes on.
 Status Database::Impl::AwaitRoom() {
-  {
-    std::lock_guard lock(commit_mutex_);
-    std::uint64_t bytes = active_->bytes();
-    for (const auto& generation : sealed_) bytes += generation->bytes();
-    if (bytes < options_.memtable_bytes_max) return {};
-    if (sealed_.empty()) Seal();
-  }
+  std::unique_lock lock(commit_mutex_);
+  if (HasRoom()) return {};
+  if (sealed_.empty()) Seal();
+  lock.unlock();
   const std::int64_t start = environment_.clock()->SteadyMicros();
   Trace(environment_.trace(), "commit.stall", "memtables are full");
-  const Status flushed = FlushSealed();
-  std::lock_guard lock(commit_mutex_);
-  stall_micros_ += static_cast<std::uint64_t>(environment_.clock()->SteadyMicros() - start);
-  if (!flushed) {
+  const auto make_room = [&]() -> Status {
+    while (!HasRoom()) {
+      if (room_.flushing) {
+        room_.changed.wait(lock);
+        continue;
+      }
+      if (sealed_.empty()) Seal();
+      lock.unlock();
+      VARVE_TRY(FlushSealed(FlushUntil::kRoom));
+      lock.lock();
+    }
+    return {};
+  };
+  lock.lock();
+  ++room_.waiting;
+  const Status made = OrOutOfMemory(make_room);
+  if (!lock.owns_lock()) lock.lock();
+  --room_.waiting;
+  room_.waited_micros += static_cast<std::uint64_t>(environment_.clock()->SteadyMicros() - start);
+  if (!made) {
     return NotBegun(
         "nothing of this commit was kept: memory is full and the flush that would free it failed",
-        flushed.error());
+        made.error());
   }
   return {};
 }

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/background.h"
 #include "engine/commit_order.h"
 #include "engine/environment.h"
 #include "engine/generation.h"
@@ -151,6 +152,8 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
                               CommitGuard guard, WriteWatch* watch);
   static void Acknowledge(const LogAck& ack, Submitted* submitted);
   Status AwaitRoom();
+  std::uint64_t MemtableBytes() const;  // requires commit_mutex_
+  bool HasRoom() const;                 // so does this
   // Nothing: the guard has to look again.
   Result<std::optional<Placed>> Place(const std::vector<TablePart>& parts,
                                       std::shared_ptr<KeysOfCommit> keys,
@@ -215,7 +218,8 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::shared_ptr<const Superversion> MakeView();        // so does this
   void Show(std::shared_ptr<const Superversion> view);   // requires view_mutex_ too
   void ScheduleFlush();
-  Status FlushSealed();
+  class FlushTurn;
+  Status FlushSealed(FlushUntil until = FlushUntil::kAllFlushed);
   Status FlushOne(const std::shared_ptr<Generation>& generation, Lsn floor);
   Result<NewRuns> WriteRuns(const Generation& generation);
   void DropRuns(const NewRuns& runs, const Error& why);
@@ -238,7 +242,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // tags.cc
   Status PublishTags(const std::vector<Edit>& edits);  // requires flush_mutex_
 
-  // Constant after Open.
+  // Constant after Open, but the last.
   const std::string path_;
   const OpenOptions options_;
   Environment environment_;
@@ -247,7 +251,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::unique_ptr<Manifest> manifest_;
   std::unique_ptr<Log> log_;
   const std::shared_ptr<ReadCache> read_cache_;
-
   std::atomic<bool> closed_ = false;
 
   // One flush at a time, and table changes apart from flushes.
@@ -270,7 +273,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   ProducerMarks producers_;                            // guarded by commit_mutex_
   RecentKeys recent_keys_;                             // guarded by commit_mutex_
   std::multiset<CommitNumber> open_transactions_;      // their snapshots; guarded by commit_mutex_
-  std::uint64_t stall_micros_ = 0;                     // guarded by commit_mutex_
+  Room room_;                                          // guarded by commit_mutex_
   std::uint64_t flushes_ = 0;                          // guarded by commit_mutex_
   bool timer_armed_ = false;                           // guarded by commit_mutex_
 
@@ -291,10 +294,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   CommitNumber times_of_;                     // guarded by times_mutex_
   std::shared_ptr<const CommitTimes> times_;  // guarded by times_mutex_
 
-  std::mutex task_mutex_;  // of background tasks
-  std::condition_variable task_done_;
-  int tasks_ = 0;                // guarded by task_mutex_
-  bool flush_waiting_ = false;   // guarded by task_mutex_: a flush task is queued, not yet begun
+  Tasks tasks_;
 };
 
 }  // namespace varve

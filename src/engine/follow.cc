@@ -93,14 +93,14 @@ void FollowSignal::Wake() {
 }
 
 void Database::Impl::BeginTask() {
-  std::lock_guard lock(task_mutex_);
-  ++tasks_;
+  std::lock_guard lock(tasks_.mutex);
+  ++tasks_.count;
 }
 
 void Database::Impl::EndTask() {
-  std::lock_guard lock(task_mutex_);
-  --tasks_;
-  task_done_.notify_all();
+  std::lock_guard lock(tasks_.mutex);
+  --tasks_.count;
+  tasks_.done.notify_all();
 }
 
 Result<std::shared_ptr<const TableView>> Database::Impl::FindFollowed(std::string_view name,

@@ -261,12 +261,12 @@ void Database::Impl::AwaitTasks() {
     link_->database = nullptr;
   }
   EndFollowing();
-  std::unique_lock lock(task_mutex_);
-  while (tasks_ > 0) {
+  std::unique_lock lock(tasks_.mutex);
+  while (tasks_.count > 0) {
     lock.unlock();
     const bool helped = environment_.executor()->RunOne();
     lock.lock();
-    if (!helped && tasks_ > 0) task_done_.wait(lock);
+    if (!helped && tasks_.count > 0) tasks_.done.wait(lock);
   }
 }
 

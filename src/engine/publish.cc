@@ -60,16 +60,16 @@ Status Database::Impl::Flush() {
 // One task at a time waits in the executor's queue; it takes every generation sealed until it runs.
 void Database::Impl::ScheduleFlush() {
   {
-    std::lock_guard lock(task_mutex_);
-    if (flush_waiting_) return;
-    flush_waiting_ = true;
-    ++tasks_;
+    std::lock_guard lock(tasks_.mutex);
+    if (tasks_.flush_waiting) return;
+    tasks_.flush_waiting = true;
+    ++tasks_.count;
   }
   const bool submitted = HadMemory([this] {
     environment_.executor()->Submit([this] {
       {
-        std::lock_guard lock(task_mutex_);
-        flush_waiting_ = false;
+        std::lock_guard lock(tasks_.mutex);
+        tasks_.flush_waiting = false;
       }
       if (const Status flushed = FlushSealed(); !flushed) {
         // The rows stay in memory and in the log; whoever needs the room tries again and is told.
@@ -81,16 +81,39 @@ void Database::Impl::ScheduleFlush() {
   if (submitted) return;
   // As after a flush that failed.
   {
-    std::lock_guard lock(task_mutex_);
-    flush_waiting_ = false;
+    std::lock_guard lock(tasks_.mutex);
+    tasks_.flush_waiting = false;
   }
   EndTask();
 }
 
-// Flushes the generations that are sealed now, oldest first. On an error nothing is lost: what was
-// not published stays sealed.
-Status Database::Impl::FlushSealed() {
-  std::lock_guard flush_lock(flush_mutex_);
+// Whoever waits for room sees that somebody flushes, and hears when he is through.
+class Database::Impl::FlushTurn {
+ public:
+  explicit FlushTurn(Impl* database) : database_(database), lock_(database->flush_mutex_) {
+    Set(true);
+  }
+  ~FlushTurn() {
+    Set(false);
+    database_->room_.changed.notify_all();
+  }
+  FlushTurn(const FlushTurn&) = delete;
+  FlushTurn& operator=(const FlushTurn&) = delete;
+
+ private:
+  void Set(bool flushing) {
+    const std::lock_guard lock(database_->commit_mutex_);
+    database_->room_.flushing = flushing;
+  }
+
+  Impl* const database_;
+  const std::lock_guard<std::mutex> lock_;
+};
+
+// Flushes the generations that are sealed now, oldest first, or no more of them than make room. On
+// an error nothing is lost: what was not published stays sealed.
+Status Database::Impl::FlushSealed(FlushUntil until) {
+  const FlushTurn turn(this);
   if (lock_ == nullptr) return CheckOpen();  // Close was faster: the folder may be another's
   CommitNumber last;
   {
@@ -103,6 +126,7 @@ Status Database::Impl::FlushSealed() {
     {
       std::unique_lock lock(commit_mutex_);
       if (sealed_.empty() || sealed_.front()->last.commit > last) return {};
+      if (until == FlushUntil::kRoom && HasRoom()) return {};
       generation = sealed_.front();
       inserted_.wait(lock, [&] { return generation->inserting == 0; });
       floor = sealed_.size() > 1 ? sealed_[1]->log_start : active_->log_start;
@@ -216,6 +240,7 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
     ++flushes_;
     InstallView();
   }
+  room_.changed.notify_all();
   Trace(environment_.trace(), "flush.done", path_,
         {{"commit", last.commit.value}, {"runs", runs.opened.size()}, {"floor", floor.value}});
   // The rows are where they belong: a log that keeps its old segments is only longer than it must.

@@ -84,10 +84,10 @@ DatabaseStats Database::Impl::Stats() {
   {
     std::lock_guard lock(commit_mutex_);
     stats.commit = last_commit_;
-    stats.memtable_bytes = active_->bytes();
-    for (const auto& generation : sealed_) stats.memtable_bytes += generation->bytes();
+    stats.memtable_bytes = MemtableBytes();
     stats.flushes = flushes_;
-    stats.commit_stall_micros = stall_micros_;
+    stats.commit_stall_micros = room_.waited_micros;
+    stats.commits_stalled = room_.waiting;
   }
   {
     std::lock_guard lock(view_mutex_);

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -193,21 +195,24 @@ TEST_F(ThreadsTest, ACloseAmongThemLosesNothingThatWasAcknowledged) {
   CheckAll();
 }
 
-// Holds the first commit that finds memory full, when it has sealed and not yet flushed.
-class HoldAtStall final : public TraceSink {
+class HoldAt final : public TraceSink {
  public:
+  explicit HoldAt(std::string_view event) : event_(event) {}
   void Event(std::string_view event, std::string_view, std::initializer_list<TraceField>) override {
-    if (event == "commit.stall") gate.Pass();
+    if (event == event_) gate.Pass();
   }
   testing::Gate gate;
+
+ private:
+  const std::string_view event_;
 };
 
-// Such a commit goes on when Close has ended, and the folder is somebody else's.
+// A commit that finds memory full goes on when Close has ended, and the folder is somebody else's.
 TEST(CloseTest, AFlushThatComesAfterwardsWritesNothing) {
   testing::GatedFiles files;
   SeededRandom random(testing::TestSeed());
   ManualExecutor executor;
-  HoldAtStall trace;
+  HoldAt trace("commit.stall");  // it has sealed and not yet flushed
   const Components world{.files = &files,
                          .clock = SystemClock(),
                          .random = &random,
@@ -235,6 +240,74 @@ TEST(CloseTest, AFlushThatComesAfterwardsWritesNothing) {
   const Status flushed = (*other)->Flush();
   EXPECT_TRUE(flushed) << flushed.error().message();
   EXPECT_EQ(testing::ReadRows(**(*other)->GetSnapshot()), (Rows{{1, "a"}, {2, "b"}}));
+}
+
+// Two generations are sealed when it comes. Once the first is flushed there is room, though whoever
+// flushes goes on with the second.
+TEST(BackPressureTest, ACommitWaitsForRoomAndNotForWhatElseIsFlushed) {
+  testing::GatedFiles files;
+  SeededRandom random(testing::TestSeed());
+  ManualExecutor executor;
+  HoldAt trace("flush.done");
+  const Components world{.files = &files,
+                         .clock = SystemClock(),
+                         .random = &random,
+                         .executor = &executor,
+                         .trace = &trace};
+  auto db = Database::Open("/db", {.create_if_missing = true, .memtable_bytes_max = 64 << 10},
+                           world);
+  ASSERT_TRUE(db) << db.error().message();
+  ASSERT_TRUE((*db)->CreateTable("t", testing::RowsSchema(), {"id"}));
+  const std::string half(32 << 10, 'x');
+  ASSERT_TRUE((*db)->Upsert("t", RowsBatch({{1, half}})));
+  ASSERT_TRUE((*db)->Upsert("t", RowsBatch({{2, half}})));
+  files.gate.Shut();
+  std::thread flusher([&] { executor.RunAll(); });
+  files.gate.AwaitHeld();
+  auto written = std::async(std::launch::async, [&] {
+    return (*db)->Upsert("t", RowsBatch({{3, "c"}})).has_value();
+  });
+  while ((*db)->Stats().commits_stalled == 0) std::this_thread::yield();
+  trace.gate.Shut();
+  files.gate.Open();
+  trace.gate.AwaitHeld();
+  EXPECT_EQ(written.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ((*db)->Stats().flushes, 1u);
+  trace.gate.Open();
+  flusher.join();
+  EXPECT_TRUE(written.get());
+  EXPECT_EQ((*db)->Stats().flushes, 2u);
+}
+
+// Whether somebody else flushes while it comes or not: its own flush fails, and it is told.
+TEST(BackPressureTest, ACommitIsToldWhenTheFlushItWaitsForFails) {
+  testing::GatedFiles files;
+  SeededRandom random(testing::TestSeed());
+  ManualExecutor executor;
+  const Components world{
+      .files = &files, .clock = SystemClock(), .random = &random, .executor = &executor};
+  auto db = Database::Open("/db", {.create_if_missing = true, .memtable_bytes_max = 64 << 10},
+                           world);
+  ASSERT_TRUE(db) << db.error().message();
+  ASSERT_TRUE((*db)->CreateTable("t", testing::RowsSchema(), {"id"}));
+  const std::string half(32 << 10, 'x');
+  ASSERT_TRUE((*db)->Upsert("t", RowsBatch({{1, half}})));
+  ASSERT_TRUE((*db)->Upsert("t", RowsBatch({{2, half}})));
+  files.no_descriptors = true;
+  std::optional<Error> refused;
+  std::thread flusher([&] { executor.RunAll(); });
+  std::thread writer([&] {
+    auto info = (*db)->Upsert("t", RowsBatch({{3, "c"}}));
+    if (!info) refused = std::move(info).error();
+  });
+  flusher.join();
+  writer.join();
+  ASSERT_TRUE(refused);
+  EXPECT_TRUE(refused->message().starts_with("nothing of this commit was kept: memory is full"))
+      << refused->message();
+  files.no_descriptors = false;
+  ASSERT_TRUE((*db)->Upsert("t", RowsBatch({{3, "d"}})));
+  EXPECT_EQ(testing::ReadRows(**(*db)->GetSnapshot()), (Rows{{1, half}, {2, half}, {3, "d"}}));
 }
 
 }  // namespace

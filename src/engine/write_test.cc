@@ -283,12 +283,12 @@ TEST_F(WriteTest, TheProfileIsMeasuredWhenAskedForAndOnlyThen) {
 }
 
 TEST_F(WriteTest, OfManyThreadsThatInsertAKeyExactlyOneWins) {
-  constexpr int kThreads = 6, kKeys = 60;
+  constexpr int kThreads = 6, kEach = 60;
   std::atomic<int> won = 0;
   std::vector<std::thread> threads;
   for (int thread = 0; thread < kThreads; ++thread) {
     threads.emplace_back([&, thread] {
-      for (int key = 0; key < kKeys; ++key) {
+      for (int key = 0; key < kEach; ++key) {
         const auto ack = key % 3 == 0 ? AckLevel::kBuffered : AckLevel::kDurable;
         const auto info = db_->Write(
             "t", {.mode = WriteMode::kInsert, .rows = Batch({{key, thread, "x"}})}, {.ack = ack});
@@ -301,10 +301,10 @@ TEST_F(WriteTest, OfManyThreadsThatInsertAKeyExactlyOneWins) {
     });
   }
   for (auto& thread : threads) thread.join();
-  EXPECT_EQ(won, kKeys);
+  EXPECT_EQ(won, kEach);
   ASSERT_TRUE(db_->Sync());
-  EXPECT_EQ(Read().size(), static_cast<std::size_t>(kKeys));
-  EXPECT_EQ(db_->Stats().commit.value, static_cast<std::uint64_t>(kKeys));
+  EXPECT_EQ(Read().size(), static_cast<std::size_t>(kEach));
+  EXPECT_EQ(db_->Stats().commit.value, static_cast<std::uint64_t>(kEach));
 }
 
 // As of each commit of a delete nothing is left of what it deletes, however many rows come beside

@@ -12,7 +12,7 @@
 namespace varve {
 namespace {
 
-constexpr std::uint64_t kMemoryKept = 4u << 20;
+constexpr std::uint64_t kMemoryKept = 8u << 20;
 constexpr int kSpins = 64;
 
 }  // namespace
