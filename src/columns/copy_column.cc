@@ -11,6 +11,7 @@
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "base/check.h"
@@ -23,6 +24,12 @@ using BufferPtr = std::shared_ptr<arrow::Buffer>;
 constexpr std::ptrdiff_t kSourcesLookedAt = 8;
 constexpr std::int64_t kFewRowsMax = 16;
 
+// Rows that a merge chose come in parts of a few, and where each ends no processor foresees. To
+// copy a whole block, of which the next part writes over what was too much, is cheaper than a loop
+// that ends with the part; where a block would leave its memory the part alone is copied.
+constexpr std::int64_t kBlockValues = 8;
+constexpr std::size_t kBlockBytes = 64;
+
 using Part = ColumnCopier::Part;
 
 // A column of one batch. Plain pointers: counting references to many columns, each elsewhere in
@@ -30,7 +37,9 @@ using Part = ColumnCopier::Part;
 struct Source {
   const arrow::ArrayData* data = nullptr;
   std::int64_t offset = 0;
+  std::int64_t rows = 0;
   const std::uint8_t* buffers[3] = {};  // the first is null when no value is
+  const std::uint8_t* text_end = nullptr;
 };
 
 // Memory that all columns of one copy share: buffers and their bytes.
@@ -76,6 +85,11 @@ struct Rows {
   }
 
   const Source& of(const Part& part) const { return sources[part.source]; }
+  // Whether a block of values can take the part's place when `room` values fit in there.
+  bool FillsABlock(const Part& part, std::int64_t room) const {
+    return part.length <= kBlockValues && kBlockValues <= room &&
+           part.start + kBlockValues <= of(part).rows;
+  }
   // The first of the part's values, which are of `Width` bytes.
   template <std::size_t Width>
   const std::uint8_t* Values(const Part& part) const {
@@ -112,14 +126,19 @@ arrow::Result<BufferPtr> CopyBits(const Rows& rows, std::size_t buffer, std::int
   return bits;
 }
 
-// With a constant width the copy of one row is a load and a store.
 template <std::size_t Width>
 void CopyFixed(const Rows& rows, std::uint8_t* into) {
+  std::int64_t room = rows.count;
   for (const Part& part : rows.parts) {
     const std::uint8_t* from = rows.Values<Width>(part);
-    for (std::int64_t i = 0; i < part.length; ++i, from += Width, into += Width) {
-      std::memcpy(into, from, Width);
+    const auto bytes = static_cast<std::size_t>(part.length) * Width;
+    if (rows.FillsABlock(part, room)) {
+      std::memcpy(into, from, kBlockValues * Width);
+    } else {
+      std::memcpy(into, from, bytes);
     }
+    into += bytes;
+    room -= part.length;
   }
 }
 
@@ -146,30 +165,53 @@ arrow::Result<BufferPtr> CopyValues(const Rows& rows, std::int64_t width) {
 
 using Buffers = std::vector<BufferPtr>;
 
+// Gives the bytes of all values; where they do not fit `Offset` the offsets are worth nothing.
+template <typename Offset>
+std::int64_t CopyOffsets(const Rows& rows, Offset* into) {
+  using Bits = std::make_unsigned_t<Offset>;
+  std::int64_t bytes = 0;
+  std::int64_t room = rows.count;
+  for (const Part& part : rows.parts) {
+    const auto* from = rows.Offsets<Offset>(part);
+    const auto shift = static_cast<Bits>(bytes) - static_cast<Bits>(from[0]);
+    const auto copy = [&](std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        into[i] = static_cast<Offset>(static_cast<Bits>(from[i]) + shift);
+      }
+    };
+    rows.FillsABlock(part, room) ? copy(kBlockValues) : copy(part.length);
+    bytes += from[part.length] - from[0];
+    into += part.length;
+    room -= part.length;
+  }
+  *into = static_cast<Offset>(bytes);
+  return bytes;
+}
+
 template <typename Offset>
 arrow::Status CopyText(const Rows& rows, Buffers* buffers) {
   constexpr auto kWidth = static_cast<std::int64_t>(sizeof(Offset));
   ARROW_ASSIGN_OR_RAISE(auto offsets, rows.Allocate((rows.count + 1) * kWidth));
-  auto* into = reinterpret_cast<Offset*>(BytesOf(offsets));
-  std::int64_t bytes = 0;
-  for (const Part& part : rows.parts) {
-    const auto* from = rows.Offsets<Offset>(part);
-    for (std::int64_t i = 0; i < part.length; ++i) {
-      *into++ = static_cast<Offset>(bytes);
-      bytes += from[i + 1] - from[i];
-    }
-  }
+  const auto bytes = CopyOffsets(rows, reinterpret_cast<Offset*>(BytesOf(offsets)));
   if (bytes > std::numeric_limits<Offset>::max()) {
     return arrow::Status::CapacityError(bytes, " bytes do not fit one array");
   }
-  *into = static_cast<Offset>(bytes);
   ARROW_ASSIGN_OR_RAISE(auto text, rows.Allocate(bytes));
+  auto room = static_cast<std::size_t>(bytes);
   std::uint8_t* at = BytesOf(text);
   for (const Part& part : rows.parts) {
-    const auto* from = rows.Offsets<Offset>(part);
-    const auto size = static_cast<std::size_t>(from[part.length] - from[0]);
-    if (size > 0) std::memcpy(at, rows.of(part).buffers[2] + from[0], size);
+    const auto* offset = rows.Offsets<Offset>(part);
+    const Source& source = rows.of(part);
+    const auto* from = source.buffers[2] + offset[0];
+    const auto size = static_cast<std::size_t>(offset[part.length] - offset[0]);
+    if (size <= kBlockBytes && kBlockBytes <= room &&
+        source.text_end - from >= static_cast<std::ptrdiff_t>(kBlockBytes)) {
+      std::memcpy(at, from, kBlockBytes);
+    } else if (size > 0) {
+      std::memcpy(at, from, size);
+    }
     at += size;
+    room -= size;
   }
   buffers->push_back(std::move(offsets));
   buffers->push_back(std::move(text));
@@ -209,11 +251,13 @@ arrow::Status CopyBuffers(const arrow::DataType& type, const Rows& rows, Buffers
 std::optional<Source> SourceOf(const arrow::RecordBatch& batch, int column) {
   Source source{batch.column_data()[static_cast<std::size_t>(column)].get()};
   source.offset = source.data->offset;
+  source.rows = source.data->length;
   const auto& buffers = source.data->buffers;
   if (buffers.size() < 2 || buffers[1] == nullptr) return {};
   for (std::size_t i = 0; i < std::min<std::size_t>(buffers.size(), 3); ++i) {
     if (buffers[i] != nullptr) source.buffers[i] = buffers[i]->data();
   }
+  if (source.buffers[2] != nullptr) source.text_end = source.buffers[2] + buffers[2]->size();
   if (source.data->GetNullCount() == 0) source.buffers[0] = nullptr;
   return source;
 }

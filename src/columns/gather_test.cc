@@ -5,6 +5,9 @@
 #include <arrow/util/byte_size.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
 
 #include "test/support/all_types.h"
 #include "test/support/seed.h"
@@ -143,6 +146,71 @@ TEST(Gather, NoColumnsStillCountRows) {
   const auto empty = arrow::schema(arrow::FieldVector{});
   const auto batch = arrow::RecordBatch::Make(empty, 10, arrow::ArrayVector{});
   EXPECT_EQ((*Gather(empty, {{batch, 0, 3}, {batch, 5, 4}}))->num_rows(), 7);
+}
+
+// A copy of a buffer's bytes that ends where the memory does: what reads on behind it is killed.
+class AtTheEndOfMemory final : public arrow::Buffer {
+ public:
+  static std::shared_ptr<arrow::Buffer> Of(const arrow::Buffer& from) {
+    const auto bytes = static_cast<std::size_t>(from.size());
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const auto whole = (bytes + page - 1) / page * page;
+    void* const memory = ::mmap(nullptr, whole + page, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT_NE(memory, MAP_FAILED);
+    auto* const data = static_cast<std::uint8_t*>(memory) + whole - bytes;
+    std::memcpy(data, from.data(), bytes);
+    EXPECT_EQ(::mprotect(static_cast<std::uint8_t*>(memory) + whole, page, PROT_NONE), 0);
+    return std::shared_ptr<arrow::Buffer>(new AtTheEndOfMemory(data, bytes, memory, whole + page));
+  }
+  ~AtTheEndOfMemory() override { ::munmap(memory_, mapped_); }
+
+ private:
+  AtTheEndOfMemory(const std::uint8_t* data, std::size_t bytes, void* memory, std::size_t mapped)
+      : Buffer(data, static_cast<std::int64_t>(bytes)), memory_(memory), mapped_(mapped) {}
+
+  void* const memory_;
+  const std::size_t mapped_;
+};
+
+std::shared_ptr<arrow::RecordBatch> AtTheEndsOfMemory(const arrow::RecordBatch& batch) {
+  arrow::ArrayVector columns;
+  for (const auto& column : batch.column_data()) {
+    const auto data = std::make_shared<arrow::ArrayData>(*column);
+    for (auto& buffer : data->buffers) {
+      if (buffer != nullptr) buffer = AtTheEndOfMemory::Of(*buffer);
+    }
+    columns.push_back(arrow::MakeArray(data));
+  }
+  return arrow::RecordBatch::Make(batch.schema(), batch.num_rows(), std::move(columns));
+}
+
+// Few and many rows, in parts around the length of a block, up to the last row of their sources.
+TEST(CopyRows, ReadsNothingBehindItsSources) {
+  const std::uint64_t seed = testing::TestSeed();
+  SCOPED_TRACE(testing::SeedTrace(seed));
+  SeededRandom random(seed);
+  const auto schema = arrow::schema(
+      {arrow::field("a", arrow::int8()), arrow::field("b", arrow::int32()),
+       arrow::field("c", arrow::int64()), arrow::field("d", arrow::decimal128(20, 2)),
+       arrow::field("e", arrow::utf8()), arrow::field("f", arrow::large_utf8())});
+  constexpr std::int64_t kRows = 40;
+  const std::vector<std::shared_ptr<arrow::RecordBatch>> sources = {
+      AtTheEndsOfMemory(*RandomBatch(schema, kRows, seed)),
+      AtTheEndsOfMemory(*RandomBatch(schema, kRows, seed + 1))};
+  for (const std::uint64_t parts : {2, 50}) {
+    for (int round = 0; round < 50; ++round) {
+      std::vector<RowSlice> slices;
+      for (std::uint64_t i = 0; i < parts; ++i) {
+        const auto length = 1 + static_cast<std::int64_t>(random.Below(12));
+        const auto last = static_cast<std::int64_t>(random.Below(4));  // often the end
+        slices.push_back({sources[random.Below(2)], kRows - length - last, length});
+      }
+      const auto copy = *CopyRows(schema, slices);
+      ASSERT_TRUE(copy->ValidateFull().ok());
+      ExpectRows(*copy, slices);
+    }
+  }
 }
 
 // Three rows of text: two short ones around one of `bytes` bytes, which are address space only.
