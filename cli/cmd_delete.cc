@@ -88,7 +88,7 @@ Done DeleteWhere(const DeleteArguments& options, const CommitOptions& commit, Da
 }
 
 Done DeleteKeys(const DeleteArguments& options, const CommitOptions& commit, Database* database,
-               const Table& table, Deleted* deleted) {
+                const Table& table, Deleted* deleted) {
   const EachKeys each = [&](const KeyBatch& keys) -> Done {
     deleted->rows += static_cast<std::uint64_t>(keys->num_rows());
     if (!options.yes) return {};

@@ -45,10 +45,10 @@ Outcome<ExitCode> Run(const Session& session, const DropArguments& options) {
 void AddDrop(CLI::App* app, Session* session) {
   auto [verb, options] =
       AddVerb<DropArguments>(app, session, "drop", "Drop a table; older versions still show it",
-                       "varve drop shop.varve orders --yes\n"
-                       "\n"
-                       "It is a commit of its own. Without --yes nothing is changed.",
-                       Run);
+                             "varve drop shop.varve orders --yes\n"
+                             "\n"
+                             "It is a commit of its own. Without --yes nothing is changed.",
+                             Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.AddFlag("--yes", &options->yes, "Drop it; otherwise show what would go");

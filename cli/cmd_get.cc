@@ -55,14 +55,14 @@ Outcome<ExitCode> Run(const Session& session, const GetArguments& options) {
 void AddGet(CLI::App* app, Session* session) {
   auto [verb, options] =
       AddVerb<GetArguments>(app, session, "get", "Print rows by key; exit 3 when one is not there",
-                       "varve get shop.varve orders 42\n"
-                       "  varve get flights.varve flights \\\n"
-                       "    '[2013,1,1,\"UA\",1545,\"EWR\",\"2013-01-01T10:00:00Z\"]'\n"
-                       "\n"
-                       "A KEY is a JSON value; an array when the key has several columns. A\n"
-                       "string key may go without its quotes unless it reads as JSON. A\n"
-                       "binary key is hexadecimal, as scan prints it: '\"00ff\"'.",
-                       Run);
+                            "varve get shop.varve orders 42\n"
+                            "  varve get flights.varve flights \\\n"
+                            "    '[2013,1,1,\"UA\",1545,\"EWR\",\"2013-01-01T10:00:00Z\"]'\n"
+                            "\n"
+                            "A KEY is a JSON value; an array when the key has several columns. A\n"
+                            "string key may go without its quotes unless it reads as JSON. A\n"
+                            "binary key is hexadecimal, as scan prints it: '\"00ff\"'.",
+                            Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("KEY", &options->keys, "Keys, in key order of columns").Required();

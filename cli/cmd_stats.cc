@@ -88,7 +88,7 @@ Outcome<ExitCode> Run(const Session& session, const StatsArguments& options) {
 void AddStats(CLI::App* app, Session* session) {
   auto [verb, options] =
       AddVerb<StatsArguments>(app, session, "stats", "Print sizes, positions and levels",
-                       "varve stats flights.varve --json", Run);
+                              "varve stats flights.varve --json", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
 }
 

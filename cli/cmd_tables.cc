@@ -53,8 +53,8 @@ Outcome<ExitCode> Run(const Session& session, const TablesArguments& options) {
 
 void AddTables(CLI::App* app, Session* session) {
   auto [verb, options] = AddVerb<TablesArguments>(app, session, "tables",
-                                          "List the tables with their columns and keys",
-                                          "varve tables flights.varve", Run);
+                                                  "List the tables with their columns and keys",
+                                                  "varve tables flights.varve", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
 }
 

@@ -16,7 +16,7 @@ using testing::Rows;
 using testing::RowsBatch;
 
 std::shared_ptr<arrow::RecordBatch> IdRows(const std::vector<std::int64_t>& values,
-                                        const char* name = "id") {
+                                           const char* name = "id") {
   arrow::Int64Builder ids;
   EXPECT_TRUE(ids.AppendValues(values).ok());
   return arrow::RecordBatch::Make(arrow::schema({arrow::field(name, arrow::int64())}),

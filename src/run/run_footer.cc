@@ -26,7 +26,7 @@ std::unexpected<Error> BadFooter(const std::string& object, std::string_view wha
 }
 
 Result<std::string> FooterEntry(const arrow::KeyValueMetadata* metadata, const char* key,
-                          const std::string& object) {
+                                const std::string& object) {
   const int at = metadata == nullptr ? -1 : metadata->FindKey(key);
   if (at < 0) return BadFooter(object, fmt::format("has no entry {}", key));
   return metadata->value(at);
