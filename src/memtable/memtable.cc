@@ -3,6 +3,7 @@
 
 #include <arrow/record_batch.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/out_of_memory.h"
@@ -120,29 +121,38 @@ void Memtable::CountCommits(const CommitWindow& window, const CountCommit& count
 
 namespace {
 
-// The newest entry of `key` with commit <= `as_of` in one layer; null when there is none.
-const Entry* FindInLayer(const Layer& layer, std::string_view key, std::uint64_t as_of) {
-  const Entry* const end = layer.entries.data() + layer.entries.size();
-  if (end[-1].key() < key) return nullptr;
-  const Entry* at = FirstAtLeast(layer.entries.data(), end, key);
-  while (at < end && at->key() == key && at->commit() > as_of) ++at;
-  return at < end && at->key() == key ? at : nullptr;
+// The newest entry of `key` with commit <= `as_of` in one layer; null when there is none. Keys are
+// looked at only where prefixes are equal: they lie elsewhere in memory, one for each entry.
+const Entry* FindInLayer(const Layer& layer, std::string_view key, std::uint64_t prefix,
+                         std::uint64_t as_of) {
+  const auto& entries = layer.entries;
+  if (entries.back().prefix < prefix || prefix < entries.front().prefix) return nullptr;
+  const Entry* const end = entries.data() + entries.size();
+  const Entry* at = std::partition_point(entries.data(), end, [&](const Entry& entry) {
+    return entry.prefix != prefix ? entry.prefix < prefix : entry.key() < key;
+  });
+  for (; at < end && at->prefix == prefix && at->key() == key; ++at) {
+    if (at->commit() <= as_of) return at;
+  }
+  return nullptr;
 }
 
 }  // namespace
 
 std::optional<Memtable::Hit> Memtable::Get(std::string_view key, std::uint64_t as_of) const {
   const auto now = layers();
+  const auto prefix = KeyPrefix(key);
   const Entry* newest = nullptr;
   const auto look = [&](const std::vector<LayerPtr>& layers) {
     for (const auto& layer : layers) {
       if (layer->min_commit > as_of) continue;
-      const Entry* const found = FindInLayer(*layer, key, as_of);
+      if (newest && layer->max_commit < newest->commit()) continue;
+      const Entry* const found = FindInLayer(*layer, key, prefix, as_of);
       if (found && (!newest || found->commit() > newest->commit())) newest = found;
     }
   };
-  look(*now->full);
   look(now->open);
+  look(*now->full);
   if (newest == nullptr) return std::nullopt;
   if (newest->source->kind == RowKind::kDelete) {
     return Hit{newest->commit(), RowKind::kDelete, nullptr, 0};
