@@ -11,7 +11,7 @@ namespace varve {
 // Of memory for memtables. Guarded by the engine's commit_mutex.
 struct Room {
   std::condition_variable changed;  // a generation was flushed, or whoever flushed is through
-  bool flushing = false;            // somebody flushes
+  int flushes = 0;                  // under way, or about to be
   std::uint64_t waiting = 0;        // commits that wait for room
   std::uint64_t waited_micros = 0;  // since open, all commits together
 };

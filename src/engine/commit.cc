@@ -172,21 +172,25 @@ bool Database::Impl::HasRoom() const { return MemtableBytes() < options_.memtabl
 
 // Back-pressure: when the memtables are full, the committer flushes, so that memory stays bounded
 // and a flush that cannot go on is told to those who write. While somebody else flushes it waits,
-// but for room only: what more is sealed is flushed while it writes on.
+// but for room only: what more is sealed is flushed while it writes on. And at most for what is
+// sealed when it comes: however many write, each has its turn.
 Status Database::Impl::AwaitRoom() {
   std::unique_lock lock(commit_mutex_);
   if (HasRoom()) return {};
   if (sealed_.empty()) Seal();
+  const CommitNumber last = sealed_.empty() ? CommitNumber{} : sealed_.back()->last.commit;
+  const auto must_wait = [&] {
+    return !HasRoom() && !sealed_.empty() && sealed_.front()->last.commit <= last;
+  };
   lock.unlock();
   const std::int64_t start = environment_.clock()->SteadyMicros();
   Trace(environment_.trace(), "commit.stall", "memtables are full");
   const auto make_room = [&]() -> Status {
-    while (!HasRoom()) {
-      if (room_.flushing) {
+    while (must_wait()) {
+      if (room_.flushes > 0) {
         room_.changed.wait(lock);
         continue;
       }
-      if (sealed_.empty()) Seal();
       lock.unlock();
       VARVE_TRY(FlushSealed(FlushUntil::kRoom));
       lock.lock();
@@ -198,12 +202,16 @@ Status Database::Impl::AwaitRoom() {
   const Status made = OrOutOfMemory(make_room);
   if (!lock.owns_lock()) lock.lock();
   --room_.waiting;
-  room_.waited_micros += static_cast<std::uint64_t>(environment_.clock()->SteadyMicros() - start);
+  room_.waited_micros +=
+      static_cast<std::uint64_t>(environment_.clock()->SteadyMicros() - start);
   if (!made) {
     return NotBegun(
         "nothing of this commit was kept: memory is full and the flush that would free it failed",
         made.error());
   }
+  const bool more = !sealed_.empty();
+  lock.unlock();
+  if (more) ScheduleFlush();  // its task may have failed, and nobody else would come to it
   return {};
 }
 

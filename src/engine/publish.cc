@@ -90,24 +90,25 @@ void Database::Impl::ScheduleFlush() {
 // Whoever waits for room sees that somebody flushes, and hears when he is through.
 class Database::Impl::FlushTurn {
  public:
-  explicit FlushTurn(Impl* database) : database_(database), lock_(database->flush_mutex_) {
-    Set(true);
+  explicit FlushTurn(Impl* database) : database_(database) {
+    Count(1);
+    database_->flush_mutex_.lock();
   }
   ~FlushTurn() {
-    Set(false);
+    database_->flush_mutex_.unlock();
+    Count(-1);
     database_->room_.changed.notify_all();
   }
   FlushTurn(const FlushTurn&) = delete;
   FlushTurn& operator=(const FlushTurn&) = delete;
 
  private:
-  void Set(bool flushing) {
+  void Count(int more) {
     const std::lock_guard lock(database_->commit_mutex_);
-    database_->room_.flushing = flushing;
+    database_->room_.flushes += more;
   }
 
   Impl* const database_;
-  const std::lock_guard<std::mutex> lock_;
 };
 
 // Flushes the generations that are sealed now, oldest first, or no more of them than make room. On
@@ -132,6 +133,8 @@ Status Database::Impl::FlushSealed(FlushUntil until) {
       floor = sealed_.size() > 1 ? sealed_[1]->log_start : active_->log_start;
     }
     VARVE_TRY(FlushOne(generation, floor));
+    generation.reset();  // its memory first: whoever waits takes as much
+    room_.changed.notify_all();
   }
 }
 
@@ -240,7 +243,6 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
     ++flushes_;
     InstallView();
   }
-  room_.changed.notify_all();
   Trace(environment_.trace(), "flush.done", path_,
         {{"commit", last.commit.value}, {"runs", runs.opened.size()}, {"floor", floor.value}});
   // The rows are where they belong: a log that keeps its old segments is only longer than it must.

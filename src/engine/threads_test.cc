@@ -242,72 +242,143 @@ TEST(CloseTest, AFlushThatComesAfterwardsWritesNothing) {
   EXPECT_EQ(testing::ReadRows(**(*other)->GetSnapshot()), (Rows{{1, "a"}, {2, "b"}}));
 }
 
-// Two generations are sealed when it comes. Once the first is flushed there is room, though whoever
-// flushes goes on with the second.
-TEST(BackPressureTest, ACommitWaitsForRoomAndNotForWhatElseIsFlushed) {
-  testing::GatedFiles files;
-  SeededRandom random(testing::TestSeed());
-  ManualExecutor executor;
-  HoldAt trace("flush.done");
-  const Components world{.files = &files,
-                         .clock = SystemClock(),
-                         .random = &random,
-                         .executor = &executor,
-                         .trace = &trace};
-  auto db = Database::Open("/db", {.create_if_missing = true, .memtable_bytes_max = 64 << 10},
-                           world);
-  ASSERT_TRUE(db) << db.error().message();
-  ASSERT_TRUE((*db)->CreateTable("t", testing::RowsSchema(), {"id"}));
-  const std::string half(32 << 10, 'x');
-  ASSERT_TRUE((*db)->Upsert("t", RowsBatch({{1, half}})));
-  ASSERT_TRUE((*db)->Upsert("t", RowsBatch({{2, half}})));
-  files.gate.Shut();
-  std::thread flusher([&] { executor.RunAll(); });
-  files.gate.AwaitHeld();
-  auto written = std::async(std::launch::async, [&] {
-    return (*db)->Upsert("t", RowsBatch({{3, "c"}})).has_value();
+// Shuts a gate after each flush, when told to.
+class ShutAfterFlush final : public TraceSink {
+ public:
+  explicit ShutAfterFlush(testing::Gate* gate) : gate_(gate) {}
+  void Event(std::string_view event, std::string_view, std::initializer_list<TraceField>) override {
+    if (told && event == "flush.done") gate_->Shut();
+  }
+  bool told = false;
+
+ private:
+  testing::Gate* const gate_;
+};
+
+class BackPressureTest : public ::testing::Test {
+ protected:
+  static constexpr std::uint64_t kMemory = 64 << 10;
+
+  void Open(std::uint64_t memtable_bytes_max = kMemory, SealLimits limits = {}) {
+    const Components world{.files = &files_,
+                           .clock = SystemClock(),
+                           .random = &random_,
+                           .executor = &executor_,
+                           .trace = &trace_};
+    auto db = Database::Open("/db",
+                             {.create_if_missing = true,
+                              .memtable_bytes_max = memtable_bytes_max,
+                              .seal_policy = SealAt(limits)},
+                             world);
+    ASSERT_TRUE(db) << db.error().message();
+    db_ = *std::move(db);
+    ASSERT_TRUE(db_->CreateTable("t", testing::RowsSchema(), {"id"}));
+  }
+  Result<CommitInfo> Put(std::int64_t id, const std::string& value) {
+    return db_->Upsert("t", RowsBatch({{id, value}}));
+  }
+  // Two generations are sealed, and memory is full. Only the executor's owner runs its tasks.
+  void Fill() {
+    ASSERT_TRUE(Put(1, half_));
+    ASSERT_TRUE(Put(2, half_));
+  }
+  void AwaitStalled(std::uint64_t commits) {
+    while (db_->Stats().commits_stalled < commits) std::this_thread::yield();
+  }
+
+  const std::string half_ = std::string(kMemory / 2, 'x');
+  testing::GatedFiles files_;
+  SeededRandom random_{testing::TestSeed()};
+  ManualExecutor executor_;
+  ShutAfterFlush trace_{&files_.gate};
+  std::unique_ptr<Database> db_;
+};
+
+// Once the first of two is flushed there is room, though whoever flushes goes on with the second.
+TEST_F(BackPressureTest, ACommitWaitsForRoomAndNotForWhatElseIsFlushed) {
+  Open();
+  Fill();
+  files_.gate.Shut();
+  std::thread flusher([&] { executor_.RunAll(); });
+  files_.gate.AwaitHeld();
+  auto written = std::async(std::launch::async, [&] {  // it syncs nothing
+    return db_->Upsert("t", RowsBatch({{3, "c"}}), {.ack = AckLevel::kBuffered}).has_value();
   });
-  while ((*db)->Stats().commits_stalled == 0) std::this_thread::yield();
-  trace.gate.Shut();
-  files.gate.Open();
-  trace.gate.AwaitHeld();
+  AwaitStalled(1);
+  trace_.told = true;
+  files_.gate.Open();
+  while (db_->Stats().flushes == 0) std::this_thread::yield();
   EXPECT_EQ(written.wait_for(std::chrono::seconds(20)), std::future_status::ready);
-  EXPECT_EQ((*db)->Stats().flushes, 1u);
-  trace.gate.Open();
+  EXPECT_EQ(db_->Stats().flushes, 1u);
+  files_.gate.AwaitHeld();
+  trace_.told = false;
+  files_.gate.Open();
   flusher.join();
   EXPECT_TRUE(written.get());
-  EXPECT_EQ((*db)->Stats().flushes, 2u);
 }
 
-// Whether somebody else flushes while it comes or not: its own flush fails, and it is told.
-TEST(BackPressureTest, ACommitIsToldWhenTheFlushItWaitsForFails) {
-  testing::GatedFiles files;
-  SeededRandom random(testing::TestSeed());
-  ManualExecutor executor;
-  const Components world{
-      .files = &files, .clock = SystemClock(), .random = &random, .executor = &executor};
-  auto db = Database::Open("/db", {.create_if_missing = true, .memtable_bytes_max = 64 << 10},
-                           world);
-  ASSERT_TRUE(db) << db.error().message();
-  ASSERT_TRUE((*db)->CreateTable("t", testing::RowsSchema(), {"id"}));
-  const std::string half(32 << 10, 'x');
-  ASSERT_TRUE((*db)->Upsert("t", RowsBatch({{1, half}})));
-  ASSERT_TRUE((*db)->Upsert("t", RowsBatch({{2, half}})));
-  files.no_descriptors = true;
-  std::optional<Error> refused;
-  std::thread flusher([&] { executor.RunAll(); });
-  std::thread writer([&] {
-    auto info = (*db)->Upsert("t", RowsBatch({{3, "c"}}));
-    if (!info) refused = std::move(info).error();
-  });
+// Several wait while somebody flushes; that flush fails, and then their own: each is told.
+TEST_F(BackPressureTest, CommitsAreToldWhenTheFlushThatTheyWaitForFails) {
+  Open();
+  Fill();
+  files_.gate.Shut();
+  files_.faults.no_sync = true;
+  std::thread flusher([&] { executor_.RunAll(); });
+  files_.gate.AwaitHeld();
+  std::vector<std::future<std::string>> writers;
+  for (std::int64_t id = 3; id < 7; ++id) {
+    writers.push_back(std::async(std::launch::async, [this, id] {
+      const auto info = Put(id, "c");
+      return info ? std::string("kept") : std::string(info.error().message());
+    }));
+  }
+  AwaitStalled(writers.size());
+  files_.gate.Open();
+  for (auto& writer : writers) {
+    const auto told = writer.get();
+    EXPECT_TRUE(told.starts_with("nothing of this commit was kept: memory is full")) << told;
+  }
   flusher.join();
-  writer.join();
-  ASSERT_TRUE(refused);
-  EXPECT_TRUE(refused->message().starts_with("nothing of this commit was kept: memory is full"))
-      << refused->message();
-  files.no_descriptors = false;
-  ASSERT_TRUE((*db)->Upsert("t", RowsBatch({{3, "d"}})));
-  EXPECT_EQ(testing::ReadRows(**(*db)->GetSnapshot()), (Rows{{1, half}, {2, half}, {3, "d"}}));
+  EXPECT_EQ(db_->Stats().commits_stalled, 0u);
+  EXPECT_EQ(testing::ReadRows(**db_->GetSnapshot()), (Rows{{1, half_}, {2, half_}}));
+}
+
+// The task that would have flushed both failed. The next commit makes room with one of them.
+TEST_F(BackPressureTest, WhatAFailedFlushLeftSealedIsFlushedWithoutAnotherCommit) {
+  Open();
+  files_.no_descriptors = true;
+  Fill();
+  executor_.RunAll();
+  ASSERT_EQ(db_->Stats().flushes, 0u);
+  files_.no_descriptors = false;
+  ASSERT_TRUE(Put(3, "c"));
+  executor_.RunAll();
+  EXPECT_EQ(db_->Stats().flushes, 2u);
+}
+
+TEST_F(BackPressureTest, ALimitThatNothingFitsInHoldsNothingUpForEver) {
+  for (const std::uint64_t bytes_max : {0, 1}) {
+    db_.reset();
+    Open(bytes_max);
+    for (std::int64_t id = 0; id < 5; ++id) ASSERT_TRUE(Put(id, "x"));
+    EXPECT_EQ(testing::ReadRows(**db_->GetSnapshot()).size(), 5u);
+    ASSERT_TRUE(db_->DropTable("t"));
+  }
+}
+
+TEST_F(BackPressureTest, CloseTellsACommitThatWaits) {
+  Open();
+  Fill();
+  files_.gate.Shut();
+  std::thread flusher([&] { executor_.RunOne(); });
+  files_.gate.AwaitHeld();
+  auto written = std::async(std::launch::async, [&] { return Put(3, "c").has_value(); });
+  AwaitStalled(1);
+  auto closed = std::async(std::launch::async, [&] { return db_->Close().has_value(); });
+  files_.gate.Open();
+  EXPECT_TRUE(closed.get());
+  flusher.join();
+  (void)written.get();  // it was faster, or was told that the database is closed
 }
 
 }  // namespace
