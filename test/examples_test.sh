@@ -25,4 +25,4 @@ for source in examples/*.c examples/*.cc; do
     { printf 'FAILED: %s does not say what went wrong\n' "$name"; exit 1; }
   count=$((count + 1))
 done
-[ "$count" -ge 9 ] || { printf 'FAILED: only %s examples\n' "$count"; exit 1; }
+[ "$count" -ge 23 ] || { printf 'FAILED: only %s examples\n' "$count"; exit 1; }
