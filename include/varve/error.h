@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Results and errors of every varve call.
 //
-// No varve function throws. A function that can fail returns Result<T>, an alias of
-// std::expected<T, Error>; one with nothing to return gives Status. The kind of an error says what
-// the caller should do next, the reason says which well-known situation it is (a program may branch
-// on it), and the message is for a person: what happened, where, what was expected, what was found,
-// and the next step.
+// No varve function throws, but for std::bad_alloc: a commit tells as an error that memory was
+// refused; which other calls do not says docs/known-defects.md. A function that can fail returns
+// Result<T>, an alias of std::expected<T, Error>; one with nothing to return gives Status. The kind
+// of an error says what the caller should do next, the reason says which well-known situation it is
+// (a program may branch on it), and the message is for a person: what happened, where, what was
+// expected, what was found, and the next step.
 #pragma once
 
 #include <cstdint>

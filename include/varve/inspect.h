@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looking inside a database and its files, sound or damaged. Nothing here changes a byte.
+//
+// Thread safety: any function from any thread, also at once; callbacks come from the caller's.
 #pragma once
 
 #include <cstdint>

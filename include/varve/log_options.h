@@ -118,7 +118,7 @@ struct LogOptions {
 
   // The defaults, moved along one axis.
   static LogOptions Throughput();  // larger queue, and a linger that fills groups
-  static LogOptions Latency();     // small groups, so that nobody waits behind a long write
+  static LogOptions Latency();     // a short queue and small groups: less stands before a commit
   static LogOptions Durable();     // fsync, which also keeps times and all other metadata
 
   // `base` with what the environment says. An unknown VARVE_LOG_* variable or a value that cannot

@@ -91,6 +91,11 @@ struct Components {
   TraceSink* trace = nullptr;
 };
 
+// A tree of files in memory, empty, to be given as Components::files: for tests, and for what need
+// not outlive the process. Several databases may lie in one, and be opened again; "durable" means
+// as long as it lives.
+std::shared_ptr<Files> FilesInMemory();
+
 // Who commits, and which of its commits this is; for commits that are made exactly once. The
 // sequence is kept with the commit. Committing the same sequence again, in this process or after
 // any crash, writes nothing and gives the first one's number, whatever the batch holds now; while

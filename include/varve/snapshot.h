@@ -133,6 +133,8 @@ class Snapshot {
   CommitNumber commit_;
 };
 
+// These two may be called from any thread.
+//
 // Parses a filter, for example: a > 3 and (b in ('x','y') or c is null) and d between 1 and 9 and
 // e like 'abc%' and not f. Columns, literals, + - * /, timestamps and dates as strings. Column
 // names and literal types are checked against `schema`; an error shows the text with a caret under

@@ -193,11 +193,14 @@ TEST(CopyRows, ReadsNothingBehindItsSources) {
   const auto schema = arrow::schema(
       {arrow::field("a", arrow::int8()), arrow::field("b", arrow::int32()),
        arrow::field("c", arrow::int64()), arrow::field("d", arrow::decimal128(20, 2)),
-       arrow::field("e", arrow::utf8()), arrow::field("f", arrow::large_utf8())});
+       arrow::field("e", arrow::utf8()), arrow::field("f", arrow::large_utf8()),
+       arrow::field("g", arrow::int16()), arrow::field("h", arrow::boolean()),
+       arrow::field("i", arrow::decimal256(50, 2)),
+       arrow::field("j", arrow::fixed_size_binary(3))});
   constexpr std::int64_t kRows = 40;
   const std::vector<std::shared_ptr<arrow::RecordBatch>> sources = {
       AtTheEndsOfMemory(*RandomBatch(schema, kRows, seed)),
-      AtTheEndsOfMemory(*RandomBatch(schema, kRows, seed + 1))};
+      AtTheEndsOfMemory(*RandomBatch(schema, kRows + 5, seed + 1))->Slice(5)};
   for (const std::uint64_t parts : {2, 50}) {
     for (int round = 0; round < 50; ++round) {
       std::vector<RowSlice> slices;

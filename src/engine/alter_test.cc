@@ -155,6 +155,23 @@ class AlterTest : public ::testing::Test {
   std::unique_ptr<Database> db_;
 };
 
+TEST_F(AlterTest, NoFileIsRewritten) {
+  Create({Int("a"), Int("b")});
+  Put({IdValues({"1", "2"}), Ints("a", {"10", "20"}), Ints("b", {"1", "2"})});
+  ASSERT_TRUE(db_->Flush());
+  const auto files = [&] {
+    std::map<std::string, std::uint64_t> bytes;
+    for (const FileInfo& file : *disk_.List("/db/data/t")) bytes[file.name] = file.size;
+    return bytes;
+  };
+  const auto before = files();
+  ASSERT_EQ(before.size(), 1u);
+  Alter({AddColumn{Int("c"), arrow::MakeScalar(7)}, DropColumn{"b"}, RenameColumn{"a", "d"},
+         WidenColumn{arrow::field("d", arrow::int64())}});
+  EXPECT_EQ(Rows(), "id=1 d=10 c=7\nid=2 d=20 c=7\n");
+  EXPECT_EQ(files(), before);
+}
+
 TEST_F(AlterTest, AnAddedColumnShowsItsDefaultForRowsBeforeIt) {
   Create({Int("a")});
   Put({IdValues({"1", "2"}), Ints("a", {"10", "20"})});

@@ -119,8 +119,8 @@ Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
     VARVE_TRY(CheckConflicts(&guard));
     VARVE_ASSIGN(placed, Place(parts, keys, options, guard));
   }
-  if (placed->repeat) return RepeatOf(placed->commit, options.ack);
   watch->Lap(&WriteProfile::queue_micros);
+  if (placed->repeat) return RepeatOf(placed->commit, options.ack, *watch);
   Insert(*placed, std::move(rows));
   SealIfDue();
   watch->Lap(&WriteProfile::memtable_micros);

@@ -18,7 +18,8 @@ TEST(CommitOrder, VisibleMovesOnlyOverWhatIsInsertedAndDurable) {
   EXPECT_EQ(order.visible().value, 8u);
 }
 
-TEST(CommitOrder, ALaterCommitWaitsForAnEarlierOne) {
+// Hole d had a third part: a snapshot's number counted commits that had one and were not there yet.
+TEST(CommitOrder, HoleD_ALaterCommitWaitsForAnEarlierOne) {
   CommitOrder order(CommitNumber{});
   order.MakeReady();
   order.Register({1}, {.lsn = {}, .end = {10}});

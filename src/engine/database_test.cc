@@ -12,9 +12,11 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
+#include "base/result.h"
 #include "files/object_store.h"
 #include "files/simulated_disk.h"
 #include "manifest/manifest.h"
+#include "test/support/forwarding_files.h"
 #include "test/support/rows.h"
 #include "varve/inspect.h"
 
@@ -371,7 +373,83 @@ TEST_F(DatabaseTest, VersionsListFlushesAndCommitsSince) {
   EXPECT_FALSE(versions[0].flushed);
   EXPECT_EQ(versions[1].commit.value, 2u);
   EXPECT_TRUE(versions[1].flushed);
-  EXPECT_EQ(versions[1].rows, 2u);
+  std::uint64_t bytes = 0;
+  const auto files = *files_->List("/db/data/t");
+  for (const FileInfo& file : files) bytes += file.size;
+  for (const Version& version : versions) {  // of the flush that the newer one comes after
+    EXPECT_EQ(version.rows, 2u);
+    EXPECT_EQ(version.runs, files.size());
+    EXPECT_EQ(version.bytes, bytes);
+  }
+}
+
+// Counts what is asked of the files, by whatever call.
+class CountedFile final : public testing::ForwardingFile {
+ public:
+  CountedFile(std::unique_ptr<File> file, std::uint64_t* calls)
+      : ForwardingFile(std::move(file)), calls_(calls) {}
+  Result<std::uint64_t> ReadAt(std::uint64_t offset, std::uint64_t size, char* into) override {
+    ++*calls_;
+    return file()->ReadAt(offset, size, into);
+  }
+  Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
+    ++*calls_;
+    return file()->WriteAt(offset, bytes);
+  }
+  Status Sync() override {
+    ++*calls_;
+    return file()->Sync();
+  }
+  Result<std::uint64_t> Size() override {
+    ++*calls_;
+    return file()->Size();
+  }
+
+ private:
+  std::uint64_t* const calls_;
+};
+
+class CountedFiles final : public testing::ForwardingFiles {
+ public:
+  using ForwardingFiles::ForwardingFiles;
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    ++calls;
+    VARVE_ASSIGN(auto file, files()->Open(path, mode));
+    return std::make_unique<CountedFile>(std::move(file), &calls);
+  }
+  Result<FileInfo> Info(const std::string& path) override {
+    ++calls;
+    return files()->Info(path);
+  }
+  Result<std::vector<FileInfo>> List(const std::string& path) override {
+    ++calls;
+    return files()->List(path);
+  }
+  std::uint64_t calls = 0;
+};
+
+// Of now, of a commit, of a tag, and for a transaction; whether there are files to read or not.
+TEST_F(DatabaseTest, TakingASnapshotDoesNoInputAndNoOutput) {
+  CountedFiles files(files_.get());
+  auto world = World();
+  world.files = &files;
+  const auto db = *Database::Open("/db", {.create_if_missing = true}, world);
+  ASSERT_TRUE(db->CreateTable("t", Schema(), {"id"}));
+  ASSERT_TRUE(db->Upsert("t", Batch({{1, "a"}})));
+  ASSERT_TRUE(db->Flush());
+  ASSERT_TRUE(db->Upsert("t", Batch({{1, "b"}, {2, "b"}})));
+  ASSERT_TRUE(db->Tag("first", CommitNumber{1}));
+  const auto before = files.calls;
+  std::vector<std::shared_ptr<Snapshot>> held;
+  for (const AsOf& as_of : {AsOf(), AsOf(CommitNumber{1}), AsOf(TagName{"first"})}) {
+    held.push_back(*db->GetSnapshot(as_of));
+  }
+  auto in = *db->Begin();
+  EXPECT_EQ(files.calls, before);
+  EXPECT_EQ(Read(*held[0]), (Rows{{1, "b"}, {2, "b"}}));
+  EXPECT_EQ(Read(*held[1]), (Rows{{1, "a"}}));
+  EXPECT_EQ(Read(*held[2]), (Rows{{1, "a"}}));
+  EXPECT_GT(files.calls, before) << "reading is counted";
 }
 
 TEST_F(DatabaseTest, VerifyFindsASoundDatabaseSound) {

@@ -197,8 +197,8 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
 
   // exactly_once.cc; FindRepeat requires commit_mutex_; nothing: it is new
   Result<std::optional<CommitNumber>> FindRepeat(const CommitOptions& options) const;
-  Result<std::optional<Submitted>> Repeat(const CommitOptions& options);
-  Submitted RepeatOf(CommitNumber commit, AckLevel ack) const;
+  Result<std::optional<Submitted>> Repeat(const CommitOptions& options, const WriteWatch& watch);
+  Submitted RepeatOf(CommitNumber commit, AckLevel ack, const WriteWatch& watch) const;
   ReadyMarks MakeMarksReady(const Producer& producer) const;  // requires commit_mutex_
   void NoteProducer(ReadyMarks ready, std::uint64_t sequence, CommitNumber commit) noexcept;  // too
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/environment.h"
 
+#include "files/simulated_disk.h"
+
 namespace varve {
 namespace {
 
@@ -28,6 +30,8 @@ Executor* Environment::executor() const {
                  [this] { own_executor_ = std::make_unique<ThreadPool>(kBackgroundThreads); });
   return own_executor_.get();
 }
+
+std::shared_ptr<Files> FilesInMemory() { return NewMemoryFiles(); }
 
 std::string LogFolder(const std::string& path) { return JoinPath(path, "log"); }
 std::string LockFile(const std::string& path) { return JoinPath(path, "LOCK"); }

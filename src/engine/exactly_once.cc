@@ -11,12 +11,12 @@ namespace varve {
 
 Result<Submitted> Database::Impl::Submit(std::vector<TablePart> parts, const CommitOptions& options,
                                          CommitGuard guard, WriteWatch* watch) {
-  VARVE_ASSIGN(const auto repeat, Repeat(options));
+  VARVE_ASSIGN(const auto repeat, Repeat(options, *watch));
   if (repeat) return *repeat;
   auto submitted = SubmitNew(std::move(parts), options, guard, watch);
   if (submitted) return submitted;
   // A twin that was faster may be why it was refused: then it is no error, or another one.
-  VARVE_ASSIGN(const auto twin, Repeat(options));
+  VARVE_ASSIGN(const auto twin, Repeat(options, *watch));
   return twin ? *twin : submitted;
 }
 
@@ -36,7 +36,8 @@ Result<std::optional<CommitNumber>> Database::Impl::FindRepeat(const CommitOptio
 }
 
 // When this sequence was committed before.
-Result<std::optional<Submitted>> Database::Impl::Repeat(const CommitOptions& options) {
+Result<std::optional<Submitted>> Database::Impl::Repeat(const CommitOptions& options,
+                                                        const WriteWatch& watch) {
   if (!options.producer) return std::optional<Submitted>();
   VARVE_TRY(CheckProducerId(options.producer->id));
   std::optional<CommitNumber> commit;
@@ -45,13 +46,14 @@ Result<std::optional<Submitted>> Database::Impl::Repeat(const CommitOptions& opt
     VARVE_ASSIGN(commit, FindRepeat(options));
   }
   if (!commit) return std::optional<Submitted>();
-  return RepeatOf(*commit, options.ack);
+  return RepeatOf(*commit, options.ack, watch);
 }
 
 // To be waited for as if this call had made the commit. Not when it is visible already.
-Submitted Database::Impl::RepeatOf(CommitNumber commit, AckLevel ack) const {
+Submitted Database::Impl::RepeatOf(CommitNumber commit, AckLevel ack,
+                                   const WriteWatch& watch) const {
   Submitted repeat{
-      .info = {.commit = commit, .repeat = true}, .ticket = {}, .ack = ack, .watch = {}};
+      .info = {.commit = commit, .repeat = true}, .ticket = {}, .ack = ack, .watch = watch};
   const std::lock_guard lock(view_mutex_);
   repeat.ticket = order_.TicketOf(commit);
   return repeat;
@@ -77,7 +79,7 @@ Result<std::optional<ProducerMark>> Database::Impl::LastOf(std::string_view prod
     last = producers_.Find(producer);
   }
   if (last) {
-    if (auto kept = Await(RepeatOf(last->commit, AckLevel::kDurable)); !kept) {
+    if (auto kept = Await(RepeatOf(last->commit, AckLevel::kDurable, {})); !kept) {
       return std::unexpected(std::move(kept).error());
     }
   }

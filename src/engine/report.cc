@@ -109,11 +109,11 @@ DatabaseStats Database::Impl::Stats() {
 // them those that have tags.
 std::vector<Version> Database::Impl::Versions(std::uint64_t limit) {
   AdvanceVisible();
-  const CommitNumber visible = order_.visible();
   std::vector<Version> versions;
   std::shared_ptr<const ManifestState> flushed;
   {
     std::lock_guard lock(view_mutex_);
+    const CommitNumber visible = order_.visible();
     flushed = flushed_;
     for (auto at = recent_.rbegin(); at != recent_.rend() && versions.size() < limit; ++at) {
       if (at->commit > visible) continue;

@@ -55,8 +55,9 @@ Result<RestoreInfo> Database::Impl::RestoreOnce(std::string_view table, const As
                                                 const CommitOptions& commit) {
   VARVE_TRY(options.dry_run ? CheckOpen() : CheckWritable());
   RestoreInfo info;
+  WriteWatch watch = commit.profile ? WriteWatch(environment_.clock()) : WriteWatch();
   if (!options.dry_run) {
-    VARVE_ASSIGN(const auto repeat, Repeat(commit));  // whatever the version is called by now
+    VARVE_ASSIGN(const auto repeat, Repeat(commit, watch));  // whatever it is called by now
     if (repeat) {
       VARVE_ASSIGN(info.commit, Await(*repeat));
       return info;
@@ -84,7 +85,6 @@ Result<RestoreInfo> Database::Impl::RestoreOnce(std::string_view table, const As
     Count(difference, &info);
     return write;
   };
-  WriteWatch watch = commit.profile ? WriteWatch(environment_.clock()) : WriteWatch();
   VARVE_ASSIGN(const auto submitted, WriteLooking(table, look, commit, &watch));
   if (submitted.info.repeat) info.rows_written = info.rows_deleted = 0;
   VARVE_ASSIGN(info.commit, Await(submitted));

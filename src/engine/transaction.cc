@@ -222,11 +222,12 @@ Footprint Transaction::Impl::TakeFootprint(const std::vector<TablePart>& parts) 
 
 Result<Submitted> Transaction::Impl::Submit(const CommitOptions& options) {
   VARVE_TRY(CheckOpen());
+  WriteWatch watch = options.profile ? WriteWatch(database_->clock()) : WriteWatch();
   if (writes_.empty() && !options.producer) {
     End();
-    return Submitted{.info = {.commit = commit_}, .ticket = {}, .ack = options.ack, .watch = {}};
+    return Submitted{
+        .info = {.commit = commit_}, .ticket = {}, .ack = options.ack, .watch = watch};
   }
-  WriteWatch watch = options.profile ? WriteWatch(database_->clock()) : WriteWatch();
   VARVE_ASSIGN(auto parts, OrNothingKept([this] { return TakeParts(); }));
   auto submitted = OrNothingKept([&] {
     const auto footprint = TakeFootprint(parts);

@@ -28,7 +28,7 @@ Result<Submitted> Database::Impl::WriteOnce(std::string_view table, const WriteR
                                             const CommitOptions& options) {
   VARVE_TRY(CheckWritable());
   WriteWatch watch = options.profile ? WriteWatch(environment_.clock()) : WriteWatch();
-  VARVE_ASSIGN(const auto repeat, Repeat(options));  // its own rows would be in its way
+  VARVE_ASSIGN(const auto repeat, Repeat(options, watch));  // its own rows would be in its way
   if (repeat) return *repeat;
   if (!LooksFirst(request)) return WriteBlind(table, request, options, &watch);
   const Look look = [&](const TableViewPtr& view, const BegunTransaction& begun) {
@@ -45,16 +45,21 @@ Result<Submitted> Database::Impl::WriteLooking(std::string_view table, const Loo
     std::optional<Alone> alone;
     if (guard.alone) {
       VARVE_TRY(AwaitRoom());  // a flush may need somebody who waits for us
+      watch->Lap(&WriteProfile::stall_micros);
       alone.emplace(this);
       VARVE_TRY(AwaitLast());
+      watch->Lap(&WriteProfile::queue_micros);
     }
     auto submitted = LookAndWrite(table, look, options, guard, watch);
     if (submitted) return submitted;
-    VARVE_ASSIGN(const auto twin, Repeat(options));  // that was faster, or is further by now
+    // That was faster, or is further by now.
+    VARVE_ASSIGN(const auto twin, Repeat(options, *watch));
     if (twin) return *twin;
     if (winner == CommitNumber{}) return submitted;
     alone.reset();
+    watch->Lap(&WriteProfile::encode_micros);
     VARVE_TRY(AwaitLast());
+    watch->Lap(&WriteProfile::queue_micros);
   }
 }
 
@@ -68,6 +73,7 @@ Result<Submitted> Database::Impl::WriteBlind(std::string_view table, const Write
     CommitNumber winner;
     auto submitted = Submit(std::move(parts), options, {.winner = &winner}, watch);
     if (submitted || winner == CommitNumber{}) return submitted;
+    watch->Lap(&WriteProfile::queue_micros);  // behind the change of its table
   }
 }
 

@@ -328,7 +328,8 @@ TEST(Run, LookupsFindKeysHoweverTheySpread) {
 
 // A row of a large row group is found though most of the group's bytes are damaged: they are not
 // read. Where they are needed they are checked.
-TEST(Run, ALookupReadsOnlyThePagesThatHoldTheRow) {
+// Hole e read everything for one row.
+TEST(Run, HoleE_ALookupReadsOnlyThePagesThatHoldTheRow) {
   constexpr std::int64_t kRows = 20000;
   const auto noise = arrow::fixed_size_binary(64);
   const auto schema =

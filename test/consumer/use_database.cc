@@ -26,9 +26,26 @@ bool Failed(const char* what, const T& result) {
   return true;
 }
 
+// Makes a database in memory and opens it again.
+bool LivesInMemory() {
+  const auto files = varve::FilesInMemory();
+  const auto orders = Orders();
+  for (const bool again : {false, true}) {
+    auto database = varve::Database::Open("/orders", {.create_if_missing = !again},
+                                          {.files = files.get()});
+    if (Failed("open in memory", database)) return false;
+    if (again) return (*(*database)->GetSnapshot())->Count("orders")->rows == 3;
+    const auto created = (*database)->CreateTable("orders", orders->schema(), {"id"});
+    if (Failed("create", created)) return false;
+    if (Failed("upsert", (*database)->Upsert("orders", orders))) return false;
+  }
+  return false;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (!LivesInMemory()) return 1;
   const std::string folder = argc > 1 ? argv[1] : "consumer.varve";
   const auto orders = Orders();
   auto database = varve::Database::Open(folder, {.create_if_missing = true});
