@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// 3. Snapshots: a report is read slowly, batch by batch, while the day goes on beside it: prices are
-// written over and deleted, all is flushed, a column is dropped and at last the table. The report
-// shows the moment it began with. Nobody waits: neither who writes nor who reads.
+// 3. Snapshots: a report is read slowly, batch by batch, while the day goes on beside it: prices
+// are written over and deleted, all is flushed, a column is dropped and at last the table. The
+// report shows the moment it began with. Nobody waits: neither who writes nor who reads.
 //
 //   usage: db_03_snapshot FOLDER
 #include <arrow/api.h>

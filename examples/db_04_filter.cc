@@ -30,14 +30,55 @@ std::shared_ptr<arrow::RecordBatch> Readings(const std::shared_ptr<arrow::Schema
                                   {*id.Finish(), *temperature.Finish()});
 }
 
-std::int64_t Count(const varve::Database& db, const varve::ScanOptions& options) {
-  const auto reader = OrDie(db.Scan("readings", options), "scan");
+std::int64_t Count(const varve::Database& db, const varve::ScanOptions& options,
+                   const char* table = "readings") {
+  const auto reader = OrDie(db.Scan(table, options), "scan");
   std::int64_t rows = 0;
   for (const auto& batch : *reader) {
     Expect(batch.ok(), "the scan goes on");
     rows += (*batch)->num_rows();
   }
   return rows;
+}
+
+// What can be said in text. Where a value is null a comparison is neither true nor false, and the
+// row is not among those that are found; nor is it among those found by its opposite.
+void PrintEachForm(varve::Database* db) {
+  const auto schema =
+      OrDie(varve::ParseSchema("id int64 not null, name utf8, low int64, high int64"), "schema");
+  OrDie(db->CreateTable("sensors", schema, {"id"}), "create");
+  arrow::Int64Builder id, low, high;
+  arrow::StringBuilder name;
+  Expect(id.AppendValues({1, 2, 3, 4}).ok() && low.AppendValues({10, 20, 30, 40}).ok() &&
+             high.AppendValues({15, 20, 60}).ok() && high.AppendNull().ok() &&
+             name.AppendValues({"attic", "attic stairs", "cellar"}).ok() && name.AppendNull().ok(),
+         "memory");
+  const auto rows = arrow::RecordBatch::Make(
+      schema, 4, {*id.Finish(), *name.Finish(), *low.Finish(), *high.Finish()});
+  OrDie(db->Upsert("sensors", rows), "upsert");
+  const struct {
+    const char* filter;
+    std::int64_t rows;
+  } kForms[] = {
+      {"name = 'cellar'", 1},
+      {"name <> 'cellar'", 2},
+      {"low >= 20 and low < 40", 2},
+      {"low between 20 and 40", 3},
+      {"name in ('cellar', 'kitchen')", 1},
+      {"name like 'attic%'", 2},
+      {"high is null", 1},
+      {"name is not null", 3},
+      {"not (high > 15)", 1},
+      {"low = 10 or name = 'cellar'", 2},
+      {"high > low", 2},
+      {"high - low > 5", 1},
+  };
+  for (const auto& form : kForms) {
+    varve::ScanOptions options;
+    options.filter = OrDie(varve::ParseFilter(form.filter, schema), "filter");
+    Expect(Count(*db, options, "sensors") == form.rows, form.filter);
+    std::printf("%-30s %lld\n", form.filter, static_cast<long long>(form.rows));
+  }
 }
 
 }  // namespace
@@ -74,6 +115,7 @@ int main(int argc, char** argv) {
               cp::less(cp::field_ref("id"), cp::literal(3))));
   Expect(Count(*db, either) == 3, "as an Arrow expression: 1, 2 and the corrected one");
 
+  PrintEachForm(db.get());
   const auto wrong = varve::ParseFilter("temprature > 3", schema);
   Expect(!wrong, "a column that is not there is refused");
   std::printf("%s\n", wrong.error().message().c_str());
