@@ -15,7 +15,8 @@ namespace varve::bench {
 namespace {
 
 constexpr int kKnobRoundsMax = 5;
-constexpr std::size_t kLargeBytes = 4u << 20;
+constexpr std::size_t kFloodBytes = 16u << 10;  // of each record of the flood
+constexpr int kFloodTruncates = 2048;           // after so many, so that segments are used again
 
 struct Knob {
   std::string name;
@@ -48,7 +49,7 @@ class KnobGroup {
     for (int round = 0; round <= std::min(settings_.rounds, kKnobRoundsMax); ++round) {
       for (auto& [name, log] : presets_) {
         RunCommits(round, name, log.get(), {1, 16});
-        RunBesideLargeUnits(round, name, log.get());
+        RunBesideAFlood(round, name, log.get());
       }
       for (auto& [name, log] : lingers_) RunCommits(round, name, log.get(), {1, 8, 64});
     }
@@ -78,19 +79,25 @@ class KnobGroup {
     }
   }
 
-  // Small commits by four writers while a fifth commits large ones.
-  void RunBesideLargeUnits(int round, const std::string& name, LogCommitter* log) {
+  // Commits by four writers while a fifth appends as fast as it can, and waits for no device.
+  void RunBesideAFlood(int round, const std::string& name, LogCommitter* log) {
     WaitForCalm(settings_.patience_seconds);
     log->Before();
     std::atomic<bool> stop = false;
-    std::thread large([&] {
-      const std::string record(kLargeBytes, 'l');
-      while (!stop) Must(log->log()->Append({record}));
+    std::thread flood([&] {
+      const std::string record(kFloodBytes, 'f');
+      const LogRecord unit[] = {record};
+      for (int i = 1; !stop; ++i) {
+        Must(log->log()->Enqueue(unit, AckLevel::kBuffered));
+        if (i % kFloodTruncates == 0) {
+          Must(log->log()->TruncateBefore(log->log()->positions().durable));
+        }
+      }
     });
     auto slice = ClosedLoop(4, settings_.slice_seconds / 2, [&](int) { log->Commit(0); });
     stop = true;
-    large.join();
-    Print(round, fmt::format("{}, beside large units", name), std::move(slice));
+    flood.join();
+    Print(round, fmt::format("{}, beside a flood", name), std::move(slice));
   }
 
   const Settings settings_;

@@ -115,6 +115,7 @@ LogOptions LogOptions::Throughput() {
 
 LogOptions LogOptions::Latency() {
   LogOptions options;
+  options.queue_bytes_max = 1u << 20;
   options.group_bytes_max = 256u << 10;
   return options;
 }

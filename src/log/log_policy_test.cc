@@ -661,6 +661,7 @@ TEST_F(LogPolicyTest, AProviderThatFailsKeepsTheUnitOutOfTheLog) {
 TEST_F(LogPolicyTest, EachPresetMovesOneAxis) {
   const LogOptions plain;
   EXPECT_GT(LogOptions::Throughput().queue_bytes_max, plain.queue_bytes_max);
+  EXPECT_LT(LogOptions::Latency().queue_bytes_max, plain.queue_bytes_max);
   EXPECT_LT(LogOptions::Latency().group_bytes_max, plain.group_bytes_max);
   EXPECT_EQ(LogOptions::Durable().sync_method, LogSyncMethod::kFsync);
 }
