@@ -26,9 +26,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SKIPPED = 77
 TIMEOUT_SECONDS = {False: 2400, True: 14400}
 # These begin first, so that at the end no processor waits for one of them.
-LONGEST = ("planted_test.sh", "test_model", "test_isolation", "test_log_damage", "test_log_crash",
-           "differential_test.py", "test_crash", "kill_test.py", "consumer_test.sh",
-           "test_log_schedule")
+LONGEST = ("planted_test.sh", "sanitizers_test.sh", "test_model", "test_isolation",
+           "test_log_damage", "test_log_crash", "differential_test.py", "test_crash",
+           "kill_test.py", "consumer_test.sh", "test_log_schedule")
 
 
 class Outcome:

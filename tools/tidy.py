@@ -6,6 +6,7 @@ usage: tidy.py [ROOT]
 """
 
 import ast
+import os
 import pathlib
 import re
 import sys
@@ -62,6 +63,8 @@ class Tidy:
             except UnicodeDecodeError:
                 continue  # data, not source
             self.check_text(name, path.suffix, text)
+            if text.startswith("#!") and not os.access(path, os.X_OK):
+                self.report(name, 1, "begins with #! but cannot be run: chmod +x")
             if path.suffix in CPP:
                 self.check_cpp(name, path.suffix, text)
             if path.suffix == ".py":

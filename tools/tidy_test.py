@@ -78,12 +78,14 @@ BREACHES = [
 
 
 class TidyTest(unittest.TestCase):
-    def breaches(self, files):
+    def breaches(self, files, not_executable=()):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder).resolve()
             for name, content in files.items():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 (root / name).write_text(content)
+                if content.startswith("#!") and name not in not_executable:
+                    (root / name).chmod(0o755)
             return tidy.Tidy(root).check()
 
     def test_a_clean_tree_is_clean(self):
@@ -98,6 +100,10 @@ class TidyTest(unittest.TestCase):
                 else:
                     self.assertEqual(len(found), 1, found)
                     self.assertIn(message, found[0])
+
+    def test_a_script_can_be_run(self):
+        found = self.breaches(CLEAN, not_executable=["tools/setup.sh"])
+        self.assertEqual(found, ["tools/setup.sh:1: begins with #! but cannot be run: chmod +x"])
 
     def test_messages_name_file_and_line(self):
         found = self.breaches(CLEAN | {"src/log/a.cc": SPDX + "\n\nstd::thread t;\n"})
