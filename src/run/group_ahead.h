@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The next row group of an object, read by a task while a cursor goes through the one before.
+// The next row groups of an object, read by a task while a cursor goes through the one before.
+//
+// One task at a time, which reads one group after the other: reading is the work of Arrow's threads,
+// and a task only waits for it. Nobody waits for a task that has not begun.
 #pragma once
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
-#include "base/ahead.h"
 #include "run/run_file.h"
 #include "varve/error.h"
 
@@ -17,29 +20,32 @@ class Schema;
 
 namespace varve {
 
+class Executor;
+
+// For one caller at a time.
 class GroupAhead {
  public:
   using Batch = std::shared_ptr<arrow::RecordBatch>;
+  static constexpr std::size_t kGroupsMax = 2;  // that are asked for at once
 
   // `fields` and `schema` as for RowGroupReader::Read.
   GroupAhead(std::shared_ptr<const RunFile> file, std::vector<int> fields,
              std::shared_ptr<arrow::Schema> schema, Executor* executor);
+  GroupAhead(const GroupAhead&) = delete;
+  GroupAhead& operator=(const GroupAhead&) = delete;
+  ~GroupAhead();  // waits for a task that reads at this moment
 
-  // Asks for a row group; nothing happens while one is asked for that nobody took.
-  void Ask(int group);
-  // What the task read of it, waiting for one that reads at this moment. Nothing when no task has
-  // begun to, or another group was asked for: then the caller reads, and the next Ask asks anew.
+  // Asks for row groups, at most kGroupsMax, in the order in which they will be taken. Those that
+  // were asked for already are not asked for again, others are forgotten.
+  void Ask(std::span<const int> groups);
+  // What a task read of it, waiting for one that reads it at this moment. Nothing when none has
+  // begun to, or it was not asked for: then the caller reads.
   std::optional<Result<Batch>> Take(int group);
 
  private:
-  Result<Batch> Read(int group);
-
-  const std::shared_ptr<const RunFile> file_;
-  const std::vector<int> fields_;
-  const std::shared_ptr<arrow::Schema> schema_;
-  std::unique_ptr<RowGroupReader> reader_;  // of the task; null before the first
-  int asked_ = -1;
-  Ahead<Batch> ahead_;  // the last member: its task uses the others
+  struct State;
+  const std::shared_ptr<State> state_;  // with the task, which may come late
+  Executor* const executor_;
 };
 
 }  // namespace varve

@@ -53,6 +53,25 @@ TEST_F(GroupAheadTest, IsAskedForWhenAPartOfTheGroupBeforeWasGoneThrough) {
   EXPECT_EQ(run->row_groups_read(), 2u);  // it was not read again
 }
 
+TEST_F(GroupAheadTest, WhoReadOnHasTwoReadAhead) {
+  const auto run = TenGroups();
+  ManualExecutor executor;
+  const auto cursor = CursorOf(*run, &executor);
+  Step(cursor.get(), 12);
+  while (executor.RunOne()) {
+  }
+  EXPECT_EQ(run->row_groups_read(), 4u);  // two that it reads itself, and two ahead
+  Step(cursor.get(), 20);
+  EXPECT_EQ(cursor->key(), ModelKey("a", 31));
+  EXPECT_EQ(run->row_groups_read(), 4u);
+  executor.RunAll();
+  EXPECT_EQ(run->row_groups_read(), 6u);
+  Step(cursor.get(), 69);
+  EXPECT_FALSE(cursor->valid());
+  executor.RunAll();
+  EXPECT_EQ(run->row_groups_read(), 10u);  // each once
+}
+
 TEST_F(GroupAheadTest, ACursorThatTakesWholeGroupsAsksForNone) {
   const auto run = TenGroups();
   ManualExecutor executor;

@@ -6,6 +6,7 @@
 #include <arrow/type.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 
@@ -140,11 +141,17 @@ Status RunCursor::Move(std::int64_t count) {
 
 void RunCursor::AskAhead() {
   if (executor_ == nullptr || asked_in_ == group_ || row_ < end_row_ / kAheadFrom) return;
+  // Whoever came here from another group will want more than the next one.
+  const std::size_t most = asked_in_ < 0 ? 1 : GroupAhead::kGroupsMax;
   asked_in_ = group_;
-  const int next = NextGroup(group_);
-  if (next >= end_group_) return;
+  std::array<int, GroupAhead::kGroupsMax> groups{};
+  std::size_t count = 0;
+  for (int next = NextGroup(group_); count < most && next < end_group_; next = NextGroup(next)) {
+    groups[count++] = next;
+  }
+  if (count == 0) return;
   if (!ahead_) ahead_.emplace(file_, columns_, values_schema_, executor_);
-  ahead_->Ask(next);
+  ahead_->Ask({groups.data(), count});
 }
 
 void RunCursor::Leave() {
