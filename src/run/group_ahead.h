@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The next row groups of an object, read by a task while a cursor goes through the one before.
 //
-// One task at a time, which reads one group after the other: reading is the work of Arrow's threads,
+// One task at a time, which reads one group after the other: reading is work of Arrow's threads,
 // and a task only waits for it. Nobody waits for a task that has not begun.
 #pragma once
 
