@@ -114,23 +114,20 @@ Status Database::Impl::CheckData(const CommitGuard& guard) const {
 std::unexpected<Error> Database::Impl::Conflict(const CommitGuard& guard,
                                                 const Clash& clash) const {
   if (guard.winner != nullptr) *guard.winner = clash.commit;
-  std::shared_ptr<const Superversion> view;
-  {
-    std::lock_guard lock(view_mutex_);
-    view = view_;
-  }
-  const TableView* table = FindById(*view, clash.table);
-  if (table == nullptr) {  // since then: it need not be checked any further
-    return Fail(ErrorKind::kConflict,
-                fmt::format("a table that was dropped after this transaction began (at commit {}) "
-                            "is one that it writes or read; nothing was kept, begin again",
-                            guard.snapshot.value));
+  const auto state = manifest_->state();
+  const TableState* table = state->FindTable(clash.table);
+  std::string gone;
+  if (table == nullptr) {
+    const auto dropped = state->dropped.find(clash.table);
+    VARVE_CHECK(dropped != state->dropped.end());
+    table = dropped->second.get();
+    gone = fmt::format(", and commit {} dropped the table", table->dropped.value);
   }
   return Fail(ErrorKind::kConflict,
               fmt::format("table '{}', key {}: commit {} wrote it after this transaction began "
-                          "(at commit {}); nothing was kept, begin again",
+                          "(at commit {}){}; nothing was kept, begin again",
                           table->name, table->schema->key_codec().ToText(clash.key),
-                          clash.commit.value, guard.snapshot.value));
+                          clash.commit.value, guard.snapshot.value, gone));
 }
 
 }  // namespace varve
