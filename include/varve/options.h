@@ -146,8 +146,10 @@ enum class Isolation : std::uint8_t { kSnapshot, kSerializable };
 
 struct TransactionOptions {
   Isolation isolation = Isolation::kSnapshot;
-  // What it writes may take this much memory (Arrow data, keys and their index). One commit is one
-  // unit of the log, of 2 GiB at most.
+  // It may hold this much memory: of each row that it wrote its Arrow data, its key and 32 bytes;
+  // when serializable, of each key that it asked for twice its bytes and 32, and of each scan some
+  // 150 bytes. Its commit takes as much again for a moment, or twice as much when some rows are
+  // far larger than the others. One commit is one unit of the log, of 2 GiB at most.
   std::uint64_t bytes_max = 1ull << 30;
 };
 

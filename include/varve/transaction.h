@@ -20,6 +20,11 @@
 //
 // Thread safety: one thread at a time. A transaction holds what its snapshot needs in memory and on
 // disk, and the database open, until it ends; so end it.
+//
+// Memory: what it wrote, and under kSerializable what it has to remember of its reads, takes at
+// most TransactionOptions::bytes_max; what would pass that is refused. Its commit needs as much
+// again, and what it wrote then is in the database's memory whole, however large
+// memtable_bytes_max is, until it is flushed.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +47,13 @@ namespace varve {
 
 using CommitCallback = std::function<void(const Result<CommitInfo>&)>;
 
+// What a transaction holds. All but bytes_max is zero once it has ended.
+struct TransactionStats {
+  std::uint64_t rows = 0;       // that were written or deleted so far, each time that they were
+  std::uint64_t bytes = 0;      // of memory that counts towards bytes_max
+  std::uint64_t bytes_max = 0;  // that of its options
+};
+
 class Transaction {
  public:
   ~Transaction();  // aborts what was not committed
@@ -50,10 +62,11 @@ class Transaction {
 
   // What it reads is as of this commit.
   CommitNumber snapshot() const;
+  TransactionStats stats() const;
 
-  // As the calls of the same name of Database, but kept until Commit. Also Invalid when the writes
-  // together would hold more than TransactionOptions::bytes_max; the transaction goes on without
-  // this one. Every call after the end is Invalid/kClosed.
+  // As the calls of the same name of Database, but kept until Commit. Also Invalid when the
+  // transaction would hold more than TransactionOptions::bytes_max; it goes on without this write.
+  // Every call after the end is Invalid/kClosed.
   Status Upsert(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& rows);
   Status Delete(std::string_view table, const std::shared_ptr<arrow::RecordBatch>& keys);
   // Modes that look at what is there see what Scan and Get see; what they looked at counts as read.
@@ -62,7 +75,8 @@ class Transaction {
                std::uint64_t* rows_passed = nullptr);
 
   // As those of Snapshot, with what was written so far. A reader shows what was written when it was
-  // made, and may be read on after the transaction ended.
+  // made, and may be read on after the transaction ended. Under kSerializable also Invalid when the
+  // transaction would hold more than bytes_max; it goes on, and has not made this read.
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(std::string_view table,
                                                          const ScanOptions& options = {});
   Result<std::shared_ptr<arrow::RecordBatch>> Get(std::string_view table,

@@ -113,6 +113,7 @@ Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
     keys->tables.emplace_back(part.record.table_id, part.batch.keys);
     rows.push_back(PrepareRows(std::move(part.batch)));
   }
+  if (guard.with_written) guard.footprint->LendWritten(*keys);
   watch->Lap(&WriteProfile::memtable_micros);
   std::optional<Placed> placed;
   while (!placed) {

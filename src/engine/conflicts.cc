@@ -23,18 +23,33 @@ const TableView* FindById(const Superversion& view, std::uint32_t id) {
   return nullptr;
 }
 
-std::vector<std::string_view> Sorted(const Footprint::OfTable& footprint) {
-  std::vector<std::string_view> keys(footprint.keys.begin(), footprint.keys.end());
-  std::ranges::sort(keys);
-  return keys;
+// A lookup takes ten times the memory of a key: not of all at once.
+constexpr std::int64_t kLookUpAtOnce = 16384;
+
+// Of keys that ascend: EncodedKeys or a KeySet.
+template <typename Keys>
+Result<std::optional<Newer>> FindNewerOf(const TableView& table, const Keys& keys,
+                                         CommitNumber than) {
+  std::vector<std::string_view> some;
+  for (std::int64_t i = 0; i < keys.size();) {
+    some.clear();
+    for (; i < keys.size() && std::ssize(some) < kLookUpAtOnce; ++i) some.push_back(keys[i]);
+    VARVE_ASSIGN(auto found, FindNewer(table, some, than));
+    if (found) return found;
+  }
+  return std::optional<Newer>();
 }
 
 // What the data itself shows to be newer.
 Result<std::optional<Newer>> FindNewerIn(const TableView& table,
                                          const Footprint::OfTable& footprint, CommitNumber than) {
-  VARVE_ASSIGN(auto found, FindNewer(table, Sorted(footprint), than));
+  VARVE_ASSIGN(auto found, FindNewerOf(table, footprint.keys(), than));
   if (found) return found;
-  for (const KeyBounds& range : footprint.ranges) {
+  for (const EncodedKeys* const keys : footprint.written()) {
+    VARVE_ASSIGN(found, FindNewerOf(table, *keys, than));
+    if (found) return found;
+  }
+  for (const KeyBounds& range : footprint.ranges()) {
     VARVE_ASSIGN(found, FindNewer(table, range, than));
     if (found) return found;
   }
@@ -73,6 +88,7 @@ void Database::Impl::NoteKeys(std::shared_ptr<const KeysOfCommit> keys,
 // Place.
 Status Database::Impl::CheckConflicts(CommitGuard* guard) {
   if (guard->footprint == nullptr) return {};
+  guard->footprint->MakeReady();
   const auto from = std::max(guard->snapshot, guard->checked);
   std::vector<KeysOfCommitPtr> recent;
   CommitNumber floor;
@@ -114,23 +130,20 @@ Status Database::Impl::CheckData(const CommitGuard& guard) const {
 std::unexpected<Error> Database::Impl::Conflict(const CommitGuard& guard,
                                                 const Clash& clash) const {
   if (guard.winner != nullptr) *guard.winner = clash.commit;
-  std::shared_ptr<const Superversion> view;
-  {
-    std::lock_guard lock(view_mutex_);
-    view = view_;
-  }
-  const TableView* table = FindById(*view, clash.table);
-  if (table == nullptr) {  // since then: it need not be checked any further
-    return Fail(ErrorKind::kConflict,
-                fmt::format("a table that was dropped after this transaction began (at commit {}) "
-                            "is one that it writes or read; nothing was kept, begin again",
-                            guard.snapshot.value));
+  const auto state = manifest_->state();
+  const TableState* table = state->FindTable(clash.table);
+  std::string gone;
+  if (table == nullptr) {
+    const auto dropped = state->dropped.find(clash.table);
+    VARVE_CHECK(dropped != state->dropped.end());
+    table = dropped->second.get();
+    gone = fmt::format(", and commit {} dropped the table", table->dropped.value);
   }
   return Fail(ErrorKind::kConflict,
               fmt::format("table '{}', key {}: commit {} wrote it after this transaction began "
-                          "(at commit {}); nothing was kept, begin again",
+                          "(at commit {}){}; nothing was kept, begin again",
                           table->name, table->schema->key_codec().ToText(clash.key),
-                          clash.commit.value, guard.snapshot.value));
+                          clash.commit.value, guard.snapshot.value, gone));
 }
 
 }  // namespace varve

@@ -11,6 +11,7 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "files/simulated_disk.h"
+#include "test/support/heap.h"
 #include "test/support/rows.h"
 #include "varve/database.h"
 
@@ -173,23 +174,32 @@ TEST_F(HolesTest, HoleL_WhatACrashLeftOfATransactionIsNeverAdopted) {
 
 TEST_F(HolesTest, AThousandOpenTransactionsCostMemoryAndNothingElse) {
   constexpr int kMany = 1000;
+  constexpr int kBytesEach = 4 << 10;  // of a snapshot and a row
   Make(&disk_);
   Put({{1, "a"}});
   std::vector<std::unique_ptr<Transaction>> open;
+  open.reserve(kMany);
+  const auto before = testing::HeapBytes();
   for (int i = 0; i < kMany; ++i) {
     open.push_back(*db_->Begin());
     ASSERT_TRUE(open.back()->Upsert("t", RowsBatch({{100 + i, "mine"}})));
     if (i % 100 == 0) Put({{1, "b" + std::to_string(i)}});
   }
+  const auto held = testing::HeapBytes() - before;
+  EXPECT_LT(held, kMany * kBytesEach);
   const auto events = disk_.events();
   Put({{2, "plain"}});
   EXPECT_LE(disk_.events() - events, 2u) << "a commit beside them does what it always does";
   ASSERT_TRUE(db_->Flush());
   EXPECT_EQ(Read().size(), 2u);
-  for (int i = 0; i < kMany; i += 2) {
-    const auto info = open[static_cast<std::size_t>(i)]->Commit();
+  const auto beside = testing::HeapBytes();
+  for (std::size_t i = 1; i < kMany; i += 2) open[i]->Abort();
+  if (testing::kCountsHeap) {
+    EXPECT_LT(testing::HeapBytes(), beside - held * 2 / 5) << "half of them";
+  }
+  for (std::size_t i = 0; i < kMany; i += 2) {
+    const auto info = open[i]->Commit();
     ASSERT_TRUE(info) << info.error().message();
-    open[static_cast<std::size_t>(i) + 1]->Abort();
   }
   open.clear();
   EXPECT_EQ(Read().size(), 2u + kMany / 2);

@@ -3,6 +3,7 @@
 
 #include <arrow/record_batch.h>
 
+#include <algorithm>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -55,6 +56,13 @@ Result<WriteBatch> MakeBatch(const TableSchema& schema, RowKind kind, const Vers
 
 constexpr RowKind kKinds[] = {RowKind::kUpsert, RowKind::kDelete};
 
+// How many rows are given at once.
+std::uint64_t RowsAtOnce(const Memtable& memtable) {
+  const auto row_bytes = 1 + memtable.bytes() / std::max<std::uint64_t>(memtable.rows(), 1);
+  return std::clamp<std::uint64_t>(OwnWrites::kBatchBytes / row_bytes, 1,
+                                   OwnWrites::kBatchRowsMax);
+}
+
 // The statements up to `last` alone.
 Result<std::shared_ptr<Memtable>> CopyUpTo(const Memtable& from, std::uint64_t last) {
   const auto& schema = from.schema();
@@ -95,6 +103,18 @@ Status OwnWrites::GoBackTo(std::uint64_t statements) {
   return {};
 }
 
+std::uint64_t OwnWrites::rows() const {
+  std::uint64_t rows = 0;
+  for (const auto& [table, memtable] : tables_) rows += memtable->rows();
+  return rows;
+}
+
+std::uint64_t OwnWrites::BytesOf(const WriteBatch& batch) {
+  const auto values = batch.kind == RowKind::kUpsert ? BatchBytes(*batch.rows) : 0;
+  const auto rows = static_cast<std::uint64_t>(batch.keys.size());
+  return values + batch.keys.memory_bytes() + rows * sizeof(Entry);
+}
+
 std::uint64_t OwnWrites::bytes() const {
   std::uint64_t bytes = 0;
   for (const auto& [table, memtable] : tables_) bytes += memtable->bytes();
@@ -106,26 +126,36 @@ std::shared_ptr<const Memtable> OwnWrites::Find(std::uint32_t table) const {
   return at == tables_.end() ? nullptr : at->second;
 }
 
-Result<std::vector<WriteBatch>> OwnWrites::Newest(std::uint32_t table) const {
+Status OwnWrites::GiveNewest(std::uint32_t table, const TakeBatch& take) const {
   const auto& memtable = *tables_.at(table);
   const auto& schema = *memtable.schema();
+  const auto rows_max = RowsAtOnce(memtable);
   std::map<RowKind, Versions> newest;
+  std::uint64_t rows = 0;
+  const auto give = [&]() -> Status {
+    for (const RowKind kind : kKinds) {
+      const auto at = newest.find(kind);
+      if (at == newest.end()) continue;
+      VARVE_ASSIGN(auto batch, MakeBatch(schema, kind, at->second));
+      VARVE_TRY(take(std::move(batch)));
+    }
+    newest.clear();
+    rows = 0;
+    return {};
+  };
   const auto cursor = memtable.NewCursor(AllColumns(schema), {});
   VARVE_TRY(cursor->Next());
   std::string last;
   for (bool first = true; cursor->valid(); first = false) {
-    if (first || cursor->key() != last) newest[cursor->kind()].Add(*cursor);
+    if (first || cursor->key() != last) {
+      if (rows == rows_max) VARVE_TRY(give());
+      newest[cursor->kind()].Add(*cursor);
+      ++rows;
+    }
     last = cursor->key();
     VARVE_TRY(cursor->Next());
   }
-  std::vector<WriteBatch> batches;
-  for (const RowKind kind : kKinds) {
-    const auto at = newest.find(kind);
-    if (at == newest.end()) continue;
-    VARVE_ASSIGN(auto batch, MakeBatch(schema, kind, at->second));
-    batches.push_back(std::move(batch));
-  }
-  return batches;
+  return give();
 }
 
 }  // namespace varve

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -27,12 +28,19 @@ class OwnWrites {
   Status GoBackTo(std::uint64_t statements);
 
   bool empty() const { return tables_.empty(); }
-  std::uint64_t bytes() const;
+  std::uint64_t rows() const;   // of all statements
+  std::uint64_t bytes() const;  // of memory
+  // What Add of it will take, but for some hundred bytes a statement.
+  static std::uint64_t BytesOf(const WriteBatch& batch);
   std::shared_ptr<const Memtable> Find(std::uint32_t table) const;  // null: nothing was written
 
-  // The last word on each key of `table`, in key order: upserts, deletes, or one of each. Together
-  // no key comes twice.
-  Result<std::vector<WriteBatch>> Newest(std::uint32_t table) const;
+  // Gives the last word on each key of `table`, in key order, in batches of at most kBatchRowsMax
+  // rows and some kBatchBytes, so that they need not be in memory all at once. Upserts and deletes
+  // are cut at the same keys: one batch of a kind overlaps at most one of the other.
+  using TakeBatch = std::function<Status(WriteBatch)>;
+  Status GiveNewest(std::uint32_t table, const TakeBatch& take) const;
+  static constexpr std::uint64_t kBatchRowsMax = 65536;
+  static constexpr std::uint64_t kBatchBytes = 16 << 20;  // if rows are of like size
 
  private:
   std::map<std::uint32_t, std::shared_ptr<Memtable>> tables_;

@@ -40,20 +40,4 @@ std::vector<KeysOfCommitPtr> RecentKeys::After(CommitNumber after) const {
   return {from, commits_.end()};
 }
 
-std::optional<Clash> FindClash(const Footprint& footprint, const KeysOfCommit& commit) {
-  for (const auto& [table, keys] : commit.tables) {
-    const auto at = footprint.tables.find(table);
-    if (at == footprint.tables.end()) continue;
-    const auto& mine = at->second;
-    for (std::int64_t row = 0; row < keys.size(); ++row) {
-      const auto key = keys[row];
-      const auto contains = [&](const KeyBounds& range) { return range.Contains(key); };
-      if (mine.keys.contains(key) || std::ranges::any_of(mine.ranges, contains)) {
-        return Clash{table, std::string(key), commit.commit};
-      }
-    }
-  }
-  return {};
-}
-
 }  // namespace varve

@@ -7,18 +7,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/ready_deque.h"
 #include "columns/key_codec.h"
-#include "columns/version_cursor.h"
 #include "varve/types.h"
 
 namespace varve {
@@ -55,27 +49,5 @@ class RecentKeys {
   CommitNumber floor_;
   std::uint64_t bytes_ = 0;
 };
-
-// What a transaction would not share with a later commit.
-struct Footprint {
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view key) const {
-      return std::hash<std::string_view>{}(key);
-    }
-  };
-  struct OfTable {
-    std::unordered_set<std::string, Hash, std::equal_to<>> keys;
-    std::vector<KeyBounds> ranges;
-  };
-  std::map<std::uint32_t, OfTable> tables;  // by id
-};
-
-struct Clash {
-  std::uint32_t table;
-  std::string key;
-  CommitNumber commit;
-};
-std::optional<Clash> FindClash(const Footprint& footprint, const KeysOfCommit& commit);
 
 }  // namespace varve

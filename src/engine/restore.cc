@@ -77,7 +77,7 @@ Result<RestoreInfo> Database::Impl::RestoreOnce(std::string_view table, const As
                         const BegunTransaction& begun) -> Result<PreparedWrite> {
     VARVE_TRY(CheckWasThis(*view, info.as_of, Now(AsOf())));  // it may have changed since
     PreparedWrite write;
-    write.looked_at.ranges.push_back(KeyBounds{});  // whoever adds a row is in its way, too
+    write.looked_at.AddRange(KeyBounds{});  // whoever adds a row is in its way, too
     VARVE_ASSIGN(const auto difference,
                  FindDifference(*view, info.as_of, begun.commit, kRestoreBytesMax));
     VARVE_TRY(AddBatch(PrepareUpsert(*view->schema, difference.upserts), &write));

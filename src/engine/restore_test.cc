@@ -273,7 +273,7 @@ TEST_F(RestoreTest, RandomLivesGoBackToAnyVersion) {
 // wrote after it would leave that one's rows.
 TEST_F(RestoreTest, ARestoreIsNeverHalfWayIntoAnotherCommit) {
   constexpr int kWriters = 3;
-  constexpr std::int64_t kCommits = 60;
+  constexpr std::int64_t kCommits = 400;
   ThreadPool pool(2);
   db_.reset();
   const auto files = NewMemoryFiles();

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "engine/commit_record.h"
+#include "engine/footprint.h"
 #include "engine/generation.h"
-#include "engine/recent_keys.h"
 #include "engine/write_watch.h"
 #include "manifest/manifest.h"
 #include "varve/log.h"
@@ -40,8 +40,9 @@ std::unexpected<Error> NotBegun(std::string_view what, const Error& before);
 
 // What a commit must not find changed since a snapshot; without a footprint it checks nothing.
 struct CommitGuard {
-  const Footprint* footprint = nullptr;
+  Footprint* footprint = nullptr;  // lent; is made ready when it is looked at first
   CommitNumber snapshot{};
+  bool with_written = false;       // the parts' keys, which ascend, are of the footprint too
   CommitNumber checked{};          // commits up to here were looked at
   CommitNumber* winner = nullptr;  // when given: set to the commit that is in conflict
   bool alone = false;              // whoever commits holds Alone

@@ -320,7 +320,9 @@ TEST_F(TablesTest, AConflictInATableThatIsGoneIsOne) {
   ASSERT_TRUE(in->Upsert("t", RowsBatch({{1, "mine"}})));
   Put({{1, "theirs"}});
   Drop("t");
-  EXPECT_EQ(in->Commit().error().kind(), ErrorKind::kConflict);
+  ExpectError(in->Commit().error(), ErrorKind::kConflict,
+              "table 't', key 1: commit 1 wrote it after this transaction began (at commit 0), and "
+              "commit 2 dropped the table; ");
 }
 
 TEST_F(TablesTest, AProducersCommitsAreKnownAfterItsTableIsGone) {

@@ -6,14 +6,11 @@
 #include <arrow/record_batch.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <iterator>
 #include <set>
 #include <utility>
 
 #include "base/out_of_memory.h"
 #include "base/result.h"
-#include "columns/gather.h"
 #include "engine/engine.h"
 #include "engine/promised.h"
 #include "engine/own_writes.h"
@@ -21,18 +18,6 @@
 #include "view/scan_plan.h"
 
 namespace varve {
-namespace {
-
-void AddKeys(const EncodedKeys& keys, Footprint::OfTable* to) {
-  for (std::int64_t i = 0; i < keys.size(); ++i) to->keys.emplace(keys[i]);
-}
-
-void Merge(Footprint::OfTable from, Footprint::OfTable* into) {
-  into->keys.merge(from.keys);
-  into->ranges.insert(into->ranges.end(), from.ranges.begin(), from.ranges.end());
-}
-
-}  // namespace
 
 class Transaction::Impl {
  public:
@@ -47,6 +32,9 @@ class Transaction::Impl {
   ~Impl() { End(); }
 
   CommitNumber commit() const { return commit_; }
+  TransactionStats stats() const {
+    return {.rows = writes_.rows(), .bytes = bytes(), .bytes_max = options_.bytes_max};
+  }
   Status Write(std::string_view table, const WriteRequest& request, std::uint64_t* rows_passed);
   Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(std::string_view table,
                                                          const ScanOptions& options);
@@ -61,14 +49,17 @@ class Transaction::Impl {
 
  private:
   bool serializable() const { return options_.isolation == Isolation::kSerializable; }
+  std::uint64_t bytes() const { return writes_.bytes() + read_.bytes(); }
   Status CheckOpen() const;
   Status WriteWhole(std::string_view table, const WriteRequest& request,
                     std::uint64_t* rows_passed);
   const TableView* Find(std::string_view table) const { return base_->Find(table); }
   void Refresh();
+  // Whether that much more is within bytes_max, for a "write" or a "read".
+  Status CheckRoom(std::uint64_t more, std::string_view what) const;
+  Status NoteRead(const TableView& table, Footprint::OfTable read);
   Status AddBatches(const TableView& table, std::vector<WriteBatch> batches);
-  Result<std::vector<TablePart>> TakeParts() const;
-  Footprint TakeFootprint(const std::vector<TablePart>& parts);
+  Result<std::vector<TablePart>> MakeParts() const;
   // The transaction goes on when there is no memory for its commit, and has ended otherwise.
   Result<Submitted> Submit(const CommitOptions& options);
 
@@ -81,7 +72,7 @@ class Transaction::Impl {
   OwnWrites writes_;
   bool half_written_ = false;  // for want of memory: it can only be given up
   std::set<std::uint64_t> savepoints_;
-  Footprint read_;  // when serializable
+  Footprint read_;  // when serializable; counts as memory, too
 };
 
 Status Transaction::Impl::CheckOpen() const {
@@ -126,26 +117,34 @@ Status Transaction::Impl::WriteWhole(std::string_view table, const WriteRequest&
                                      std::uint64_t* rows_passed) {
   VARVE_ASSIGN(const auto view, database_->FindTableIn(*view_, table));
   VARVE_ASSIGN(auto write, PrepareWrite(view_, *view, commit_, request));
-  if (serializable()) Merge(std::move(write.looked_at), &read_.tables[view->id]);
+  std::uint64_t more = serializable() ? write.looked_at.bytes() : 0;
+  for (const WriteBatch& batch : write.batches) more += OwnWrites::BytesOf(batch);
+  VARVE_TRY(CheckRoom(more, "write"));
+  if (serializable()) read_.tables[view->id].Add(std::move(write.looked_at));
   if (write.refusal) return std::unexpected(*std::move(write.refusal));
   if (rows_passed != nullptr) *rows_passed = write.rows_passed;
   return AddBatches(*view, std::move(write.batches));
 }
 
+Status Transaction::Impl::CheckRoom(std::uint64_t more, std::string_view what) const {
+  const auto held = bytes() + more;
+  if (more == 0 || held <= options_.bytes_max) return {};
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("the transaction would hold {} bytes{}, more than its bytes_max ({}); "
+                          "this {} is not part of it: commit what it has, or raise the limit",
+                          held, serializable() ? ", what it read included" : "",
+                          options_.bytes_max, what));
+}
+
+Status Transaction::Impl::NoteRead(const TableView& table, Footprint::OfTable read) {
+  VARVE_TRY(CheckRoom(read.bytes(), "read"));
+  read_.tables[table.id].Add(std::move(read));
+  return {};
+}
+
 // All of them or none.
 Status Transaction::Impl::AddBatches(const TableView& table, std::vector<WriteBatch> batches) {
-  const auto before = writes_.bytes();
-  std::uint64_t more = 0;
-  for (WriteBatch& batch : batches) {
-    VARVE_TRY(OwnTheRows(&batch));
-    more += BatchBytes(*batch.rows) + batch.keys.memory_bytes();
-  }
-  if (before + more > options_.bytes_max) {
-    return Fail(ErrorKind::kInvalid,
-                fmt::format("the transaction would hold {} bytes, more than its bytes_max ({}); "
-                            "this write is not part of it: commit what it has, or raise the limit",
-                            before + more, options_.bytes_max));
-  }
+  for (WriteBatch& batch : batches) VARVE_TRY(OwnTheRows(&batch));
   const bool first = !batches.empty() && writes_.Find(table.id) == nullptr;
   for (WriteBatch& batch : batches) writes_.Add(table.id, table.schema, std::move(batch));
   if (first) Refresh();
@@ -159,7 +158,9 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Transaction::Impl::Scan(
   if (serializable()) {
     const TableView* view = Find(table);
     VARVE_ASSIGN(const auto recipe, PrepareScan(*view->schema, options));
-    read_.tables[view->id].ranges.push_back(recipe.range.bounds);
+    Footprint::OfTable read;
+    read.AddRange(recipe.range.bounds);
+    VARVE_TRY(NoteRead(*view, std::move(read)));
   }
   return reader;
 }
@@ -172,7 +173,9 @@ Result<std::shared_ptr<arrow::RecordBatch>> Transaction::Impl::Get(
   if (serializable()) {
     const TableView* view = Find(table);
     VARVE_ASSIGN(const auto asked, PrepareDelete(*view->schema, keys));  // their bytes, each once
-    AddKeys(asked.keys, &read_.tables[view->id]);
+    Footprint::OfTable read;
+    read.AddKeys(asked.keys);
+    VARVE_TRY(NoteRead(*view, std::move(read)));
   }
   return rows;
 }
@@ -195,29 +198,24 @@ Status Transaction::Impl::RollbackTo(std::uint64_t savepoint) {
   return {};
 }
 
-Result<std::vector<TablePart>> Transaction::Impl::TakeParts() const {
+Result<std::vector<TablePart>> Transaction::Impl::MakeParts() const {
   std::vector<TablePart> parts;
   for (const auto& [name, table] : base_->tables) {
     if (writes_.Find(table->id) == nullptr) continue;
-    VARVE_ASSIGN(auto batches, writes_.Newest(table->id));
-    VARVE_ASSIGN(auto made, MakeParts(*table, std::move(batches)));
-    std::ranges::move(made, std::back_inserter(parts));
+    VARVE_TRY(writes_.GiveNewest(table->id, [&](WriteBatch batch) -> Status {
+      VARVE_ASSIGN(auto part, MakePart(*table, std::move(batch)));
+      parts.push_back(std::move(part));
+      return {};
+    }));
   }
   if (parts.size() > kPartsMax) {
     return Fail(ErrorKind::kInvalid,
-                fmt::format("a transaction of {} parts (a table's upserts are one, its deletes "
-                            "another): expected at most {}; write fewer tables at once",
+                fmt::format("a transaction of {} parts (of each table's upserts, and of its "
+                            "deletes, at least one): expected at most {}; write fewer tables at "
+                            "once",
                             parts.size(), kPartsMax));
   }
   return parts;
-}
-
-Footprint Transaction::Impl::TakeFootprint(const std::vector<TablePart>& parts) {
-  Footprint footprint = std::move(read_);
-  for (const TablePart& part : parts) {
-    AddKeys(part.batch.keys, &footprint.tables[part.record.table_id]);
-  }
-  return footprint;
 }
 
 Result<Submitted> Transaction::Impl::Submit(const CommitOptions& options) {
@@ -228,14 +226,14 @@ Result<Submitted> Transaction::Impl::Submit(const CommitOptions& options) {
     return Submitted{
         .info = {.commit = commit_}, .ticket = {}, .ack = options.ack, .watch = watch};
   }
-  VARVE_ASSIGN(auto parts, OrNothingKept([this] { return TakeParts(); }));
+  VARVE_ASSIGN(auto parts, OrNothingKept([this] { return MakeParts(); }));
+  reads_.reset();  // what was written is in the parts: it need not be in memory twice
+  view_.reset();
+  writes_ = {};
   auto submitted = OrNothingKept([&] {
-    const auto footprint = TakeFootprint(parts);
-    writes_ = {};
-    reads_.reset();
-    view_.reset();
-    return database_->Submit(std::move(parts), options,
-                             {.footprint = &footprint, .snapshot = commit_}, &watch);
+    return database_->Submit(
+        std::move(parts), options,
+        {.footprint = &read_, .snapshot = commit_, .with_written = true}, &watch);
   });
   End();
   return submitted;
@@ -268,6 +266,7 @@ Transaction::Transaction(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Transaction::~Transaction() = default;
 
 CommitNumber Transaction::snapshot() const { return impl_->commit(); }
+TransactionStats Transaction::stats() const { return impl_->stats(); }
 Status Transaction::Upsert(std::string_view table,
                            const std::shared_ptr<arrow::RecordBatch>& rows) {
   return impl_->Write(table, {.mode = WriteMode::kUpsert, .rows = rows}, nullptr);

@@ -41,10 +41,6 @@ Status CheckMembers(const WriteRequest& request) {
              "filter literal(true)");
 }
 
-void LookAt(const EncodedKeys& keys, PreparedWrite* write) {
-  for (std::int64_t i = 0; i < keys.size(); ++i) write->looked_at.keys.emplace(keys[i]);
-}
-
 std::string KeyText(const TableSchema& schema, std::string_view key) {
   return schema.key_codec().ToText(key);
 }
@@ -82,7 +78,7 @@ Result<PreparedWrite> PrepareInsert(const TableView& table, CommitNumber as_of,
                                     const WriteRequest& request) {
   PreparedWrite write;
   VARVE_ASSIGN(auto batch, PrepareUpsert(*table.schema, request.rows));
-  LookAt(batch.keys, &write);
+  write.looked_at.AddKeys(batch.keys);
   VARVE_ASSIGN(const auto exist, WhichExist(table, as_of, batch.keys));
   const auto first = FirstThat(exist, true);
   if (!first) {
@@ -148,7 +144,7 @@ Result<PreparedWrite> PrepareUpdate(const TableView& table, CommitNumber as_of,
   PreparedWrite write;
   VARVE_ASSIGN(const auto asked, PrepareDelete(schema, request.rows));  // their bytes, each once
   VARVE_TRY(CheckUpdate(schema, request.rows));
-  LookAt(asked.keys, &write);
+  write.looked_at.AddKeys(asked.keys);
   std::vector<bool> exist;
   VARVE_ASSIGN(const auto base, GetRows(table, as_of, request.rows, &exist));
   const auto first = FirstThat(exist, false);
@@ -176,7 +172,7 @@ Result<PreparedWrite> PrepareDeleteWhere(const std::shared_ptr<const Superversio
   scan.range = request.range;
   scan.filter = request.filter;
   VARVE_ASSIGN(const auto recipe, PrepareScan(*table.schema, scan));
-  write.looked_at.ranges.push_back(recipe.range.bounds);
+  write.looked_at.AddRange(recipe.range.bounds);
   VARVE_ASSIGN(const auto reader, NewScan(view, table, as_of, scan));
   std::vector<RowSlice> found;
   std::uint64_t bytes = 0;

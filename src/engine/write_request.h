@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "columns/write_batch.h"
-#include "engine/recent_keys.h"
+#include "engine/footprint.h"
 #include "varve/error.h"
 #include "varve/options.h"
 #include "view/superversion.h"

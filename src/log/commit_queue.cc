@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
@@ -40,6 +41,8 @@ LayoutSettings LayoutFor(const LogOptions& options) {
     layout.frame_units_max = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(options.group_units_max, OpenFrame::kUnitsMost));
   }
+  const bool plain = options.keys == nullptr && options.compression == LogCompression::kNone;
+  layout.whole_units = !plain || options.encode_mode == LogEncodeMode::kShadow;
   return layout;
 }
 
@@ -74,6 +77,29 @@ void CopyToPieces(std::string_view unit, const UnitPlace& place) {
     std::memcpy(piece.to, part.data(), part.size());
   });
 }
+
+// Fills the place of a unit from its beginning, over the ends of its pieces.
+class PieceWriter {
+ public:
+  explicit PieceWriter(const UnitPlace& place) : piece_(place.first), more_(place.more) {}
+  void Put(std::string_view bytes) {
+    while (!bytes.empty()) {
+      if (piece_.bytes == 0) {
+        piece_ = more_.front();
+        more_ = more_.subspan(1);
+      }
+      const auto part = bytes.substr(0, piece_.bytes);
+      std::memcpy(piece_.to, part.data(), part.size());
+      piece_.to += part.size();
+      piece_.bytes -= part.size();
+      bytes.remove_prefix(part.size());
+    }
+  }
+
+ private:
+  UnitPiece piece_;  // what is left of it
+  std::span<const UnitPiece> more_;
+};
 
 bool EqualsPieces(std::string_view unit, const UnitPlace& place) {
   bool equal = true;
@@ -394,6 +420,11 @@ void CommitQueue::AlertOfCap(Lock* lock) {
 Status CommitQueue::Fill(const UnitEncoder& unit, const UnitPlace& place) {
   if (place.more.empty()) return unit.Write(place.lsn, place.cipher, place.first.to);
   char* const whole = place.whole.get();
+  if (whole == nullptr) {
+    PieceWriter writer(place);
+    unit.GivePlain([&](std::string_view part) { writer.Put(part); });
+    return {};
+  }
   VARVE_TRY(unit.Write(place.lsn, place.cipher, whole));
   CopyToPieces({whole, unit.bytes()}, place);
   return {};

@@ -109,7 +109,7 @@ std::vector<GroupLayout::Fragment> GroupLayout::PlanFragments(std::uint64_t unit
 UnitPlace GroupLayout::PlaceFragments(std::uint64_t unit_bytes) {
   const auto plan = PlanFragments(unit_bytes);
   UnitPlace unit{};
-  unit.whole = std::make_unique_for_overwrite<char[]>(unit_bytes);
+  if (settings_.whole_units) unit.whole = std::make_unique_for_overwrite<char[]>(unit_bytes);
   unit.more.reserve(plan.size());
   NeedSpareFrames(plan.size());
   auto spare = spare_.rbegin();

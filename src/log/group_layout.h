@@ -29,12 +29,13 @@ struct UnitPlace {
   const SegmentCipher* cipher;  // of the segment in which it begins
   UnitPiece first;
   std::vector<UnitPiece> more;  // when it spans frames
-  std::unique_ptr<char[]> whole;  // then: room for the unit in one piece
+  std::unique_ptr<char[]> whole;  // then, with whole_units: room for the unit in one piece
 };
 
 struct LayoutSettings {
   std::uint64_t frame_bytes_max = 1u << 20;  // of payload; larger units get a frame of their own
   std::uint32_t frame_units_max = OpenFrame::kUnitsMost;
+  bool whole_units = true;  // a unit that spans frames cannot be encoded piece by piece
 };
 
 // Not thread-safe: the commit queue's mutex guards it. Whatever throws std::bad_alloc changes

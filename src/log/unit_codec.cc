@@ -186,6 +186,30 @@ void UnitEncoder::WriteBody(char* to) const {
   std::memcpy(to, compressed_->data(), compressed_->size());
 }
 
+// The checksum comes first, so all is looked at twice.
+void UnitEncoder::GivePlain(const std::function<void(std::string_view)>& give) const {
+  VARVE_CHECK(!encrypt_ && codec_ == LogCompression::kNone);
+  UnitHeader header;
+  header.size = static_cast<std::uint32_t>(bytes_);
+  header.records = records();
+  const auto give_records = [this](const auto& to) {
+    for (const auto& record : records_) {
+      char front[kRecordHeaderBytes];
+      StoreLittle(front, static_cast<std::uint32_t>(record.bytes.size()));
+      front[4] = static_cast<char>(record.kind);
+      to(std::string_view(front, sizeof front));
+      to(record.bytes);
+    }
+  };
+  char front[kUnitHeaderBytes];
+  std::memcpy(front, &header, sizeof header);
+  header.crc = Crc32c({front + kCrcBytes, sizeof front - kCrcBytes});
+  give_records([&](std::string_view part) { header.crc = Crc32c(part, header.crc); });
+  StoreLittle(front, header.crc);
+  give({front, sizeof front});
+  give_records(give);
+}
+
 Status UnitEncoder::Write(Lsn lsn, const SegmentCipher* cipher, char* to) const {
   VARVE_CHECK(encrypt_ == (cipher != nullptr));
   UnitHeader header;

@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -64,6 +65,9 @@ class UnitEncoder {
   // Puts the unit, whose LSN is `lsn`, into the bytes() bytes at `to`. `cipher` is that of the
   // segment in which the unit begins; null when it is not encrypted.
   Status Write(Lsn lsn, const SegmentCipher* cipher, char* to) const;
+  // The same of a unit that is neither compressed nor encrypted, part by part, for one that has no
+  // place in one piece.
+  void GivePlain(const std::function<void(std::string_view)>& give) const;
 
  private:
   void Compress(LogCompression compression);
