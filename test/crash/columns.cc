@@ -36,7 +36,7 @@ std::string TextOf(const Cells& cells) {
 }
 
 template <typename Builder, typename Value>
-std::shared_ptr<arrow::Array> Numbers(const Rows& rows, const std::string& name) {
+std::shared_ptr<arrow::Array> NumbersOf(const Rows& rows, const std::string& name) {
   Builder builder;
   for (const auto& [id, row] : rows) {
     const auto number = CellsOf(row).Find(name);
@@ -87,8 +87,8 @@ std::shared_ptr<arrow::RecordBatch> BatchOf(const Rows& rows, const Columns& col
   for (const auto& [id, row] : rows) texts[id] = CellsOf(row).text;
   auto arrays = RowsBatch(texts)->columns();
   for (const auto& [name, wide] : columns.numbers) {
-    arrays.push_back(wide ? Numbers<arrow::Int64Builder, std::int64_t>(rows, name)
-                          : Numbers<arrow::Int32Builder, std::int32_t>(rows, name));
+    arrays.push_back(wide ? NumbersOf<arrow::Int64Builder, std::int64_t>(rows, name)
+                          : NumbersOf<arrow::Int32Builder, std::int32_t>(rows, name));
   }
   return arrow::RecordBatch::Make(SchemaOf(columns), static_cast<std::int64_t>(rows.size()),
                                   std::move(arrays));
