@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "base/result.h"
 #include "test/crash/survivor.h"
@@ -67,7 +68,7 @@ void Promises::Forget(std::uint64_t commit) {
   after.resize(commit + 1);
   side.resize(commit + 1);
   called.resize(commit + 1);
-  values.resize(commit + 1);
+  columns.resize(commit + 1);
   sent.erase(sent.upper_bound(commit), sent.end());
   times.erase(times.upper_bound(commit), times.end());
 }
@@ -140,18 +141,18 @@ void Life::CreateSide() {
 }
 
 std::shared_ptr<arrow::RecordBatch> Life::Batch(const Rows& rows) const {
-  return BatchOf(rows, values());
+  return BatchOf(rows, columns());
 }
 
-void Life::Promise(Rows next, Rows side, const std::string& name, const std::string& values) {
+void Life::Promise(Rows next, Rows side, const std::string& name, const Columns& columns) {
   promises_.after.push_back(std::move(next));
   promises_.side.push_back(std::move(side));
   promises_.called.push_back(name);
-  promises_.values.push_back(values);
+  promises_.columns.push_back(columns);
 }
 
 void Life::Promise(Rows next) {
-  Promise(std::move(next), promises_.side.back(), name().empty() ? "t" : name(), values());
+  Promise(std::move(next), promises_.side.back(), name().empty() ? "t" : name(), columns());
 }
 
 void Life::Changed(const Result<CommitNumber>& commit) {
@@ -164,23 +165,52 @@ void Life::Changed(const Result<CommitNumber>& commit) {
 void Life::Rename(const std::string& to) {
   if (failed_) return;
   const std::string from = name();
-  Promise(promises_.after.back(), promises_.side.back(), to, values());
+  Promise(promises_.after.back(), promises_.side.back(), to, columns());
   Changed(db_->RenameTable(from, to));
 }
 
 void Life::Drop() {
   if (failed_) return;
   const std::string from = name();
-  Promise({}, promises_.side.back(), "", "v");
+  Promise({}, promises_.side.back(), "", Columns());
   promises_.created = false;
   Changed(db_->DropTable(from));
 }
 
+void Life::Alter(Rows next, const Columns& columns, const ColumnChange& change) {
+  const auto table = name();
+  Promise(std::move(next), promises_.side.back(), table, columns);
+  Changed(db_->AlterTable(table, {change}));
+}
+
 void Life::RenameValues(const std::string& to) {
   if (failed_) return;
-  const std::string from = values();
-  Promise(promises_.after.back(), promises_.side.back(), name(), to);
-  Changed(db_->AlterTable(name(), {RenameColumn{from, to}}));
+  auto renamed = columns();
+  const auto from = std::exchange(renamed.values, to);
+  Alter(promises_.after.back(), renamed, RenameColumn{from, to});
+}
+
+void Life::AddNumber(const std::string& name, std::int32_t value) {
+  if (failed_) return;
+  auto more = columns();
+  more.numbers.push_back({name});
+  Alter(WithNumber(promises_.after.back(), name, value), more,
+        AddColumn{FieldOf(more.numbers.back()), arrow::MakeScalar(value)});
+}
+
+void Life::WidenNumber(const std::string& name) {
+  if (failed_) return;
+  auto widened = columns();
+  const auto number = std::ranges::find(widened.numbers, name, &Columns::Number::name);
+  number->wide = true;
+  Alter(promises_.after.back(), widened, WidenColumn{FieldOf(*number)});
+}
+
+void Life::DropNumber(const std::string& name) {
+  if (failed_) return;
+  auto fewer = columns();
+  std::erase_if(fewer.numbers, [&](const auto& number) { return number.name == name; });
+  Alter(WithoutNumber(promises_.after.back(), name), fewer, DropColumn{name});
 }
 
 void Life::Write(Rows next, const WriteRequest& request, const CommitOptions& options) {
@@ -271,6 +301,20 @@ void Life::PutMissing(const Rows& rows) {
   Rows next = promises_.after.back();
   next.insert(rows.begin(), rows.end());
   Write(std::move(next), {.mode = WriteMode::kInsertMissing, .rows = Batch(rows)});
+}
+
+void Life::Update(const Rows& rows, const std::vector<std::string>& names, AckLevel ack) {
+  if (failed_) return;
+  const Rows& before = promises_.after.back();
+  const bool all = std::ranges::all_of(rows, [&](const auto& row) {
+    return before.contains(row.first);
+  });
+  std::vector<int> set = {0};
+  for (const auto& name : names) set.push_back(SchemaOf(columns())->GetFieldIndex(name));
+  Write(Updated(before, rows, names, columns()),
+        {.mode = all ? WriteMode::kUpdate : WriteMode::kUpdateExisting,
+         .rows = *Batch(rows)->SelectColumns(set)},
+        {.ack = ack});
 }
 
 void Life::EraseRange(std::int64_t from, std::int64_t to) {

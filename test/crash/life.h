@@ -22,6 +22,7 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "files/simulated_disk.h"
+#include "test/crash/columns.h"
 #include "test/crash/follower.h"
 #include "test/support/forwarding_files.h"
 #include "test/support/rows.h"
@@ -72,7 +73,7 @@ struct Promises {
   std::vector<Rows> after = {Rows{}};  // after[c]: the table's rows as of commit c
   std::vector<Rows> side = {Rows{}};   // those of the second table
   std::vector<std::string> called = {"t"};  // called[c]: its name; empty: it was dropped just then
-  std::vector<std::string> values = {"v"};  // values[c]: the name of the column of its values
+  std::vector<Columns> columns = {Columns()};  // columns[c]: those that it has
   std::map<std::uint64_t, Producer> sent;   // by commit, of those that a producer made
   std::map<std::uint64_t, WallTime> times;  // by commit, of those that have a number
   // By name: what it may name now, nothing being one of it. Two after a step that was cut short.
@@ -106,7 +107,10 @@ class Life {
   void CreateSide();
   void Rename(const std::string& to);
   void Drop();                               // then Create
-  void RenameValues(const std::string& to);  // the column of the values
+  void RenameValues(const std::string& to);  // the column of the texts
+  void AddNumber(const std::string& name, std::int32_t value);  // of the rows that are there
+  void WidenNumber(const std::string& name);
+  void DropNumber(const std::string& name);
   void Put(const Rows& rows, AckLevel ack = AckLevel::kDurable);
   void PutThen(const Rows& rows, AckLevel ack);  // does not wait
   // As the producer "p", whose next sequence this is.
@@ -117,6 +121,9 @@ class Life {
   // The newest event of a producer again: nothing is made, the first commit's number comes back.
   void SendAgain(const std::string& producer, AckLevel ack = AckLevel::kDurable);
   void PutMissing(const Rows& rows);                    // of which at least one is missing
+  // These columns of the rows; those that are not there are passed over.
+  void Update(const Rows& rows, const std::vector<std::string>& names,
+              AckLevel ack = AckLevel::kDurable);
   void EraseRange(std::int64_t from, std::int64_t to);  // in which at least one is
   void Erase(const std::vector<std::int64_t>& ids, AckLevel ack = AckLevel::kDurable);
   void Restore(const AsOf& as_of, std::uint64_t commit, AckLevel ack = AckLevel::kDurable);
@@ -159,11 +166,13 @@ class Life {
   // What the database says of itself is promised too.
   void Observe();
   // A commit is tried that leads to this.
-  void Promise(Rows next, Rows side, const std::string& name, const std::string& values);
+  void Promise(Rows next, Rows side, const std::string& name, const Columns& columns);
+  // Of the table's columns, which make these rows of those that there are.
+  void Alter(Rows next, const Columns& columns, const ColumnChange& change);
   void Promise(Rows next);  // that leaves all else as it is
   std::uint64_t tried() const { return promises_.after.size() - 1; }
   const std::string& name() const { return promises_.called.back(); }
-  const std::string& values() const { return promises_.values.back(); }
+  const Columns& columns() const { return promises_.columns.back(); }
   // `rows` with the columns that the table has.
   std::shared_ptr<arrow::RecordBatch> Batch(const Rows& rows) const;
   void Changed(const Result<CommitNumber>& commit);

@@ -60,7 +60,7 @@ void Life::PromiseChanges(const Changes& changes) {
   Rows side = promises_.side.back();
   Apply(changes, name(), &next);
   Apply(changes, kSide, &side);
-  Promise(std::move(next), std::move(side), name(), values());
+  Promise(std::move(next), std::move(side), name(), columns());
 }
 
 void Life::Commit(const std::string& work, AckLevel ack) {

@@ -115,6 +115,37 @@ void Changing(Life& life) {
   life.Close();
 }
 
+// Columns are added, widened, dropped and added again under the same name, and rows are updated in
+// some of their columns: in the log alone, in runs of the columns of then, and in both.
+void Shaped(Life& life) {
+  life.Open();
+  life.Create();
+  life.Put({{1, "a"}, {2, "b"}, {3, "c"}});
+  life.AddNumber("n", 5);
+  life.Put({{4, "d;n=4"}}, AckLevel::kBuffered);
+  life.Update({{1, ";n=7"}, {4, ";n=8"}}, {"n"});
+  life.Update({{2, "B"}, {3, "C"}, {9, "not there"}}, {"v"}, AckLevel::kWritten);
+  life.Flush();
+  life.Update({{3, ""}}, {"n"});
+  life.WidenNumber("n");
+  life.Update({{5, ";n=1"}, {1, ";n=1099511627776"}}, {"n"}, AckLevel::kBuffered);
+  life.Put({{5, "e;n=-1099511627776"}});
+  life.Kill();
+  life.Open();
+  life.AddNumber("m", 1);
+  life.Update({{1, "A;m=2"}, {5, "E"}}, {"m", "v"});
+  life.DropNumber("n");
+  life.Put({{6, "f;m=6"}}, AckLevel::kBuffered);
+  life.Die();
+  life.Open();
+  life.AddNumber("n", 9);
+  life.Update({{2, ";m=4;n=3"}}, {"n", "m"}, AckLevel::kWritten);
+  life.EraseRange(3, 5);
+  life.Flush();
+  life.Update({{1, "AA"}, {3, "gone"}}, {"v"});
+  life.Close();
+}
+
 // Tags made, moved and taken away, on commits in the log and in runs, and a clock that goes back.
 void Versioned(Life& life) {
   life.Open();
@@ -364,7 +395,7 @@ std::vector<NamedScript> AllLives() {
           {"versioned", plain, Versioned}, {"busy", small, Busy},
           {"together", plain, Together},   RetriedLife(),
           {"relaxed", sealing, Relaxed},   {"followed", sealing, Followed},
-          {"restored", plain, Restored}};
+          {"restored", plain, Restored},   {"shaped", plain, Shaped}};
 }
 
 }  // namespace varve::testing

@@ -11,14 +11,14 @@ namespace {
 
 // The newest commit of each producer that is there is known, and is not made again.
 void CheckProducers(Database* db, std::uint64_t visible, const Promises& promises,
-                    const std::string& table, const std::string& values) {
+                    const std::string& table, const Columns& columns) {
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> newest;  // sequence, commit
   for (const auto& [commit, producer] : promises.sent) {
     auto& last = newest[producer.id];
     if (commit <= visible) last = {producer.sequence, commit};
   }
   const auto send = [&](const std::string& id, std::uint64_t sequence) {
-    return db->Upsert(table, BatchOf({{1, "made again"}}, values),
+    return db->Upsert(table, BatchOf({{1, "made again"}}, columns),
                       {.producer = Producer{id, sequence}});
   };
   for (const auto& [id, mark] : newest) {
@@ -106,14 +106,14 @@ void CheckRows(const Database& db, std::uint64_t visible, const Promises& promis
       if (table == kSide) {
         has_side = true;
       } else {  // made later: there, and empty
-        ASSERT_TRUE(table == then || ReadRows(**snapshot, table).empty()) << table;
+        ASSERT_TRUE(table == then || ReadTexts(**snapshot, table).empty()) << table;
       }
     }
     ASSERT_EQ(has_side ? ReadRows(**snapshot, kSide) : Rows(), promises.side[commit]);
     if (then.empty()) continue;  // dropped, perhaps not made again
     const auto schema = *(*snapshot)->Schema(then);
-    ASSERT_EQ(schema->field(1)->name(), promises.values[commit]);
-    ASSERT_EQ(ReadRows(**snapshot, then), promises.after[commit]);
+    ASSERT_TRUE(schema->Equals(SchemaOf(promises.columns[commit]))) << schema->ToString();
+    ASSERT_EQ(ReadTexts(**snapshot, then), promises.after[commit]);
   }
 }
 
@@ -150,10 +150,6 @@ void CheckSound(SimulatedDisk* disk) {
 
 }  // namespace
 
-std::shared_ptr<arrow::RecordBatch> BatchOf(const Rows& rows, const std::string& values) {
-  return *RowsBatch(rows)->RenameColumns({"id", values});
-}
-
 void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promises& promises) {
   using ::testing::Test;
   World world(99);
@@ -173,8 +169,8 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
     ASSERT_TRUE(db->CreateTable("t", RowsSchema(), {"id"}));
   }
   CheckRows(*db, visible, promises);
-  const std::string& values = promises.values[visible];
-  if (!Test::HasFatalFailure()) CheckProducers(db.get(), visible, promises, name, values);
+  const Columns& columns = promises.columns[visible];
+  if (!Test::HasFatalFailure()) CheckProducers(db.get(), visible, promises, name, columns);
   if (Test::HasFatalFailure()) return;
   auto times = TimesOf(*db, visible, promises);
   CheckMoments(*db, times);
@@ -186,7 +182,7 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
   after.push_back(after.back());
   after.back()[1] = "after";
   after.back()[777] = "new";
-  const auto put = db->Upsert(name, BatchOf({{1, "after"}, {777, "new"}}, values));
+  const auto put = db->Upsert(name, BatchOf({{1, "after"}, {777, "new"}}, columns));
   ASSERT_TRUE(put) << put.error().message();
   ASSERT_EQ(put->commit.value, visible + 1);
   times.push_back(db->Versions(1).at(0).time);
@@ -198,8 +194,8 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
   if (Test::HasFatalFailure()) return;
   auto again = Database::Open(kLifePath, options, world.components(disk));
   ASSERT_TRUE(again) << again.error().message();
-  ASSERT_EQ(ReadRows(**(*again)->GetSnapshot(), name), after.back());
-  CheckProducers(again->get(), visible, promises, name, values);
+  ASSERT_EQ(ReadTexts(**(*again)->GetSnapshot(), name), after.back());
+  CheckProducers(again->get(), visible, promises, name, columns);
   CheckMoments(**again, times);
   CheckTags(**again, promises);
   if (ledger) CheckFollower(**again, name, after, &*ledger);

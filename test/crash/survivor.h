@@ -13,8 +13,6 @@ namespace varve::testing {
 inline constexpr char kLifePath[] = "/db";
 inline constexpr char kSide[] = "side";
 
-std::shared_ptr<arrow::RecordBatch> BatchOf(const Rows& rows, const std::string& values);
-
 // Opens what the crash left and checks every promise; then goes on: a commit, a flush, a reopening,
 // a verification. Failures are reported to GoogleTest.
 void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promises& promises);

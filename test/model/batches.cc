@@ -114,6 +114,36 @@ std::vector<ColumnChange> ChangesOf(const std::vector<ColumnStep>& steps) {
   return changes;
 }
 
+KeyRange KeyRangeOf(const Shape& shape, const Range& range) {
+  Shape key = shape;
+  std::erase_if(key.columns, [](const Column& column) { return column.key_place < 0; });
+  std::ranges::sort(key.columns, {}, &Column::key_place);
+  const auto row = [&](const std::optional<Bound>& bound) -> std::shared_ptr<arrow::RecordBatch> {
+    if (!bound) return nullptr;
+    Shape given = key;
+    if (bound->first_alone) given.columns.resize(1);
+    return MakeBatch(given, {{bound->key, {}}});
+  };
+  return {.lower = row(range.lower),
+          .upper = row(range.upper),
+          .lower_inclusive = !range.lower || range.lower->inclusive,
+          .upper_inclusive = range.upper && range.upper->inclusive};
+}
+
+std::shared_ptr<const arrow::compute::Expression> FilterOf(
+    const Shape& shape, const std::optional<Condition>& condition) {
+  if (!condition) return nullptr;
+  return Must(ParseFilter(condition->text, SchemaOf(shape)), condition->text);
+}
+
+Value ValueOf(const Column& column, const std::shared_ptr<arrow::Scalar>& scalar) {
+  if (scalar == nullptr) return {};
+  Require(scalar->is_valid && scalar->type->Equals(TypeOf(column.kind)),
+          fmt::format("a value of '{}' is {} ({})", column.name, scalar->ToString(),
+                      scalar->type->ToString()));
+  return ValuesOf(column.kind, *Take(arrow::MakeArrayFromScalar(*scalar, 1), "a value"))[0];
+}
+
 std::shared_ptr<arrow::RecordBatch> MakeBatch(const Shape& shape, const RowList& rows) {
   arrow::ArrayVector columns;
   std::size_t place = 0;  // of a value
@@ -152,9 +182,11 @@ RowList ReadBatch(const Shape& shape, const arrow::RecordBatch& batch, const std
   return rows;
 }
 
-RowList ReadAll(const Shape& shape, arrow::RecordBatchReader* reader) {
+RowList ReadAll(const Shape& shape, arrow::RecordBatchReader* reader,
+                const std::function<void()>& between) {
   RowList rows;
   while (true) {
+    between();
     const auto batch = Take(reader->Next(), "a scan");
     if (batch == nullptr) return rows;
     auto more = ReadBatch(shape, *batch);

@@ -4,13 +4,16 @@
 
 #include <arrow/api.h>
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
 #include "test/model/reference.h"
 #include "varve/error.h"
 #include "varve/options.h"
+#include "varve/snapshot.h"
 
 namespace varve::testing {
 
@@ -38,11 +41,20 @@ std::vector<std::string> KeyOf(const Shape& shape);
 ColumnChange ChangeOf(const ColumnStep& step);
 std::vector<ColumnChange> ChangesOf(const std::vector<ColumnStep>& steps);
 
+KeyRange KeyRangeOf(const Shape& shape, const Range& range);
+// Null when there is none.
+std::shared_ptr<const arrow::compute::Expression> FilterOf(
+    const Shape& shape, const std::optional<Condition>& condition);
+// Of the column's type; null is no value.
+Value ValueOf(const Column& column, const std::shared_ptr<arrow::Scalar>& scalar);
+
 std::shared_ptr<arrow::RecordBatch> MakeBatch(const Shape& shape, const RowList& rows);
 // Columns by name; those of values are named with the prefix before. Each must be there, and of
 // its type.
 RowList ReadBatch(const Shape& shape, const arrow::RecordBatch& batch,
                   const std::string& prefix = "");
-RowList ReadAll(const Shape& shape, arrow::RecordBatchReader* reader);
+// Calls `between` before each batch.
+RowList ReadAll(const Shape& shape, arrow::RecordBatchReader* reader,
+                const std::function<void()>& between = [] {});
 
 }  // namespace varve::testing

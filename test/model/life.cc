@@ -16,18 +16,6 @@ std::uint64_t SeedOfStep(std::uint64_t seed, std::uint64_t number) {
 
 }  // namespace
 
-TableRows After(TableRows rows, const RowList& upserts) {
-  for (const auto& [key, row] : upserts) rows[key] = row;
-  return rows;
-}
-
-TableRows Without(TableRows rows, const RowList& keys) {
-  for (const auto& [key, unused] : keys) rows.erase(key);
-  return rows;
-}
-
-RowList Listed(const TableRows& rows) { return {rows.begin(), rows.end()}; }
-
 // Each change of a table flushes: so that there are lives that do so by themselves alone, some
 // change no table.
 Life::Life(std::uint64_t seed)
@@ -46,25 +34,21 @@ void Life::Step(std::uint64_t number) {
   chance_ = std::make_unique<SeededRandom>(SeedOfStep(seed_, number));
   if (Below(20) == 0) clock_.Advance(static_cast<std::int64_t>(Below(2'000'000)) - 1'000'000);
   if (changes_tables_ && Below(5) == 0) return ChangeTables();
-  switch (Below(28)) {
+  switch (Below(30)) {
     case 0: return Reopen();
     case 1: return CutPower();
     case 2: last_ = "flush"; return Must(db_->Flush(), last_);
     case 3: last_ = "background"; return executor_.RunAll();
     case 4: case 5: return Hold();
     case 6: return Release();
-    case 7: case 8: case 9: return Delete();
-    case 10: return WriteFromThreads();
-    case 11: case 12: return Begin();
-    case 13: case 14: case 15: return WriteInTransaction();
-    case 16: case 17: return ReadInTransaction();
-    case 18: case 19: return EndTransaction();
-    case 20: return Mix();
-    case 21: return Below(2) == 0 ? InsertMissing() : DeleteWhere();
-    case 22: return Below(4) == 0 ? Untag() : Tag();
-    case 23: return Restore();
-    case 24: case 25: return Follow();
-    default: return Upsert();
+    case 7: return WriteFromThreads();
+    case 8: case 9: return Begin();
+    case 10: case 11: case 12: case 13: case 14: case 15: return UseTransaction();
+    case 16: case 17: return EndTransaction();
+    case 18: return Below(4) == 0 ? Untag() : Tag();
+    case 19: return Restore();
+    case 20: case 21: return Follow();
+    default: return Write();
   }
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,8 @@
 #include "base/random.h"
 #include "files/simulated_disk.h"
 #include "test/model/batches.h"
+#include "test/model/table_scan.h"
+#include "test/model/table_write.h"
 #include "varve/database.h"
 
 namespace varve::testing {
@@ -37,12 +40,22 @@ class Life {
     std::uint64_t commit;
     Tables tables;  // those that there were when it was taken
   };
+  using Keys = std::set<std::pair<std::uint32_t, Key>>;  // of tables, by their ids
   struct OpenTransaction {
+    struct Savepoint {
+      std::uint64_t id;
+      Tables view;
+      Keys wrote;
+    };
     std::unique_ptr<Transaction> transaction;
     bool serializable;
     std::uint64_t began;
     Tables view;  // with its own writes
-    std::map<std::pair<std::uint32_t, Key>, bool> touched;  // keys; whether it wrote them
+    Keys wrote = {};
+    std::vector<Savepoint> savepoints = {};
+    // What it looked at, when it is serializable.
+    Keys read = {};
+    std::vector<std::pair<std::uint32_t, Wanted>> scanned = {};
   };
   // What makes one commit, and what it makes of the tables that there are.
   struct Attempt {
@@ -70,18 +83,21 @@ class Life {
   void NoteWritten(const Picked& at, const RowList& rows);
 
   // life_writes.cc
-  void Upsert();
-  void Delete();
-  void Mix();
-  void InsertMissing();
-  void DeleteWhere();
-  // Those written; nothing is a commit only if no row is.
+  void Write();
+  // Nothing is a commit only if no row is written.
   void CommitLooked(const std::string& what, const Picked& at, const CommitInfo& info,
-                    const RowList& written, TableRows next);
+                    Outcome outcome);
+  std::optional<Attempt> WriteAttempt(const Picked& at);
+
+  // life_threads.cc
+  static constexpr int kWriters = 3;
   struct ThreadWrite;
-  std::vector<ThreadWrite> PickThreadWrites();
+  std::vector<ThreadWrite> PickThreadWrites(bool with_ranges);
   void WriteFromThreads();
-  std::optional<Attempt> UpsertAttempt(const Picked& at);
+  void ChangeBesideWriters();
+  void CommitThreads(const std::vector<ThreadWrite>& writes, const Attempt* change,
+                     CommitNumber changed);
+  void RequireAnswer(const ThreadWrite& write, std::uint64_t first);
 
   // life_tables.cc
   void ChangeTables();
@@ -90,18 +106,25 @@ class Life {
   void RefuseChange();
   std::optional<Attempt> PickChange();
   Attempt AlterAttempt(const Picked& at);
-  void ChangeBesideWriters();
   void CutPowerAmid();
   void CutPowerAmidCreate();
   void CutPowerSoon();
 
   // life_transactions.cc
   void Begin();
-  void WriteInTransaction();
-  void ReadInTransaction();
+  void UseTransaction();
+  void WriteInTransaction(OpenTransaction* in, const Picked& at);
+  void SetSavepoint(OpenTransaction* in);
+  void GoBack(OpenTransaction* in);
+  void GetInTransaction(OpenTransaction* in, const Picked& at);
+  void ScanInTransaction(OpenTransaction* in, const Picked& at);
   void EndTransaction();
   Tables AfterTransaction(const OpenTransaction& in) const;
   bool TablesChanged(const OpenTransaction& in) const;
+  enum class Clash { kNone, kPerhaps, kSurely };
+  Clash ClashOf(const OpenTransaction& in) const;
+  Clash ClashOfScan(const OpenTransaction& in, std::uint32_t table, const Wanted& wanted) const;
+  bool WrittenSince(const std::pair<std::uint32_t, Key>& at, std::uint64_t commit) const;
 
   // life_versions.cc
   void Tag();
@@ -117,8 +140,11 @@ class Life {
   // life_reads.cc
   void CheckSnapshot(const Snapshot& snapshot, std::uint64_t commit, const Tables& expected);
   void CheckAsOf(const AsOf& as_of, std::uint64_t commit, const std::string& what);
+  void CheckAllRows(const Snapshot& snapshot, const std::string& name, const Table& expected);
   void CheckScan(const Snapshot& snapshot, const std::string& name, const Table& expected);
-  void CheckFilter(const Snapshot& snapshot, const std::string& name, const Table& expected);
+  void CheckCount(const Snapshot& snapshot, const std::string& name, const Table& expected);
+  void CheckMinMax(const Snapshot& snapshot, const std::string& name, const Table& expected);
+  RowList ReadRows(const TableScan& scan, arrow::RecordBatchReader* reader);
   void CheckGet(const Snapshot& snapshot, const std::string& name, const Table& expected);
 
   // life_changes.cc
@@ -154,10 +180,5 @@ class Life {
   std::map<std::uint32_t, std::shared_ptr<Follower>> followers_;  // by table
   std::string last_;
 };
-
-// The rows with these written, or without these keys.
-TableRows After(TableRows rows, const RowList& upserts);
-TableRows Without(TableRows rows, const RowList& keys);
-RowList Listed(const TableRows& rows);
 
 }  // namespace varve::testing

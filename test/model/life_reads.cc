@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a life reads of a snapshot: its tables, their columns, and their rows in four ways.
+// What a life reads of a snapshot: its tables, their columns, their rows in many ways, how many
+// they are and between which values they lie.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "test/model/life.h"
 
@@ -44,33 +46,69 @@ void Life::CheckSnapshot(const Snapshot& snapshot, std::uint64_t commit, const T
                                        fmt::join(names, ", "), fmt::join(wanted, ", ")));
   for (const auto& [name, table] : expected) {
     RequireShape(snapshot, name, *table->shape);
+    CheckAllRows(snapshot, name, *table);
     CheckScan(snapshot, name, *table);
-    CheckFilter(snapshot, name, *table);
+    switch (Below(4)) {
+      case 0: CheckCount(snapshot, name, *table); break;
+      case 1: CheckMinMax(snapshot, name, *table); break;
+      default: break;
+    }
     CheckGet(snapshot, name, *table);
     CheckChanges(snapshot, name, *table);
   }
 }
 
-void Life::CheckScan(const Snapshot& snapshot, const std::string& name, const Table& expected) {
+void Life::CheckAllRows(const Snapshot& snapshot, const std::string& name,
+                        const Table& expected) {
   auto all = Must(snapshot.Scan(name), "scan");
   RequireEqual(ReadAll(*expected.shape, all.get()), Listed(expected.rows), Of(name, snapshot));
 }
 
-void Life::CheckFilter(const Snapshot& snapshot, const std::string& name, const Table& expected) {
-  const auto condition = PickCondition(*expected.shape, chance_.get());
-  ScanOptions options{
-      .filter = Must(ParseFilter(condition.text, SchemaOf(*expected.shape)), condition.text),
-      .reverse = Below(2) == 0,
-      .batch_rows_max = 1 + static_cast<std::int64_t>(Below(5))};
-  auto some = Listed(Where(expected.rows, condition));
-  if (options.reverse) std::ranges::reverse(some);
-  if (Below(2) == 0) {
-    options.limit = Below(10);
-    some.resize(std::min<std::size_t>(some.size(), *options.limit));
-  }
-  auto reader = Must(snapshot.Scan(name, options), condition.text);
-  RequireEqual(ReadAll(*expected.shape, reader.get()), some,
-               fmt::format("{} where {}", Of(name, snapshot), condition.text));
+// Of an unordered scan some parts are read by tasks.
+RowList Life::ReadRows(const TableScan& scan, arrow::RecordBatchReader* reader) {
+  return ReadAll(*scan.shape, reader, [&] {
+    if (scan.unordered && Below(4) == 0) executor_.RunOne();
+  });
+}
+
+void Life::CheckScan(const Snapshot& snapshot, const std::string& name, const Table& expected) {
+  const auto scan = PickScan(*expected.shape, chance_.get());
+  auto reader = Must(snapshot.Scan(name, OptionsOf(scan, *expected.shape)), Describe(scan));
+  RequireRows(scan, expected, ReadRows(scan, reader.get()), Of(name, snapshot));
+}
+
+void Life::CheckCount(const Snapshot& snapshot, const std::string& name, const Table& expected) {
+  auto scan = PickScan(*expected.shape, chance_.get());
+  scan.reverse = scan.unordered = false;
+  auto options = OptionsOf(scan, *expected.shape);
+  options.columns.reset();
+  const std::uint64_t all = scan.wanted.Of(expected.rows).size();
+  const auto most = std::min(all, scan.limit.value_or(all));
+  const auto count = Must(snapshot.Count(name, options), Describe(scan));
+  Require(count.rows == most && count.rows_scanned <= most,
+          fmt::format("{}{}: counted {}, of which {} scanned, expected {}", Of(name, snapshot),
+                      Describe(scan), count.rows, count.rows_scanned, most));
+}
+
+void Life::CheckMinMax(const Snapshot& snapshot, const std::string& name, const Table& expected) {
+  const Shape& shape = *expected.shape;
+  const auto wanted = Below(3) == 0 ? Wanted() : PickWanted(shape, chance_.get());
+  const auto& column = shape.columns[Below(shape.columns.size())];
+  std::set<Value> values;
+  for (const auto& row : wanted.Of(expected.rows)) values.insert(ValueOf(shape, row, column));
+  values.erase(Value());
+  const auto what = fmt::format("{}{}: the range of {}", Of(name, snapshot), Describe(wanted),
+                                column.name);
+  const auto found = Must(
+      snapshot.MinMax(name, column.name, {.filter = FilterOf(shape, wanted.condition),
+                                          .range = KeyRangeOf(shape, wanted.range)}),
+      what);
+  const auto min = ValueOf(column, found.min), max = ValueOf(column, found.max);
+  const auto least = values.empty() ? Value() : *values.begin();
+  const auto greatest = values.empty() ? Value() : *values.rbegin();
+  Require(min == least && max == greatest,
+          fmt::format("{} is {} to {}, expected {} to {}", what, Text(min), Text(max),
+                      Text(least), Text(greatest)));
 }
 
 void Life::CheckGet(const Snapshot& snapshot, const std::string& name, const Table& expected) {

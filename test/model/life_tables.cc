@@ -4,10 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "test/model/life.h"
-#include "test/model/thread_write.h"
 
 namespace varve::testing {
 namespace {
@@ -105,44 +103,6 @@ void Life::RefuseChange() {
   }
 }
 
-// Each writer comes before the change, or after it: then with what it has, if that still fits.
-void Life::ChangeBesideWriters() {
-  last_ = "change beside writers";
-  auto change = PickChange();
-  if (!change) return;
-  last_ += ": " + change->what;
-  auto writes = PickThreadWrites();
-  Result<CommitNumber> commit;
-  std::vector<std::thread> threads;
-  threads.emplace_back([&] { commit = change->make(*db_); });
-  for (auto& write : writes) threads.emplace_back([&] { write.Make(*db_); });
-  for (auto& thread : threads) thread.join();
-  std::map<CommitNumber, const ThreadWrite*> order = {{Must(commit, last_), nullptr}};
-  const auto after = change->after(Newest());
-  for (const auto& write : writes) {
-    if (write.info) {
-      order[write.info->commit] = &write;
-    } else {
-      Require(!write.Fits(after),
-              fmt::format("{}: a write that fits was refused: {}", last_,
-                          write.info.error().message()));
-    }
-  }
-  for (const auto& [number, write] : order) {
-    if (write == nullptr) {
-      MakeCommit(last_, number, change->after(Newest()));
-      continue;
-    }
-    const auto found = FindTable(Newest(), write->table->id);  // whoever began goes on
-    Require(found != Newest().end(), last_ + ": a write into a table that is gone was taken");
-    const Picked at{found->first, found->second};
-    const auto rows = Refitted(*write->table->shape, write->rows, at.shape());
-    Require(rows.has_value(), last_ + ": a write that does not fit was taken");
-    NoteWritten(at, *rows);
-    CommitRows(last_, at, write->info, After(at.table->rows, *rows));
-  }
-}
-
 // Power goes during one of the next disk events, or after them all.
 void Life::CutPowerSoon() { disk_.CrashAtEvent(disk_.events() + 1 + Below(kEventsOfChange)); }
 
@@ -151,8 +111,8 @@ void Life::CutPowerAmid() {
   const auto at = PickTable();
   if (!at) return;
   const auto how = Below(8);
-  const auto attempt = how == 0   ? UpsertAttempt(*at)
-                       : how == 1 ? RestoreAttempt(*at)
+  const auto attempt = how < 2    ? WriteAttempt(*at)
+                       : how == 2 ? RestoreAttempt(*at)
                                   : PickChange();
   if (!attempt) return;
   last_ = "power cut amid " + attempt->what;

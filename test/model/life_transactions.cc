@@ -2,6 +2,8 @@
 // The steps of a life that belong to transactions.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "test/model/life.h"
 
 namespace varve::testing {
@@ -19,60 +21,153 @@ void Life::Begin() {
       db_->Begin({.isolation = serializable ? Isolation::kSerializable : Isolation::kSnapshot}),
       last_);
   Require(transaction->snapshot().value == newest(), "a transaction's snapshot is not the newest");
-  open_.push_back({std::move(transaction), serializable, newest(), Newest(), {}});
+  open_.push_back({.transaction = std::move(transaction),
+                   .serializable = serializable,
+                   .began = newest(),
+                   .view = Newest()});
 }
 
-void Life::WriteInTransaction() {
-  last_ = "write in a transaction";
+void Life::UseTransaction() {
+  last_ = "use a transaction";
   if (open_.empty()) return;
   auto& in = open_[Below(open_.size())];
-  const auto at = PickTableOf(in.view);
-  if (!at) return;
-  const auto rows = PickRows(at->shape(), chance_.get());
-  const bool erase = Below(3) == 0;
-  const auto batch = MakeBatch(at->shape(), rows);
-  Must(erase ? in.transaction->Delete(at->name, batch) : in.transaction->Upsert(at->name, batch),
-       last_);
-  for (const auto& [key, row] : rows) in.touched[{at->table->id, key}] = true;
-  in.view = WithRows(in.view, at->name,
-                     erase ? Without(at->table->rows, rows) : After(at->table->rows, rows));
+  for (auto left = 1 + Below(4); left > 0; --left) {
+    const auto at = PickTableOf(in.view);
+    if (!at) return;
+    switch (Below(9)) {
+      case 0: case 1: SetSavepoint(&in); break;
+      case 2: GoBack(&in); break;
+      case 3: GetInTransaction(&in, *at); break;
+      case 4: case 5: ScanInTransaction(&in, *at); break;
+      default: WriteInTransaction(&in, *at);
+    }
+  }
 }
 
-void Life::ReadInTransaction() {
-  last_ = "read in a transaction";
-  if (open_.empty()) return;
-  auto& in = open_[Below(open_.size())];
-  const auto at = PickTableOf(in.view);
-  if (!at) return;
-  const auto keys = PickRows(at->shape(), chance_.get());
+// What a mode looks at counts as read, also when it is refused.
+void Life::WriteInTransaction(OpenTransaction* in, const Picked& at) {
+  const auto write = PickWrite(*at.table, chance_.get());
+  last_ += fmt::format(", in {} {}", at.name, Describe(write));
+  std::uint64_t passed = 0;
+  const auto done = in->transaction->Write(at.name, RequestOf(write), &passed);
+  if (in->serializable && write.mode == WriteMode::kDeleteWhere) {
+    in->scanned.emplace_back(at.table->id, write.wanted);
+  } else if (in->serializable && write.looks_first()) {
+    for (const auto& [key, row] : write.rows) in->read.emplace(at.table->id, key);
+  }
+  auto outcome = OutcomeOf(write, *at.table);
+  if (outcome.refusal) {
+    return Require(!done && done.error().kind() == *outcome.refusal, "it was not refused");
+  }
+  Must(done, last_);
+  Require(passed == outcome.passed,
+          fmt::format("it passed over {} rows, expected {}", passed, outcome.passed));
+  for (const auto& [key, row] : outcome.written) in->wrote.emplace(at.table->id, key);
+  in->view = WithRows(in->view, at.name, std::move(outcome.rows));
+}
+
+void Life::SetSavepoint(OpenTransaction* in) {
+  last_ += ", savepoint";
+  const auto id = Must(in->transaction->Savepoint(), last_);
+  in->savepoints.push_back({id, in->view, in->wrote});
+}
+
+// What was read stays read; later savepoints are gone.
+void Life::GoBack(OpenTransaction* in) {
+  if (in->savepoints.empty()) return;
+  const auto which = Below(in->savepoints.size());
+  last_ += fmt::format(", back to savepoint {} of {}", which + 1, in->savepoints.size());
+  const auto& to = in->savepoints[which];
+  Must(in->transaction->RollbackTo(to.id), last_);
+  in->view = to.view;
+  in->wrote = to.wrote;
+  const auto gone = in->savepoints.back().id;
+  if (gone != to.id) {
+    const auto back = in->transaction->RollbackTo(gone);
+    Require(!back && back.error().kind() == ErrorKind::kInvalid, "a later savepoint is left");
+  }
+  in->savepoints.resize(which + 1);
+}
+
+void Life::GetInTransaction(OpenTransaction* in, const Picked& at) {
+  const auto keys = PickRows(at.shape(), chance_.get());
+  last_ += ", get from " + at.name;
   RowList expected;
   for (const auto& [key, unused] : keys) {
-    if (in.serializable) in.touched.insert({{at->table->id, key}, false});
-    const auto row = at->table->rows.find(key);
-    if (row != at->table->rows.end()) expected.emplace_back(*row);
+    if (in->serializable) in->read.emplace(at.table->id, key);
+    const auto row = at.table->rows.find(key);
+    if (row != at.table->rows.end()) expected.emplace_back(*row);
   }
-  const auto batch = Must(in.transaction->Get(at->name, MakeBatch(at->shape(), keys)), last_);
-  const auto found = ReadBatch(at->shape(), *batch);
+  const auto batch = Must(in->transaction->Get(at.name, MakeBatch(at.shape(), keys)), last_);
+  const auto found = ReadBatch(at.shape(), *batch);
   Require(found == expected, fmt::format("a transaction's get from {}: found{}, expected{}",
-                                         at->name, Describe(found), Describe(expected)));
+                                         at.name, Describe(found), Describe(expected)));
+}
+
+void Life::ScanInTransaction(OpenTransaction* in, const Picked& at) {
+  const auto scan = PickScan(at.shape(), chance_.get());
+  last_ += fmt::format(", scan {}{}", at.name, Describe(scan));
+  if (in->serializable) in->scanned.emplace_back(at.table->id, scan.wanted);
+  auto reader = Must(in->transaction->Scan(at.name, OptionsOf(scan, at.shape())), Describe(scan));
+  RequireRows(scan, *at.table, ReadRows(scan, reader.get()), "a transaction's scan of " + at.name);
 }
 
 // A table that it used was dropped, or got other columns; a name is no matter.
 bool Life::TablesChanged(const OpenTransaction& in) const {
-  for (const auto& [at, wrote] : in.touched) {
-    const auto now = FindTable(Newest(), at.first);
-    if (now == Newest().end()) return true;
-    if (now->second->shape != FindTable(in.view, at.first)->second->shape) return true;
+  std::set<std::uint32_t> used;
+  for (const auto& [table, key] : in.wrote) used.insert(table);
+  for (const auto& [table, key] : in.read) used.insert(table);
+  for (const auto& [table, wanted] : in.scanned) used.insert(table);
+  return std::ranges::any_of(used, [&](std::uint32_t table) {
+    const auto now = FindTable(Newest(), table);
+    return now == Newest().end() ||
+           now->second->shape != FindTable(in.view, table)->second->shape;
+  });
+}
+
+bool Life::WrittenSince(const std::pair<std::uint32_t, Key>& at, std::uint64_t commit) const {
+  const auto written = written_.find(at);
+  return written != written_.end() && written->second > commit;
+}
+
+// Of a filter only what it says of the key narrows what counts as read: so a key that the scan
+// would find, as it was or as it is, clashes surely, another one of the range perhaps.
+Life::Clash Life::ClashOfScan(const OpenTransaction& in, std::uint32_t table,
+                              const Wanted& wanted) const {
+  const auto is_found = [&](const Tables& tables, const Key& key) {
+    const auto& rows = FindTable(tables, table)->second->rows;
+    const auto row = rows.find(key);
+    return row != rows.end() && wanted.Accepts(key, row->second);
+  };
+  auto clash = Clash::kNone;
+  for (const auto& [at, commit] : written_) {
+    const auto& [of, key] = at;
+    if (of != table || commit <= in.began || !Within(wanted.range, key)) continue;
+    if (!wanted.condition || is_found(reference_.At(in.began), key) || is_found(Newest(), key)) {
+      return Clash::kSurely;
+    }
+    clash = Clash::kPerhaps;
   }
-  return false;
+  return clash;
+}
+
+Life::Clash Life::ClashOf(const OpenTransaction& in) const {
+  const auto is_new = [&](const auto& at) { return WrittenSince(at, in.began); };
+  if (TablesChanged(in)) return Clash::kSurely;
+  if (std::ranges::any_of(in.wrote, is_new) || std::ranges::any_of(in.read, is_new)) {
+    return Clash::kSurely;
+  }
+  auto clash = Clash::kNone;
+  for (const auto& [table, wanted] : in.scanned) {
+    clash = std::max(clash, ClashOfScan(in, table, wanted));
+  }
+  return clash;
 }
 
 // Under the names of now.
 Tables Life::AfterTransaction(const OpenTransaction& in) const {
   auto tables = Newest();
-  for (const auto& [at, wrote] : in.touched) {
-    if (!wrote) continue;
-    const auto& [id, key] = at;
+  for (const auto& [id, key] : in.wrote) {
     const auto& then = FindTable(in.view, id)->second->rows;
     const auto row = then.find(key);
     const auto now = FindTable(tables, id);
@@ -90,22 +185,15 @@ void Life::EndTransaction() {
   auto in = std::move(open_[which]);
   open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(which));
   if (Below(5) == 0) return in.transaction->Abort();
-  bool writes = false, clashes = TablesChanged(in);
-  for (const auto& [at, wrote] : in.touched) {
-    writes = writes || wrote;
-    const auto written = written_.find(at);
-    clashes = clashes || (written != written_.end() && written->second > in.began);
-  }
+  const auto clash = in.wrote.empty() ? Clash::kNone : ClashOf(in);
   const auto info = in.transaction->Commit();
-  if (writes && clashes) {
+  if (clash == Clash::kSurely || (clash == Clash::kPerhaps && !info)) {
     Require(!info && info.error().kind() == ErrorKind::kConflict, "a conflict was not seen");
     return;
   }
   Must(info, last_);
-  if (!writes) return;
-  for (const auto& [at, wrote] : in.touched) {
-    if (wrote) written_[at] = newest() + 1;
-  }
+  if (in.wrote.empty()) return;
+  for (const auto& at : in.wrote) written_[at] = newest() + 1;
   MakeCommit(last_, info->commit, AfterTransaction(in));
 }
 

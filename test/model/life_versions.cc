@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "test/model/life.h"
-#include "test/model/thread_write.h"
 
 namespace varve::testing {
 namespace {
@@ -91,7 +90,9 @@ void Life::Restore() {
               info.rows_deleted == way.deleted.size(),
           fmt::format("{}: {} written, {} deleted, expected {}, {}", what, info.rows_written,
                       info.rows_deleted, way.written.size(), way.deleted.size()));
-  if (!dry) CommitLooked(what, *at, info.commit, way.all(), then->rows);
+  if (!dry) {
+    CommitLooked(what, *at, info.commit, {.written = way.all(), .rows = then->rows});
+  }
 }
 
 std::optional<Life::Attempt> Life::RestoreAttempt(const Picked& at) {

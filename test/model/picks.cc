@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 
 #include "test/model/reference.h"
@@ -39,6 +40,19 @@ Value PickValue(const Column& column, Random* chance) {
 Key PickKey(bool composite, Random* chance) {
   if (!composite) return {static_cast<std::int64_t>(chance->Below(kKeys)), ""};
   return {static_cast<std::int64_t>(chance->Below(kKeys / 4)), PickWord(chance)};
+}
+
+// Also the least and the greatest key that there can be, and a part of a composite one.
+Bound PickBound(bool composite, Random* chance) {
+  Bound bound{.key = PickKey(composite, chance),
+              .first_alone = composite && chance->Below(2) == 0,
+              .inclusive = chance->Below(2) == 0};
+  using Int32 = std::numeric_limits<std::int32_t>;
+  using Int64 = std::numeric_limits<std::int64_t>;
+  const auto extreme = chance->Below(20);
+  if (extreme == 0) bound.key.a = composite ? Int32::min() : Int64::min();
+  if (extreme == 1) bound.key.a = composite ? Int32::max() : Int64::max();
+  return bound;
 }
 
 bool Has(const Shape& shape, const std::string& name) {
@@ -242,6 +256,26 @@ RowList PickRows(const Shape& shape, Random* chance) {
     rows.emplace_back(PickKey(shape.composite, chance), std::move(row));
   }
   return rows;
+}
+
+ShapePtr PickPart(const Shape& shape, Random* chance) {
+  Shape part = shape;
+  std::erase_if(part.columns, [&](const Column& column) {
+    return column.key_place < 0 && chance->Below(2) == 0;
+  });
+  const auto first = chance->Below(part.columns.size());
+  std::ranges::rotate(part.columns, part.columns.begin() + static_cast<std::ptrdiff_t>(first));
+  return std::make_shared<const Shape>(std::move(part));
+}
+
+Range PickRange(const Shape& shape, Random* chance) {
+  Range range;
+  if (chance->Below(6) > 0) range.lower = PickBound(shape.composite, chance);
+  if (!range.lower || chance->Below(6) > 0) range.upper = PickBound(shape.composite, chance);
+  // Seldom nothing can lie within.
+  const bool swapped = range.lower && range.upper && range.upper->key < range.lower->key;
+  if (swapped && chance->Below(6) > 0) std::swap(range.lower, range.upper);
+  return range;
 }
 
 Condition PickCondition(const Shape& shape, Random* chance) {

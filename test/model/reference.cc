@@ -17,39 +17,6 @@ std::vector<const Column*> ValuesOf(const Shape& shape) {
   return values;
 }
 
-Value ValueOf(const Shape& shape, const std::pair<Key, Row>& row, const Column& column) {
-  if (column.key_place == 0) return row.first.a;
-  if (column.key_place == 1) return row.first.b;
-  const auto values = ValuesOf(shape);
-  const auto at = std::ranges::find(values, column.id, &Column::id) - values.begin();
-  return row.second[static_cast<std::size_t>(at)];
-}
-
-std::string Text(const Value& value) {
-  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
-  if (const auto* real = std::get_if<double>(&value)) return fmt::format("{}", *real);
-  if (const auto* text = std::get_if<std::string>(&value)) return fmt::format("'{}'", *text);
-  return "null";
-}
-
-// The rows of a table as they show under later columns of it.
-TableRows Under(const Table& table, const Shape& shape) {
-  const auto from = ValuesOf(*table.shape);
-  std::vector<std::pair<std::ptrdiff_t, const Column*>> places;  // in `from`
-  for (const Column* column : ValuesOf(shape)) {
-    const auto at = std::ranges::find(from, column->id, &Column::id);
-    places.emplace_back(at == from.end() ? -1 : at - from.begin(), column);
-  }
-  TableRows rows;
-  for (const auto& [key, row] : table.rows) {
-    Row& shown = rows[key];
-    for (const auto& [place, column] : places) {
-      shown.push_back(place < 0 ? column->before : row[static_cast<std::size_t>(place)]);
-    }
-  }
-  return rows;
-}
-
 void Make(const ColumnStep& step, Shape* shape) {
   auto& columns = shape->columns;
   const auto at = std::ranges::find(columns, step.name, &Column::name);
@@ -67,6 +34,38 @@ void Make(const ColumnStep& step, Shape* shape) {
 }
 
 }  // namespace
+
+Value ValueOf(const Shape& shape, const std::pair<Key, Row>& row, const Column& column) {
+  if (column.key_place == 0) return row.first.a;
+  if (column.key_place == 1) return row.first.b;
+  const auto values = ValuesOf(shape);
+  const auto at = std::ranges::find(values, column.id, &Column::id) - values.begin();
+  return row.second[static_cast<std::size_t>(at)];
+}
+
+std::string Text(const Value& value) {
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  if (const auto* real = std::get_if<double>(&value)) return fmt::format("{}", *real);
+  if (const auto* text = std::get_if<std::string>(&value)) return fmt::format("'{}'", *text);
+  return "null";
+}
+
+TableRows Under(const Table& table, const Shape& shape) {
+  const auto from = ValuesOf(*table.shape);
+  std::vector<std::pair<std::ptrdiff_t, const Column*>> places;  // in `from`
+  for (const Column* column : ValuesOf(shape)) {
+    const auto at = std::ranges::find(from, column->id, &Column::id);
+    places.emplace_back(at == from.end() ? -1 : at - from.begin(), column);
+  }
+  TableRows rows;
+  for (const auto& [key, row] : table.rows) {
+    Row& shown = rows[key];
+    for (const auto& [place, column] : places) {
+      shown.push_back(place < 0 ? column->before : row[static_cast<std::size_t>(place)]);
+    }
+  }
+  return rows;
+}
 
 void Reference::Create(const std::string& name, ShapePtr shape) {
   auto table = std::make_shared<Table>();
@@ -108,17 +107,17 @@ TablePtr Altered(const Table& table, const std::vector<ColumnStep>& steps) {
 }
 
 std::optional<RowList> Refitted(const Shape& from, const RowList& rows, const Shape& to) {
-  if (from.columns.size() != to.columns.size()) return {};
   RowList refitted(rows.size());
   for (const Column& column : to.columns) {
     const auto at = std::ranges::find(from.columns, column.name, &Column::name);
     if (at == from.columns.end() || at->kind != column.kind) return {};
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const Value value = ValueOf(from, rows[i], *at);
-      if (column.required && std::holds_alternative<std::monostate>(value)) return {};
       auto& [key, row] = refitted[i];
       if (column.key_place < 0) {
         row.push_back(value);
+      } else if (std::holds_alternative<std::monostate>(value)) {
+        return {};
       } else if (column.key_place == 0) {
         key.a = std::get<std::int64_t>(value);
       } else {
@@ -129,12 +128,38 @@ std::optional<RowList> Refitted(const Shape& from, const RowList& rows, const Sh
   return refitted;
 }
 
-TableRows Where(const TableRows& rows, const Condition& condition) {
-  TableRows found;
-  for (const auto& [key, row] : rows) {
-    if (condition.holds(key, row).value_or(false)) found.emplace(key, row);
+void SetPart(const Shape& part, const Row& values, const Shape& shape, Row* row) {
+  const auto from = ValuesOf(part);
+  const auto to = ValuesOf(shape);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const auto at = std::ranges::find(to, from[i]->id, &Column::id) - to.begin();
+    (*row)[static_cast<std::size_t>(at)] = values[i];
   }
-  return found;
+}
+
+bool LacksRequired(const Shape& shape, const Row& row) {
+  const auto columns = ValuesOf(shape);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (columns[i]->required && std::holds_alternative<std::monostate>(row[i])) return true;
+  }
+  return false;
+}
+
+RowList Listed(const TableRows& rows) { return {rows.begin(), rows.end()}; }
+
+bool Within(const Range& range, const Key& key) {
+  const auto beside = [&](const Bound& bound) {
+    return bound.first_alone ? key.a <=> bound.key.a : key <=> bound.key;
+  };
+  if (range.lower) {
+    const auto order = beside(*range.lower);
+    if (order < 0 || (order == 0 && !range.lower->inclusive)) return false;
+  }
+  if (range.upper) {
+    const auto order = beside(*range.upper);
+    if (order > 0 || (order == 0 && !range.upper->inclusive)) return false;
+  }
+  return true;
 }
 
 std::string Describe(const RowList& rows) {
@@ -145,6 +170,15 @@ std::string Describe(const RowList& rows) {
     text += ")";
   }
   return text.empty() ? " none" : text;
+}
+
+std::string Describe(const Range& range) {
+  const auto text = [](const Bound& bound, const char* order) {
+    const auto rest = bound.first_alone ? std::string() : fmt::format(",'{}'", bound.key.b);
+    return fmt::format(" {}{} ({}{})", order, bound.inclusive ? "=" : "", bound.key.a, rest);
+  };
+  return (range.lower ? text(*range.lower, ">") : std::string()) +
+         (range.upper ? text(*range.upper, "<") : std::string());
 }
 
 std::string Describe(const std::vector<ColumnStep>& steps) {

@@ -28,6 +28,7 @@ struct Column {
   bool required = false;
   int key_place = -1;  // in the key; -1: a value
   Value before;        // what rows from before there was this column show
+  bool operator==(const Column&) const = default;
 };
 
 // The columns of a table. The key is an int64 alone, or, composite, (int32, text).
@@ -46,6 +47,17 @@ struct Key {
 using Row = std::vector<Value>;  // of the columns that are no key, in order
 using TableRows = std::map<Key, Row>;
 
+// An end of a range of keys: a key, or of a composite one its first column alone.
+struct Bound {
+  Key key;
+  bool first_alone = false;
+  bool inclusive = true;
+};
+struct Range {
+  std::optional<Bound> lower, upper;
+};
+bool Within(const Range& range, const Key& key);
+
 struct Table {
   std::uint32_t id = 0;  // its own for ever, in the order of making
   ShapePtr shape;
@@ -56,6 +68,8 @@ using Tables = std::map<std::string, TablePtr>;
 
 // Rows to write: a table's, in the order of a batch. Keys may come twice.
 using RowList = std::vector<std::pair<Key, Row>>;
+
+RowList Listed(const TableRows& rows);
 
 // All commits so far, from the one before the first on. Tables of others stay as they are.
 class Reference {
@@ -91,9 +105,15 @@ std::string Describe(const std::vector<ColumnStep>& steps);
 // The table with the changes made, one after the other, in each of its rows.
 TablePtr Altered(const Table& table, const std::vector<ColumnStep>& steps);
 
-// Rows of one shape, as a batch of it is taken by a table of another: by the names of its columns.
-// Nothing when it must be refused.
+// The rows of a table as they show under other columns of it.
+TableRows Under(const Table& table, const Shape& shape);
+// Rows of one shape under columns that another one has, by their names. Nothing when one is not
+// there, has another type, or is of the key and null.
 std::optional<RowList> Refitted(const Shape& from, const RowList& rows, const Shape& to);
+Value ValueOf(const Shape& shape, const std::pair<Key, Row>& row, const Column& column);
+// Sets the columns of `part` in a row of `shape`.
+void SetPart(const Shape& part, const Row& values, const Shape& shape, Row* row);
+bool LacksRequired(const Shape& shape, const Row& row);
 
 ShapePtr FirstShape(const std::string& name);
 ShapePtr PickShape(Random* chance);
@@ -102,6 +122,9 @@ std::vector<ColumnStep> PickSteps(const Shape& shape, Random* chance);
 // What it must refuse, whatever comes before.
 ColumnStep PickWrongStep(const Shape& shape, Random* chance);
 RowList PickRows(const Shape& shape, Random* chance);
+// The key columns and some others, in any order.
+ShapePtr PickPart(const Shape& shape, Random* chance);
+Range PickRange(const Shape& shape, Random* chance);
 
 // A condition on rows, as text for ParseFilter and as what it means: true, false or null.
 struct Condition {
@@ -110,7 +133,8 @@ struct Condition {
 };
 Condition PickCondition(const Shape& shape, Random* chance);
 
-TableRows Where(const TableRows& rows, const Condition& condition);
+std::string Text(const Value& value);
 std::string Describe(const RowList& rows);
+std::string Describe(const Range& range);
 
 }  // namespace varve::testing
