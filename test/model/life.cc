@@ -34,7 +34,7 @@ void Life::Step(std::uint64_t number) {
   chance_ = std::make_unique<SeededRandom>(SeedOfStep(seed_, number));
   if (Below(20) == 0) clock_.Advance(static_cast<std::int64_t>(Below(2'000'000)) - 1'000'000);
   if (changes_tables_ && Below(5) == 0) return ChangeTables();
-  switch (Below(30)) {
+  switch (Below(28)) {
     case 0: return Reopen();
     case 1: return CutPower();
     case 2: last_ = "flush"; return Must(db_->Flush(), last_);
@@ -42,12 +42,11 @@ void Life::Step(std::uint64_t number) {
     case 4: case 5: return Hold();
     case 6: return Release();
     case 7: return WriteFromThreads();
-    case 8: case 9: return Begin();
-    case 10: case 11: case 12: case 13: case 14: case 15: return UseTransaction();
-    case 16: case 17: return EndTransaction();
-    case 18: return Below(4) == 0 ? Untag() : Tag();
-    case 19: return Restore();
-    case 20: case 21: return Follow();
+    case 8: case 9: case 10: case 11: case 12: return UseTransaction();
+    case 13: case 14: case 15: return EndTransaction();
+    case 16: return Below(4) == 0 ? Untag() : Tag();
+    case 17: return Restore();
+    case 18: case 19: return Follow();
     default: return Write();
   }
 }

@@ -15,7 +15,6 @@ constexpr std::size_t kTransactionsMost = 3;
 
 void Life::Begin() {
   last_ = "begin";
-  if (open_.size() == kTransactionsMost) return;
   const bool serializable = Below(2) == 0;
   auto transaction = Must(
       db_->Begin({.isolation = serializable ? Isolation::kSerializable : Isolation::kSnapshot}),
@@ -28,10 +27,11 @@ void Life::Begin() {
 }
 
 void Life::UseTransaction() {
+  const bool full = open_.size() == kTransactionsMost;
+  if (open_.empty() || (!full && Below(3) == 0)) Begin();
   last_ = "use a transaction";
-  if (open_.empty()) return;
   auto& in = open_[Below(open_.size())];
-  for (auto left = 1 + Below(4); left > 0; --left) {
+  for (auto left = 1 + Below(5); left > 0; --left) {
     const auto at = PickTableOf(in.view);
     if (!at) return;
     switch (Below(9)) {
