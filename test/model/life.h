@@ -84,6 +84,7 @@ class Life {
 
   // life_writes.cc
   void Write();
+  void WriteInto(const Picked& at);
   // Nothing is a commit only if no row is written.
   void CommitLooked(const std::string& what, const Picked& at, const CommitInfo& info,
                     Outcome outcome);

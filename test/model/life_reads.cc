@@ -48,7 +48,7 @@ void Life::CheckSnapshot(const Snapshot& snapshot, std::uint64_t commit, const T
     RequireShape(snapshot, name, *table->shape);
     CheckAllRows(snapshot, name, *table);
     CheckScan(snapshot, name, *table);
-    switch (Below(4)) {
+    switch (Below(6)) {
       case 0: CheckCount(snapshot, name, *table); break;
       case 1: CheckMinMax(snapshot, name, *table); break;
       default: break;

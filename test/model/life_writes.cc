@@ -6,31 +6,37 @@
 
 namespace varve::testing {
 
+// Commits that nobody sees yet, because they are not durable, count for those that look.
 void Life::Write() {
   last_ = "write";
-  const auto at = PickTable();
-  if (!at) return;
-  const auto write = PickWrite(*at->table, chance_.get());
-  const auto what = fmt::format("in {} {}", at->name, Describe(write));
+  do {
+    const auto at = PickTable();
+    if (!at) return;
+    WriteInto(*at);
+  } while (Below(8) == 0);
+  Must(db_->Sync(), "sync");
+  NoteTimes();
+}
+
+void Life::WriteInto(const Picked& at) {
+  const auto write = PickWrite(*at.table, chance_.get());
   const auto ack = static_cast<AckLevel>(Below(3));
-  last_ = what;
-  auto outcome = OutcomeOf(write, *at->table);
-  const auto info = Make(write, at->name, db_.get(), {.ack = ack});
+  last_ = fmt::format("in {} {}", at.name, Describe(write));
+  auto outcome = OutcomeOf(write, *at.table);
+  const auto info = Make(write, at.name, db_.get(), {.ack = ack});
   if (outcome.refusal) {
-    return Require(!info && info.error().kind() == *outcome.refusal, what + ": it was not refused");
+    return Require(!info && info.error().kind() == *outcome.refusal, "it was not refused");
   }
-  CommitLooked(what, *at, Must(info, what), std::move(outcome));
-  if (ack != AckLevel::kDurable) Must(db_->Sync(), "sync");
+  CommitLooked(last_, at, Must(info, last_), std::move(outcome));
 }
 
 void Life::CommitLooked(const std::string& what, const Picked& at, const CommitInfo& info,
                         Outcome outcome) {
-  last_ = what;
   Require(info.rows == outcome.written.size() && info.rows_passed == outcome.passed,
           fmt::format("{} wrote {} rows, passed over {}, expected {}, {}", what, info.rows,
                       info.rows_passed, outcome.written.size(), outcome.passed));
   if (outcome.written.empty()) {
-    return Require(info.commit.value == newest(), what + " made a commit");
+    return Require(info.commit.value <= newest(), what + " made a commit");
   }
   NoteWritten(at, outcome.written);
   CommitRows(what, at, info, std::move(outcome.rows));
