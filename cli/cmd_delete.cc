@@ -117,6 +117,7 @@ Done Report(const Session& session, const DeleteArguments& options, const Delete
   if (deleted.missing > 0) {
     text += fmt::format("; without a row: {}", Counted(deleted.missing, "key"));
   }
+  if (deleted.commits > 0) text += fmt::format(" (last commit {})", deleted.last.value);
   if (!options.yes) text += "; nothing was changed: add --yes";
   return PrintResult(session, document, text + "\n");
 }
@@ -162,7 +163,7 @@ void AddDelete(CLI::App* app, Session* session) {
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("--keys", &options->keys, "File with the key columns; others are ignored");
-  verb.Add("--where", &options->where, "Rows for which this expression is true").NotEmpty();
+  verb.Add("--where", &options->where, kWhereHelp).NotEmpty();
   verb.Add("--input-format", &options->input_format, "Format of the file, not by extension");
   verb.Add("--null", &options->nulls, "Text that means null in CSV; repeatable").OneEachTime();
   verb.Add("--ack", &options->ack, "durable, written or buffered");

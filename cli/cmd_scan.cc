@@ -144,7 +144,7 @@ void AddScan(CLI::App* app, Session* session) {
   verb.Add("--columns", &options->columns,
            "Columns to print, in this order: a,b; a name with a comma in double quotes")
       .NotEmpty();
-  verb.Add("--where", &options->where, "Rows for which this expression is true").NotEmpty();
+  verb.Add("--where", &options->where, kWhereHelp).NotEmpty();
   verb.Add("--limit", &options->limit, "At most N rows").Type("N").NotEmpty();
   verb.AddFlag("--reverse", &options->reverse, "From the largest key to the smallest");
   verb.Add("--at", &options->at, kPointInTimeHelp).Type("V").NotEmpty();

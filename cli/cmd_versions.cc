@@ -47,7 +47,8 @@ Outcome<ExitCode> Run(const Session& session, const VersionsArguments& options) 
 
 void AddVersions(CLI::App* app, Session* session) {
   auto [verb, options] = AddVerb<VersionsArguments>(
-      app, session, "versions", "List flushes, the commits since, and tags, newest first",
+      app, session, "versions",
+      "List flushes, the commits since, and tags, newest first; --at reads any commit",
       "varve versions flights.varve --limit 10", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("--limit", &options->limit, "At most N versions").Type("N");

@@ -15,6 +15,10 @@ inline constexpr const char* kPointInTimeHelp =
     "As of a commit number, a tag, a time (2026-11-20T12:00:00Z) or -5m, -2h, -7d; a time to come "
     "means now";
 
+inline constexpr const char* kWhereHelp =
+    "Rows for which this is true: a > 3 and (b in ('x', 'y') or c is null); also between, like "
+    "'x%', not, + - * /; text in single quotes";
+
 // `flag` is for messages.
 Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now,
                                const std::string& flag = "--at");

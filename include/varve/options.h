@@ -91,9 +91,8 @@ struct Components {
   TraceSink* trace = nullptr;
 };
 
-// A tree of files in memory, empty, to be given as Components::files: for tests, and for what need
-// not outlive the process. Several databases may lie in one, and be opened again; "durable" means
-// as long as it lives.
+// Files in memory, to be given as Components::files: for tests, and for what need not outlive the
+// process. Databases in it may be opened again; "durable" means as long as it lives.
 std::shared_ptr<Files> FilesInMemory();
 
 // Who commits, and which of its commits this is; for commits that are made exactly once. The

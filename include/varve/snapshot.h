@@ -133,12 +133,10 @@ class Snapshot {
   CommitNumber commit_;
 };
 
-// These two may be called from any thread.
-//
 // Parses a filter, for example: a > 3 and (b in ('x','y') or c is null) and d between 1 and 9 and
 // e like 'abc%' and not f. Columns, literals, + - * /, timestamps and dates as strings. Column
 // names and literal types are checked against `schema`; an error shows the text with a caret under
-// the place.
+// the place. From any thread, as ParseSchema.
 Result<std::shared_ptr<const arrow::compute::Expression>> ParseFilter(
     std::string_view text, const std::shared_ptr<arrow::Schema>& schema);
 

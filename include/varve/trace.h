@@ -12,17 +12,15 @@
 //   log.stopped    text: the write or sync that failed; nothing is acknowledged any more
 //   log.close
 // Events of the database:
-//   database.open          commit: the last one; text: the folder
-//   database.close         text: the folder
+//   database.open, .close  commit: the last one, at open; text: the folder
 //   commit.stall           a commit waits for room in memory (OpenOptions::memtable_bytes_max)
 //   flush.done             commit: the last one in it; runs, floor: what the log is needed from
 //   flush.failed           text: why; what it should have flushed stays in memory and in the log
 //   table.changed          commit; text: the table that was altered, renamed or dropped
 //   log.truncate_failed    text: why; the log is longer than it must be
 //   run.orphan_left        text: why a file of a failed flush could not be removed
-//   run.orphan_removed     text: a file that nothing refers to, left by a crash
-//   times.orphan_removed   text: the same, of the times of commits
-//   manifest.not_put_again text: why (a full disk); opening goes on all the same
+//   run.orphan_removed, times.orphan_removed  text: a file that a crash left and nothing refers to
+//   manifest.not_put_again text: why (a full disk); opening goes on
 #pragma once
 
 #include <cstdint>
@@ -37,9 +35,8 @@ struct TraceField {
 };
 
 // Called from any thread, under no lock of the log; must be thread-safe and quick. It may ask the
-// log (stats, positions), and must do nothing else with it: the calling thread may be in a flush.
-// Of the database's events it must not call members of that database at all.
-// What it throws is dropped: no event is worth a log that stops.
+// log (stats, positions) and must do nothing else with it, nor call a database of whose events it
+// is told. What it throws is dropped: no event is worth a log that stops.
 class TraceSink {
  public:
   virtual ~TraceSink() = default;

@@ -36,6 +36,12 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
+std::string UnknownType(std::string_view word) {
+  return fmt::format("unknown type '{}'; for example int64, float64, utf8, bool, date32, "
+                     "timestamp[us, UTC], decimal128(10, 2), list<utf8>",
+                     word);
+}
+
 // Types that are one word.
 const std::map<std::string, Type, std::less<>>& Words() {
   static const std::map<std::string, Type, std::less<>> words = {
@@ -180,7 +186,7 @@ class Parser {
     if (name == "map") return Map();
     if (name == "dictionary") return Dictionary();
     if (name.ends_with("list") || name.ends_with("list_view")) return List(name, start);
-    return WrongAt(start, fmt::format("unknown type '{}'", word));
+    return WrongAt(start, UnknownType(word));
   }
 
   Result<Unit> UnitWord() {
@@ -241,7 +247,7 @@ class Parser {
         {"decimal256", arrow::Decimal256Type::Make},
     };
     const auto maker = makers.find(name);
-    if (maker == makers.end()) return WrongAt(start, fmt::format("unknown type '{}'", name));
+    if (maker == makers.end()) return WrongAt(start, UnknownType(name));
     VARVE_TRY(Expect('('));
     VARVE_ASSIGN(const auto precision, Number());
     std::int32_t scale = 0;
@@ -270,7 +276,7 @@ class Parser {
     if (name == "large_list") return arrow::large_list(field);
     if (name == "list_view") return arrow::list_view(field);
     if (name == "large_list_view") return arrow::large_list_view(field);
-    if (name != "fixed_size_list") return WrongAt(start, fmt::format("unknown type '{}'", name));
+    if (name != "fixed_size_list") return WrongAt(start, UnknownType(name));
     VARVE_TRY(Expect('['));
     const std::size_t size_place = at_;
     VARVE_ASSIGN(const auto size, Number());

@@ -55,10 +55,14 @@ TEST(ParseSchema, KnowsEveryTypeAndItsOtherNames) {
 }
 
 TEST(ParseSchema, PutsACaretUnderThePlace) {
+  const std::string kSome =
+      "; for example int64, float64, utf8, bool, date32, timestamp[us, UTC], decimal128(10, 2), "
+      "list<utf8>";
   EXPECT_EQ(WhyNot("id int64, name utf9"),
-            "schema: unknown type 'utf9'\n  id int64, name utf9\n                 ^");
+            "schema: unknown type 'utf9'" + kSome + "\n  id int64, name utf9\n                 ^");
   EXPECT_EQ(WhyNot("id"), "schema: expected a type\n  id\n    ^");
-  EXPECT_EQ(WhyNot("\"é\" int9"), "schema: unknown type 'int9'\n  \"é\" int9\n      ^");
+  EXPECT_EQ(WhyNot("\"é\" int9"),
+            "schema: unknown type 'int9'" + kSome + "\n  \"é\" int9\n      ^");
 }
 
 TEST(ParseSchema, RefusesWhatItDoesNotUnderstand) {

@@ -15,7 +15,7 @@
 namespace varve {
 namespace {
 
-// The id in "data/<table>/[deletes/]<20 digits>.parquet"; nothing for any other name.
+// The id in "data/<table>/[_deletes/]<20 digits>.parquet"; nothing for any other name.
 std::optional<std::uint64_t> RunIdOf(std::string_view name) {
   constexpr std::string_view kSuffix = ".parquet";
   const std::size_t slash = name.rfind('/');

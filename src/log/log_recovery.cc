@@ -99,8 +99,8 @@ Status LogRecovery::Damage(const std::string& name, std::uint64_t offset, std::s
   const bool cut = on_damage_ == OnDamage::kCut || (on_damage_ == OnDamage::kCutTail && in_tail);
   if (!cut && !Skips()) {
     return Fail(ErrorKind::kCorruption,
-                fmt::format("{}, offset {}: {}; nothing was changed; restore the file, or open "
-                            "with another recovery mode",
+                fmt::format("{}, offset {}: {}; nothing was changed; restore the file, or read on "
+                            "in another recovery mode (varve log cat --recovery)",
                             JoinPath(dir_, name), offset, message));
   }
   stopped_ = stopped_ || cut;

@@ -20,7 +20,7 @@ std::string RunDataName(std::string_view table, std::uint64_t run_id) {
 }
 
 std::string RunDeletesName(std::string_view table, std::uint64_t run_id) {
-  return fmt::format("data/{}/deletes/{:020}.parquet", table, run_id);
+  return fmt::format("data/{}/_deletes/{:020}.parquet", table, run_id);
 }
 
 namespace {

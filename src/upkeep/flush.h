@@ -17,7 +17,7 @@
 
 namespace varve {
 
-// Object names of a run: data/<table>/<20 digits>.parquet, data/<table>/deletes/<20 digits>.parquet
+// Names of a run's objects: data/<table>/<20 digits>.parquet and .../_deletes/<20 digits>.parquet
 std::string RunDataName(std::string_view table, std::uint64_t run_id);
 std::string RunDeletesName(std::string_view table, std::uint64_t run_id);
 
