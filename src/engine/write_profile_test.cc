@@ -30,11 +30,11 @@ class ScriptedClock final : public Clock {
  public:
   WallTime Now() override { return {micros_.load()}; }
   std::int64_t SteadyMicros() override {
-    if (watched_ == std::this_thread::get_id()) {
-      const int question = ++asked_;
-      if (const auto at = steps.find(question); at != steps.end()) Advance(at->second);
-    }
-    return micros_;
+    if (watched_ != std::this_thread::get_id()) return micros_;
+    if (const auto at = steps.find(asked_ + 1); at != steps.end()) Advance(at->second);
+    const std::int64_t now = micros_;
+    ++asked_;  // from here on whoever awaited this question may move the clock
+    return now;
   }
   void WaitWord(const std::atomic<std::uint32_t>&, std::uint32_t, std::int64_t) override {}
   void Advance(std::int64_t micros) { micros_ += micros; }
