@@ -6,7 +6,8 @@
 #include <arrow/record_batch.h>
 #include <fmt/format.h>
 
-#include <set>
+#include <iterator>
+#include <map>
 #include <utility>
 
 #include "base/out_of_memory.h"
@@ -54,6 +55,7 @@ class Transaction::Impl {
   Status WriteWhole(std::string_view table, const WriteRequest& request,
                     std::uint64_t* rows_passed);
   const TableView* Find(std::string_view table) const { return base_->Find(table); }
+  void ShowWritten();
   void Refresh();
   // Whether that much more is within bytes_max, for a "write" or a "read".
   Status CheckRoom(std::uint64_t more, std::string_view what) const;
@@ -71,7 +73,9 @@ class Transaction::Impl {
   std::unique_ptr<Snapshot> reads_;           // of view_
   OwnWrites writes_;
   bool half_written_ = false;  // for want of memory: it can only be given up
-  std::set<std::uint64_t> savepoints_;
+  std::uint64_t shown_ = 0;  // statements that view_ shows to scans
+  std::map<std::uint64_t, std::uint64_t> savepoints_;  // how many statements came before each
+  std::uint64_t last_savepoint_ = 0;                   // no number is given twice
   Footprint read_;  // when serializable; counts as memory, too
 };
 
@@ -88,6 +92,11 @@ Status Transaction::Impl::CheckOpen() const {
   return database_->CheckWritable();
 }
 
+// Lookups see everything that was written; scans what was when view_ was made.
+void Transaction::Impl::ShowWritten() {
+  if (shown_ != writes_.statements()) Refresh();
+}
+
 // A view of the snapshot with the tables as this transaction wrote them.
 void Transaction::Impl::Refresh() {
   auto view = std::make_shared<Superversion>(*base_);
@@ -96,8 +105,10 @@ void Transaction::Impl::Refresh() {
     if (own == nullptr) continue;
     auto with_own = std::make_shared<TableView>(*table);
     with_own->own = std::move(own);
+    with_own->own_statements = writes_.statements();
     table = std::move(with_own);
   }
+  shown_ = writes_.statements();
   view_ = std::move(view);
   reads_ = std::make_unique<Snapshot>(view_, commit_);
 }
@@ -115,6 +126,7 @@ Status Transaction::Impl::Write(std::string_view table, const WriteRequest& requ
 
 Status Transaction::Impl::WriteWhole(std::string_view table, const WriteRequest& request,
                                      std::uint64_t* rows_passed) {
+  if (LooksFirst(request)) ShowWritten();
   VARVE_ASSIGN(const auto view, database_->FindTableIn(*view_, table));
   VARVE_ASSIGN(auto write, PrepareWrite(view_, *view, commit_, request));
   std::uint64_t more = serializable() ? write.looked_at.bytes() : 0;
@@ -154,6 +166,7 @@ Status Transaction::Impl::AddBatches(const TableView& table, std::vector<WriteBa
 Result<std::shared_ptr<arrow::RecordBatchReader>> Transaction::Impl::Scan(
     std::string_view table, const ScanOptions& options) {
   VARVE_TRY(CheckOpen());
+  ShowWritten();
   VARVE_ASSIGN(auto reader, reads_->Scan(table, options));
   if (serializable()) {
     const TableView* view = Find(table);
@@ -182,18 +195,19 @@ Result<std::shared_ptr<arrow::RecordBatch>> Transaction::Impl::Get(
 
 Result<std::uint64_t> Transaction::Impl::Savepoint() {
   VARVE_TRY(CheckOpen());
-  savepoints_.insert(writes_.statements());
-  return writes_.statements();
+  savepoints_[last_savepoint_ + 1] = writes_.statements();
+  return ++last_savepoint_;
 }
 
 Status Transaction::Impl::RollbackTo(std::uint64_t savepoint) {
   VARVE_TRY(CheckOpen());
-  if (!savepoints_.contains(savepoint)) {
+  const auto at = savepoints_.find(savepoint);
+  if (at == savepoints_.end()) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("the transaction has no savepoint {} (any more)", savepoint));
   }
-  VARVE_TRY(writes_.GoBackTo(savepoint));
-  savepoints_.erase(savepoints_.upper_bound(savepoint), savepoints_.end());
+  VARVE_TRY(writes_.GoBackTo(at->second));
+  savepoints_.erase(std::next(at), savepoints_.end());
   Refresh();
   return {};
 }

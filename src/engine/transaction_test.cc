@@ -3,6 +3,7 @@
 // meet is refused, wherever the other's rows lie by then.
 #include "varve/transaction.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -321,6 +322,74 @@ TEST_F(TransactionTest, ASavepointIsGoneBackTo) {
   Put(nothing.get(), {{1, "x"}});
   ASSERT_TRUE(nothing->RollbackTo(*start));
   EXPECT_EQ(Commit(nothing.get()), 2u) << "nothing to commit";
+}
+
+// Not even when its number was what another one's would be: it comes after as many statements.
+TEST_F(TransactionTest, ASavepointThatIsGoneStaysGone) {
+  const auto in = Begin();
+  const auto start = *in->Savepoint();
+  Put(in.get(), {{1, "a"}});
+  const auto gone = *in->Savepoint();
+  ASSERT_TRUE(in->RollbackTo(start));
+  Put(in.get(), {{2, "b"}});
+  const auto later = *in->Savepoint();
+  Put(in.get(), {{3, "c"}});
+  EXPECT_EQ(in->RollbackTo(gone).error().kind(), ErrorKind::kInvalid);
+  EXPECT_EQ(Read(in.get()), (Rows{{2, "b"}, {3, "c"}}));
+  const auto same_place = *in->Savepoint();
+  EXPECT_NE(same_place, *in->Savepoint());
+  ASSERT_TRUE(in->RollbackTo(later));
+  EXPECT_EQ(in->RollbackTo(same_place).error().kind(), ErrorKind::kInvalid);
+  EXPECT_EQ(Read(in.get()), (Rows{{2, "b"}}));
+}
+
+// Whether it was read already or not, in either direction, and whatever becomes of the transaction.
+TEST_F(TransactionTest, AReaderShowsWhatWasWrittenWhenItWasMade) {
+  Rows stored;
+  for (int id = 0; id < 20; id += 2) stored[id] = "stored";
+  Put(stored);
+  ASSERT_TRUE(db_->Flush());
+  const auto write = [](Transaction* in, const std::string& value) {
+    Put(in, {{1, value}, {4, value}, {13, value}});
+    Erase(in, {{8, ""}});
+  };
+  Rows expected = stored;
+  for (const int id : {1, 4, 13}) expected[id] = "own";
+  expected.erase(8);
+  for (const int end : {0, 1, 2, 3}) {
+    for (const int begun : {0, 1}) {
+      for (const ScanOptions& options :
+           {ScanOptions{.batch_rows_max = 2}, ScanOptions{.reverse = true, .batch_rows_max = 2},
+            ScanOptions{.unordered = true, .batch_rows_max = 2}}) {
+        SCOPED_TRACE(fmt::format("end {}, begun {}, reverse {}", end, begun, options.reverse));
+        const auto in = Begin();
+        write(in.get(), "own");
+        const auto savepoint = *in->Savepoint();
+        auto reader = *in->Scan("t", options);
+        Rows read;
+        const auto note = [&](const arrow::RecordBatch& batch) {
+          for (std::int64_t i = 0; i < batch.num_rows(); ++i) {
+            const auto id = static_cast<const arrow::Int64Array&>(*batch.column(0)).Value(i);
+            EXPECT_TRUE(
+                read.emplace(id, static_cast<const arrow::StringArray&>(*batch.column(1)).Value(i))
+                    .second);
+          }
+        };
+        if (begun == 1) note(**reader->Next());
+        write(in.get(), "later");
+        Put(in.get(), {{8, "later"}, {15, "later"}, {100, "later"}, {-5, "later"}});
+        Erase(in.get(), {{2, ""}, {13, ""}});
+        if (end == 1) ASSERT_TRUE(in->RollbackTo(savepoint));
+        if (end == 2) in->Abort();
+        if (end == 3) {
+          ASSERT_TRUE(in->RollbackTo(savepoint));
+          Put(in.get(), {{3, "otherwise"}, {1, "otherwise"}});
+        }
+        for (const auto& batch : *reader) note(**batch);
+        EXPECT_EQ(read, expected);
+      }
+    }
+  }
 }
 
 TEST_F(TransactionTest, WithoutWritesThereIsNoCommitAndNoInput) {

@@ -72,12 +72,14 @@ class OwnCursor final : public VersionCursor {
 
 }  // namespace
 
-void PutOnTop(const Memtable& own, const std::vector<int>& columns, const KeyBounds& bounds,
-              std::uint64_t as_of, std::vector<std::unique_ptr<VersionCursor>>* cursors) {
+void PutOnTop(const Memtable& own, std::uint64_t statements, const std::vector<int>& columns,
+              const KeyBounds& bounds, std::uint64_t as_of,
+              std::vector<std::unique_ptr<VersionCursor>>* cursors) {
   for (auto& cursor : *cursors) {
     cursor = std::make_unique<CutCursor>(std::move(cursor), as_of);
   }
-  cursors->push_back(std::make_unique<OwnCursor>(own.NewCursor(columns, bounds), as_of));
+  auto written = std::make_unique<CutCursor>(own.NewCursor(columns, bounds), statements);
+  cursors->push_back(std::make_unique<OwnCursor>(std::move(written), as_of));
 }
 
 }  // namespace varve

@@ -2,7 +2,9 @@
 // A transaction's own rows in the merge: newer than every version that it sees of the others.
 //
 // Own rows are numbered by statement, the others by commit. So the others are cut at the snapshot
-// before the merge, own rows get numbers above all of them, and the merge is read as of kNewest.
+// before the merge, own rows at the statement at which the scan began (a cursor may be made later,
+// and the transaction writes on), they get numbers above all others, and the merge is read as of
+// kNewest.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +19,10 @@ namespace varve {
 
 inline constexpr std::uint64_t kNewest = std::numeric_limits<std::uint64_t>::max();
 
-// Adds the rows of `own` to the cursors of a table, which from then on show nothing after `as_of`.
-void PutOnTop(const Memtable& own, const std::vector<int>& columns, const KeyBounds& bounds,
-              std::uint64_t as_of, std::vector<std::unique_ptr<VersionCursor>>* cursors);
+// Adds the rows of the first `statements` of `own` to the cursors of a table, which from then on show
+// nothing after `as_of`.
+void PutOnTop(const Memtable& own, std::uint64_t statements, const std::vector<int>& columns,
+              const KeyBounds& bounds, std::uint64_t as_of,
+              std::vector<std::unique_ptr<VersionCursor>>* cursors);
 
 }  // namespace varve

@@ -131,7 +131,9 @@ std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
     if (!WhySkipped(*run, bounds, as_of).empty()) continue;
     cursors.push_back(run->NewCursor(columns, bounds, LeftOut(pruned, *run), executor));
   }
-  if (table.own != nullptr) PutOnTop(*table.own, columns, bounds, as_of, &cursors);
+  if (table.own != nullptr) {
+    PutOnTop(*table.own, table.own_statements, columns, bounds, as_of, &cursors);
+  }
   return cursors;
 }
 

@@ -33,8 +33,10 @@ struct TableView {
   std::vector<std::shared_ptr<const Memtable>> sealed;  // oldest first
   std::vector<std::shared_ptr<const Run>> runs;
   // What the reading transaction wrote: newer than every version that it sees of the others. Its
-  // commit numbers are those of the transaction's statements. Null outside of transactions.
+  // commit numbers are those of the transaction's statements, of which scans show the first
+  // `own_statements`. Null outside of transactions.
   std::shared_ptr<const Memtable> own;
+  std::uint64_t own_statements = 0;
 };
 
 class Superversion {
