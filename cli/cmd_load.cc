@@ -305,7 +305,7 @@ Done Report(const Session& session, const LoadArguments& options, const Loaded& 
   const std::string last =
       loaded.commits == 0 ? "" : fmt::format(" (last commit {})", loaded.last.value);
   std::string text = fmt::format("loaded {} into {} in {}{}, {:.2f} s\n",
-                                 Counted(loaded.rows - loaded.passed, "row"), options.table,
+                                 Counted(loaded.rows, "row"), options.table,
                                  Counted(loaded.commits, "commit"), last, seconds);
   if (loaded.repeated > 0) {
     text += fmt::format("of them {} had a key that came again in the same commit, where the last "
@@ -313,7 +313,7 @@ Done Report(const Session& session, const LoadArguments& options, const Loaded& 
                         WithThousands(loaded.repeated));
   }
   if (loaded.passed > 0) {
-    text += fmt::format("passed over {} more (--mode)\n", WithThousands(loaded.passed));
+    text += fmt::format("passed over {} of them (--mode)\n", WithThousands(loaded.passed));
   }
   if (loaded.skipped > 0) {
     text += fmt::format("skipped {} that {} had loaded before\n", Counted(loaded.skipped, "row"),

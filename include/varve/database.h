@@ -156,8 +156,8 @@ class Database {
   // Snapshots as of older commits, those taken before and those taken later, show the tables as
   // they were: a dropped table with its rows, a renamed one under its former name, each with the
   // columns that it had. What is in memory is flushed first; other commits wait only for what came
-  // while that went on. Transactions that use a table which is dropped, or gets other columns,
-  // before they commit get Conflict.
+  // while that went on. Transactions that wrote to a table (serializable: or read it) which is
+  // dropped, or gets other columns, before they commit get Conflict.
   // Errors: NotFound (table); Conflict/kAlreadyExists (the new name is another table's); Invalid
   // (bad name, closed, read-only); Unavailable/kNoSpace (certainly not done), kUnknownOutcome (it
   // may or may not be done; every later commit is refused: reopen).

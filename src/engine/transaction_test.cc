@@ -343,6 +343,19 @@ TEST_F(TransactionTest, ASavepointThatIsGoneStaysGone) {
   EXPECT_EQ(Read(in.get()), (Rows{{2, "b"}}));
 }
 
+TEST_F(TransactionTest, WhatIsDeletedByRangeIsWhatWasWrittenSoFar) {
+  Put({{1, "a"}});
+  const auto in = Begin();
+  Put(in.get(), {{2, "b"}});
+  Put(in.get(), {{3, "c"}, {20, "d"}});
+  KeyRange below_ten;
+  below_ten.upper = testing::RowsBatch({{10, ""}})->SelectColumns({0}).ValueOrDie();
+  ASSERT_TRUE(in->Write("t", {.mode = WriteMode::kDeleteWhere, .range = below_ten}));
+  EXPECT_EQ(Read(in.get()), (Rows{{20, "d"}}));
+  Commit(in.get());
+  EXPECT_EQ(Read(), (Rows{{20, "d"}}));
+}
+
 // Whether it was read already or not, in either direction, and whatever becomes of the transaction.
 TEST_F(TransactionTest, AReaderShowsWhatWasWrittenWhenItWasMade) {
   Rows stored;
