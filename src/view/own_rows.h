@@ -19,7 +19,7 @@ namespace varve {
 
 inline constexpr std::uint64_t kNewest = std::numeric_limits<std::uint64_t>::max();
 
-// Adds the rows of the first `statements` of `own` to the cursors of a table, which from then on show
+// Adds what the first statements of `own` wrote to the cursors of a table, which from then on show
 // nothing after `as_of`.
 void PutOnTop(const Memtable& own, std::uint64_t statements, const std::vector<int>& columns,
               const KeyBounds& bounds, std::uint64_t as_of,
