@@ -172,8 +172,9 @@ Status Database::Impl::OpenLog() {
   producers_ = state->producers;
   active_ = std::make_shared<Generation>();
   active_->log_start = state->log_floor;
+  Executor* const executor = options_.read_only ? nullptr : environment_.executor();
   for (const auto& [name, table] : state->tables) {
-    active_->memtables[table->id] = std::make_shared<Memtable>(table->schema);
+    active_->memtables[table->id] = std::make_shared<Memtable>(table->schema, executor);
   }
   if (log_ == nullptr) VARVE_TRY(RecoverFromLog(*state));  // else we made it just now
   {

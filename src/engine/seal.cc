@@ -40,7 +40,8 @@ void Database::Impl::Seal() {
   auto next = std::make_shared<Generation>();
   next->log_start = log_->positions().appended;
   for (const auto& [id, memtable] : active_->memtables) {
-    next->memtables[id] = std::make_shared<Memtable>(memtable->schema());
+    next->memtables[id] =
+        std::make_shared<Memtable>(memtable->schema(), environment_.executor());
   }
   sealed_.push_back(active_);
   active_.swap(next);

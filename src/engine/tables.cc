@@ -61,7 +61,7 @@ Status Database::Impl::CreateTable(const std::string& name,
                    environment_.clock()->Now()));
   std::lock_guard lock(commit_mutex_);
   official_ = std::move(published);
-  active_->memtables[id] = std::make_shared<Memtable>(checked);
+  active_->memtables[id] = std::make_shared<Memtable>(checked, environment_.executor());
   InstallView();
   return {};
 }
@@ -216,7 +216,9 @@ void Database::Impl::RenewMemtables() {
   std::map<std::uint32_t, std::shared_ptr<Memtable>> memtables;
   for (const auto& [name, table] : official_->tables) {
     auto& memtable = memtables[table->id] = active_->memtables.at(table->id);
-    if (memtable->schema() != table->schema) memtable = std::make_shared<Memtable>(table->schema);
+    if (memtable->schema() != table->schema) {
+      memtable = std::make_shared<Memtable>(table->schema, environment_.executor());
+    }
   }
   active_->memtables = std::move(memtables);
 }

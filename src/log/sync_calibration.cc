@@ -18,10 +18,10 @@
 namespace varve {
 namespace {
 
-constexpr int kTurnsMax = 21;  // the first pays for what is new: not counted
+constexpr int kTurnsMax = 61;  // the first pays for what is new: not counted
 constexpr int kTurnsMin = 6;
 constexpr std::int64_t kMicrosMax = 200'000;  // no turn begins later, but the fewest are taken
-constexpr std::int64_t kTiePercent = 5;
+constexpr std::int64_t kTiePercent = 2;
 constexpr std::uint64_t kSyncFileBytesMax = 4096;
 constexpr std::string_view kNotOffered = "-";
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/executor.h"
 #include "base/out_of_memory.h"
 #include "memtable/layer.h"
 #include "memtable/layer_window.h"
@@ -20,8 +21,11 @@ struct Memtable::Layers {
   std::vector<LayerPtr> open;
 };
 
-Memtable::Memtable(std::shared_ptr<const TableSchema> schema)
-    : schema_(std::move(schema)), tiers_(std::make_unique<Tiers>(schema_.get())) {
+Memtable::Memtable(std::shared_ptr<const TableSchema> schema, Executor* executor)
+    : schema_(std::move(schema)),
+      executor_(executor),
+      tiers_(std::make_unique<Tiers>(
+          schema_.get(), executor ? LargeMerges::kLeftToOthers : LargeMerges::kAtOnce)) {
   layers_ = std::make_shared<const Layers>(Layers{tiers_->full(), {}});
 }
 
@@ -44,27 +48,34 @@ void Memtable::Insert(NewRows rows, std::uint64_t commit) noexcept {
   const auto count = static_cast<std::uint64_t>(rows.layer->entries.size());
   const LayerPtr layer = AtCommit(std::move(rows), commit);
 
-  std::lock_guard lock(insert_mutex_);
+  std::unique_lock lock(insert_mutex_);
   if (commit < min_commit()) min_commit_.store(commit, std::memory_order_relaxed);
   rows_.fetch_add(count, std::memory_order_relaxed);
   if (deletes) delete_rows_.fetch_add(count, std::memory_order_relaxed);
-  if (waiting_ == nullptr && HadMemory([&] { Show(layer); })) return;
-  Wait(layer);
-  (void)HadMemory([this] { ShowWaiting(); });
+  const auto show = [&] { Show([&] { tiers_->Add(layer); }); };
+  if (waiting_ != nullptr || !HadMemory(show)) {
+    Wait(layer);
+    (void)HadMemory([this] { ShowWaiting(); });
+  }
+  const bool submits = NeedsMergeTask();
+  lock.unlock();
+  if (submits) SubmitMergeTask();
 }
 
-// Puts the layer into the tiers and shows what there is then; or throws, and nothing changed.
-void Memtable::Show(const LayerPtr& layer) {
+// Changes the tiers and shows what there is then; or throws, and nothing changed. `waited` is a
+// layer that the tiers have from now on.
+template <typename Change>
+void Memtable::Show(const Change& change, const LayerPtr& waited) {
   auto next = std::make_shared<Layers>();
   next->open.reserve(tiers_->open_count() + 1);  // merges only leave fewer
-  tiers_->Add(layer);
+  change();
   next->full = tiers_->full();
   tiers_->CopyOpen(&next->open);
   std::shared_ptr<const Layers> shown = std::move(next);
   {
     std::lock_guard lock(layers_mutex_);
     layers_.swap(shown);
-    if (waiting_ == layer) waiting_ = std::exchange(layer->next_waiting, nullptr);
+    if (waited != nullptr) waiting_ = std::exchange(waited->next_waiting, nullptr);
   }
   bytes_.store(tiers_->bytes() + WaitingBytes(), std::memory_order_relaxed);
   // `shown` holds the old list: freed here, not under the readers' lock.
@@ -73,7 +84,7 @@ void Memtable::Show(const LayerPtr& layer) {
 void Memtable::ShowWaiting() {
   while (waiting_ != nullptr) {
     const LayerPtr layer = waiting_;
-    Show(layer);
+    Show([&] { tiers_->Add(layer); }, layer);
   }
 }
 
@@ -90,6 +101,46 @@ std::uint64_t Memtable::WaitingBytes() const {
   }
   return bytes;
 }
+
+// --- merges of many rows, in a task ---
+
+bool Memtable::NeedsMergeTask() {
+  if (executor_ == nullptr || merging_ || !tiers_->IsDue()) return false;
+  merging_ = true;
+  return true;
+}
+
+void Memtable::SubmitMergeTask() noexcept {
+  const auto task = [memtable = weak_from_this()] {
+    if (const auto self = memtable.lock()) self->RunMerges();
+  };
+  if (HadMemory([&] { executor_->Submit(task); })) return;
+  std::lock_guard lock(insert_mutex_);
+  merging_ = false;  // the next insert asks again
+}
+
+void Memtable::RunMerges() noexcept {
+  std::unique_lock lock(insert_mutex_);
+  while (true) {
+    std::optional<Tiers::Merge> merge;
+    if (!HadMemory([&] { merge = tiers_->Begin(); }) || !merge) break;
+    lock.unlock();
+    LayerPtr merged;
+    (void)HadMemory([&] { merged = MergeLayers(*schema_, merge->layers); });
+    lock.lock();
+    const auto finish = [&] { Show([&] { tiers_->Finish(*merge, merged); }); };
+    if (merged == nullptr || !HadMemory(finish)) {
+      tiers_->GiveUp(*merge);
+      break;
+    }
+    lock.unlock();
+    merge.reset();  // many layers, freed while others insert
+    lock.lock();
+  }
+  merging_ = false;
+}
+
+// --- reading ---
 
 std::unique_ptr<VersionCursor> Memtable::NewCursor(const std::vector<int>& columns,
                                                    const KeyBounds& bounds) const {

@@ -4,7 +4,8 @@
 // It keeps the batches as they came, and beside them sorted layers of references to their rows.
 // An insert sorts its own rows into a new layer and then merges small layers of similar size (as
 // an LSM tree does), up to kLayerRowsMax rows; so inserting costs O(log n) a row, no insert pays
-// for the whole, and there are few layers to read. The list of layers is immutable and swapped
+// for the whole, and there are few layers to read. With an executor large merges are its tasks
+// (tiers.h): who inserts does not wait for them. The list of layers is immutable and swapped
 // whole: readers take it and hold no lock. All versions are kept. Very small batches are gathered
 // into larger ones on the way (layer.h), so committing row by row does not cost memory.
 //
@@ -33,11 +34,14 @@
 
 namespace varve {
 
+class Executor;
 class Tiers;
 
-class Memtable {
+class Memtable : public std::enable_shared_from_this<Memtable> {
  public:
-  explicit Memtable(std::shared_ptr<const TableSchema> schema);
+  // `executor`, when there is one, must live as long as rows are inserted, and a std::shared_ptr
+  // must own the memtable: a task that comes later finds it gone.
+  explicit Memtable(std::shared_ptr<const TableSchema> schema, Executor* executor = nullptr);
   ~Memtable();
 
   // Inserts a batch under `commit`. Commits may arrive out of order; (key, commit) must be new.
@@ -78,18 +82,25 @@ class Memtable {
   struct Layers;
   std::shared_ptr<const Layers> layers() const;
   // These require insert_mutex_.
-  void Show(const LayerPtr& layer);
+  template <typename Change>
+  void Show(const Change& change, const LayerPtr& waited = nullptr);
   void ShowWaiting();
   void Wait(const LayerPtr& layer) noexcept;
   std::uint64_t WaitingBytes() const;
+  bool NeedsMergeTask();
+
+  void SubmitMergeTask() noexcept;
+  void RunMerges() noexcept;
 
   const std::shared_ptr<const TableSchema> schema_;
+  Executor* const executor_;
   std::atomic<std::uint64_t> rows_ = 0;
   std::atomic<std::uint64_t> delete_rows_ = 0;
   std::atomic<std::uint64_t> bytes_ = 0;
   std::atomic<std::uint64_t> min_commit_ = UINT64_MAX;  // no commit inserted is smaller
   std::mutex insert_mutex_;               // serializes writers
   std::unique_ptr<Tiers> tiers_;          // guarded by insert_mutex_
+  bool merging_ = false;                  // guarded by insert_mutex_: a task is asked for, or runs
   mutable std::mutex layers_mutex_;       // held for a pointer copy only
   std::shared_ptr<const Layers> layers_;  // guarded by layers_mutex_
   LayerPtr waiting_;                      // beside layers_, newest first; guarded by both mutexes

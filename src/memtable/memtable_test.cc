@@ -10,7 +10,6 @@
 #include "columns/batch_codec.h"
 #include "columns/packed_rows.h"
 #include "memtable/layer.h"
-#include "memtable/tiers.h"
 #include "test/support/seed.h"
 #include "test/support/version_model.h"
 
@@ -168,32 +167,6 @@ TEST_F(MemtableTest, ACursorShowsWhatWasThereWhenItWasMadeAndOutlivesTheMemtable
   memtable.reset();
   SeededRandom random(1);
   CursorWalk(model_, cursor.get(), {0}, {}).Run(&random, false);
-}
-
-TEST(Tiers, LayersStayFewAndEachInsertIsBounded) {
-  const auto schema = ModelSchema();
-  Tiers tiers(schema.get());
-  std::size_t rows = 0;
-  for (std::int32_t i = 0; i < 300; ++i) {
-    std::vector<ModelRow> batch;
-    for (std::int32_t j = 0; j < 1 + i % 7 * 150; ++j) batch.push_back({"a", j * 300 + i, 1});
-    rows += batch.size();
-    tiers.Add(AtCommit(PrepareRows(ModelUpsert(batch)), static_cast<std::uint64_t>(i) + 1));
-    ASSERT_LE(tiers.open().size(), kTiers * (kTierFanOut - 1));
-    ASSERT_LE(tiers.full()->size(), 2 * rows / kLayerRowsMax + 1);
-  }
-  std::size_t kept = 0;
-  std::uint64_t bytes = 0;
-  std::vector<LayerPtr> layers = tiers.open();
-  layers.insert(layers.end(), tiers.full()->begin(), tiers.full()->end());
-  for (const auto& layer : layers) {
-    kept += layer->entries.size();
-    bytes += layer->bytes();
-    ASSERT_LE(layer->entries.size(), kLayerRowsMax);
-    ASSERT_TRUE(std::is_sorted(layer->entries.begin(), layer->entries.end(), EntryBefore()));
-  }
-  EXPECT_EQ(kept, rows);
-  EXPECT_EQ(bytes, tiers.bytes());
 }
 
 TEST(KeyPrefix, AgreesWithTheOrderOfKeys) {

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/executor.h"
+#include "columns/batch_codec.h"
 #include "columns/table_schema.h"
 #include "columns/write_batch.h"
 #include "memtable/memtable.h"
@@ -90,6 +92,20 @@ TEST_F(CommitMemoryTest, TheRowThatGathersAll) {
   ForEachRequest(before, [](Life* life) {
     for (int i = 511; i < 513; ++i) life->Write(Upsert("t", i));
   });
+}
+
+// Here a task does it, which the last commit asks for, or finds asked for already.
+TEST_F(CommitMemoryTest, ATaskThatGathersAll) {
+  for (const std::int64_t commits : {7, 20}) {
+    const auto before = [commits](Life* life) {
+      for (std::int64_t i = 0; i < commits; ++i) life->Keep(Upsert("t", 200 * i, 200));
+    };
+    ForEachRequest(before, [commits](Life* life) {
+      life->Write(Upsert("t", 200 * commits, 200));
+      const Rationed rationed;
+      life->RunTasks();
+    });
+  }
 }
 
 TEST_F(CommitMemoryTest, ManyRows) {
@@ -184,6 +200,41 @@ TEST(MemtableMemoryTest, WhatWasPreparedIsInsertedWithoutMemory) {
   memtable.Insert(prepare(kRows), kRows + 1);
   EXPECT_EQ(count(), kRows + 1);
   EXPECT_LT(memtable.bytes(), bytes) << "they were gathered";
+}
+
+// Whatever a task is refused, the next insert asks for another one.
+TEST(MemtableMemoryTest, AMergeThatWasRefusedMemoryIsDoneLater) {
+  const auto schema = TableSchema::Make(RowsSchema(), {"id"});
+  ASSERT_TRUE(schema);
+  ManualExecutor executor;
+  const auto insert = [&](Memtable* memtable, std::int64_t from, std::int64_t to) {
+    for (std::int64_t i = from; i < to; ++i) {
+      auto batch = *PrepareUpsert(**schema, RowsBatch(RowsFrom(200 * i, 200)));
+      batch.rows = *ViewBatch(*EncodeBatch(*batch.rows), batch.rows->schema());  // as in a commit
+      memtable->Insert(std::move(batch), static_cast<std::uint64_t>(i) + 1);
+    }
+  };
+  const auto with_memory = std::make_shared<Memtable>(*schema, &executor);
+  insert(with_memory.get(), 0, 21);
+  const auto unmerged = with_memory->bytes();
+  executor.RunAll();
+  ASSERT_NE(with_memory->bytes(), unmerged);
+  std::uint64_t n = 1;
+  for (;; ++n) {
+    SCOPED_TRACE(fmt::format("request {} refused, and all others", n));
+    const auto memtable = std::make_shared<Memtable>(*schema, &executor);
+    insert(memtable.get(), 0, 20);
+    RefuseMemory(n, kAllThatFollow);
+    {
+      const Rationed rationed;
+      EXPECT_TRUE(executor.RunOne());
+    }
+    if (GrantMemory() < n) break;
+    insert(memtable.get(), 20, 21);
+    EXPECT_TRUE(executor.RunOne());
+    ASSERT_EQ(memtable->bytes(), with_memory->bytes());
+  }
+  EXPECT_GT(n, 1u);
 }
 
 }  // namespace
