@@ -3,6 +3,7 @@
 // single rows want. Arrow's Concatenate and Take cost some hundred nanoseconds a piece.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,8 +24,16 @@ class SliceSources {
   const std::vector<const arrow::RecordBatch*>& batches() const { return batches_; }
 
  private:
+  struct Known {
+    const arrow::RecordBatch* batch = nullptr;
+    std::uint32_t number = 0;
+  };
+  static constexpr std::size_t kKnown = 16;
+
   std::vector<const arrow::RecordBatch*> batches_;
-  std::size_t last_ = 0;  // most slices are of the batch before
+  // By the batch's address: which of a merge's few batches comes next no processor foresees, so a
+  // search would cost more than the slice.
+  std::array<Known, kKnown> known_;
 };
 
 // Copies columns of the slices' rows, in order. The slices' batches must outlive it.

@@ -42,6 +42,8 @@ class VersionCursor {
   // To the first version whose key is >= `key`; only forward.
   virtual Status Seek(std::string_view key) = 0;
   virtual bool valid() const = 0;
+  // Of a fresh cursor: a task may begin to read what Next, or Seek to `target`, will need.
+  virtual void StartAhead(std::optional<std::string_view> target) { (void)target; }
 
   // Of the current version; valid() must hold.
   virtual std::string_view key() const = 0;

@@ -91,6 +91,7 @@ class ShownCursor final : public VersionCursor {
 
   Status Next() override { return Moved(of_->Next()); }
   Status Seek(std::string_view key) override { return Moved(of_->Seek(key)); }
+  void StartAhead(std::optional<std::string_view> target) override { of_->StartAhead(target); }
   Status Skip(std::int64_t count) override { return Moved(of_->Skip(count)); }
   bool valid() const override { return shown_ != nullptr; }
   std::string_view key() const override { return of_->key(); }

@@ -59,6 +59,10 @@ class MergedCursor final : public VersionCursor {
     return Start(&target);
   }
 
+  void StartAhead(std::optional<std::string_view> target) override {
+    for (auto& cursor : waiting_) cursor->StartAhead(target);
+  }
+
   bool valid() const override { return !heap_.empty(); }
   std::string_view key() const override { return top().key(); }
   std::uint64_t commit() const override { return top().commit(); }
@@ -88,6 +92,9 @@ class MergedCursor final : public VersionCursor {
   }
 
   Status Start(const std::string_view* target) {
+    for (std::size_t i = 1; i < waiting_.size(); ++i) {  // the first one is read here
+      waiting_[i]->StartAhead(target ? std::optional(*target) : std::nullopt);
+    }
     for (auto& cursor : std::exchange(waiting_, {})) {
       if (auto status = target ? cursor->Seek(*target) : cursor->Next(); !status) {
         return Ended(std::move(status));

@@ -22,11 +22,6 @@ constexpr std::int64_t kAheadFrom = 8;  // once one of so many parts of a group 
 
 const std::shared_ptr<arrow::RecordBatch> kNoBatch;
 
-std::uint64_t CommitAt(const arrow::RecordBatch& commits, std::int64_t row) {
-  return static_cast<std::uint64_t>(
-      static_cast<const arrow::Int64Array&>(*commits.column(0)).Value(row));
-}
-
 }  // namespace
 
 RunCursor::RunCursor(std::shared_ptr<const RunFile> file, const RunMeta& meta, RowKind kind,
@@ -41,7 +36,8 @@ RunCursor::RunCursor(std::shared_ptr<const RunFile> file, const RunMeta& meta, R
       min_commit_(meta.min_commit),
       max_commit_(meta.max_commit),
       max_key_(meta.max_key),
-      executor_(columns_.empty() ? nullptr : executor) {
+      executor_(columns_.empty() ? nullptr : executor),
+      end_group_(bounds_.upper ? file_->EndGroup(*bounds_.upper) : file_->row_groups()) {
   arrow::FieldVector fields;
   for (const int column : columns_) fields.push_back(file_->columns()->field(column));
   values_schema_ = arrow::schema(std::move(fields));
@@ -76,8 +72,14 @@ Status RunCursor::Start(std::string_view lower) {
   auto reader = file_->NewReader();
   if (!reader) return Ended(reader.error());
   reader_ = *std::move(reader);
-  end_group_ = bounds_.upper ? file_->EndGroup(*bounds_.upper) : file_->row_groups();
   return Enter(file_->FirstGroup(lower, distinct_), lower);
+}
+
+void RunCursor::StartAhead(std::optional<std::string_view> target) {
+  if (executor_ == nullptr || reader_ != nullptr) return;
+  const std::string_view lower = std::max<std::string_view>(target.value_or(""), bounds_.lower);
+  const int group = NextGroup(file_->FirstGroup(lower, distinct_) - 1);
+  if (group < end_group_) ahead()->Ask({&group, 1});
 }
 
 Status RunCursor::Enter(int group, std::string_view lower) {
@@ -149,9 +151,12 @@ void RunCursor::AskAhead() {
   for (int next = NextGroup(group_); count < most && next < end_group_; next = NextGroup(next)) {
     groups[count++] = next;
   }
-  if (count == 0) return;
+  if (count > 0) ahead()->Ask({groups.data(), count});
+}
+
+GroupAhead* RunCursor::ahead() {
   if (!ahead_) ahead_.emplace(file_, columns_, values_schema_, executor_);
-  ahead_->Ask({groups.data(), count});
+  return &*ahead_;
 }
 
 void RunCursor::Leave() {
@@ -192,8 +197,13 @@ Status RunCursor::LoadKeys() const {
 Status RunCursor::LoadCommits() const {
   if (commits_ != nullptr) return {};
   const auto schema = WithCommitColumn(*arrow::schema(arrow::FieldVector()));
-  VARVE_ASSIGN(commits_, reader_->Read(group_, {file_->commit_field()}, schema));
+  VARVE_ASSIGN(const auto batch, reader_->Read(group_, {file_->commit_field()}, schema));
+  commits_ = std::static_pointer_cast<arrow::Int64Array>(batch->column(0));
   return {};
+}
+
+std::uint64_t RunCursor::CommitAt(std::int64_t row) const {
+  return static_cast<std::uint64_t>(commits_->Value(row));
 }
 
 Status RunCursor::Remember(Status status) const {
@@ -221,7 +231,7 @@ std::string_view RunCursor::key() const {
 std::uint64_t RunCursor::commit() const {
   if (min_commit_ == max_commit_) return min_commit_;
   if (!Remember(LoadCommits())) return std::numeric_limits<std::uint64_t>::max();
-  return CommitAt(*commits_, row_);
+  return CommitAt(row_);
 }
 
 const std::shared_ptr<arrow::RecordBatch>& RunCursor::batch() const {
@@ -255,7 +265,7 @@ Result<std::int64_t> RunCursor::CountPlain(std::optional<std::string_view> limit
   if (as_of < max_commit_ && end > row_) {
     VARVE_TRY(LoadCommits());
     std::int64_t at = row_;
-    while (at < end && CommitAt(*commits_, at) <= as_of) ++at;
+    while (at < end && CommitAt(at) <= as_of) ++at;
     end = at;
   }
   return distinct_ ? end - row_ : CountSingles(end);

@@ -23,6 +23,8 @@
 #include <string_view>
 #include <vector>
 
+#include <arrow/type_fwd.h>
+
 #include "columns/version_cursor.h"
 #include "run/group_ahead.h"
 #include "run/group_keys.h"
@@ -42,6 +44,7 @@ class RunCursor final : public VersionCursor {
 
   Status Next() override;
   Status Seek(std::string_view key) override;
+  void StartAhead(std::optional<std::string_view> target) override;
   bool valid() const override { return values_ != nullptr; }
   std::string_view key() const override;
   std::uint64_t commit() const override;
@@ -56,6 +59,7 @@ class RunCursor final : public VersionCursor {
   Status Enter(int group, std::string_view lower);  // this group, or the next that has rows
   Status Load(int group, std::string_view lower);
   void AskAhead();
+  GroupAhead* ahead();
   int NextGroup(int group) const;  // that is not left out; end_group_ at the end
   Result<std::shared_ptr<arrow::RecordBatch>> ReadValues();
   Status Move(std::int64_t count);
@@ -64,6 +68,7 @@ class RunCursor final : public VersionCursor {
 
   Status LoadKeys() const;
   Status LoadCommits() const;
+  std::uint64_t CommitAt(std::int64_t row) const;  // they are loaded
   Status Remember(Status status) const;  // a late read's error, for the next move
   Result<std::int64_t> CountPlain(std::optional<std::string_view> limit, std::uint64_t as_of);
   bool GroupIsBelow(std::string_view limit) const;
@@ -81,13 +86,13 @@ class RunCursor final : public VersionCursor {
   const std::string max_key_;
   std::shared_ptr<arrow::Schema> values_schema_;
   Executor* const executor_;
+  const int end_group_;  // groups from here on are out of bounds
 
   // The place.
   std::unique_ptr<RowGroupReader> reader_;  // null: not started
   std::optional<GroupAhead> ahead_;  // once it is wanted
   int asked_in_ = -1;                // the group in which it was last asked
   int group_ = 0;
-  int end_group_ = 0;  // groups from here on are out of bounds
   std::int64_t row_ = 0;
   std::int64_t end_row_ = 0;  // rows from here on are out of bounds
   // The last key of the group before, when a version of it was passed and keys may repeat.
@@ -96,7 +101,7 @@ class RunCursor final : public VersionCursor {
   // Of the group.
   std::shared_ptr<arrow::RecordBatch> values_;  // null: not valid
   mutable GroupKeys keys_;
-  mutable std::shared_ptr<arrow::RecordBatch> commits_;
+  mutable std::shared_ptr<arrow::Int64Array> commits_;
   mutable std::int64_t key_row_ = -1;  // the row whose key key_ is
   mutable std::string key_;
   mutable std::optional<Error> late_error_;

@@ -119,6 +119,9 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
 
   const std::shared_ptr<CheckedFile>& file() const { return file_; }
   const std::shared_ptr<parquet::FileMetaData>& metadata() const { return metadata_; }
+  // Leaf columns of fields, those first that take the longest to decode: Arrow decodes columns at
+  // once, in this order, and what is begun last should be short.
+  std::vector<int> LeavesByWork(int group, const std::vector<int>& fields) const;
   const std::vector<int>& leaves_of(int field) const {
     return leaves_[static_cast<std::size_t>(field)];
   }
