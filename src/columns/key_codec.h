@@ -90,7 +90,11 @@ class KeyCodec {
 // keys are in the same order; if they are equal, nothing is known.
 inline std::uint64_t KeyPrefix(std::string_view key) {
   std::uint64_t prefix = 0;
-  std::memcpy(&prefix, key.data(), key.size() < sizeof prefix ? key.size() : sizeof prefix);
+  if (key.size() >= sizeof prefix) {
+    std::memcpy(&prefix, key.data(), sizeof prefix);  // one load, and no call
+  } else {
+    std::memcpy(&prefix, key.data(), key.size());
+  }
   return __builtin_bswap64(prefix);
 }
 

@@ -176,8 +176,13 @@ struct VisibleRows::Heap {
 
 Status VisibleRows::Heap::TakeKey(std::uint64_t as_of, SliceList* slices) {
   key.assign(cursor->key());
+  const std::uint64_t prefix = KeyPrefix(key);
+  const auto has_key = [&] {
+    const std::string_view current = cursor->key();
+    return CompareKeys(KeyPrefix(current), current, prefix, key) == 0;
+  };
   bool decided = false;
-  while (cursor->valid() && cursor->key() == key) {
+  while (cursor->valid() && has_key()) {
     if (!decided && cursor->commit() <= as_of) {
       decided = true;
       if (cursor->kind() == RowKind::kUpsert) slices->Add(cursor->batch(), cursor->row(), 1);
