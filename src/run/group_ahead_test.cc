@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "base/executor.h"
+#include "run/column_map.h"
 #include "run/merge.h"
+#include "run/run_file.h"
 #include "run/run_test_world.h"
 #include "test/support/version_model.h"
 
@@ -146,6 +148,90 @@ TEST_F(GroupAheadTest, AFailureComesWithTheGroupItIsOf) {
       << failed.error().message();
   EXPECT_FALSE(cursor->valid());
   EXPECT_FALSE(cursor->Next());  // and stays
+}
+
+// --- the first groups ---
+
+TEST_F(GroupAheadTest, AMergeAsksForTheFirstGroupsOfAllButOneRunAtOnce) {
+  const auto one = TenGroups(), two = TenGroups(), three = TenGroups();
+  ManualExecutor executor;
+  std::vector<std::unique_ptr<VersionCursor>> cursors;
+  for (const auto& run : {one, two, three}) cursors.push_back(CursorOf(*run, &executor));
+  const auto merged = MergeVersions(std::move(cursors));
+  ASSERT_TRUE(merged->Next());
+  EXPECT_TRUE(executor.RunOne());
+  EXPECT_TRUE(executor.RunOne());
+  EXPECT_FALSE(executor.RunOne());
+  for (const auto& run : {one, two, three}) EXPECT_EQ(run->row_groups_read(), 1u);
+}
+
+TEST_F(GroupAheadTest, TheFirstGroupIsReadOnceWhoeverReadsIt) {
+  const auto run = TenGroups();
+  ManualExecutor executor;
+  std::vector<std::unique_ptr<VersionCursor>> cursors;
+  cursors.push_back(CursorOf(*run, &executor));
+  const auto merged = MergeVersions(std::move(cursors));
+  merged->StartAhead({});
+  executor.RunAll();
+  EXPECT_EQ(run->row_groups_read(), 1u);
+  ASSERT_TRUE(merged->Next());
+  EXPECT_EQ(merged->key(), ModelKey("a", 0));
+  EXPECT_EQ(run->row_groups_read(), 1u);
+  merged->StartAhead({});  // it has started
+  EXPECT_FALSE(executor.RunOne());
+}
+
+TEST_F(GroupAheadTest, TheFirstGroupIsThatOfTheBoundsAndTheTarget) {
+  const auto run = TenGroups();
+  ManualExecutor executor;
+  const auto within = run->NewCursor({0, 1}, {ModelKey("a", 32), {}}, nullptr, &executor);
+  within->StartAhead({});
+  executor.RunAll();
+  ASSERT_TRUE(within->Next());
+  EXPECT_EQ(within->key(), ModelKey("a", 32));
+  EXPECT_EQ(run->row_groups_read(), 1u);
+  const auto sought = CursorOf(*run, &executor);
+  sought->StartAhead(ModelKey("a", 77));
+  executor.RunAll();
+  ASSERT_TRUE(sought->Seek(ModelKey("a", 77)));
+  EXPECT_EQ(sought->key(), ModelKey("a", 77));
+  EXPECT_EQ(run->row_groups_read(), 2u);
+  const auto behind = run->NewCursor({0, 1}, {ModelKey("b", 0), {}}, nullptr, &executor);
+  behind->StartAhead({});
+  executor.RunAll();
+  const auto read = run->row_groups_read();
+  ASSERT_TRUE(behind->Next());
+  EXPECT_FALSE(behind->valid());
+  EXPECT_EQ(run->row_groups_read(), read);  // no more than the cursor alone, and once
+  const auto nothing =
+      run->NewCursor({0, 1}, {ModelKey("a", 5), ModelKey("a", 5)}, nullptr, &executor);
+  nothing->StartAhead(ModelKey("a", 50));
+  EXPECT_FALSE(executor.RunOne());
+}
+
+TEST_F(GroupAheadTest, AColumnMapAsksForWhatItShows) {
+  const auto run = TenGroups();
+  ManualExecutor executor;
+  const auto cursor = ShowUnder(CursorOf(*run, &executor), nullptr, {});
+  cursor->StartAhead({});
+  EXPECT_TRUE(executor.RunOne());
+  EXPECT_EQ(run->row_groups_read(), 1u);
+}
+
+// What takes the longest to decode goes first: text, then the columns of the most bytes.
+TEST_F(GroupAheadTest, ColumnsAreReadInTheOrderOfTheirWork) {
+  std::vector<ModelRow> rows;
+  for (std::int32_t i = 0; i < 500; ++i) rows.push_back({"a", i, i * 1'000'000'007LL});
+  model_.Upsert(rows, 1, Into(&memtable_));
+  const auto run = world_.Flush(memtable_, 500);
+  const auto schema = testing::ModelSchema();
+  const auto file =
+      RunFile::Open(world_.store(), run->meta().data, schema, schema->schema(), nullptr);
+  ASSERT_TRUE(file) << file.error().message();
+  enum : int { kStamp, kId, kText, kName };
+  const auto order = (*file)->LeavesByWork(0, {kStamp, kId, kText, kName});
+  EXPECT_EQ(order, (std::vector<int>{kText, kName, kStamp, kId}));
+  EXPECT_EQ((*file)->LeavesByWork(0, {kId, kStamp}), (std::vector<int>{kStamp, kId}));
 }
 
 TEST_F(GroupAheadTest, AMergeShowsExactlyTheModelWhoeverReadsAhead) {
