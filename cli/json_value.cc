@@ -10,7 +10,7 @@ namespace varve::cli {
 namespace {
 
 // Builds a JsonValue from what nlohmann's parser meets. False ends the parse.
-class Builder final : public nlohmann::json_sax<nlohmann::json> {
+class JsonBuilder final : public nlohmann::json_sax<nlohmann::json> {
  public:
   JsonValue root;
   std::string problem;
@@ -111,7 +111,7 @@ void Append(const JsonValue& value, std::string* out) {
 }  // namespace
 
 std::expected<JsonValue, std::string> ParseJson(std::string_view text) {
-  Builder builder;
+  JsonBuilder builder;
   if (nlohmann::json::sax_parse(text, &builder)) return std::move(builder.root);
   return std::unexpected(std::move(builder.problem));
 }

@@ -6,7 +6,9 @@
 #include <arrow/api.h>
 #include <varve/database.h>
 
+#include <cinttypes>
 #include <cstdint>
+#include <cstdio>
 #include <map>
 #include <memory>
 #include <string>
@@ -54,6 +56,11 @@ void CatchUp(varve::Database* db, Total* total) {
   }
 }
 
+void Tell(const char* what, const Total& total) {
+  std::printf("%s: the total is %" PRId64 ", as of commit %" PRIu64 "\n", what, total.price,
+              total.position.value);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -64,6 +71,7 @@ int main(int argc, char** argv) {
     OrDie(db->CreateTable("orders", Orders({})->schema(), {"id"}), "create");
     OrDie(db->Upsert("orders", Orders({{1, 10}, {2, 20}, {3, 30}})), "insert");
     CatchUp(db.get(), &total);
+    Tell("three orders", total);
     Expect(total.price == 60, "three orders");
     OrDie(db->Upsert("orders", Orders({{2, 25}})), "update");
   }  // the program ends before it has seen the update
@@ -72,6 +80,7 @@ int main(int argc, char** argv) {
   OrDie(db->Delete("orders", Orders({{3, 0}, {99, 0}})), "delete");
   OrDie(db->Flush(), "flush");  // changes nothing of what is given
   CatchUp(db.get(), &total);
+  Tell("one changed, one deleted", total);
   Expect(total.price == 35, "10 and 25");
   Expect(total.position.value == 3, "three commits");
 
@@ -79,4 +88,5 @@ int main(int argc, char** argv) {
   const auto changes = OrDie(db->Changes("orders", varve::CommitNumber{0}), "changes");
   const auto table = changes->ToTable();
   Expect(table.ok() && (*table)->num_rows() == 6, "3 upserts, 1 upsert, 2 deletes");
+  std::printf("all that commits changed:\n%s", (*table)->ToString().c_str());
 }

@@ -392,7 +392,9 @@ TEST_F(TransactionTest, AReaderShowsWhatWasWrittenWhenItWasMade) {
         write(in.get(), "later");
         Put(in.get(), {{8, "later"}, {15, "later"}, {100, "later"}, {-5, "later"}});
         Erase(in.get(), {{2, ""}, {13, ""}});
-        if (end == 1) ASSERT_TRUE(in->RollbackTo(savepoint));
+        if (end == 1) {
+          ASSERT_TRUE(in->RollbackTo(savepoint));
+        }
         if (end == 2) in->Abort();
         if (end == 3) {
           ASSERT_TRUE(in->RollbackTo(savepoint));

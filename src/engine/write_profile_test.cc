@@ -154,7 +154,9 @@ TEST_F(WriteProfileTest, ItComesWithEveryCommitThatAskedForIt) {
   has_one(db_->Upsert("t", rows->Slice(0, 0), {.profile = true}));
   for (const bool writes : {true, false}) {
     const auto in = *db_->Begin();
-    if (writes) ASSERT_TRUE(in->Upsert("t", rows));
+    if (writes) {
+      ASSERT_TRUE(in->Upsert("t", rows));
+    }
     has_one(in->Commit({.profile = true}));
   }
   EXPECT_FALSE(db_->Upsert("t", rows)->profile);

@@ -22,12 +22,12 @@ using testing::TypeCase;
 using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 
 constexpr int kGroups = 3;
-constexpr int kRows = 5000;
+constexpr int kEncodedRows = 5000;
 
 std::vector<BatchPtr> Groups(const std::shared_ptr<arrow::Schema>& schema) {
   std::vector<BatchPtr> groups;
   for (std::uint64_t i = 0; i < kGroups; ++i) {
-    auto rows = ToParquet(RandomBatch(schema, kRows, i));
+    auto rows = ToParquet(RandomBatch(schema, kEncodedRows, i));
     EXPECT_TRUE(rows) << rows.error().message();
     groups.push_back(*rows);
   }
@@ -37,7 +37,7 @@ std::vector<BatchPtr> Groups(const std::shared_ptr<arrow::Schema>& schema) {
 std::shared_ptr<parquet::WriterProperties> Properties() {
   parquet::WriterProperties::Builder builder;
   return builder.compression(parquet::Compression::ZSTD)
-      ->max_row_group_length(kRows)
+      ->max_row_group_length(kEncodedRows)
       ->enable_write_page_index()
       ->build();
 }
@@ -78,7 +78,7 @@ TEST_P(GroupEncoderOfType, ThreadsChangeNoByteAndArrowReadsTheRows) {
     const auto table = *reader->ReadRowGroup(i);
     const auto rows = CastToSchema(*table->CombineChunksToBatch(), GetParam().schema);
     ASSERT_TRUE(rows) << rows.error().message();
-    EXPECT_TRUE(SameRows(**rows, *RandomBatch(GetParam().schema, kRows,
+    EXPECT_TRUE(SameRows(**rows, *RandomBatch(GetParam().schema, kEncodedRows,
                                               static_cast<std::uint64_t>(i))));
   }
 }
