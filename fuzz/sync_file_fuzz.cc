@@ -104,10 +104,10 @@ void FuzzOne(Input input) {
 
 std::vector<std::string> FuzzSeeds() {
   const std::string text =
-      "varve sync 1\ndevice 64768\nfdatasync 811\nfsync 1530\ndsync 790\ndirect-dsync -\n"
+      "varve sync 2\ndevice 64768\nfdatasync 811\nfsync 1530\ndsync 790\ndirect-dsync -\n"
       "choice dsync\n";
   return {"\2" + text, "\1" + text + "crc 00000000\n", std::string(1, '\0') + text,
-          "\2varve sync 1\ndevice 64768\nfdatasync 1\nfsync -\ndsync -\ndirect-dsync -\n"
+          "\2varve sync 2\ndevice 64768\nfdatasync 1\nfsync -\ndsync -\ndirect-dsync -\n"
           "choice fdatasync\n"};
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # ThreadSanitizer looks at the storm of test/threads: a report fails the test. Under ./run test --long,
-# or with VARVE_SANITIZERS=1, also at the tests of base, files and the log, and AddressSanitizer with
-# UndefinedBehaviorSanitizer at the tests of every room and the storm; then races are planted, one at
-# a time, and ThreadSanitizer must see each. "storm", "tsan", "asan-ubsan" or "races" in
+# or with VARVE_SANITIZERS=1, also at the tests of base, files, the log and the memtable, and
+# AddressSanitizer with UndefinedBehaviorSanitizer at the tests of every room and the storm; then races
+# are planted, one at a time, and ThreadSanitizer must see each. "storm", "tsan", "asan-ubsan" or "races" in
 # VARVE_SANITIZERS does that part alone.
 #
 # Arrow as it comes is not instrumented; docs/testing.md says what that hides and what it does not.
@@ -15,7 +15,7 @@ unset VARVE_LONG  # the ordinary numbers of seeds: they are slow enough here
 cd "$(dirname "$0")/.."
 declare -A rooms=(
   [storm]=""
-  [tsan]="base files log"
+  [tsan]="base files log memtable"
   [asan-ubsan]="base files log columns memtable manifest run view engine"
 )
 # Arrow's own allocators keep memory from the sanitizers, which then see no use of it after its
@@ -38,7 +38,7 @@ run() {  # PRESET ROOM...
 
 for part in $parts; do
   if [ "$part" = races ]; then
-    build tsan test_threads
+    build tsan test_memtable test_threads
     VARVE_BUILD_DIR="$PWD/build/tsan" test/planted/plant.py --races
   else
     preset=${part/storm/tsan}

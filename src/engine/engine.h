@@ -44,7 +44,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // open.cc
   Status Open();
   Status Close();
-  void AwaitTasks();  // until no background task of this database is left
+  void AwaitTasks();  // until no task is left that needs the database: merges of memtables do not
 
   // tables.cc
   Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,

@@ -22,6 +22,8 @@ constexpr int kTurnsMax = 61;  // the first pays for what is new: not counted
 constexpr int kTurnsMin = 6;
 constexpr std::int64_t kMicrosMax = 200'000;  // no turn begins later, but the fewest are taken
 constexpr std::int64_t kTiePercent = 2;
+constexpr int kTurnsForThat = 20;  // of fewer the medians themselves differ by as much
+constexpr std::int64_t kTiePercentOfFewTurns = 5;
 constexpr std::uint64_t kSyncFileBytesMax = 4096;
 constexpr std::string_view kNotOffered = "-";
 
@@ -65,29 +67,7 @@ Status TakeTurns(std::vector<Candidate>* candidates, Clock* clock) {
   return {};
 }
 
-// An error is one of opening or writing; a method that is not offered has no median.
-Result<std::vector<SyncMeasurement>> MeasureIn(Files* files, const std::string& path,
-                                               Clock* clock) {
-  VARVE_TRY(WriteZeros(files, path, std::size(kAllSyncMethods) * kTurnsMax));
-  std::vector<Candidate> candidates;
-  for (const auto method : kAllSyncMethods) {
-    VARVE_ASSIGN(auto candidate, OpenCandidate(files, path, method));
-    candidates.push_back(std::move(candidate));
-  }
-  VARVE_TRY(TakeTurns(&candidates, clock));
-  std::vector<SyncMeasurement> table;
-  for (auto& candidate : candidates) {
-    if (candidate.file) {
-      const auto middle = candidate.micros.begin() + candidate.micros.size() / 2;
-      std::ranges::nth_element(candidate.micros, middle);
-      candidate.measured.median_micros = *middle;
-    }
-    table.push_back(std::move(candidate.measured));
-  }
-  return table;
-}
-
-SyncMethod FastestOf(const std::vector<SyncMeasurement>& table) {
+SyncMethod FastestOf(const std::vector<SyncMeasurement>& table, std::size_t turns) {
   const SyncMeasurement* fastest = nullptr;
   std::optional<std::int64_t> plain;
   for (const auto& measured : table) {
@@ -98,12 +78,37 @@ SyncMethod FastestOf(const std::vector<SyncMeasurement>& table) {
     }
   }
   if (fastest == nullptr) return SyncMethod::kFdatasync;
-  const auto tie = *fastest->median_micros * (100 + kTiePercent);
+  const auto percent = turns < kTurnsForThat ? kTiePercentOfFewTurns : kTiePercent;
+  const auto tie = *fastest->median_micros * (100 + percent);
   return plain && *plain * 100 <= tie ? SyncMethod::kFdatasync : fastest->method;
 }
 
+// An error is one of opening or writing; a method that is not offered has no median.
+Result<SyncChoice> MeasureIn(Files* files, const std::string& path, Clock* clock) {
+  VARVE_TRY(WriteZeros(files, path, std::size(kAllSyncMethods) * kTurnsMax));
+  std::vector<Candidate> candidates;
+  for (const auto method : kAllSyncMethods) {
+    VARVE_ASSIGN(auto candidate, OpenCandidate(files, path, method));
+    candidates.push_back(std::move(candidate));
+  }
+  VARVE_TRY(TakeTurns(&candidates, clock));
+  SyncChoice choice;
+  std::size_t turns = 0;
+  for (auto& candidate : candidates) {
+    if (candidate.file) {
+      turns = candidate.micros.size();
+      const auto middle = candidate.micros.begin() + turns / 2;
+      std::ranges::nth_element(candidate.micros, middle);
+      candidate.measured.median_micros = *middle;
+    }
+    choice.table.push_back(std::move(candidate.measured));
+  }
+  choice.method = FastestOf(choice.table, turns);
+  return choice;
+}
+
 // The file SYNC:
-//   varve sync 1
+//   varve sync 2
 //   device 64768
 //   fdatasync 811
 //   fsync 1530
@@ -113,7 +118,7 @@ SyncMethod FastestOf(const std::vector<SyncMeasurement>& table) {
 //   crc 1a2b3c4d
 // Medians in microseconds, "-" where the method is not offered; the CRC-32C is of the lines before.
 std::string Encode(std::uint64_t device, const SyncChoice& choice) {
-  auto text = fmt::format("varve sync 1\ndevice {}\n", device);
+  auto text = fmt::format("varve sync 2\ndevice {}\n", device);
   for (const auto& measured : choice.table) {
     const auto median =
         measured.median_micros ? fmt::to_string(*measured.median_micros) : std::string(kNotOffered);
@@ -169,11 +174,10 @@ Status Remember(Files* files, const std::string& path, std::string_view text) {
 SyncChoice MeasureSyncMethods(Files* files, const std::string& directory, Clock* clock) {
   const auto path = JoinPath(directory, kCalibrationFileName);
   (void)files->Remove(path);
-  auto table = MeasureIn(files, path, clock);
+  auto choice = MeasureIn(files, path, clock);
   (void)files->Remove(path);  // when that fails, the next choice does it
-  if (!table) return {.trouble = table.error().Within("measuring sync methods").message()};
-  const auto method = FastestOf(*table);
-  return {.method = method, .table = *std::move(table)};
+  if (!choice) return {.trouble = choice.error().Within("measuring sync methods").message()};
+  return *std::move(choice);
 }
 
 std::optional<SyncChoice> RememberedSyncMethod(Files* files, const std::string& directory) {

@@ -41,7 +41,8 @@ struct SyncChoice {
 
 // Writes 60 blocks of 4096 bytes by each method, in turns, to a file of zeros in `directory`, and
 // chooses the fastest by its median; fdatasync, the simplest, when it is slower by 2 % at most.
-// Fewer where that takes longer than 200 ms, but at least 5: who opens a log waits for it. What
+// Fewer where that takes longer than 200 ms, but at least 5: who opens a log waits for it; of less
+// than 20 writes 5 % are nothing. What
 // else the machine does meanwhile is in the medians, for all methods alike. When a write fails the
 // choice is fdatasync, and the failure is in `trouble`. Leaves no file. Nobody else may be doing
 // this in the folder.

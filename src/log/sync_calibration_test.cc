@@ -2,6 +2,7 @@
 // The choice of a sync method, over files whose durable writes cost what the test says.
 #include "log/sync_calibration.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "files/simulated_disk.h"
@@ -152,6 +154,23 @@ TEST_F(SyncCalibrationTest, WithinTwoPercentFdatasyncWins) {
   EXPECT_EQ(MeasureSyncMethods(&files_, kDir, &device_.clock).method, kDsync);
 }
 
+TEST_F(SyncCalibrationTest, OfFewWritesFivePercentAreNothing) {
+  Cost(10'400, 20'000, 10'000, 30'000);  // 70 ms a turn: six of them
+  EXPECT_EQ(MeasureSyncMethods(&files_, kDir, &device_.clock).method, kFdatasync);
+  Cost(10'600, 20'000, 10'000, 30'000);
+  EXPECT_EQ(MeasureSyncMethods(&files_, kDir, &device_.clock).method, kDsync);
+}
+
+// It was chosen by fewer writes and a larger tie.
+TEST_F(SyncCalibrationTest, AChoiceOfAnOlderVarveIsMeasuredAgain) {
+  Choose();
+  auto text = Memory();
+  text.replace(text.find("sync 2"), 6, "sync 1");
+  text.resize(text.find("crc "));
+  PutMemory(text + fmt::format("crc {:08x}\n", Crc32c(text)));
+  ExpectMeasuredAnew(Choose());
+}
+
 TEST_F(SyncCalibrationTest, TheTableHasTheMedianOfEachMethod) {
   device_.slow_micros = 1'000'000;  // of a third of the writes
   const auto choice = Choose();
@@ -213,7 +232,7 @@ TEST_F(SyncCalibrationTest, TheMemoryIsText) {
   Choose();
   const auto text = Memory();
   EXPECT_EQ(text.substr(0, text.find("crc ")),
-            "varve sync 1\ndevice 7\nfdatasync 501\nfsync 1001\ndsync -\ndirect-dsync 151\n"
+            "varve sync 2\ndevice 7\nfdatasync 501\nfsync 1001\ndsync -\ndirect-dsync 151\n"
             "choice direct-dsync\n");
   EXPECT_EQ(text.size(), text.find("crc ") + 13);
 }

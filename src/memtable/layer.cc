@@ -25,7 +25,8 @@ constexpr std::uint64_t kColumnOverheadBytes = 448;
 
 // A merged layer gathers its rows into one batch when it has at least kGatherRowsMin rows, more
 // than kGatherSourcesMin sources, and fewer than kSourceRowsMin rows a source. So a row is gathered
-// once, and at most 7 * 64 + 7 * 8 + 7 batches of a row or few wait for it.
+// once, and at most 7 * 64 + 7 * 8 + 7 batches of one row wait for it; of a few rows more, where a
+// task does it (tiers.h).
 constexpr std::size_t kGatherRowsMin = 512;
 constexpr std::size_t kGatherSourcesMin = 16;
 constexpr std::size_t kSourceRowsMin = 256;

@@ -112,32 +112,32 @@ bool Memtable::NeedsMergeTask() {
 
 void Memtable::SubmitMergeTask() noexcept {
   const auto task = [memtable = weak_from_this()] {
-    if (const auto self = memtable.lock()) self->RunMerges();
+    if (const auto self = memtable.lock()) self->RunMerge();
   };
   if (HadMemory([&] { executor_->Submit(task); })) return;
   std::lock_guard lock(insert_mutex_);
   merging_ = false;  // the next insert asks again
 }
 
-void Memtable::RunMerges() noexcept {
+// One merge: then other tasks of the executor have their turn, and a memtable that nobody wants any
+// more is let go.
+void Memtable::RunMerge() noexcept {
+  std::optional<Tiers::Merge> merge;  // its layers are freed at the end, while others insert
+  LayerPtr merged;
   std::unique_lock lock(insert_mutex_);
-  while (true) {
-    std::optional<Tiers::Merge> merge;
-    if (!HadMemory([&] { merge = tiers_->Begin(); }) || !merge) break;
+  const bool begun = HadMemory([&] { merge = tiers_->Begin(); }) && merge.has_value();
+  if (begun) {
     lock.unlock();
-    LayerPtr merged;
     (void)HadMemory([&] { merged = MergeLayers(*schema_, merge->layers); });
     lock.lock();
-    const auto finish = [&] { Show([&] { tiers_->Finish(*merge, merged); }); };
-    if (merged == nullptr || !HadMemory(finish)) {
-      tiers_->GiveUp(*merge);
-      break;
-    }
-    lock.unlock();
-    merge.reset();  // many layers, freed while others insert
-    lock.lock();
   }
+  const auto finish = [&] { Show([&] { tiers_->Finish(*merge, merged); }); };
+  const bool finished = merged != nullptr && HadMemory(finish);
+  if (begun && !finished) tiers_->GiveUp(*merge);
   merging_ = false;
+  const bool more = finished && NeedsMergeTask();  // without memory the next insert asks
+  lock.unlock();
+  if (more) SubmitMergeTask();
 }
 
 // --- reading ---

@@ -90,7 +90,7 @@ class Memtable : public std::enable_shared_from_this<Memtable> {
   bool NeedsMergeTask();
 
   void SubmitMergeTask() noexcept;
-  void RunMerges() noexcept;
+  void RunMerge() noexcept;
 
   const std::shared_ptr<const TableSchema> schema_;
   Executor* const executor_;

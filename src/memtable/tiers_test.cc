@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -148,10 +149,14 @@ TEST_F(MemtableMergesTest, OneTaskAtATimeMergesWhatIsDue) {
   ASSERT_TRUE(cursor->Next());
   EXPECT_TRUE(executor_.RunOne());
   EXPECT_FALSE(executor_.RunOne());
-  InsertCommits(9, 40);
-  EXPECT_TRUE(executor_.RunOne());  // what came due since is in the one task
+  for (std::int32_t commit = 9; commit < 65; commit += 8) {
+    EXPECT_FALSE(executor_.RunOne());
+    InsertCommits(commit, commit + 8);
+    EXPECT_TRUE(executor_.RunOne());
+  }
+  EXPECT_TRUE(executor_.RunOne());  // the eighth merge makes one of what the eight made
   EXPECT_FALSE(executor_.RunOne());
-  EXPECT_EQ(CountVersions(), 39u * kRows);
+  EXPECT_EQ(CountVersions(), 64u * kRows);
   std::uint64_t before = 0;
   while (cursor->valid()) {
     ++before;
@@ -178,15 +183,17 @@ TEST_F(MemtableMergesTest, WithoutATaskThatRunsAllRowsAreThere) {
 TEST_F(MemtableMergesTest, ReadersSeeWholeCommitsWhileTasksMerge) {
   ThreadPool pool(1);
   memtable_ = std::make_shared<Memtable>(ModelSchema(), &pool);
-  std::thread writer([this] { InsertCommits(1, 301); });
-  std::uint64_t seen = 0;
-  while (seen < 300u * kRows) {
-    seen = CountVersions();
+  std::atomic<bool> written = false;
+  const std::jthread writer([&] {
+    InsertCommits(1, 301);
+    written = true;
+  });
+  while (!written) {
+    const std::uint64_t seen = CountVersions();
     ASSERT_EQ(seen % kRows, 0u);
     ASSERT_LE(seen, memtable_->rows());
   }
-  writer.join();
-  EXPECT_EQ(memtable_->rows(), 300u * kRows);
+  EXPECT_EQ(CountVersions(), 300u * kRows);
 }
 
 }  // namespace

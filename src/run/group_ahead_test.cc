@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <utility>
+
 #include "base/executor.h"
 #include "run/column_map.h"
 #include "run/merge.h"
@@ -18,6 +21,32 @@ using testing::ModelKey;
 using testing::ModelRow;
 using testing::VersionModel;
 
+// Tells when it is started.
+class Watched final : public VersionCursor {
+ public:
+  Watched(std::unique_ptr<VersionCursor> of, std::function<void()> started)
+      : of_(std::move(of)), started_(std::move(started)) {}
+  Status Next() override {
+    if (auto started = std::exchange(started_, nullptr)) started();
+    return of_->Next();
+  }
+  Status Seek(std::string_view key) override { return of_->Seek(key); }
+  bool valid() const override { return of_->valid(); }
+  std::string_view key() const override { return of_->key(); }
+  std::uint64_t commit() const override { return of_->commit(); }
+  RowKind kind() const override { return of_->kind(); }
+  const std::shared_ptr<arrow::RecordBatch>& batch() const override { return of_->batch(); }
+  std::int64_t row() const override { return of_->row(); }
+  std::int64_t PlainRows(std::optional<std::string_view> limit, std::uint64_t as_of) override {
+    return of_->PlainRows(limit, as_of);
+  }
+  Status Skip(std::int64_t count) override { return of_->Skip(count); }
+
+ private:
+  const std::unique_ptr<VersionCursor> of_;
+  std::function<void()> started_;
+};
+
 class GroupAheadTest : public ::testing::Test {
  protected:
   // 100 rows in ten groups.
@@ -26,6 +55,17 @@ class GroupAheadTest : public ::testing::Test {
     for (std::int32_t i = 0; i < 100; ++i) rows.push_back({"a", i, i + 1});
     model_.Upsert(rows, 1, Into(&memtable_));
     return world_.Flush(memtable_, 10);
+  }
+  // Ten groups of 2,000 rows, of numbers that take their room.
+  std::shared_ptr<const varve::Run> TenLargeGroups() {
+    SeededRandom random(1);
+    std::vector<ModelRow> rows;
+    for (std::int32_t i = 0; i < 20'000; ++i) {
+      rows.push_back({"a", i, static_cast<std::int64_t>(random.Below(1ull << 60))});
+    }
+    Memtable memtable(testing::ModelSchema());
+    memtable.Insert(testing::ModelUpsert(rows), 1);
+    return world_.Flush(memtable, 2000);
   }
   static std::unique_ptr<VersionCursor> CursorOf(const varve::Run& run, Executor* executor) {
     return run.NewCursor({0, 1, 2, 3}, {}, nullptr, executor);
@@ -153,7 +193,7 @@ TEST_F(GroupAheadTest, AFailureComesWithTheGroupItIsOf) {
 // --- the first groups ---
 
 TEST_F(GroupAheadTest, AMergeAsksForTheFirstGroupsOfAllButOneRunAtOnce) {
-  const auto one = TenGroups(), two = TenGroups(), three = TenGroups();
+  const auto one = TenLargeGroups(), two = TenLargeGroups(), three = TenLargeGroups();
   ManualExecutor executor;
   std::vector<std::unique_ptr<VersionCursor>> cursors;
   for (const auto& run : {one, two, three}) cursors.push_back(CursorOf(*run, &executor));
@@ -166,7 +206,7 @@ TEST_F(GroupAheadTest, AMergeAsksForTheFirstGroupsOfAllButOneRunAtOnce) {
 }
 
 TEST_F(GroupAheadTest, TheFirstGroupIsReadOnceWhoeverReadsIt) {
-  const auto run = TenGroups();
+  const auto run = TenLargeGroups();
   ManualExecutor executor;
   std::vector<std::unique_ptr<VersionCursor>> cursors;
   cursors.push_back(CursorOf(*run, &executor));
@@ -182,19 +222,19 @@ TEST_F(GroupAheadTest, TheFirstGroupIsReadOnceWhoeverReadsIt) {
 }
 
 TEST_F(GroupAheadTest, TheFirstGroupIsThatOfTheBoundsAndTheTarget) {
-  const auto run = TenGroups();
+  const auto run = TenLargeGroups();
   ManualExecutor executor;
-  const auto within = run->NewCursor({0, 1}, {ModelKey("a", 32), {}}, nullptr, &executor);
+  const auto within = run->NewCursor({0, 1}, {ModelKey("a", 6400), {}}, nullptr, &executor);
   within->StartAhead({});
   executor.RunAll();
   ASSERT_TRUE(within->Next());
-  EXPECT_EQ(within->key(), ModelKey("a", 32));
+  EXPECT_EQ(within->key(), ModelKey("a", 6400));
   EXPECT_EQ(run->row_groups_read(), 1u);
   const auto sought = CursorOf(*run, &executor);
-  sought->StartAhead(ModelKey("a", 77));
+  sought->StartAhead(ModelKey("a", 15'400));
   executor.RunAll();
-  ASSERT_TRUE(sought->Seek(ModelKey("a", 77)));
-  EXPECT_EQ(sought->key(), ModelKey("a", 77));
+  ASSERT_TRUE(sought->Seek(ModelKey("a", 15'400)));
+  EXPECT_EQ(sought->key(), ModelKey("a", 15'400));
   EXPECT_EQ(run->row_groups_read(), 2u);
   const auto behind = run->NewCursor({0, 1}, {ModelKey("b", 0), {}}, nullptr, &executor);
   behind->StartAhead({});
@@ -204,13 +244,41 @@ TEST_F(GroupAheadTest, TheFirstGroupIsThatOfTheBoundsAndTheTarget) {
   EXPECT_FALSE(behind->valid());
   EXPECT_EQ(run->row_groups_read(), read);  // no more than the cursor alone, and once
   const auto nothing =
-      run->NewCursor({0, 1}, {ModelKey("a", 5), ModelKey("a", 5)}, nullptr, &executor);
-  nothing->StartAhead(ModelKey("a", 50));
+      run->NewCursor({0, 1}, {ModelKey("a", 500), ModelKey("a", 500)}, nullptr, &executor);
+  nothing->StartAhead(ModelKey("a", 5000));
   EXPECT_FALSE(executor.RunOne());
 }
 
-TEST_F(GroupAheadTest, AColumnMapAsksForWhatItShows) {
+// A hand-over would take longer than the reading.
+TEST_F(GroupAheadTest, OfASmallRunTheCursorReadsTheFirstGroup) {
   const auto run = TenGroups();
+  ManualExecutor executor;
+  CursorOf(*run, &executor)->StartAhead({});
+  EXPECT_FALSE(executor.RunOne());
+}
+
+// An executor has other tasks, which would wait for the first groups of all of them.
+TEST_F(GroupAheadTest, OfManyRunsAFewAreReadAhead) {
+  std::vector<std::shared_ptr<const varve::Run>> runs;
+  std::vector<std::unique_ptr<VersionCursor>> cursors;
+  ManualExecutor executor;
+  for (int i = 0; i < 8; ++i) {
+    runs.push_back(TenLargeGroups());
+    cursors.push_back(CursorOf(*runs.back(), &executor));
+  }
+  cursors.front() = std::make_unique<Watched>(std::move(cursors.front()), [&] {
+    int tasks = 0;
+    while (executor.RunOne()) ++tasks;
+    EXPECT_EQ(tasks, 3);
+  });
+  const auto merged = MergeVersions(std::move(cursors));
+  ASSERT_TRUE(merged->Next());
+  executor.RunAll();
+  for (const auto& run : runs) EXPECT_EQ(run->row_groups_read(), 1u);
+}
+
+TEST_F(GroupAheadTest, AColumnMapAsksForWhatItShows) {
+  const auto run = TenLargeGroups();
   ManualExecutor executor;
   const auto cursor = ShowUnder(CursorOf(*run, &executor), nullptr, {});
   cursor->StartAhead({});

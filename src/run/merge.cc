@@ -16,6 +16,9 @@
 namespace varve {
 namespace {
 
+// A few: the executor has other tasks too.
+constexpr std::size_t kStartedAhead = 3;
+
 // A cursor, with its key at hand: a comparison is mostly one of two numbers.
 struct Head {
   std::unique_ptr<VersionCursor> cursor;
@@ -92,10 +95,13 @@ class MergedCursor final : public VersionCursor {
   }
 
   Status Start(const std::string_view* target) {
-    for (std::size_t i = 1; i < waiting_.size(); ++i) {  // the first one is read here
-      waiting_[i]->StartAhead(target ? std::optional(*target) : std::nullopt);
-    }
-    for (auto& cursor : std::exchange(waiting_, {})) {
+    auto cursors = std::exchange(waiting_, {});
+    std::size_t asked = 1;  // the first one is read here
+    for (std::size_t i = 0; i < cursors.size(); ++i) {
+      for (; asked < std::min(i + 1 + kStartedAhead, cursors.size()); ++asked) {
+        cursors[asked]->StartAhead(target ? std::optional(*target) : std::nullopt);
+      }
+      auto& cursor = cursors[i];
       if (auto status = target ? cursor->Seek(*target) : cursor->Next(); !status) {
         return Ended(std::move(status));
       }

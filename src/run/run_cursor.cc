@@ -76,7 +76,7 @@ Status RunCursor::Start(std::string_view lower) {
 }
 
 void RunCursor::StartAhead(std::optional<std::string_view> target) {
-  if (executor_ == nullptr || reader_ != nullptr) return;
+  if (executor_ == nullptr || reader_ != nullptr || !file_->IsLarge()) return;
   const std::string_view lower = std::max<std::string_view>(target.value_or(""), bounds_.lower);
   const int group = NextGroup(file_->FirstGroup(lower, distinct_) - 1);
   if (group < end_group_) ahead()->Ask({&group, 1});

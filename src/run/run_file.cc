@@ -182,6 +182,8 @@ Status RunFile::CheckLayout() const {
 
 std::int64_t RunFile::rows_of(int group) const { return metadata_->RowGroup(group)->num_rows(); }
 
+bool RunFile::IsLarge() const { return object_.data_bytes > kChecksumBlockBytes; }
+
 std::uint64_t RunFile::bytes_of(int group, const std::vector<int>& fields) const {
   const auto row_group = metadata_->RowGroup(group);
   std::int64_t bytes = 0;
@@ -252,10 +254,8 @@ Result<std::unique_ptr<RowGroupReader>> RunFile::NewReader() const {
     ARROW_RETURN_NOT_OK(
         builder.Open(file_, parquet::default_reader_properties(), metadata_));
     auto settings = ArrowReaderSettings();
-    // Of one block, a hand-over to other threads would take longer than the reading.
-    const bool large = object_.data_bytes > kChecksumBlockBytes;
-    settings.set_use_threads(large);
-    settings.set_pre_buffer(large);  // one coalesced read for all columns of a row group
+    settings.set_use_threads(IsLarge());
+    settings.set_pre_buffer(IsLarge());  // one coalesced read for all columns of a row group
     builder.properties(settings);
     return builder.Build();
   };

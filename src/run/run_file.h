@@ -74,6 +74,8 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   int row_groups() const { return static_cast<int>(first_keys_.size()); }
   const std::vector<std::string>& first_keys() const { return first_keys_; }
   std::int64_t rows_of(int group) const;
+  // More than one block: of less, a hand-over to other threads would take longer than the reading.
+  bool IsLarge() const;
   std::uint64_t bytes_of(int group, const std::vector<int>& fields) const;  // compressed
   std::uint64_t offset_of(int group) const;
 

@@ -103,14 +103,24 @@ TEST_F(ParallelRowsTest, AScanInOrderChoosesTheNextBatchAhead) {
 TEST_F(ParallelRowsTest, AScanOfFewRowsChoosesNoneAhead) {
   Fill(5, 3000);
   ManualExecutor executor;
+  const auto groups_read = [this] {
+    std::uint64_t groups = 0;
+    for (const auto& run : table_.runs()) groups += run->row_groups_read();
+    return groups;
+  };
   const Keys expected = ReadAll(With(nullptr), {.limit = 150, .batch_rows_max = 100});
+  const auto alone = groups_read();
   const auto reader = Ok(With(&executor).Scan("t", {.limit = 150, .batch_rows_max = 100}));
   Keys keys;
+  std::vector<std::size_t> tasks;  // after each batch
   while (const auto batch = reader->Next().ValueOrDie()) {
     std::ranges::copy(KeysOf(*batch), std::back_inserter(keys));
-    EXPECT_FALSE(executor.RunOne());
+    tasks.push_back(0);
+    while (executor.RunOne()) ++tasks.back();
   }
   EXPECT_EQ(keys, expected);
+  EXPECT_EQ(tasks, (std::vector<std::size_t>{0, 0}));
+  EXPECT_EQ(groups_read(), 2 * alone);  // no more than without tasks
 }
 
 TEST_F(ParallelRowsTest, RandomFiltersAndLimits) {
