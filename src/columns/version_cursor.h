@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "columns/write_batch.h"
 #include "varve/error.h"
@@ -59,6 +60,32 @@ class VersionCursor {
   virtual std::int64_t PlainRows(std::optional<std::string_view> limit, std::uint64_t as_of) = 0;
   // Moves over `count` such versions, 0 < count <= PlainRows.
   virtual Status Skip(std::int64_t count) = 0;
+};
+
+// All as another cursor has it: for those that change a part of it.
+class ForwardingCursor : public VersionCursor {
+ public:
+  explicit ForwardingCursor(std::unique_ptr<VersionCursor> of) : of_(std::move(of)) {}
+
+  Status Next() override { return of_->Next(); }
+  Status Seek(std::string_view key) override { return of_->Seek(key); }
+  bool valid() const override { return of_->valid(); }
+  void StartAhead(std::optional<std::string_view> target) override { of_->StartAhead(target); }
+  std::string_view key() const override { return of_->key(); }
+  std::uint64_t commit() const override { return of_->commit(); }
+  RowKind kind() const override { return of_->kind(); }
+  const std::shared_ptr<arrow::RecordBatch>& batch() const override { return of_->batch(); }
+  std::int64_t row() const override { return of_->row(); }
+  std::int64_t PlainRows(std::optional<std::string_view> limit, std::uint64_t as_of) override {
+    return of_->PlainRows(limit, as_of);
+  }
+  Status Skip(std::int64_t count) override { return of_->Skip(count); }
+
+ protected:
+  VersionCursor& of() const { return *of_; }
+
+ private:
+  const std::unique_ptr<VersionCursor> of_;
 };
 
 }  // namespace varve

@@ -83,35 +83,29 @@ Result<BatchPtr> ColumnMap::Show(const arrow::RecordBatch& rows, const Selection
 namespace {
 
 // A batch is shown when the cursor comes to it, for batch() cannot fail.
-class ShownCursor final : public VersionCursor {
+class ShownCursor final : public ForwardingCursor {
  public:
-  ShownCursor(std::unique_ptr<VersionCursor> of, std::shared_ptr<const ColumnMap> map,
+  ShownCursor(std::unique_ptr<VersionCursor> cursor, std::shared_ptr<const ColumnMap> map,
               ColumnMap::Selection selection)
-      : of_(std::move(of)), map_(std::move(map)), selection_(std::move(selection)) {}
+      : ForwardingCursor(std::move(cursor)),
+        map_(std::move(map)),
+        selection_(std::move(selection)) {}
 
-  Status Next() override { return Moved(of_->Next()); }
-  Status Seek(std::string_view key) override { return Moved(of_->Seek(key)); }
-  void StartAhead(std::optional<std::string_view> target) override { of_->StartAhead(target); }
-  Status Skip(std::int64_t count) override { return Moved(of_->Skip(count)); }
+  Status Next() override { return Moved(of().Next()); }
+  Status Seek(std::string_view key) override { return Moved(of().Seek(key)); }
+  Status Skip(std::int64_t count) override { return Moved(of().Skip(count)); }
   bool valid() const override { return shown_ != nullptr; }
-  std::string_view key() const override { return of_->key(); }
-  std::uint64_t commit() const override { return of_->commit(); }
-  RowKind kind() const override { return of_->kind(); }
   const BatchPtr& batch() const override { return shown_; }
-  std::int64_t row() const override { return of_->row(); }
-  std::int64_t PlainRows(std::optional<std::string_view> limit, std::uint64_t as_of) override {
-    return of_->PlainRows(limit, as_of);
-  }
 
  private:
   Status Moved(Status moved) {
-    if (!moved || !of_->valid()) {
+    if (!moved || !of().valid()) {
       shown_.reset();
       source_.reset();
       return moved;
     }
-    if (of_->batch() == source_) return {};
-    source_ = of_->batch();
+    if (of().batch() == source_) return {};
+    source_ = of().batch();
     auto shown = map_->Show(*source_, selection_);
     if (!shown) {
       shown_.reset();
@@ -121,7 +115,6 @@ class ShownCursor final : public VersionCursor {
     return {};
   }
 
-  const std::unique_ptr<VersionCursor> of_;
   const std::shared_ptr<const ColumnMap> map_;
   const ColumnMap::Selection selection_;
   BatchPtr source_;  // of shown_

@@ -22,28 +22,16 @@ using testing::ModelRow;
 using testing::VersionModel;
 
 // Tells when it is started.
-class Watched final : public VersionCursor {
+class Watched final : public ForwardingCursor {
  public:
-  Watched(std::unique_ptr<VersionCursor> of, std::function<void()> started)
-      : of_(std::move(of)), started_(std::move(started)) {}
+  Watched(std::unique_ptr<VersionCursor> cursor, std::function<void()> started)
+      : ForwardingCursor(std::move(cursor)), started_(std::move(started)) {}
   Status Next() override {
-    if (auto started = std::exchange(started_, nullptr)) started();
-    return of_->Next();
+    if (const auto started = std::exchange(started_, nullptr)) started();
+    return of().Next();
   }
-  Status Seek(std::string_view key) override { return of_->Seek(key); }
-  bool valid() const override { return of_->valid(); }
-  std::string_view key() const override { return of_->key(); }
-  std::uint64_t commit() const override { return of_->commit(); }
-  RowKind kind() const override { return of_->kind(); }
-  const std::shared_ptr<arrow::RecordBatch>& batch() const override { return of_->batch(); }
-  std::int64_t row() const override { return of_->row(); }
-  std::int64_t PlainRows(std::optional<std::string_view> limit, std::uint64_t as_of) override {
-    return of_->PlainRows(limit, as_of);
-  }
-  Status Skip(std::int64_t count) override { return of_->Skip(count); }
 
  private:
-  const std::unique_ptr<VersionCursor> of_;
   std::function<void()> started_;
 };
 
