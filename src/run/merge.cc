@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/result.h"
+#include "columns/copy_column.h"
 #include "columns/key_codec.h"
 #include "memtable/merge_heap.h"
 
@@ -139,25 +140,36 @@ class MergedCursor final : public VersionCursor {
 // Slices with consecutive rows of one batch joined.
 class SliceList {
  public:
+  explicit SliceList(std::size_t expected) { chosen_.slices.reserve(expected); }
+
   void Add(const std::shared_ptr<arrow::RecordBatch>& batch, std::int64_t row,
            std::int64_t count) {
     rows_ += count;
-    if (!slices_.empty() && Continues(batch, row)) {
-      slices_.back().length += count;
+    if (!chosen_.slices.empty() && Continues(batch, row)) {
+      chosen_.slices.back().length += count;
     } else {
-      slices_.push_back({batch, row, count});
+      chosen_.slices.push_back({Kept(batch), row, count});
     }
   }
   // Whether this row would lengthen the last slice, or be the first.
   bool Continues(const std::shared_ptr<arrow::RecordBatch>& batch, std::int64_t row) const {
-    return slices_.empty() || (slices_.back().batch == batch &&
-                               slices_.back().start + slices_.back().length == row);
+    if (chosen_.slices.empty()) return true;
+    const RowSlice& last = chosen_.slices.back();
+    return last.batch == batch && last.start + last.length == row;
   }
   std::int64_t rows() const { return rows_; }
-  std::vector<RowSlice> Take() { return std::move(slices_); }
+  ChosenRows Take() { return std::move(chosen_); }
 
  private:
-  std::vector<RowSlice> slices_;
+  // The batch, kept by chosen_.batches and not by what is given.
+  std::shared_ptr<arrow::RecordBatch> Kept(const std::shared_ptr<arrow::RecordBatch>& batch) {
+    const bool is_new = sources_.NumberOf(batch.get()) == chosen_.batches.size();
+    if (is_new) chosen_.batches.push_back(batch);
+    return {std::shared_ptr<void>(), batch.get()};
+  }
+
+  SliceSources sources_;
+  ChosenRows chosen_;
   std::int64_t rows_ = 0;
 };
 
@@ -174,8 +186,9 @@ struct VisibleRows::Heap {
   bool started = false;
   std::optional<Error> failed;
   std::string key;
+  std::size_t slices_before = 0;  // what Take gave the last time
 
-  Result<std::vector<RowSlice>> Take(std::int64_t rows_max, std::uint64_t as_of);
+  Result<ChosenRows> Take(std::int64_t rows_max, std::uint64_t as_of);
   // Adds the version of the current key that `as_of` sees, if it is a row; passes all the others.
   Status TakeKey(std::uint64_t as_of, SliceList* slices);
 };
@@ -198,10 +211,9 @@ Status VisibleRows::Heap::TakeKey(std::uint64_t as_of, SliceList* slices) {
   return {};
 }
 
-Result<std::vector<RowSlice>> VisibleRows::Heap::Take(std::int64_t rows_max,
-                                                      std::uint64_t as_of) {
+Result<ChosenRows> VisibleRows::Heap::Take(std::int64_t rows_max, std::uint64_t as_of) {
   if (!std::exchange(started, true)) VARVE_TRY(cursor->Next());
-  SliceList slices;
+  SliceList slices(slices_before);
   while (cursor->valid() && slices.rows() < rows_max) {
     std::int64_t plain = cursor->PlainRows(std::nullopt, as_of);
     if (plain == 0) {
@@ -214,7 +226,9 @@ Result<std::vector<RowSlice>> VisibleRows::Heap::Take(std::int64_t rows_max,
     slices.Add(cursor->batch(), cursor->row(), plain);
     VARVE_TRY(cursor->Skip(plain));
   }
-  return slices.Take();
+  auto chosen = slices.Take();
+  slices_before = chosen.slices.size();
+  return chosen;
 }
 
 VisibleRows::VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, std::uint64_t as_of)
@@ -224,12 +238,12 @@ VisibleRows::VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, st
 
 VisibleRows::~VisibleRows() = default;
 
-Result<std::vector<RowSlice>> VisibleRows::Next(std::int64_t rows_max) {
+Result<ChosenRows> VisibleRows::Next(std::int64_t rows_max) {
   VARVE_CHECK(rows_max > 0);
   if (heap_->failed) return std::unexpected(*heap_->failed);
-  auto slices = heap_->Take(rows_max, as_of_);
-  if (!slices) heap_->failed = slices.error();
-  return slices;
+  auto chosen = heap_->Take(rows_max, as_of_);
+  if (!chosen) heap_->failed = chosen.error();
+  return chosen;
 }
 
 }  // namespace varve

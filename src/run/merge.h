@@ -22,13 +22,21 @@ namespace varve {
 std::unique_ptr<VersionCursor> MergeVersions(std::vector<std::unique_ptr<VersionCursor>> cursors);
 
 // The rows of a snapshot: for each key the newest version with commit <= as_of, if it is no delete.
+// Rows that a merge has chosen, in order.
+struct ChosenRows {
+  // What the slices are of. They alone keep the batches: of rows in no order each slice is a few
+  // rows long, and counting references for each would cost as much as choosing it.
+  std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
+  std::vector<RowSlice> slices;
+};
+
 class VisibleRows {
  public:
   VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, std::uint64_t as_of);
   ~VisibleRows();
   // Up to `rows_max` rows as slices, in key order; empty at the end. It may give fewer so that a
   // long slice comes alone, which needs no copy. An error is final: later calls repeat it.
-  Result<std::vector<RowSlice>> Next(std::int64_t rows_max);
+  Result<ChosenRows> Next(std::int64_t rows_max);
 
  private:
   struct Heap;

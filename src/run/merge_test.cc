@@ -44,11 +44,11 @@ class MergeTest : public ::testing::Test {
     auto want = expected.begin();
     while (true) {
       const std::int64_t rows_max = 1 + static_cast<std::int64_t>(random->Below(50));
-      const auto slices = rows.Next(rows_max);
-      ASSERT_TRUE(slices) << slices.error().message();
-      if (slices->empty()) break;
+      const auto chosen = rows.Next(rows_max);
+      ASSERT_TRUE(chosen) << chosen.error().message();
+      if (chosen->slices.empty()) break;
       std::int64_t count = 0;
-      for (const auto& slice : *slices) {
+      for (const auto& slice : chosen->slices) {
         for (std::int64_t i = 0; i < slice.length; ++i, ++want, ++count) {
           ASSERT_NE(want, expected.end());
           ExpectRow(*slice.batch, slice.start + i, want->second, columns);
@@ -90,9 +90,9 @@ TEST_F(MergeTest, MergedVersionsWalkLikeOneCursor) {
 
 TEST_F(MergeTest, NoSourceGivesNoRow) {
   VisibleRows rows({}, 5);
-  const auto slices = rows.Next(10);
-  ASSERT_TRUE(slices);
-  EXPECT_TRUE(slices->empty());
+  const auto chosen = rows.Next(10);
+  ASSERT_TRUE(chosen);
+  EXPECT_TRUE(chosen->slices.empty());
 }
 
 TEST_F(MergeTest, SourcesThatDoNotOverlapPassAsWholeSlices) {
@@ -106,10 +106,10 @@ TEST_F(MergeTest, SourcesThatDoNotOverlapPassAsWholeSlices) {
   }
   VisibleRows rows(Cursors({0, 2}, {}), UINT64_MAX);
   for (int source = 0; source < 3; ++source) {
-    const auto slices = rows.Next(kRows);
-    ASSERT_TRUE(slices);
-    ASSERT_EQ(slices->size(), 1u);
-    EXPECT_EQ(slices->front().length, kRows);
+    const auto chosen = rows.Next(kRows);
+    ASSERT_TRUE(chosen);
+    ASSERT_EQ(chosen->slices.size(), 1u);
+    EXPECT_EQ(chosen->slices.front().length, kRows);
   }
 }
 

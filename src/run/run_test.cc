@@ -155,8 +155,8 @@ TEST_F(RunTest, DeletesBeyondTheFirstRowGroupAreApplied) {
   cursors.push_back(delete_run->NewCursor({1}, {}));
   VisibleRows rows(std::move(cursors), 2);
   std::vector<std::int32_t> ids;
-  for (auto slices = rows.Next(7); !slices->empty(); slices = rows.Next(7)) {
-    for (const auto& slice : *slices) {
+  for (auto chosen = rows.Next(7); !chosen->slices.empty(); chosen = rows.Next(7)) {
+    for (const auto& slice : chosen->slices) {
       const auto& column = static_cast<const arrow::Int32Array&>(*slice.batch->column(0));
       for (std::int64_t i = 0; i < slice.length; ++i) ids.push_back(column.Value(slice.start + i));
     }
@@ -444,14 +444,15 @@ TEST_F(RunTest, EveryTypeComesBackAsItWas) {
       std::vector<std::unique_ptr<VersionCursor>> cursors;
       cursors.push_back(std::move(cursor));
       VisibleRows rows(std::move(cursors), 2);
-      std::vector<RowSlice> all;
+      ChosenRows all;
       while (true) {
-        auto slices = rows.Next(50);
-        EXPECT_TRUE(slices) << slices.error().message();
-        if (!slices || slices->empty()) break;
-        all.insert(all.end(), slices->begin(), slices->end());
+        auto chosen = rows.Next(50);
+        EXPECT_TRUE(chosen) << chosen.error().message();
+        if (!chosen || chosen->slices.empty()) break;
+        std::ranges::copy(chosen->batches, std::back_inserter(all.batches));
+        std::ranges::copy(chosen->slices, std::back_inserter(all.slices));
       }
-      return *Gather(type.schema, all);
+      return *Gather(type.schema, all.slices);
     };
     const auto expected = read(memtable.NewCursor({0, 1}, {}));
     const auto found = read(run->NewCursor({0, 1}, {}));

@@ -83,7 +83,7 @@ ForwardRows::ForwardRows(const TableView& table, ScanRecipe* recipe, const KeyBo
   if (executor != nullptr && table.own == nullptr) ahead_.emplace(executor);
 }
 
-Result<std::vector<RowSlice>> ForwardRows::Choose(std::int64_t rows_wanted) {
+Result<ChosenRows> ForwardRows::Choose(std::int64_t rows_wanted) {
   if (ahead_) {
     if (auto chosen = ahead_->Take()) return *std::move(chosen);
   }
@@ -94,7 +94,8 @@ Result<std::vector<RowSlice>> ForwardRows::Choose(std::int64_t rows_wanted) {
 }
 
 Status ForwardRows::Refill(std::int64_t rows_wanted) {
-  VARVE_ASSIGN(std::vector<RowSlice> slices, Choose(rows_wanted));
+  VARVE_ASSIGN(ChosenRows chosen, Choose(rows_wanted));
+  auto& slices = chosen.slices;
   std::int64_t rows = 0;
   for (const RowSlice& slice : slices) rows += slice.length;
   VARVE_CHECK(rows <= batch_rows_max_);

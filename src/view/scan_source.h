@@ -50,14 +50,14 @@ class ForwardRows final : public ScanSourceRows {
 
  private:
   Status Refill(std::int64_t rows_wanted);
-  Result<std::vector<RowSlice>> Choose(std::int64_t rows_wanted);
+  Result<ChosenRows> Choose(std::int64_t rows_wanted);
   Result<std::shared_ptr<arrow::RecordBatch>> Finish(
       const std::shared_ptr<arrow::RecordBatch>& batch);
 
   ScanRecipe* const recipe_;
   const std::int64_t batch_rows_max_;
-  VisibleRows rows_;                             // of the task while it works
-  std::optional<Ahead<std::vector<RowSlice>>> ahead_;  // batch_rows_max_ rows, or the last ones
+  VisibleRows rows_;                        // of the task while it works
+  std::optional<Ahead<ChosenRows>> ahead_;  // batch_rows_max_ rows, or the last ones
   std::deque<std::shared_ptr<arrow::RecordBatch>> pending_;  // merged, not yet filtered
 };
 
