@@ -19,6 +19,7 @@ namespace {
 
 // A few: the executor has other tasks too.
 constexpr std::size_t kStartedAhead = 3;
+constexpr std::uint32_t kKeysPerLook = 256;  // passed before looking again whether to stop
 
 // A cursor, with its key at hand: a comparison is mostly one of two numbers.
 struct Head {
@@ -187,6 +188,7 @@ struct VisibleRows::Heap {
   std::optional<Error> failed;
   std::string key;
   std::size_t slices_before = 0;  // what Take gave the last time
+  std::stop_token stop;
 
   Result<ChosenRows> Take(std::int64_t rows_max, std::uint64_t as_of);
   // Adds the version of the current key that `as_of` sees, if it is a row; passes all the others.
@@ -214,7 +216,10 @@ Status VisibleRows::Heap::TakeKey(std::uint64_t as_of, SliceList* slices) {
 Result<ChosenRows> VisibleRows::Heap::Take(std::int64_t rows_max, std::uint64_t as_of) {
   if (!std::exchange(started, true)) VARVE_TRY(cursor->Next());
   SliceList slices(slices_before);
-  while (cursor->valid() && slices.rows() < rows_max) {
+  for (std::uint32_t passed = 0; cursor->valid() && slices.rows() < rows_max; ++passed) {
+    if (passed % kKeysPerLook == 0 && stop.stop_requested()) {
+      return Fail(ErrorKind::kInvalid, "the scan was cancelled");
+    }
     std::int64_t plain = cursor->PlainRows(std::nullopt, as_of);
     if (plain == 0) {
       VARVE_TRY(TakeKey(as_of, &slices));
@@ -231,9 +236,11 @@ Result<ChosenRows> VisibleRows::Heap::Take(std::int64_t rows_max, std::uint64_t 
   return chosen;
 }
 
-VisibleRows::VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, std::uint64_t as_of)
+VisibleRows::VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, std::uint64_t as_of,
+                         std::stop_token stop)
     : heap_(std::make_unique<Heap>()), as_of_(as_of) {
   heap_->cursor = MergeVersions(std::move(cursors));
+  heap_->stop = std::move(stop);
 }
 
 VisibleRows::~VisibleRows() = default;

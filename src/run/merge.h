@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <vector>
 
 #include "columns/gather.h"
@@ -32,10 +33,12 @@ struct ChosenRows {
 
 class VisibleRows {
  public:
-  VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, std::uint64_t as_of);
+  VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, std::uint64_t as_of,
+              std::stop_token stop = {});
   ~VisibleRows();
   // Up to `rows_max` rows as slices, in key order; empty at the end. It may give fewer so that a
-  // long slice comes alone, which needs no copy. An error is final: later calls repeat it.
+  // long slice comes alone, which needs no copy. An error is final: later calls repeat it. One is
+  // Invalid, once `stop` was requested: much may have to be passed before the first row.
   Result<ChosenRows> Next(std::int64_t rows_max);
 
  private:

@@ -2,7 +2,11 @@
 // Memtables and runs that overlap in every way, merged and compared with the model.
 #include "run/merge.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <functional>
+#include <stop_token>
 
 #include "run/run_test_world.h"
 
@@ -113,13 +117,15 @@ TEST_F(MergeTest, SourcesThatDoNotOverlapPassAsWholeSlices) {
   }
 }
 
-// A cursor that ends with an error after some versions.
+// A cursor over deletes of different keys that ends with an error after some of them.
 class FailingCursor final : public VersionCursor {
  public:
-  explicit FailingCursor(int versions) : left_(versions) {}
+  explicit FailingCursor(int versions, std::function<void(int)> passed = {})
+      : left_(versions), passed_(std::move(passed)) {}
   Status Next() override {
+    if (passed_) passed_(left_);
     if (left_-- > 0) {
-      key_ += "k";
+      key_ = fmt::format("{:08}", number_++);
       return {};
     }
     key_.clear();
@@ -137,6 +143,8 @@ class FailingCursor final : public VersionCursor {
 
  private:
   int left_;
+  int number_ = 0;
+  const std::function<void(int)> passed_;  // told how many are left
   std::string key_;
   const std::shared_ptr<arrow::RecordBatch> none_;
 };
@@ -153,6 +161,23 @@ TEST_F(MergeTest, AnErrorOfOneCursorEndsTheStreamAndIsRepeated) {
       EXPECT_EQ(slices.error().message(), "a damaged block");
     }
   }
+}
+
+// Otherwise a scan of a table whose rows are deleted could not be cancelled.
+TEST_F(MergeTest, DeletesArePassedUntilItIsStopped) {
+  std::stop_source stop;
+  int left = 0;
+  const auto passed = [&](int now) {
+    left = now;
+    if (now == 90'000) stop.request_stop();
+  };
+  std::vector<std::unique_ptr<VersionCursor>> cursors;
+  cursors.push_back(std::make_unique<FailingCursor>(100'000, passed));
+  VisibleRows rows(std::move(cursors), 5, stop.get_token());
+  const auto chosen = rows.Next(10);
+  ASSERT_FALSE(chosen);
+  EXPECT_EQ(chosen.error().message(), "the scan was cancelled");
+  EXPECT_GT(left, 89'000);
 }
 
 }  // namespace

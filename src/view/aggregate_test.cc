@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "test/support/seed.h"
+#include "view/random_rows.h"
 #include "view/view_fixture.h"
 
 namespace varve::testing {
@@ -113,6 +114,7 @@ TEST_F(AggregateTest, AgreesWithScans) {
   SCOPED_TRACE(seed);
   SeededRandom random(seed);
   for (int round = 0; round < 25; ++round) {
+    table_.row_group_rows = testing::RandomGroupRows(random);
     std::vector<Row> rows;
     const auto many = random.Below(6);
     for (std::uint64_t i = 0; i <= many; ++i) rows.push_back(RandomRow(random));

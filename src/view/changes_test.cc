@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "run/merge.h"
 #include "test/support/seed.h"
+#include "view/random_rows.h"
 #include "view/view_fixture.h"
 
 namespace varve {

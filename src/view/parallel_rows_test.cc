@@ -11,6 +11,7 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "test/support/seed.h"
+#include "view/random_rows.h"
 #include "view/view_fixture.h"
 
 namespace varve::testing {
@@ -129,6 +130,7 @@ TEST_F(ParallelRowsTest, RandomFiltersAndLimits) {
   SeededRandom random(seed);
   ThreadPool threads(2);
   for (int round = 0; round < 30; ++round) {
+    table_.row_group_rows = testing::RandomGroupRows(random);
     table_.Upsert({RandomRow(random), RandomRow(random), RandomRow(random)});
     if (random.Below(3) == 0) table_.Flush();
     const auto snapshot = With(&threads);

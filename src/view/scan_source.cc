@@ -78,7 +78,7 @@ ForwardRows::ForwardRows(const TableView& table, ScanRecipe* recipe, const KeyBo
     : recipe_(recipe),
       batch_rows_max_(batch_rows_max),
       rows_(OpenCursors(table, recipe->read_columns, bounds, as_of, recipe->pruned, executor),
-            MergeAsOf(table, as_of)) {
+            MergeAsOf(table, as_of), recipe->stop) {
   // A transaction may write to its own rows while it scans.
   if (executor != nullptr && table.own == nullptr) ahead_.emplace(executor);
 }
@@ -129,7 +129,6 @@ Result<std::shared_ptr<arrow::RecordBatch>> ForwardRows::Finish(
 
 Result<std::shared_ptr<arrow::RecordBatch>> ForwardRows::Next(std::int64_t rows_wanted) {
   while (true) {
-    if (recipe_->stop.stop_requested()) return Fail(ErrorKind::kInvalid, "the scan was cancelled");
     if (pending_.empty()) VARVE_TRY(Refill(rows_wanted));
     if (pending_.empty()) return nullptr;
     const auto batch = std::move(pending_.front());

@@ -2,6 +2,7 @@
 #include "view/scan.h"
 
 #include "test/support/seed.h"
+#include "view/random_rows.h"
 #include "view/view_fixture.h"
 
 namespace varve {
@@ -106,7 +107,6 @@ TEST_F(ScanTest, HoleA_StaleVersionNeverPassesTheFilterInsteadOfTheNewest) {
   EXPECT_EQ(ReadAll(table_.Newest(), Where("f < 10"))->num_rows(), 0);
 }
 
-// Both versions in one source: the newer one fails the filter.
 // What cannot be read must not pass for a version that a transaction conflicts with.
 TEST_F(ScanTest, DamageIsNoNewerVersion) {
   table_.Upsert({{1, "a", {}, {}, {}, {}}});
@@ -118,6 +118,7 @@ TEST_F(ScanTest, DamageIsNoNewerVersion) {
   EXPECT_EQ(found.error().kind(), ErrorKind::kCorruption) << found.error().message();
 }
 
+// Both versions in one source: the newer one fails the filter.
 TEST_F(ScanTest, HoleA_StaleVersionInTheSameMemtableOrRunStaysHidden) {
   table_.Upsert({{1, "a", 5.0, {}, 5, {}}});
   table_.Upsert({{1, "a", 50.0, {}, 50, {}}});
@@ -126,6 +127,21 @@ TEST_F(ScanTest, HoleA_StaleVersionInTheSameMemtableOrRunStaysHidden) {
   EXPECT_EQ(ReadAll(table_.Newest(), Where("n < 10"))->num_rows(), 0);
   EXPECT_EQ(ReadAll(table_.Newest(), Where("n > 10"))->num_rows(), 1);
   EXPECT_EQ(ReadAll(table_.At(1), Where("n < 10"))->num_rows(), 1);
+}
+
+// By their statistics only the group of the older version can hold what the filter accepts.
+TEST_F(ScanTest, HoleA_AVersionInTheNextRowGroupStaysHidden) {
+  table_.row_group_rows = 1;
+  table_.Upsert({{1, "a", {}, {}, 5, {}}});
+  table_.Upsert({{1, "a", {}, {}, 50, {}}});
+  table_.Flush();
+  ASSERT_EQ(table_.runs()[0]->row_group_keys().size(), 2u);
+  for (const bool reverse : {false, true}) {
+    ScanOptions options = Where("n < 10");
+    options.reverse = reverse;
+    EXPECT_EQ(ReadAll(table_.Newest(), options)->num_rows(), 0);
+    EXPECT_EQ(ReadAll(table_.At(1), options)->num_rows(), 1);
+  }
 }
 
 // By its statistics the newer run has nothing that the filter accepts. It must be read all the
@@ -194,15 +210,22 @@ TEST_F(ScanTest, ACancelledScanSaysSoAndLetsEverythingGo) {
 }
 
 // The filter drops every row: the read would otherwise run to the end of the table.
+// Nothing is read for it any more, though it has not given a row yet.
 TEST_F(ScanTest, AScanIsCancelledWhileItLooksForItsFirstRow) {
+  table_.row_group_rows = 10;
   UpsertRange(0, 5000);
+  table_.Flush();
   std::stop_source stop;
   stop.request_stop();
-  ScanOptions options = Where("n + k < 0");
-  options.stop = stop.get_token();
-  options.batch_rows_max = 1;
-  BatchPtr batch;
-  EXPECT_TRUE(Ok(table_.Newest().Scan("t", options))->ReadNext(&batch).IsCancelled());
+  for (const bool reverse : {false, true}) {
+    ScanOptions options = Where("n + k < 0");
+    options.stop = stop.get_token();
+    options.batch_rows_max = 1;
+    options.reverse = reverse;
+    BatchPtr batch;
+    EXPECT_TRUE(Ok(table_.Newest().Scan("t", options))->ReadNext(&batch).IsCancelled());
+  }
+  EXPECT_LE(table_.runs()[0]->row_groups_read(), 2u);
 }
 
 TEST_F(ScanTest, DeleteHidesWhatAFilterWouldFind) {
@@ -441,7 +464,10 @@ void Live(testing::RowTable* table, Random& random, int steps) {
     }
     switch (random.Below(8)) {
       case 0: table->Seal(); break;
-      case 1: table->Flush(); break;
+      case 1:
+        table->row_group_rows = testing::RandomGroupRows(random);
+        table->Flush();
+        break;
       case 2: table->Delete(deletes); break;
       default: table->Upsert(upserts); break;
     }
@@ -454,11 +480,11 @@ ScanOptions RandomOptions(Random& random) {
   options.batch_rows_max = static_cast<std::int64_t>(1 + random.Below(20));
   if (random.Below(3) == 0) options.limit = random.Below(20);
   if (random.Below(2) == 0) {
-    std::vector<std::string> columns = {"s", "k", "at", "f", "n", "name"};
+    std::vector<std::string> columns = {"s", "k", "at", "f", "v", "n", "name"};
     for (std::size_t i = columns.size(); i-- > 1;) {
       std::swap(columns[i], columns[random.Below(i + 1)]);
     }
-    columns.resize(1 + random.Below(6));
+    columns.resize(1 + random.Below(columns.size()));
     options.columns = columns;
   }
   return options;

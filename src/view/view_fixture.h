@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // For the tests of this room: a table of memtables and runs made by hand, and a reference model of
-// it. The table: key (k int32, name utf8), values f float64, s utf8, n int64, at timestamp.
+// it. The table: key (k int32, name utf8), values f float64, s utf8, n int64, at timestamp, and v,
+// a struct (q int64, t utf8) of n and s again, null where both are.
 #pragma once
 
 #include <arrow/api.h>
@@ -62,7 +63,9 @@ inline std::shared_ptr<arrow::Schema> RowSchema() {
   return arrow::schema({arrow::field("k", arrow::int32()), arrow::field("name", arrow::utf8()),
                         arrow::field("f", arrow::float64()), arrow::field("s", arrow::utf8()),
                         arrow::field("n", arrow::int64()),
-                        arrow::field("at", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"))});
+                        arrow::field("at", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")),
+                        arrow::field("v", arrow::struct_({arrow::field("q", arrow::int64()),
+                                                          arrow::field("t", arrow::utf8())}))});
 }
 
 inline BatchPtr ToBatch(const std::vector<Row>& rows) {
@@ -71,16 +74,21 @@ inline BatchPtr ToBatch(const std::vector<Row>& rows) {
   arrow::DoubleBuilder f;
   arrow::Int64Builder n;
   arrow::TimestampBuilder at(RowSchema()->field(5)->type(), arrow::default_memory_pool());
+  arrow::TypedBufferBuilder<bool> valid;
   for (const Row& row : rows) {
     EXPECT_TRUE(k.Append(row.k).ok() && name.Append(row.name).ok());
     EXPECT_TRUE((row.f ? f.Append(*row.f) : f.AppendNull()).ok());
     EXPECT_TRUE((row.s ? s.Append(*row.s) : s.AppendNull()).ok());
     EXPECT_TRUE((row.n ? n.Append(*row.n) : n.AppendNull()).ok());
     EXPECT_TRUE((row.at ? at.Append(*row.at) : at.AppendNull()).ok());
+    EXPECT_TRUE(valid.Append(row.n || row.s).ok());
   }
+  const arrow::ArrayVector parts = {*n.Finish(), *s.Finish()};
+  const std::shared_ptr<arrow::Array> v = std::make_shared<arrow::StructArray>(
+      RowSchema()->field(6)->type(), std::ssize(rows), parts, *valid.Finish());
   return arrow::RecordBatch::Make(
-      RowSchema(), static_cast<std::int64_t>(rows.size()),
-      {*k.Finish(), *name.Finish(), *f.Finish(), *s.Finish(), *n.Finish(), *at.Finish()});
+      RowSchema(), std::ssize(rows),
+      {*k.Finish(), *name.Finish(), *f.Finish(), parts[1], parts[0], *at.Finish(), v});
 }
 
 inline BatchPtr KeyBatch(const std::vector<RowKey>& keys) {
@@ -232,55 +240,5 @@ class RowTable {
   RowModel model_;
   std::uint64_t commit_ = 0;
 };
-
-// A random filter over the row table, as text: mostly about the key.
-inline std::string RandomFilter(Random& random, int depth = 3) {
-  const auto pick = [&](const std::vector<std::string>& from) {
-    return from[random.Below(from.size())];
-  };
-  const auto number = [&] { return std::to_string(static_cast<int>(random.Below(12)) - 2); };
-  const auto text = [&] { return "'" + pick({"", "a", "ab", "abc", "b", "ba", "c"}) + "'"; };
-  const auto op = [&] { return " " + pick({"=", "!=", "<", "<=", ">", ">="}) + " "; };
-  if (depth > 0 && random.Below(3) != 0) {
-    const std::string left = RandomFilter(random, depth - 1);
-    const std::string right = RandomFilter(random, depth - 1);
-    switch (random.Below(5)) {
-      case 0: return "not (" + left + ")";
-      case 1: return "(" + left + " or " + right + ")";
-      default: return "(" + left + " and " + right + ")";
-    }
-  }
-  switch (random.Below(15)) {
-    case 0:
-    case 1: return "k" + op() + number();
-    case 2: return number() + op() + "k";
-    case 3: return "k between " + number() + " and " + number();
-    case 4: return "k in (" + number() + ", " + number() + ", null)";
-    case 5:
-    case 6: return "name" + op() + text();
-    case 7: return "name like " + pick({"'a%'", "'ab%'", "'%b'", "'a_%'", "'b%a'", "'%'"});
-    case 8: return "name in (" + text() + ", " + text() + ")";
-    case 9: return "k" + op() + number() + "." + pick({"0", "5"});
-    case 10: return "f" + op() + number() + "." + pick({"0", "5"});
-    case 11: return pick({"f", "s", "n", "at"}) + " is " + pick({"null", "not null"});
-    case 12: return "n + k" + op() + number();
-    case 13:
-      return "at" + op() + "'1970-01-01T00:00:00.00000" + std::to_string(random.Below(9)) + "'";
-    default: return "s" + op() + text();
-  }
-}
-
-inline Row RandomRow(Random& random) {
-  static const std::vector<std::string> kNames = {"", "a", "ab", "abc", "b", "ba", "c",
-                                                  std::string("a\0b", 3)};
-  Row row;
-  row.k = static_cast<std::int32_t>(random.Below(10)) - 1;
-  row.name = kNames[random.Below(kNames.size())];
-  if (random.Below(4) != 0) row.f = (static_cast<double>(random.Below(20)) - 4) / 2;
-  if (random.Below(4) != 0) row.s = kNames[random.Below(kNames.size())];
-  if (random.Below(4) != 0) row.n = static_cast<std::int64_t>(random.Below(10));
-  if (random.Below(4) != 0) row.at = static_cast<std::int64_t>(random.Below(10));
-  return row;
-}
 
 }  // namespace varve::testing
