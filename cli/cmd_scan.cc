@@ -24,6 +24,7 @@ struct ScanArguments {
   bool reverse = false;
   bool count = false;
   bool explain = false;
+  bool profile = false;
   RowFlags rows;
 };
 
@@ -34,6 +35,9 @@ Done CheckUsage(const Session& session, const ScanArguments& options) {
   const bool rows_asked = !options.rows.output.empty() || !options.rows.format.empty();
   if ((options.count || options.explain) && rows_asked) {
     return WrongUsage("--count and --explain print no rows: leave out --format and -o");
+  }
+  if ((options.count || options.explain) && options.profile) {
+    return WrongUsage("--profile measures how rows are read: leave out --count and --explain");
   }
   return CheckRowFlags(session, options.rows);
 }
@@ -51,6 +55,7 @@ Outcome<ScanOptions> MakeScanOptions(const ScanArguments& options, const Table& 
     CLI_ASSIGN(scan.limit, ParseCount("--limit", options.limit, 0));
   }
   scan.reverse = options.reverse;
+  if (options.profile) scan.profile = std::make_shared<ScanProfile>();
   return scan;
 }
 
@@ -110,6 +115,27 @@ std::string PlanText(const ScanPlan& plan) {
   return text;
 }
 
+// On stderr: stdout has the rows.
+void PrintProfile(const Session& session, const ScanProfile& profile) {
+  if (session.json) {
+    const Json document = {{"plan_micros", profile.plan_micros},
+                           {"first_micros", profile.first_micros},
+                           {"read_micros", profile.read_micros},
+                           {"rows", profile.rows},
+                           {"batches", profile.batches}};
+    return PrintError(document.dump() + "\n");
+  }
+  const auto milliseconds = [](std::int64_t micros) {
+    return static_cast<double>(micros) / 1000;
+  };
+  const std::string batches =
+      profile.batches == 1 ? "1 batch" : fmt::format("{} batches", profile.batches);
+  PrintError(fmt::format("{} read in {:.3f} ms, {}: {:.3f} ms to plan, {:.3f} ms to the first\n",
+                         Counted(profile.rows, "row"),
+                         milliseconds(profile.plan_micros + profile.read_micros), batches,
+                         milliseconds(profile.plan_micros), milliseconds(profile.first_micros)));
+}
+
 Outcome<ExitCode> Run(const Session& session, const ScanArguments& options) {
   CLI_TRY(CheckUsage(session, options));
   CLI_ASSIGN(const AsOf as_of, ParsePointInTime(options.at, WallNow()));
@@ -120,7 +146,9 @@ Outcome<ExitCode> Run(const Session& session, const ScanArguments& options) {
   if (!options.explain) {
     CLI_ASSIGN(const OutputOptions output, MakeOutputOptions(session, options.rows));
     CLI_ASSIGN(auto reader, table.snapshot->Scan(table.name, scan));
-    return WriteRows(session, output, reader.get());
+    CLI_ASSIGN(const ExitCode code, WriteRows(session, output, reader.get()));
+    if (scan.profile) PrintProfile(session, *scan.profile);
+    return code;
   }
   CLI_ASSIGN(const ScanPlan plan, table.snapshot->Explain(table.name, scan));
   CLI_TRY(PrintResult(session, DescribePlan(plan), PlanText(plan)));
@@ -152,6 +180,8 @@ void AddScan(CLI::App* app, Session* session) {
   verb.AddFlag("--count", &options->count, "Print only how many rows there are");
   verb.AddFlag("--explain", &options->explain,
                "Print which files and row groups would be read or skipped, and why");
+  verb.AddFlag("--profile", &options->profile,
+               "After the rows, say on stderr where the time of reading them went");
 }
 
 }  // namespace varve::cli

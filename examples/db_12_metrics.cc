@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// 12. Watching it: numbers to ask for, events as they happen, what a scan reads and why, and the
-// log's metrics for Prometheus. The library prints nothing by itself and starts no server.
+// 12. Watching it: numbers to ask for, events as they happen, what a scan reads and why, and where
+// the time of a commit and of a scan went. The library prints nothing by itself and starts no
+// server.
 //
 //   usage: db_12_metrics FOLDER
 #include <arrow/api.h>
@@ -17,7 +18,10 @@
 
 namespace {
 
-unsigned long long Number(std::uint64_t value) { return value; }
+template <typename T>
+unsigned long long Number(T value) {
+  return static_cast<unsigned long long>(value);
+}
 
 // Hands events on to wherever the host keeps them; here: standard output.
 class Printing final : public varve::TraceSink {
@@ -88,5 +92,19 @@ int main(int argc, char** argv) {
     read += source.row_groups_read;
   }
   Expect(read == 0, "no row group of the file is read");
+
+  // Where did the time go?
+  const auto profile = std::make_shared<varve::ScanProfile>();
+  const auto reader = OrDie(snapshot->Scan("readings", {.profile = profile}), "scan");
+  const auto rows = reader->ToTable();
+  Expect(rows.ok() && profile->rows == 20'010, "all rows, and the profile counted them");
+  std::printf("scan: %llu us to plan, %llu us to the first rows, %llu us to read all\n",
+              Number(profile->plan_micros), Number(profile->first_micros),
+              Number(profile->read_micros));
+  const auto info = OrDie(db->Upsert("readings", Readings(1, 10), {.profile = true}), "upsert");
+  Expect(info.profile.has_value(), "the commit's profile was asked for");
+  std::printf("commit: %llu us to encode, %llu us in the log, %llu us for the memtable\n",
+              Number(info.profile->encode_micros), Number(info.profile->log_micros),
+              Number(info.profile->memtable_micros));
   OrDie(db->Close(), "close");
 }

@@ -454,6 +454,18 @@ class VerbsTest(CliTest):
                              set(plan["sources"][0]))
         self.assertIn("as of commit", self.ok("scan", self.db, "orders", "--explain").out)
 
+    def test_scan_says_where_its_time_went(self):
+        self.load_orders(10)
+        ran = self.ok("scan", self.db, "orders", "--profile", "--json")
+        self.assertEqual(len(ran.lines()), 10)
+        profile = json.loads(ran.err)
+        self.assertEqual((profile["rows"], profile["batches"]), (10, 1))
+        self.assertGreater(profile["read_micros"], 0)
+        self.assertLessEqual(profile["first_micros"], profile["read_micros"])
+        self.assertRegex(self.ok("scan", self.db, "orders", "--profile").err,
+                         r"^10 rows read in [0-9.]+ ms, 1 batch: [0-9.]+ ms to plan, ")
+        self.fails(2, "--profile measures", "scan", self.db, "orders", "--profile", "--count")
+
     def test_get_prints_rows_and_names_missing_keys(self):
         self.load_orders(5)
         self.assertEqual(self.ok("get", self.db, "orders", "4", "2", "--json").lines(),

@@ -23,13 +23,10 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <mutex>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <vector>
 
 #include "varve/error.h"
 #include "varve/log.h"
@@ -77,6 +74,7 @@ struct PageLogOptions {
 class PageLog {
  public:
   PageLog(Log* log, PageSink* sink, const PageLogOptions& options);
+  ~PageLog();
 
   // Any number may be open at once; each is kept in memory until its end.
   Result<LogTransaction> Begin();
@@ -99,36 +97,8 @@ class PageLog {
   Status Checkpoint();
 
  private:
-  struct Open {
-    std::uint64_t began = 0;                   // the number of commits before it
-    std::map<PageNumber, std::string> images;  // as stored
-  };
-  using Images = std::map<PageNumber, std::string>;
-  using Map = std::unordered_map<std::uint64_t, Open>;
-
-  Result<Map::node_type> TakeToCommit(LogTransaction transaction);
-  Result<LogTicket> Enqueue(LogTransaction transaction);
-  void ForgetCommitsIfIdle();
-  Status CheckConflict(const Open& open) const;
-  Status ApplyUpTo(Lsn lsn);
-
-  Log* const log_;
-  PageSink* const sink_;
-  const PageLogOptions options_;
-
-  std::mutex checkpointing_;         // before the other two; held by Checkpoint
-  std::mutex applying_;              // before mutex_; held while the sink is called
-  std::optional<Error> sink_failure_;  // guarded by applying_
-
-  std::mutex placing_one_;           // before mutex_; held while the log is given a commit
-
-  std::mutex mutex_;                 // guards all below
-  std::uint64_t last_transaction_ = 0;
-  std::uint64_t commits_ = 0;
-  Map open_;
-  std::optional<Lsn> placing_;       // the commit that the log is given gets no place before it
-  std::map<Lsn, Images> unapplied_;  // in the log, not with the sink
-  std::map<PageNumber, std::uint64_t> committed_;  // which commit had the page last
+  struct Impl;
+  const std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace varve

@@ -219,6 +219,8 @@ struct ScanOptions {
   std::stop_token stop = {};
   // Batches hold at most this many rows.
   std::int64_t batch_rows_max = 65536;
+  // When given, gets the times as the reader goes on; look when it has ended.
+  std::shared_ptr<ScanProfile> profile = nullptr;
 };
 
 struct ChangesOptions {

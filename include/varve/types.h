@@ -49,6 +49,15 @@ struct WriteProfile {
   std::int64_t log_micros = 0;       // wait for the device, and for the commits before it
 };
 
+// Where the time of one scan went, in microseconds of the thread that read.
+struct ScanProfile {
+  std::int64_t plan_micros = 0;   // settle columns, filter, keys, and row groups to be read
+  std::int64_t first_micros = 0;  // the first ReadNext: open the sources, merge the first rows
+  std::int64_t read_micros = 0;   // every ReadNext, the first one included
+  std::uint64_t rows = 0;
+  std::uint64_t batches = 0;
+};
+
 // Facts about one acknowledged commit.
 struct CommitInfo {
   CommitNumber commit;

@@ -244,9 +244,18 @@ TEST_F(CDatabase, TransactionsReadTheirOwnWritesAndConflict) {
   Ok(varve_db_transaction_scan(one, "t", nullptr, &stream, &error_));
   EXPECT_EQ(testing::Drain((*arrow::ImportRecordBatchReader(&stream)).get()),
             (Rows{{1, "one"}, {2, "two"}}));
+  Exported asked(Rows{{2, ""}, {7, ""}, {1, ""}});
+  ArrowArray found;
+  ArrowSchema schema;
+  Ok(varve_db_transaction_get(one, "t", &asked.array, &asked.schema, &found, &schema, &error_));
+  EXPECT_TRUE((*arrow::ImportRecordBatch(&found, &schema))
+                  ->Equals(*RowsBatch({{2, "two"}, {1, "one"}})));
   varve_db_commit commit = {};
   Ok(varve_db_transaction_commit(one, VARVE_LOG_DURABLE, &commit, &error_));
   EXPECT_EQ(commit.commit, 2u);
+  Exported again(Rows{{1, ""}});
+  Refused(varve_db_transaction_get(one, "t", &again.array, &again.schema, &found, &schema, &error_),
+          VARVE_LOG_INVALID, VARVE_LOG_CLOSED);
   EXPECT_EQ(commit.rows, 2u);
   Refused(varve_db_transaction_commit(one, VARVE_LOG_DURABLE, &commit, &error_), VARVE_LOG_INVALID,
           VARVE_LOG_CLOSED);

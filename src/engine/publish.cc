@@ -23,6 +23,7 @@ std::shared_ptr<const Superversion> Database::Impl::MakeView() {
   };
   auto view = std::make_shared<Superversion>();
   view->executor = [this] { return environment_.executor(); };
+  view->clock = environment_.clock();
   for (const auto& [name, table] : official_->tables) {
     const auto table_view = base(*table);
     table_view->active = active_->memtables.at(table->id);

@@ -7,7 +7,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/out_of_memory.h"
@@ -92,10 +96,51 @@ LogReplay RecoverPages(PageSink* sink, std::uint64_t page_bytes) {
   };
 }
 
-PageLog::PageLog(Log* log, PageSink* sink, const PageLogOptions& options)
-    : log_(log), sink_(sink), options_(options) {}
+struct PageLog::Impl {
+  Impl(Log* log, PageSink* sink, const PageLogOptions& options)
+      : log_(log), sink_(sink), options_(options) {}
 
-Result<LogTransaction> PageLog::Begin() {
+  // As those of PageLog.
+  Result<LogTransaction> Begin();
+  Status Put(LogTransaction transaction, PageNumber page, std::string_view after,
+             std::optional<std::string_view> before);
+  Result<LogAck> Commit(LogTransaction transaction);
+  Status Abort(LogTransaction transaction);
+  Status Checkpoint();
+
+  struct Open {
+    std::uint64_t began = 0;                   // the number of commits before it
+    std::map<PageNumber, std::string> images;  // as stored
+  };
+  using Images = std::map<PageNumber, std::string>;
+  using Map = std::unordered_map<std::uint64_t, Open>;
+
+  Result<Map::node_type> TakeToCommit(LogTransaction transaction);
+  Result<LogTicket> Enqueue(LogTransaction transaction);
+  void ForgetCommitsIfIdle();
+  Status CheckConflict(const Open& open) const;
+  Status ApplyUpTo(Lsn lsn);
+
+  Log* const log_;
+  PageSink* const sink_;
+  const PageLogOptions options_;
+
+  std::mutex checkpointing_;         // before the other two; held by Checkpoint
+  std::mutex applying_;              // before mutex_; held while the sink is called
+  std::optional<Error> sink_failure_;  // guarded by applying_
+
+  std::mutex placing_one_;           // before mutex_; held while the log is given a commit
+
+  std::mutex mutex_;                 // guards all below
+  std::uint64_t last_transaction_ = 0;
+  std::uint64_t commits_ = 0;
+  Map open_;
+  std::optional<Lsn> placing_;       // the commit that the log is given gets no place before it
+  std::map<Lsn, Images> unapplied_;  // in the log, not with the sink
+  std::map<PageNumber, std::uint64_t> committed_;  // which commit had the page last
+};
+
+Result<LogTransaction> PageLog::Impl::Begin() {
   if (options_.page_bytes == 0 || options_.page_bytes > kPageBytesMax) {
     return Fail(ErrorKind::kInvalid, fmt::format("page_bytes: expected 1 to {}, found {}",
                                                  kPageBytesMax, options_.page_bytes));
@@ -106,8 +151,8 @@ Result<LogTransaction> PageLog::Begin() {
   return transaction;
 }
 
-Status PageLog::Put(LogTransaction transaction, PageNumber page, std::string_view after,
-                    std::optional<std::string_view> before) {
+Status PageLog::Impl::Put(LogTransaction transaction, PageNumber page, std::string_view after,
+                          std::optional<std::string_view> before) {
   const auto wrong = before && before->size() != options_.page_bytes ? *before : after;
   if (wrong.size() != options_.page_bytes) {
     return Fail(ErrorKind::kInvalid, fmt::format("image of page {}: expected {} bytes, found {}",
@@ -121,7 +166,7 @@ Status PageLog::Put(LogTransaction transaction, PageNumber page, std::string_vie
   return {};
 }
 
-Status PageLog::CheckConflict(const Open& open) const {
+Status PageLog::Impl::CheckConflict(const Open& open) const {
   for (const auto& [page, image] : open.images) {
     const auto last = committed_.find(page);
     if (last == committed_.end() || last->second <= open.began) continue;
@@ -134,7 +179,7 @@ Status PageLog::CheckConflict(const Open& open) const {
 
 // Takes the transaction, unless somebody else committed one of its pages since it began. What notes
 // its commit needs no memory afterwards.
-Result<PageLog::Map::node_type> PageLog::TakeToCommit(LogTransaction transaction) {
+Result<PageLog::Impl::Map::node_type> PageLog::Impl::TakeToCommit(LogTransaction transaction) {
   std::lock_guard lock(mutex_);
   const auto open = open_.find(transaction.value);
   if (open == open_.end()) return NoTransaction(transaction);
@@ -149,7 +194,7 @@ Result<PageLog::Map::node_type> PageLog::TakeToCommit(LogTransaction transaction
 
 // The log may let it wait for a truncation, which needs a checkpoint: so mutex_ is not held here,
 // and placing_ tells the checkpoint that a commit may come behind it.
-Result<LogTicket> PageLog::Enqueue(LogTransaction transaction) {
+Result<LogTicket> PageLog::Impl::Enqueue(LogTransaction transaction) {
   std::lock_guard one_at_a_time(placing_one_);
   std::map<Lsn, Images> applied_later;
   applied_later.try_emplace({});
@@ -177,11 +222,11 @@ Result<LogTicket> PageLog::Enqueue(LogTransaction transaction) {
 }
 
 // Nobody is left who could conflict.
-void PageLog::ForgetCommitsIfIdle() {
+void PageLog::Impl::ForgetCommitsIfIdle() {
   if (open_.empty() && !placing_) committed_.clear();
 }
 
-Result<LogAck> PageLog::Commit(LogTransaction transaction) try {
+Result<LogAck> PageLog::Impl::Commit(LogTransaction transaction) try {
   VARVE_ASSIGN(const auto ticket, OrOutOfMemory([&] { return Enqueue(transaction); }));
   VARVE_ASSIGN(const auto ack, log_->Wait(ticket, AckLevel::kDurable));
   std::lock_guard lock(applying_);
@@ -191,7 +236,7 @@ Result<LogAck> PageLog::Commit(LogTransaction transaction) try {
   return std::unexpected(OutOfMemory(ErrorReason::kUnknownOutcome));
 }
 
-Status PageLog::ApplyUpTo(Lsn lsn) {
+Status PageLog::Impl::ApplyUpTo(Lsn lsn) {
   if (sink_failure_) return std::unexpected(*sink_failure_);
   while (true) {
     Images images;
@@ -212,7 +257,7 @@ Status PageLog::ApplyUpTo(Lsn lsn) {
   }
 }
 
-Status PageLog::Abort(LogTransaction transaction) {
+Status PageLog::Impl::Abort(LogTransaction transaction) {
   std::lock_guard lock(mutex_);
   if (open_.erase(transaction.value) == 0) return NoTransaction(transaction);
   ForgetCommitsIfIdle();
@@ -220,7 +265,7 @@ Status PageLog::Abort(LogTransaction transaction) {
 }
 
 // One at a time: the newest checkpoint must not lie before what another one let be truncated.
-Status PageLog::Checkpoint() {
+Status PageLog::Impl::Checkpoint() {
   std::lock_guard one_at_a_time(checkpointing_);
   Lsn fence;
   {
@@ -241,5 +286,23 @@ Status PageLog::Checkpoint() {
   VARVE_TRY(log_->TruncateBefore(fence));
   return {};
 }
+
+PageLog::PageLog(Log* log, PageSink* sink, const PageLogOptions& options)
+    : impl_(std::make_unique<Impl>(log, sink, options)) {}
+
+PageLog::~PageLog() = default;
+
+Result<LogTransaction> PageLog::Begin() { return impl_->Begin(); }
+
+Status PageLog::Put(LogTransaction transaction, PageNumber page, std::string_view after,
+                    std::optional<std::string_view> before) {
+  return impl_->Put(transaction, page, after, before);
+}
+
+Result<LogAck> PageLog::Commit(LogTransaction transaction) { return impl_->Commit(transaction); }
+
+Status PageLog::Abort(LogTransaction transaction) { return impl_->Abort(transaction); }
+
+Status PageLog::Checkpoint() { return impl_->Checkpoint(); }
 
 }  // namespace varve

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "view/parallel_rows.h"
@@ -15,13 +17,35 @@
 namespace varve {
 namespace {
 
+// Adds the time until its end to one of a profile's; of none it asks for no time either.
+class Stopwatch {
+ public:
+  Stopwatch(const Superversion& owner, ScanProfile* profile, std::int64_t ScanProfile::*sum)
+      : clock_(owner.clock != nullptr ? owner.clock : SystemClock()),
+        sum_(profile != nullptr ? &(profile->*sum) : nullptr),
+        since_(sum_ != nullptr ? clock_->SteadyMicros() : 0) {}
+  ~Stopwatch() {
+    if (sum_ != nullptr) *sum_ += clock_->SteadyMicros() - since_;
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  Clock* const clock_;
+  std::int64_t* const sum_;
+  const std::int64_t since_;
+};
+
 class ScanReader final : public arrow::RecordBatchReader {
  public:
   ScanReader(std::shared_ptr<const Superversion> owner, ScanRecipe recipe,
-             std::optional<std::uint64_t> limit)
-      : schema_(recipe.output), owner_(std::move(owner)), recipe_(std::move(recipe)) {
+             const ScanOptions& options)
+      : schema_(recipe.output),
+        profile_(options.profile),
+        owner_(std::move(owner)),
+        recipe_(std::move(recipe)) {
     constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
-    rows_left_ = static_cast<std::int64_t>(std::min(limit.value_or(kMost), kMost));
+    rows_left_ = static_cast<std::int64_t>(std::min(options.limit.value_or(kMost), kMost));
   }
   ~ScanReader() override { Release(); }
 
@@ -50,7 +74,7 @@ class ScanReader final : public arrow::RecordBatchReader {
     *out = nullptr;
     if (!status_.ok()) return status_;
     if (source_ == nullptr) return arrow::Status::OK();
-    auto batch = source_->Next(rows_left_);
+    auto batch = NextBatch();
     if (recipe_.stop.stop_requested()) {
       status_ = arrow::Status::Cancelled(
           "the scan was cancelled through ScanOptions::stop; start another one to read on");
@@ -68,6 +92,10 @@ class ScanReader final : public arrow::RecordBatchReader {
     }
     *out = (*batch)->num_rows() > rows_left_ ? (*batch)->Slice(0, rows_left_) : *batch;
     rows_left_ -= (*out)->num_rows();
+    if (profile_ != nullptr) {
+      profile_->rows += static_cast<std::uint64_t>((*out)->num_rows());
+      ++profile_->batches;
+    }
     if (rows_left_ == 0) Release();
     return arrow::Status::OK();
   }
@@ -83,12 +111,21 @@ class ScanReader final : public arrow::RecordBatchReader {
   }
 
  private:
+  Result<std::shared_ptr<arrow::RecordBatch>> NextBatch() {
+    const Stopwatch all(*owner_, profile_.get(), &ScanProfile::read_micros);
+    const bool first = !std::exchange(begun_, true);
+    const Stopwatch begin(*owner_, first ? profile_.get() : nullptr, &ScanProfile::first_micros);
+    return source_->Next(rows_left_);
+  }
+
   void Release() {
     source_.reset();  // before what it refers to
     owner_.reset();
   }
 
   const std::shared_ptr<arrow::Schema> schema_;
+  const std::shared_ptr<ScanProfile> profile_;  // null: nobody wants it
+  bool begun_ = false;
   std::shared_ptr<const Superversion> owner_;
   ScanRecipe recipe_;
   std::unique_ptr<ScanSourceRows> source_;  // null at the end
@@ -104,7 +141,7 @@ std::shared_ptr<arrow::RecordBatchReader> StartScan(std::shared_ptr<const Superv
                                                     const TableView& table, CommitNumber as_of,
                                                     const ScanOptions& options, ScanRecipe recipe) {
   if (recipe.filter) recipe.pruned = PruneByValues(table, as_of.value, recipe.filter->bound());
-  auto reader = std::make_shared<ScanReader>(std::move(owner), std::move(recipe), options.limit);
+  auto reader = std::make_shared<ScanReader>(std::move(owner), std::move(recipe), options);
   reader->Start(table, as_of, options);
   return reader;
 }
@@ -115,6 +152,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> NewScan(std::shared_ptr<const 
                                                           const TableView& table,
                                                           CommitNumber as_of,
                                                           const ScanOptions& options) {
+  const Stopwatch plan(*owner, options.profile.get(), &ScanProfile::plan_micros);
   VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
   return StartScan(std::move(owner), table, as_of, options, std::move(recipe));
 }
@@ -122,6 +160,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> NewScan(std::shared_ptr<const 
 Result<std::shared_ptr<arrow::RecordBatchReader>> NewScanWithin(
     std::shared_ptr<const Superversion> owner, const TableView& table, CommitNumber as_of,
     const ScanOptions& options, const KeyBounds& bounds) {
+  const Stopwatch plan(*owner, options.profile.get(), &ScanProfile::plan_micros);
   VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
   recipe.range.bounds = bounds;
   return StartScan(std::move(owner), table, as_of, options, std::move(recipe));

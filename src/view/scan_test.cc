@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view/scan.h"
 
+#include "base/clock.h"
 #include "test/support/seed.h"
 #include "view/random_rows.h"
 #include "view/view_fixture.h"
@@ -226,6 +227,42 @@ TEST_F(ScanTest, AScanIsCancelledWhileItLooksForItsFirstRow) {
     EXPECT_TRUE(Ok(table_.Newest().Scan("t", options))->ReadNext(&batch).IsCancelled());
   }
   EXPECT_LE(table_.runs()[0]->row_groups_read(), 2u);
+}
+
+// Time goes on by 10 us with each question.
+class CountingClock final : public Clock {
+ public:
+  WallTime Now() override { return {}; }
+  std::int64_t SteadyMicros() override { return 10 * ++questions; }
+  void WaitWord(const std::atomic<std::uint32_t>&, std::uint32_t, std::int64_t) override {}
+  std::int64_t questions = 0;
+};
+
+TEST_F(ScanTest, AProfileSaysWhereTheTimeWent) {
+  UpsertRange(0, 25);
+  CountingClock clock;
+  auto view = std::make_shared<Superversion>(*table_.View());
+  view->clock = &clock;
+  const Snapshot snapshot(view, {table_.commit()});
+  ReadAll(snapshot, {});
+  EXPECT_EQ(clock.questions, 0);  // nobody wants to know
+
+  ScanOptions options{.batch_rows_max = 10, .profile = std::make_shared<ScanProfile>()};
+  auto reader = Ok(snapshot.Scan("t", options));
+  const ScanProfile& profile = *options.profile;
+  EXPECT_EQ(profile.plan_micros, 10);
+  EXPECT_EQ(profile.read_micros, 0);
+  BatchPtr batch;
+  ASSERT_TRUE(reader->ReadNext(&batch).ok());
+  EXPECT_EQ(profile.first_micros, 10);
+  EXPECT_EQ(profile.read_micros, 30);  // around the questions of the other
+  EXPECT_EQ(profile.rows, 10u);
+  while (batch != nullptr) ASSERT_TRUE(reader->ReadNext(&batch).ok());
+  EXPECT_EQ(profile.first_micros, 10);
+  EXPECT_EQ(profile.read_micros, 60);
+  EXPECT_EQ(profile.rows, 25u);
+  EXPECT_EQ(profile.batches, 3u);
+  EXPECT_EQ(profile.plan_micros, 10);
 }
 
 TEST_F(ScanTest, DeleteHidesWhatAFilterWouldFind) {
