@@ -78,13 +78,21 @@ class Tree:
                               capture_output=True, text=True).stdout
         return {str((BUILD / line.strip()).resolve()) for line in told.splitlines()[1:]}
 
-    def compile_with(self, output, file, patched):
-        """Compiles one object with `patched` for `file`; its path and what went wrong."""
+    def compile_with(self, output, file, patched, whole):
+        """Compiles one object with `patched` for `file`; its path and what went wrong. `whole`: also
+        the files that are compiled together with it."""
         command = shlex.split(self.compiles[output])
         made = PLANTED / (output.replace("/", "_"))
         command[command.index("-o") + 1] = str(made)
         command[command.index("-MF") + 1] = f"{made}.d"
-        if str(file) in (self.sources[output], *self.together.get(output, [])):
+        together = self.together.get(output, [])
+        if str(file) in together and whole:
+            unity = made.with_suffix(".cc")
+            unity.write_text(pathlib.Path(self.sources[output]).read_text()
+                             .replace(f'"{file}"', f'"{patched}"'))
+            command[-1] = str(unity)
+            command[-2:-2] = ["-iquote", str(file.parent)]
+        elif str(file) in (self.sources[output], *together):
             command[-1] = str(patched)
             command[-2:-2] = ["-iquote", str(file.parent)]
         else:
@@ -131,7 +139,8 @@ def program_with(tree, bug):
     command = tree.link_command("varve_cli" if is_script else bug["test"])
     replaced = {}
     for output in tree.objects_with(file, command, bug.get("everywhere", False)):
-        replaced[output], wrong = tree.compile_with(output, file, patched)
+        in_link = output in command  # not in an archive: it takes the object's place
+        replaced[output], wrong = tree.compile_with(output, file, patched, in_link)
         if wrong:
             return None, f"it does not compile:\n{wrong[-2000:]}"
     if not replaced:
