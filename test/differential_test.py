@@ -12,6 +12,7 @@ usage: differential_test.py; the build is that of VARVE_BUILD_DIR. 500 cases, 5,
 
 import concurrent.futures
 import datetime
+import decimal
 import os
 import pathlib
 import random
@@ -31,8 +32,10 @@ QUERIES = 2
 WORDS = ["", "a", "ab", "abc", "b", "ba", "Ä", "z%", "a_b", "x y"]
 EPOCH = datetime.datetime(2020, 1, 1)
 TYPES = {"int64": pa.int64(), "int32": pa.int32(), "float": pa.float64(), "text": pa.utf8(),
-         "flag": pa.bool_(), "time": pa.timestamp("us")}
-KEY_TYPES = ["int64", "int32", "text", "time"]
+         "flag": pa.bool_(), "time": pa.timestamp("us"), "date": pa.date32(),
+         "decimal": pa.decimal128(9, 2),
+         "nested": pa.struct([("q", pa.int64()), ("t", pa.utf8())])}
+KEY_TYPES = ["int64", "int32", "text", "time", "date", "decimal"]
 
 
 class Case:
@@ -47,6 +50,7 @@ class Case:
         self.columns += [(f"v{i}", kind) for i, kind in enumerate(values)]
         self.span = self.random.choice([5, 40, 1000])  # how many different values a column has
         self.rows = {}
+        self.tagged = []  # what the rows were, as of which tag
 
     def varve(self, *arguments):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("VARVE_")}
@@ -63,7 +67,11 @@ class Case:
         return {"int64": lambda: number - self.span // 3, "int32": lambda: number * 3 - self.span,
                 "float": lambda: number / 4 - 2, "flag": lambda: number % 2 == 0,
                 "text": lambda: self.random.choice(WORDS) + (str(number) if number % 3 else ""),
-                "time": lambda: EPOCH + datetime.timedelta(microseconds=number * 1_500_001)}[kind]()
+                "time": lambda: EPOCH + datetime.timedelta(microseconds=number * 1_500_001),
+                "date": lambda: EPOCH.date() + datetime.timedelta(days=number - 20),
+                "decimal": lambda: decimal.Decimal(number * 25 - 500) / 100,
+                "nested": lambda: {"q": number if number % 4 else None,
+                                   "t": self.random.choice(WORDS)}}[kind]()
 
     def row(self):
         return tuple(self.value(kind) if name in self.key or self.random.random() < 0.85 else None
@@ -92,6 +100,9 @@ class Case:
             self.varve("load", "db", "t", self.write(rows), *create, "--rows-per-commit",
                        commit_rows, "--threads", 1)
             self.rows.update({row[:width]: row for row in rows})
+            if self.random.random() < 0.3:
+                self.varve("tag", "db", f"load{load}")
+                self.tagged.append((f"load{load}", dict(self.rows)))
             if self.random.random() < 0.4:
                 self.varve("flush", "db")
         if self.random.random() < 0.4:
@@ -108,12 +119,15 @@ class Case:
         value = self.value(kind)
         if kind == "text":
             return "'" + value + "'"
-        return f"'{value.isoformat()}'" if kind == "time" else str(value).lower()
+        return f"'{value.isoformat()}'" if kind in ("time", "date") else str(value).lower()
 
     def term(self):
         name, kind = self.random.choice(self.columns)
         if self.random.random() < 0.1:
             return f"{name} is {self.random.choice(['null', 'not null'])}"
+        if kind == "nested":
+            field, kind = self.random.choice([("q", "int64"), ("t", "text")])
+            name = f"{name}.{field}"
         if kind == "flag":
             return self.random.choice([name, f"not {name}"])
         choice = self.random.randrange(6)
@@ -143,13 +157,15 @@ class Case:
         where = self.filter(2) if self.random.random() < 0.9 else ""
         reverse = self.random.random() < 0.3
         limit = self.random.choice([None, None, 1, 10])
+        tag, rows = self.random.choice([("", self.rows), *self.tagged])
         arguments = ["--columns", ",".join(columns)]
         arguments += ["--where", where] if where else []
         arguments += ["--reverse"] if reverse else []
         arguments += ["--limit", limit] if limit is not None else []
-        question = f"columns {columns}, where {where!r}, reverse {reverse}, limit {limit}"
+        arguments += ["--at", tag] if tag else []
+        question = f"at {tag or 'now'}, columns {columns}, where {where!r}, reverse {reverse}, limit {limit}"
         found = self.found(arguments)
-        expected = self.expected(columns, where, reverse, limit)
+        expected = self.expected(rows, columns, where, reverse, limit)
         if found != expected:
             raise AssertionError(f"{question}\nvarve  {len(found)} rows {found[:5]}\n"
                                  f"DuckDB {len(expected)} rows {expected[:5]}")
@@ -165,9 +181,9 @@ class Case:
             table = reader.read_all()
         return [tuple(row.values()) for row in table.to_pylist()]
 
-    def expected(self, columns, where, reverse, limit):
+    def expected(self, rows, columns, where, reverse, limit):
         with duckdb.connect() as connection:
-            connection.register("t", self.table(list(self.rows.values())))
+            connection.register("t", self.table(list(rows.values())))
             order = ", ".join(f"{name} {'desc' if reverse else 'asc'}" for name in self.key)
             sql = f"select {', '.join(columns)} from t {'where ' + where if where else ''} " \
                   f"order by {order} {f'limit {limit}' if limit is not None else ''}"
