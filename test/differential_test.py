@@ -163,7 +163,8 @@ class Case:
         arguments += ["--reverse"] if reverse else []
         arguments += ["--limit", limit] if limit is not None else []
         arguments += ["--at", tag] if tag else []
-        question = f"at {tag or 'now'}, columns {columns}, where {where!r}, reverse {reverse}, limit {limit}"
+        question = (f"at {tag or 'now'}, columns {columns}, where {where!r}, reverse {reverse}, "
+                    f"limit {limit}")
         found = self.found(arguments)
         expected = self.expected(rows, columns, where, reverse, limit)
         if found != expected:

@@ -79,8 +79,8 @@ class Tree:
         return {str((BUILD / line.strip()).resolve()) for line in told.splitlines()[1:]}
 
     def compile_with(self, output, file, patched, whole):
-        """Compiles one object with `patched` for `file`; its path and what went wrong. `whole`: also
-        the files that are compiled together with it."""
+        """Compiles one object with `patched` for `file`; its path and what went wrong. `whole`:
+        also the files that are compiled together with it."""
         command = shlex.split(self.compiles[output])
         made = PLANTED / (output.replace("/", "_"))
         command[command.index("-o") + 1] = str(made)
