@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commits that come exactly between two steps of another one. What threads do at such a place once
+// in many runs happens here each time: a read of a file, or a question of what time it is, makes
+// the other commit, in the thread that is in the middle of the first.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "files/simulated_disk.h"
+#include "test/support/forwarding_files.h"
+#include "test/support/rows.h"
+#include "varve/database.h"
+
+namespace varve {
+namespace {
+
+using testing::Rows;
+using testing::RowsBatch;
+using Step = std::function<void()>;
+
+// Calls once when data is read.
+class ReadSteps final : public testing::ForwardingFiles {
+ public:
+  ReadSteps() : ForwardingFiles(NewMemoryFiles()) {}
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    VARVE_ASSIGN(auto file, files()->Open(path, mode));
+    if (mode != OpenMode::kRead || !path.ends_with(".parquet")) return file;
+    return std::make_unique<Read>(std::move(file), &step);
+  }
+  Step step;
+
+ private:
+  class Read final : public testing::ForwardingFile {
+   public:
+    Read(std::unique_ptr<File> file, Step* step) : ForwardingFile(std::move(file)), step_(step) {}
+    Result<std::uint64_t> ReadAt(std::uint64_t offset, std::uint64_t size, char* into) override {
+      if (const auto now = std::exchange(*step_, nullptr)) now();
+      return file()->ReadAt(offset, size, into);
+    }
+
+   private:
+    Step* const step_;
+  };
+};
+
+// Calls once at a question that is counted down.
+class QuestionSteps final : public Clock {
+ public:
+  WallTime Now() override { return {++micros_}; }
+  std::int64_t SteadyMicros() override {
+    if (left != 0 && --left == 0) {
+      if (const auto now = std::exchange(step, nullptr)) now();
+    }
+    return ++micros_;
+  }
+  void WaitWord(const std::atomic<std::uint32_t>&, std::uint32_t, std::int64_t) override {}
+  int left = 0;
+  Step step;
+
+ private:
+  std::int64_t micros_ = 1'700'000'000'000'000;
+};
+
+class BetweenTest : public ::testing::Test {
+ protected:
+  // So little memory that the keys of recent commits are soon forgotten.
+  void SetUp() override {
+    db_ = *Database::Open(
+        "/db", {.create_if_missing = true, .memtable_bytes_max = 256 << 10},
+        {.files = &files_, .clock = &clock_, .random = &random_, .executor = &executor_});
+    ASSERT_TRUE(db_->CreateTable("t", testing::RowsSchema(), {"id"}));
+  }
+  Rows Read() { return testing::ReadRows(**db_->GetSnapshot()); }
+  void Put(const Rows& rows) { ASSERT_TRUE(db_->Upsert("t", RowsBatch(rows))); }
+  Result<CommitInfo> Insert(const Rows& rows) {
+    return db_->Write("t", {.mode = WriteMode::kInsert, .rows = RowsBatch(rows)});
+  }
+  // To files, with many others.
+  void PutAndForget() {
+    Rows rows;
+    for (int i = 0; i < 4000; ++i) rows[i] = "before";
+    Put(rows);
+    for (int i = 0; i < 4; ++i) Put(rows);
+    ASSERT_TRUE(db_->Flush());
+    executor_.RunAll();
+  }
+
+  ReadSteps files_;
+  QuestionSteps clock_;
+  SeededRandom random_{1};
+  ManualExecutor executor_;
+  std::unique_ptr<Database> db_;
+};
+
+TEST_F(BetweenTest, AKeyThatIsInsertedWhileAnInsertLooksForItIsFound) {
+  PutAndForget();
+  bool came = false;
+  files_.step = [&] {
+    came = true;
+    EXPECT_TRUE(Insert({{9999, "between"}}));
+  };
+  const auto info = Insert({{9999, "late"}, {3, "there"}});
+  ASSERT_FALSE(info);
+  EXPECT_EQ(info.error().reason(), ErrorReason::kAlreadyExists) << info.error().message();
+  ASSERT_TRUE(came);
+  files_.step = [&] { Put({{7777, "between"}}); };
+  ASSERT_TRUE(db_->Write("t", {.mode = WriteMode::kDeleteWhere,
+                               .range = {.lower = RowsBatch({{7000, ""}})->SelectColumns({0})
+                                                      .ValueOrDie()}}));
+  for (const auto& [id, value] : Read()) EXPECT_LT(id, 7000) << value;
+}
+
+// The commit looks for conflicts in files, for what was committed since its snapshot is forgotten.
+TEST_F(BetweenTest, WhatIsCommittedWhileATransactionLooksForConflictsIsOne) {
+  for (const auto isolation : {Isolation::kSnapshot, Isolation::kSerializable}) {
+    const auto in = *db_->Begin({.isolation = isolation});
+    ASSERT_TRUE(in->Upsert("t", RowsBatch({{9999, "late"}})));
+    PutAndForget();
+    bool came = false;
+    files_.step = [&] {
+      came = true;
+      Put({{9999, "between"}});
+    };
+    const auto info = in->Commit();
+    ASSERT_TRUE(came);
+    ASSERT_FALSE(info);
+    EXPECT_EQ(info.error().kind(), ErrorKind::kConflict) << info.error().message();
+    EXPECT_EQ(Read().at(9999), "between");
+    ASSERT_TRUE(db_->Delete("t", RowsBatch({{9999, ""}})));
+  }
+}
+
+// A commit that has its number and is not in its memtable yet keeps all later ones invisible,
+// durable as they may be.
+TEST_F(BetweenTest, ALaterCommitIsToldWhenItIsVisible) {
+  constexpr int kQuestions = 7;  // of a commit with a profile
+  int told = 0, told_between = 0;
+  for (int question = 1; question <= kQuestions; ++question) {
+    clock_.left = question;
+    clock_.step = [&] {
+      db_->WriteThen("t", {.rows = RowsBatch({{100 + question, "later"}})}, {},
+                     [&](const Result<CommitInfo>& info) {
+                       ++told;
+                       ASSERT_TRUE(info) << info.error().message();
+                       EXPECT_GE(db_->Stats().visible, info->commit) << question;
+                     });
+      executor_.RunAll();
+      told_between += told == question ? 1 : 0;
+    };
+    const auto info = db_->Upsert("t", RowsBatch({{question, "first"}}), {.profile = true});
+    ASSERT_TRUE(info) << info.error().message();
+    executor_.RunAll();
+    EXPECT_EQ(clock_.left, 0) << "there is no question " << question;
+    EXPECT_EQ(told, question);
+  }
+  EXPECT_GT(told_between, 0);            // where nothing stands before it
+  EXPECT_LT(told_between, kQuestions);   // but not everywhere
+  EXPECT_EQ(Read().size(), 2u * kQuestions);
+}
+
+}  // namespace
+}  // namespace varve
