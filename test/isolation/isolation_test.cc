@@ -74,7 +74,7 @@ class IsolationTest : public ::testing::TestWithParam<Isolation> {
     executor_ = std::move(executor);
     files_ = NewMemoryFiles();
     memtable_bytes_max_ = memtable_bytes_max;
-    idle_ = std::uint64_t{2} << 3 * random_.Below(3);
+    idle_ = std::uint64_t{2} << 3 * (lives_++ % 3);
     world_.events = 0;
     world_.appended = 0;
     for (std::size_t i = 0; i < actors + slow_actors; ++i) {
@@ -178,6 +178,7 @@ class IsolationTest : public ::testing::TestWithParam<Isolation> {
   World world_;
   std::uint64_t memtable_bytes_max_ = 0;  // of this life
   bool forgets_ = false;                  // keys, now and then
+  std::uint64_t lives_ = 0;
   std::uint64_t idle_ = 1;                // steps to one of the executor, about
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Files> files_;
