@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -193,6 +194,107 @@ TEST_F(ThreadsTest, ACloseAmongThemLosesNothingThatWasAcknowledged) {
   EXPECT_EQ(db_->Close().error().reason(), ErrorReason::kClosed);
   Open();
   CheckAll();
+}
+
+// Transactions beside writes without one, on few keys. Each transaction that is committed notes its
+// snapshot, its commit and what it wrote: nobody else may have written that in between.
+class PlainWritesTest : public ThreadsTest {
+ protected:
+  static constexpr int kTransactions = 300;  // of a thread
+  static constexpr std::uint64_t kHotKeys = 24;
+
+  struct Noted {
+    CommitNumber snapshot, commit;
+    std::int64_t keys[2];
+  };
+
+  static std::int64_t PickKey(Random* chance) {
+    return static_cast<std::int64_t>(chance->Below(kHotKeys));
+  }
+  // Reads both keys, gives the others time, and writes them, or deletes the second.
+  void Transact(std::uint64_t seed, std::vector<Noted>* noted) {
+    SeededRandom chance(seed);
+    for (int i = 0; i < kTransactions; ++i) {
+      const auto in = *db_->Begin();
+      const auto first = PickKey(&chance), second = PickKey(&chance);
+      ASSERT_TRUE(in->Get("t", RowsBatch({{first, ""}, {second, ""}})));
+      std::this_thread::yield();
+      ASSERT_TRUE(in->Upsert("t", RowsBatch({{first, "mine"}})));
+      ASSERT_TRUE(chance.Below(2) == 0 ? in->Upsert("t", RowsBatch({{second, "mine"}}))
+                                       : in->Delete("t", RowsBatch({{second, ""}})));
+      const auto info = in->Commit();
+      if (info) {
+        noted->push_back({in->snapshot(), info->commit, {first, second}});
+      } else {
+        ASSERT_EQ(info.error().kind(), ErrorKind::kConflict) << info.error().message();
+        ++refused_;
+      }
+    }
+  }
+  WriteRequest PlainWrite(Random* chance) {
+    const auto key = PickKey(chance);
+    const auto row = RowsBatch({{key, "plain"}});
+    switch (chance->Below(3)) {
+      case 0: return {.mode = WriteMode::kUpsert, .rows = row};
+      case 1: return {.mode = WriteMode::kDelete, .rows = row};
+      default:
+        return {.mode = WriteMode::kDeleteWhere,
+                .range = {.lower = *row->SelectColumns({0}),
+                          .upper = *RowsBatch({{key + 2, ""}})->SelectColumns({0})}};
+    }
+  }
+  void WritePlainly(std::uint64_t seed) {
+    SeededRandom chance(seed);
+    while (!stop_) {
+      const auto ack = chance.Below(2) == 0 ? AckLevel::kBuffered : AckLevel::kDurable;
+      const auto info = db_->Write("t", PlainWrite(&chance), {.ack = ack});
+      ASSERT_TRUE(info) << info.error().message();
+      std::this_thread::yield();
+    }
+  }
+  std::map<std::int64_t, std::set<CommitNumber>> CommitsOfKeys() {
+    std::map<std::int64_t, std::set<CommitNumber>> commits;
+    const auto table = (*db_->Changes("t", CommitNumber{0}))->ToTable();
+    EXPECT_TRUE(table.ok()) << table.status().ToString();
+    const auto changes = *(*table)->CombineChunksToBatch();
+    const auto& numbers =
+        static_cast<const arrow::UInt64Array&>(*changes->GetColumnByName("_commit"));
+    const auto& ids = static_cast<const arrow::Int64Array&>(*changes->GetColumnByName("id"));
+    for (std::int64_t i = 0; i < changes->num_rows(); ++i) {
+      commits[ids.Value(i)].insert({numbers.Value(i)});
+    }
+    return commits;
+  }
+  void ExpectNobodyBetween(const std::vector<Noted>& noted) {
+    const auto commits = CommitsOfKeys();
+    for (const auto& transaction : noted) {
+      for (const auto key : transaction.keys) {
+        const auto first = commits.at(key).upper_bound(transaction.snapshot);
+        ASSERT_TRUE(first != commits.at(key).end());
+        EXPECT_EQ(first->value, transaction.commit.value)
+            << "key " << key << " was lost, of a snapshot at " << transaction.snapshot.value;
+      }
+    }
+  }
+
+  std::atomic<int> refused_ = 0;
+};
+
+TEST_F(PlainWritesTest, NoPlainWriteIsLostUnderATransaction) {
+  Make();
+  std::vector<Noted> noted[2];
+  std::vector<std::thread> others, transactions;
+  for (std::uint64_t seed = 1; seed <= 2; ++seed) {
+    others.emplace_back([this, seed] { WritePlainly(10 + seed); });
+    transactions.emplace_back([&, seed] { Transact(seed, &noted[seed - 1]); });
+  }
+  Join(std::move(transactions));
+  stop_ = true;
+  Join(std::move(others));
+  ASSERT_TRUE(db_->Sync());
+  EXPECT_GT(refused_, 0) << "they never met";
+  EXPECT_GT(noted[0].size() + noted[1].size(), 0u);
+  for (const auto& some : noted) ExpectNobodyBetween(some);
 }
 
 class HoldAt final : public TraceSink {

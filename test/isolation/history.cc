@@ -7,16 +7,14 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
+#include "test/isolation/chapters.h"
 #include "test/isolation/cycles.h"
 
 namespace varve::testing {
 namespace {
-
-constexpr std::size_t kExamplesMost = 5;
-using List = std::vector<Value>;
-using Kind = Operation::Kind;
 
 bool IsPrefix(const List& prefix, const List& list) {
   return prefix.size() <= list.size() && std::equal(prefix.begin(), prefix.end(), list.begin());
@@ -27,10 +25,13 @@ class Checker {
   explicit Checker(const History& history) : history_(history), graph_(history.size()) {}
 
   Anomalies Run() {
-    for (std::size_t i = 0; i < history_.size(); ++i) Follow(i);
-    for (const auto& [key, list] : longest_) CheckValues(key, list);
+    for (std::size_t i = 0; i < history_.size(); ++i) FollowOne(i);
+    for (auto& [key, chapters] : chapters_) chapters.Sort();
+    for (std::size_t i = 0; i < history_.size(); ++i) NoteFirsts(i);
+    for (std::size_t i = 0; i < history_.size(); ++i) OfferLists(i);
+    for (const auto& [key, chapters] : chapters_) CheckValues(key, chapters);
     for (std::size_t i = 0; i < history_.size(); ++i) CheckReads(i);
-    for (const auto& [key, list] : longest_) AddOrder(list);
+    for (const auto& [key, chapters] : chapters_) AddOrder(chapters);
     for (std::size_t i = 0; i < history_.size(); ++i) AddReads(i);
     AddTime();
     FindCycles();
@@ -38,93 +39,85 @@ class Checker {
   }
 
  private:
-  struct External {
-    List read;    // before the transaction's own values
-    List wrote;   // its values that a commit keeps
-  };
   struct Writer {
     std::size_t transaction;
     bool last;  // of its values for that key
   };
 
-  void Add(const std::string& name, std::string example) {
-    ++found_.counts[name];
-    if (found_.examples.size() < kExamplesMost) {
-      found_.examples.push_back(name + ": " + std::move(example));
-    }
-  }
+  void Add(const std::string& name, const std::string& example) { found_.Add(name, example); }
 
   // What a transaction read of others and what it leaves, checking that it sees its own doings.
-  void Follow(std::size_t which) {
+  void FollowOne(std::size_t which) {
     const auto& transaction = history_[which];
-    std::map<std::int64_t, External> keys;
-    std::vector<std::map<std::int64_t, External>> saved;
-    for (const auto& operation : transaction.operations) {
-      auto& key = keys[operation.key];
-      switch (operation.kind) {
-        case Kind::kRead: FollowRead(which, operation, &keys); break;
-        case Kind::kAppend: key.wrote.push_back(operation.value); break;
-        case Kind::kSavepoint: saved.push_back(keys); break;
-        case Kind::kRollback: GoBack(saved.back(), &keys); break;
+    auto all = Follow(transaction);
+    for (const auto& wrong : all.misread) {
+      Add("internal", fmt::format("transaction {} {}", which, wrong));
+    }
+    for (const auto& [key, doings] : all.keys) {
+      auto& chapters = chapters_[key];
+      if (!transaction.committed) continue;
+      for (const auto value : doings.wrote) {
+        writers_[value] = {which, value == doings.wrote.back()};
       }
+      if (doings.fresh) chapters.Begin(which, transaction.commit, doings.wrote);
     }
-    for (auto& [key, external] : keys) Leave(which, key, external);
-    keys_.push_back(std::move(keys));
+    keys_.push_back(std::move(all.keys));
   }
-  // What was read stays read.
-  static void GoBack(const std::map<std::int64_t, External>& to,
-                     std::map<std::int64_t, External>* keys) {
-    for (auto& [key, external] : *keys) {
-      const auto at = to.find(key);
-      external.wrote = at == to.end() ? List() : at->second.wrote;
+  bool Appends(std::size_t which, const Doings& doings) const {
+    return history_[which].committed && !doings.fresh && !doings.wrote.empty();
+  }
+  void NoteFirsts(std::size_t which) {
+    for (const auto& [key, doings] : keys_[which]) {
+      if (!Appends(which, doings) || !doings.read || !doings.read->empty()) continue;
+      chapters_[key].NoteFirst(doings.wrote.front(), history_[which].snapshot);
     }
   }
-  void FollowRead(std::size_t which, const Operation& read,
-                  std::map<std::int64_t, External>* keys) {
-    const bool first = seen_.insert({which, read.key}).second;
-    auto& key = (*keys)[read.key];
-    if (first) {
-      key.read = read.list;
-      return;
+  void OfferLists(std::size_t which) {
+    const auto snapshot = history_[which].snapshot;
+    for (const auto& [key, doings] : keys_[which]) {
+      if (doings.read) chapters_[key].Offer(*doings.read, snapshot);
+      if (Appends(which, doings)) chapters_[key].Offer(doings.Left(), snapshot);
     }
-    List expected = key.read;
-    expected.insert(expected.end(), key.wrote.begin(), key.wrote.end());
-    if (read.list == expected) return;
-    Add("internal", fmt::format("transaction {} read {} of key {}, after which it was {}", which,
-                                read.list, read.key, expected));
-  }
-  void Leave(std::size_t which, std::int64_t key, const External& external) {
-    auto list = external.read;
-    if (history_[which].committed) {
-      for (const auto value : external.wrote) {
-        writers_[value] = {which, value == external.wrote.back()};
-        list.push_back(value);
-      }
-    }
-    auto& longest = longest_[key];
-    if (list.size() > longest.size()) longest = std::move(list);
   }
 
-  void CheckValues(std::int64_t key, const List& list) {
-    for (const auto value : list) {
-      if (writers_.contains(value)) continue;
-      Add("G1a", fmt::format("value {} of key {} was never committed", value, key));
+  void CheckValues(std::int64_t key, const Chapters& chapters) {
+    for (const auto& chapter : chapters.all()) {
+      for (const auto value : chapter.longest) {
+        if (writers_.contains(value)) continue;
+        Add("G1a", fmt::format("value {} of key {} was never committed", value, key));
+      }
     }
   }
 
   void CheckReads(std::size_t which) {
-    for (const auto& [key, external] : keys_[which]) {
-      const auto& longest = longest_[key];
-      const bool writes = history_[which].committed && !external.wrote.empty();
-      if (!IsPrefix(external.read, longest)) {
-        Add("order", fmt::format("transaction {} read {} of key {}, another one {}", which,
-                                 external.read, key, longest));
-      } else if (writes && !HoldsAt(longest, external.read.size(), external.wrote)) {
-        Add("lost update", fmt::format("transaction {} appended {} to {} of key {}, which is {}",
-                                       which, external.wrote, external.read, key, longest));
+    for (const auto& [key, doings] : keys_[which]) {
+      if (!doings.read) continue;
+      const auto& read = *doings.read;
+      const auto& chapters = chapters_[key];
+      const auto chapter = chapters.Of(read, history_[which].snapshot);
+      const auto& longest = chapters.all()[chapter].longest;
+      if (!IsPrefix(read, longest)) {
+        Add("order", fmt::format("transaction {} read {} of key {}, another one {}", which, read,
+                                 key, longest));
+      } else if (Appends(which, doings)) {
+        CheckAppend(which, key, doings, chapter);
       }
-      CheckEnd(which, key, external.read);
+      CheckEnd(which, key, read);
     }
+  }
+  // It comes right after what was read, and before whoever began another chapter.
+  void CheckAppend(std::size_t which, std::int64_t key, const Doings& doings,
+                   std::size_t chapter) {
+    const auto& all = chapters_[key].all();
+    const auto& longest = all[chapter].longest;
+    const bool later = chapter + 1 < all.size() && all[chapter + 1].commit < history_[which].commit;
+    if (!later && HoldsAt(longest, doings.read->size(), doings.wrote)) return;
+    Add("lost update",
+        fmt::format("transaction {} appended {} to {} of key {}, which is {}{}", which,
+                    doings.wrote, *doings.read, key, longest,
+                    later ? fmt::format(", though transaction {} had replaced it",
+                                        *all[chapter + 1].writer)
+                          : ""));
   }
   static bool HoldsAt(const List& list, std::size_t from, const List& part) {
     return from + part.size() <= list.size() &&
@@ -142,24 +135,37 @@ class Checker {
     }
   }
 
-  std::optional<std::size_t> WriterOf(Value value) const {
+  using MaybeWriter = std::optional<std::size_t>;
+  MaybeWriter WriterOf(Value value) const {
     const auto at = writers_.find(value);
     if (at == writers_.end()) return {};
     return at->second.transaction;
   }
-  void AddOrder(const List& list) {
-    for (std::size_t i = 0; i + 1 < list.size(); ++i) {
-      Connect(WriterOf(list[i]), WriterOf(list[i + 1]), Dependency::kWriteWrite);
+  void AddOrder(const Chapters& chapters) {
+    MaybeWriter last;
+    const auto comes = [&](MaybeWriter writer) {
+      Connect(last, writer, Dependency::kWriteWrite);
+      last = writer;
+    };
+    for (const auto& chapter : chapters.all()) {
+      if (chapter.writer) comes(chapter.writer);
+      for (const auto value : chapter.longest) comes(WriterOf(value));
     }
   }
   void AddReads(std::size_t which) {
-    for (const auto& [key, external] : keys_[which]) {
-      const auto& longest = longest_[key];
-      const auto& read = external.read;
-      if (!seen_.contains({which, key}) || !IsPrefix(read, longest)) continue;
-      if (!read.empty()) Connect(WriterOf(read.back()), which, Dependency::kWriteRead);
-      if (read.size() == longest.size()) continue;
-      Connect(which, WriterOf(longest[read.size()]), Dependency::kReadWrite);
+    for (const auto& [key, doings] : keys_[which]) {
+      if (!doings.read) continue;
+      const auto& read = *doings.read;
+      const auto& all = chapters_[key].all();
+      const auto at = chapters_[key].Of(read, history_[which].snapshot);
+      const auto& longest = all[at].longest;
+      if (!IsPrefix(read, longest)) continue;
+      const auto writer = read.empty() ? all[at].writer : WriterOf(read.back());
+      Connect(writer, which, Dependency::kWriteRead);
+      const bool newest = read.size() == longest.size();
+      if (newest && at + 1 == all.size()) continue;
+      const auto next = newest ? all[at + 1].writer : WriterOf(longest[read.size()]);
+      Connect(which, next, Dependency::kReadWrite);
     }
   }
   // Edges that say it all: from those that ended before it began, unless another lies between.
@@ -207,14 +213,19 @@ class Checker {
 
   const History& history_;
   Anomalies found_;
-  std::vector<std::map<std::int64_t, External>> keys_;        // by transaction
-  std::set<std::pair<std::size_t, std::int64_t>> seen_;       // transaction, key that it read
-  std::map<std::int64_t, List> longest_;                      // by key
-  std::map<Value, Writer> writers_;                           // of committed values
+  std::vector<std::map<std::int64_t, Doings>> keys_;  // by transaction
+  std::map<std::int64_t, Chapters> chapters_;         // by key
+  std::unordered_map<Value, Writer> writers_;         // of committed values
   DependencyGraph graph_;
 };
 
 }  // namespace
+
+void Anomalies::Add(const std::string& name, const std::string& example) {
+  constexpr std::size_t kExamplesMost = 5;
+  ++counts[name];
+  if (examples.size() < kExamplesMost) examples.push_back(name + ": " + example);
+}
 
 Anomalies Check(const History& history) { return Checker(history).Run(); }
 
