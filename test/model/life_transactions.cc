@@ -19,11 +19,12 @@ void Life::Begin() {
   auto transaction = Must(
       db_->Begin({.isolation = serializable ? Isolation::kSerializable : Isolation::kSnapshot}),
       last_);
-  Require(transaction->snapshot().value == newest(), "a transaction's snapshot is not the newest");
+  const auto began = transaction->snapshot().value;
+  See(began);
   open_.push_back({.transaction = std::move(transaction),
                    .serializable = serializable,
-                   .began = newest(),
-                   .view = Newest()});
+                   .began = began,
+                   .view = reference_.At(began)});
 }
 
 void Life::UseTransaction() {
@@ -186,7 +187,8 @@ void Life::EndTransaction() {
   open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(which));
   if (Below(5) == 0) return in.transaction->Abort();
   const auto clash = in.wrote.empty() ? Clash::kNone : ClashOf(in);
-  const auto info = in.transaction->Commit();
+  const auto ack = syncs_ ? AckLevel::kDurable : PickAck();
+  const auto info = in.transaction->Commit({.ack = ack});
   if (clash == Clash::kSurely || (clash == Clash::kPerhaps && !info)) {
     Require(!info && info.error().kind() == ErrorKind::kConflict, "a conflict was not seen");
     return;
@@ -194,7 +196,7 @@ void Life::EndTransaction() {
   Must(info, last_);
   if (in.wrote.empty()) return;
   for (const auto& at : in.wrote) written_[at] = newest() + 1;
-  MakeCommit(last_, info->commit, AfterTransaction(in));
+  MakeCommit(last_, info->commit, AfterTransaction(in), ack);
 }
 
 }  // namespace varve::testing
