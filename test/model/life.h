@@ -147,6 +147,7 @@ class Life {
   void WriteInTransaction(OpenTransaction* in, const Picked& at);
   void SetSavepoint(OpenTransaction* in);
   void GoBack(OpenTransaction* in);
+  void GoBackAndGet(OpenTransaction* in);
   void GetInTransaction(OpenTransaction* in, const Picked& at);
   void ScanInTransaction(OpenTransaction* in, const Picked& at);
   void EndTransaction();

@@ -37,7 +37,7 @@ void Life::UseTransaction() {
     if (!at) return;
     switch (Below(9)) {
       case 0: case 1: SetSavepoint(&in); break;
-      case 2: GoBack(&in); break;
+      case 2: GoBackAndGet(&in); break;
       case 3: GetInTransaction(&in, *at); break;
       case 4: case 5: ScanInTransaction(&in, *at); break;
       default: WriteInTransaction(&in, *at);
@@ -88,6 +88,13 @@ void Life::GoBack(OpenTransaction* in) {
     Require(!back && back.error().kind() == ErrorKind::kInvalid, "a later savepoint is left");
   }
   in->savepoints.resize(which + 1);
+}
+
+// What was taken back must be gone at once.
+void Life::GoBackAndGet(OpenTransaction* in) {
+  GoBack(in);
+  const auto at = PickTableOf(in->view);
+  if (at) GetInTransaction(in, *at);
 }
 
 void Life::GetInTransaction(OpenTransaction* in, const Picked& at) {
