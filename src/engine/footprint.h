@@ -72,6 +72,7 @@ struct Footprint {
     const KeySet& keys() const { return keys_; }  // that were read
     const std::vector<KeyBounds>& ranges() const { return ranges_; }
     const std::vector<const EncodedKeys*>& written() const { return written_; }
+    bool empty() const { return keys_.size() == 0 && ranges_.empty() && written_.empty(); }
     std::uint64_t bytes() const { return keys_.bytes() + range_bytes_; }  // of what was read
 
    private:

@@ -299,6 +299,23 @@ TEST_F(TablesTest, ATransactionWhoseTableWasDroppedIsRefused) {
   EXPECT_EQ(Read(), (Rows{{2, "t"}}));
 }
 
+TEST_F(TablesTest, ATransactionThatTookItsWritesBackGoesOnWithoutTheirTable) {
+  Create("u");
+  for (const auto isolation : {Isolation::kSnapshot, Isolation::kSerializable}) {
+    const auto in = *db_->Begin({.isolation = isolation});
+    ASSERT_TRUE(in->Upsert("t", RowsBatch({{1, "t"}})));
+    const auto savepoint = *in->Savepoint();
+    ASSERT_TRUE(in->Upsert("u", RowsBatch({{2, "b"}})));
+    ASSERT_TRUE(in->Delete("u", RowsBatch({{3, ""}})));
+    ASSERT_TRUE(in->RollbackTo(savepoint));
+    Drop("u");
+    const auto info = in->Commit();
+    EXPECT_TRUE(info) << info.error().message();
+    Create("u");
+  }
+  EXPECT_EQ(Read(), (Rows{{1, "t"}}));
+}
+
 TEST_F(TablesTest, ATransactionGoesOnInATableThatWasRenamed) {
   Put({{1, "a"}});
   const auto in = *db_->Begin({.isolation = Isolation::kSerializable});

@@ -132,7 +132,10 @@ Status Transaction::Impl::WriteWhole(std::string_view table, const WriteRequest&
   std::uint64_t more = serializable() ? write.looked_at.bytes() : 0;
   for (const WriteBatch& batch : write.batches) more += OwnWrites::BytesOf(batch);
   VARVE_TRY(CheckRoom(more, "write"));
-  if (serializable()) read_.tables[view->id].Add(std::move(write.looked_at));
+  // Of a table that was not read the footprint knows nothing: its writes may yet be taken back.
+  if (serializable() && !write.looked_at.empty()) {
+    read_.tables[view->id].Add(std::move(write.looked_at));
+  }
   if (write.refusal) return std::unexpected(*std::move(write.refusal));
   if (rows_passed != nullptr) *rows_passed = write.rows_passed;
   return AddBatches(*view, std::move(write.batches));

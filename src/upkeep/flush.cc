@@ -23,6 +23,11 @@ std::string RunDeletesName(std::string_view table, std::uint64_t run_id) {
   return fmt::format("data/{}/_deletes/{:020}.parquet", table, run_id);
 }
 
+FlushCuts& CutsOfFlushes() {
+  static FlushCuts cuts;
+  return cuts;
+}
+
 namespace {
 
 using Metas = std::vector<std::shared_ptr<const RunMeta>>;
@@ -93,7 +98,9 @@ Result<Metas> FlushMemtable(ObjectStore* store, const Memtable& memtable,
                      .schema_id = schema_id,
                      .level = 0,
                      .data_name = RunDataName(table_name, id),
-                     .deletes_name = RunDeletesName(table_name, id)};
+                     .deletes_name = RunDeletesName(table_name, id),
+                     .row_group_rows = CutsOfFlushes().row_group_rows,
+                     .piece_rows_max = CutsOfFlushes().piece_rows_max};
   };
   const RunTarget newest = target(), older = target();
   const auto write = [&]() -> Result<Metas> {

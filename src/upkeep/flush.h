@@ -13,6 +13,7 @@
 #include "files/object_store.h"
 #include "memtable/memtable.h"
 #include "run/run_meta.h"
+#include "run/run_writer.h"
 #include "varve/error.h"
 
 namespace varve {
@@ -20,6 +21,14 @@ namespace varve {
 // Names of a run's objects: data/<table>/<20 digits>.parquet and .../_deletes/<20 digits>.parquet
 std::string RunDataName(std::string_view table, std::uint64_t run_id);
 std::string RunDeletesName(std::string_view table, std::uint64_t run_id);
+
+// Into how many rows flushes cut their runs, in the whole process. Tests alone change it, so that a
+// few rows are several row groups: while no database is open, since nothing guards it.
+struct FlushCuts {
+  std::int64_t row_group_rows = kRowGroupRows;
+  std::int64_t piece_rows_max = kPieceRowsMax;
+};
+FlushCuts& CutsOfFlushes();
 
 // Needs a memtable with at least one row that no longer receives any. One run or two; their ids are
 // `next_run_id`, which is counted up. After an error nothing is left, as RunWriter says.

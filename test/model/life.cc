@@ -4,10 +4,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+
+#include "upkeep/flush.h"
 
 namespace varve::testing {
 namespace {
 
+// Of runs: a few rows are several row groups in some lives, and several pieces of one in others.
+constexpr FlushCuts kCuts[] = {{.row_group_rows = 3, .piece_rows_max = 2},
+                               {.row_group_rows = 16, .piece_rows_max = 5},
+                               {}};
 constexpr const char* kFirstTables[] = {"plain", "pairs"};
 
 std::uint64_t SeedOfStep(std::uint64_t seed, std::uint64_t number) {
@@ -17,14 +24,17 @@ std::uint64_t SeedOfStep(std::uint64_t seed, std::uint64_t number) {
 }  // namespace
 
 // Each change of a table flushes: so that there are lives that do so by themselves alone, some
-// change no table.
+// change no table. Some sync nothing by themselves: so commits that nobody sees yet stand beside
+// everything else, and may be lost.
 Life::Life(std::uint64_t seed)
     : seed_(seed), random_(seed), chance_(std::make_unique<SeededRandom>(seed + 1)) {
   memtable_bytes_ = Below(2) == 0 ? 4096 : 1 << 20;
+  syncs_ = Below(3) > 0;
+  CutsOfFlushes() = kCuts[Below(std::size(kCuts))];
   changes_tables_ = Below(3) > 0;
   Open();
   for (const auto* name : kFirstTables) {
-    const auto shape = FirstShape(name);
+    const auto shape = FirstShape(name, chance_.get());
     Must(db_->CreateTable(name, SchemaOf(*shape), KeyOf(*shape)), "create");
     reference_.Create(name, shape);
   }
@@ -34,10 +44,10 @@ void Life::Step(std::uint64_t number) {
   chance_ = std::make_unique<SeededRandom>(SeedOfStep(seed_, number));
   if (Below(20) == 0) clock_.Advance(static_cast<std::int64_t>(Below(2'000'000)) - 1'000'000);
   if (changes_tables_ && Below(5) == 0) return ChangeTables();
-  switch (Below(28)) {
+  switch (Below(32)) {
     case 0: return Reopen();
     case 1: return CutPower();
-    case 2: last_ = "flush"; return Must(db_->Flush(), last_);
+    case 2: return Flush();
     case 3: last_ = "background"; return executor_.RunAll();
     case 4: case 5: return Hold();
     case 6: return Release();
@@ -47,6 +57,8 @@ void Life::Step(std::uint64_t number) {
     case 16: return Below(4) == 0 ? Untag() : Tag();
     case 17: return Restore();
     case 18: case 19: return Follow();
+    case 20: case 21: return BeginScan();
+    case 22: return EndScan();
     default: return Write();
   }
 }
@@ -61,8 +73,15 @@ void Life::Open() {
              "open");
 }
 
+void Life::Flush() {
+  last_ = "flush";
+  Must(db_->Flush(), last_);
+  Acknowledge(newest(), AckLevel::kDurable);
+}
+
 // Without closing.
 void Life::EndSession() {
+  readers_.clear();
   held_.clear();
   open_.clear();
   db_.reset();
@@ -71,42 +90,33 @@ void Life::EndSession() {
 
 void Life::Reopen() {
   last_ = "close and open";
-  held_.clear();
   open_.clear();
   Must(db_->Close(), "close");
+  Acknowledge(newest(), AckLevel::kDurable);
+  CheckClosed();
   EndSession();
   Open();
+  Visible();
+  SendAgain({});
 }
 
-void Life::CutPower() {
-  last_ = "power cut";
-  EndSession();
-  LosePower();
-  Open();
+// Nothing new is to be had; what was taken before is as it was, until the database is gone.
+void Life::CheckClosed() {
+  const auto refused = db_->GetSnapshot();
+  Require(!refused && refused.error().reason() == ErrorReason::kClosed, "it is not closed");
+  CheckHeld();
+  EndAllScans();
 }
 
-void Life::LosePower() {
-  const auto survival = kAllSurvivals[Below(std::size(kAllSurvivals))];
-  if (Below(3) == 0) {
-    last_ += ", of the process alone";
-    disk_.KillProcess();
-  } else {
-    last_ += fmt::format(", {}", ToString(survival));
-    disk_.Crash(survival, chance_.get());
-  }
-}
+AckLevel Life::PickAck() { return static_cast<AckLevel>(Below(3)); }
 
-void Life::MakeCommit(const std::string& what, CommitNumber commit, Tables next) {
+void Life::MakeCommit(const std::string& what, CommitNumber commit, Tables next, AckLevel ack) {
   last_ = what;
   Require(commit.value == newest() + 1,
           fmt::format("{} is commit {}, expected {}", what, commit.value, newest() + 1));
   reference_.Commit(std::move(next));
+  Acknowledge(newest(), ack);
   NoteTimes();
-}
-
-void Life::CommitRows(const std::string& what, const Picked& at, const Result<CommitInfo>& info,
-                      TableRows next) {
-  MakeCommit(what, Must(info, what).commit, WithRows(Newest(), at.name, std::move(next)));
 }
 
 std::optional<Life::Picked> Life::PickTableOf(const Tables& tables) {
@@ -121,12 +131,23 @@ void Life::NoteWritten(const Picked& at, const RowList& rows) {
 }
 
 void Life::CheckAll() {
-  CheckSnapshot(*Must(db_->GetSnapshot(), "snapshot"), newest(), Newest());
-  for (const auto& [snapshot, commit, tables] : held_) CheckSnapshot(*snapshot, commit, tables);
-  const auto commit = Below(newest() + 1);
+  const auto visible = Visible();
+  if (visible < newest()) {
+    const auto early = db_->GetSnapshot(CommitNumber{newest()});
+    Require(!early && early.error().kind() == ErrorKind::kNotFound, "what is not durable is seen");
+  }
+  const auto now = Must(db_->GetSnapshot(), "snapshot");
+  CheckSnapshot(*now, visible, reference_.At(visible));
+  CheckHeld();
+  EndAllScans();
+  const auto commit = Below(visible + 1);
   CheckAsOf(CommitNumber{commit}, commit, "as of a commit");
   CheckMoments();
   CheckTags();
+}
+
+void Life::CheckHeld() {
+  for (const auto& [snapshot, commit, tables] : held_) CheckSnapshot(*snapshot, commit, tables);
 }
 
 }  // namespace varve::testing

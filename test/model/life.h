@@ -70,25 +70,57 @@ class Life {
     const Shape& shape() const { return *table->shape; }
   };
 
+  // A scan that was begun, and what it gave so far.
+  struct HalfRead {
+    std::string what;
+    TableScan scan;
+    TablePtr table;  // as it shows it
+    std::shared_ptr<arrow::RecordBatchReader> reader;
+    RowList found = {};
+  };
+
   void Open();
   void EndSession();
   void Reopen();
-  void CutPower();
-  void LosePower();
-  void MakeCommit(const std::string& what, CommitNumber commit, Tables next);
-  void CommitRows(const std::string& what, const Picked& at, const Result<CommitInfo>& info,
-                  TableRows next);
+  void Flush();
+  void CheckClosed();
+  void CheckHeld();
+  AckLevel PickAck();
+  void MakeCommit(const std::string& what, CommitNumber commit, Tables next,
+                  AckLevel ack = AckLevel::kDurable);
   std::optional<Picked> PickTable() { return PickTableOf(Newest()); }
   std::optional<Picked> PickTableOf(const Tables& tables);
   void NoteWritten(const Picked& at, const RowList& rows);
 
+  // life_power.cc
+  void Acknowledge(std::uint64_t commit, AckLevel ack);
+  void See(std::uint64_t commit);  // whoever looks now sees this commit as the newest one
+  std::uint64_t Visible();
+  void CutPower();
+  void LosePower();
+  void OpenAfterCut();
+  void Survive(bool check);
+  void CutPowerSoon();
+  void CutPowerAmid();
+  void CutPowerAmidCreate();
+
   // life_writes.cc
   void Write();
+  void SyncAll();
   void WriteInto(const Picked& at);
-  // Nothing is a commit only if no row is written.
+  void WriteWith(const Picked& at, const CommitOptions& options);
+  // Nothing is a commit only if no row is written, and no sequence of a producer.
   void CommitLooked(const std::string& what, const Picked& at, const CommitInfo& info,
-                    Outcome outcome);
+                    Outcome outcome, const CommitOptions& options = {});
   std::optional<Attempt> WriteAttempt(const Picked& at);
+
+  // life_producers.cc
+  ProducerMark MarkOf(const std::string& producer) const;  // sequence 0: none
+  Producer PickProducer();
+  void NoteProducer(const Producer& producer, CommitNumber commit);
+  void RequireRepeat(const CommitOptions& options, const Result<CommitInfo>& info);
+  std::vector<Producer> TakeLost();
+  void SendAgain(const std::vector<Producer>& lost);
 
   // life_threads.cc
   static constexpr int kWriters = 3;
@@ -102,14 +134,12 @@ class Life {
 
   // life_tables.cc
   void ChangeTables();
+  std::string PickName();
   void CreateTable();
   void Change();
   void RefuseChange();
   std::optional<Attempt> PickChange();
   Attempt AlterAttempt(const Picked& at);
-  void CutPowerAmid();
-  void CutPowerAmidCreate();
-  void CutPowerSoon();
 
   // life_transactions.cc
   void Begin();
@@ -117,6 +147,7 @@ class Life {
   void WriteInTransaction(OpenTransaction* in, const Picked& at);
   void SetSavepoint(OpenTransaction* in);
   void GoBack(OpenTransaction* in);
+  void GoBackAndGet(OpenTransaction* in);
   void GetInTransaction(OpenTransaction* in, const Picked& at);
   void ScanInTransaction(OpenTransaction* in, const Picked& at);
   void EndTransaction();
@@ -148,6 +179,15 @@ class Life {
   RowList ReadRows(const TableScan& scan, arrow::RecordBatchReader* reader);
   void CheckGet(const Snapshot& snapshot, const std::string& name, const Table& expected);
 
+  // life_readers.cc
+  using MakeReader = std::function<Result<std::shared_ptr<arrow::RecordBatchReader>>(
+      const Picked&, const TableScan&)>;
+  void BeginScan();
+  void BeginScanOf(const Tables& tables, const MakeReader& make);
+  void EndScan();
+  void ReadTheRest(HalfRead* half);
+  void EndAllScans();
+
   // life_changes.cc
   struct Follower;
   void Follow();
@@ -171,13 +211,19 @@ class Life {
   SimulatedDisk disk_;
   std::uint64_t memtable_bytes_ = 0;
   bool changes_tables_ = false;
+  bool syncs_ = true;  // each step that writes
   std::unique_ptr<Database> db_;
   Reference reference_;
+  std::uint64_t durable_ = 0;      // the newest commit that is known to survive a power cut,
+  std::uint64_t handed_over_ = 0;  // or the end of the process
+  // What each producer committed, oldest first.
+  std::map<std::string, std::vector<ProducerMark>> producers_;
   std::map<std::uint64_t, WallTime> times_;  // by commit; some are not known
   std::map<std::string, std::uint64_t> tags_;
   std::map<std::pair<std::uint32_t, Key>, std::uint64_t> written_;  // by which commit, last
   std::vector<Held> held_;
   std::vector<OpenTransaction> open_;
+  std::vector<HalfRead> readers_;
   std::map<std::uint32_t, std::shared_ptr<Follower>> followers_;  // by table
   std::string last_;
 };

@@ -203,7 +203,7 @@ bool Life::Apply(Follower* follower, const std::shared_ptr<arrow::RecordBatch>& 
   const std::uint64_t position = follower->cursor->position().value;
   now.Finish(position, last_);
   if (batch == nullptr) {
-    Require(position == newest(), last_ + ": it stands before the newest commit");
+    Require(position == Visible(), last_ + ": it stands before the newest commit to be seen");
     return false;
   }
   if (!now.amid() && Below(3) == 0) follower->saved = now;

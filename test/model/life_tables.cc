@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of a life that make, drop, rename and alter tables: alone, beside writers in threads,
-// and with a power cut in the middle, after which either all of it is there or nothing.
+// The steps of a life that make, drop, rename and alter tables, alone or beside writers in threads;
+// life_power.cc does so with a power cut in the middle.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,8 +11,6 @@ namespace varve::testing {
 namespace {
 
 constexpr const char* kNames[] = {"plain", "pairs", "third"};
-// A change makes about so many disk events when there is something to flush.
-constexpr std::uint64_t kEventsOfChange = 40;
 
 bool IsFree(const Tables& tables, const std::string& name) { return !tables.contains(name); }
 
@@ -28,8 +26,10 @@ void Life::ChangeTables() {
   }
 }
 
+std::string Life::PickName() { return kNames[Below(std::size(kNames))]; }
+
 void Life::CreateTable() {
-  const std::string name = kNames[Below(std::size(kNames))];
+  const auto name = PickName();
   const auto shape = PickShape(chance_.get());
   last_ = "create table " + name;
   const auto created = db_->CreateTable(name, SchemaOf(*shape), KeyOf(*shape));
@@ -64,7 +64,7 @@ std::optional<Life::Attempt> Life::PickChange() {
                      return tables;
                    }};
   }
-  const std::string to = kNames[Below(std::size(kNames))];
+  const auto to = PickName();
   if (how > 1 || !IsFree(Newest(), to)) return AlterAttempt(*at);
   return Attempt{fmt::format("rename table {} to {}", name, to),
                  [=](Database& db) { return db.RenameTable(name, to); },
@@ -101,62 +101,6 @@ void Life::RefuseChange() {
       Require(!dropped && dropped.error().kind() == ErrorKind::kNotFound, "nothing was dropped");
     }
   }
-}
-
-// Power goes during one of the next disk events, or after them all.
-void Life::CutPowerSoon() { disk_.CrashAtEvent(disk_.events() + 1 + Below(kEventsOfChange)); }
-
-void Life::CutPowerAmid() {
-  last_ = "power cut amid something";
-  const auto at = PickTable();
-  if (!at) return;
-  const auto how = Below(8);
-  const auto attempt = how < 2    ? WriteAttempt(*at)
-                       : how == 2 ? RestoreAttempt(*at)
-                                  : PickChange();
-  if (!attempt) return;
-  last_ = "power cut amid " + attempt->what;
-  CutPowerSoon();
-  const auto made = attempt->make(*db_);
-  const bool in_it = disk_.crashed();
-  EndSession();
-  disk_.CrashAtEvent(0);
-  LosePower();
-  Open();
-  const auto found = Must(db_->GetSnapshot(), last_)->commit().value;
-  const bool done = found == newest() + 1;
-  Require(done || found == newest(),
-          fmt::format("{}: commit {}, expected {} or the one after", last_, found, newest()));
-  if (made) {
-    Require(done && made->value == found, last_ + ": it was acknowledged, and is lost");
-  } else {
-    Require(in_it, fmt::format("{}: refused: {}", last_, made.error().message()));
-    Require(!done || made.error().reason() == ErrorReason::kUnknownOutcome,
-            fmt::format("{}: it is done, and was told: {}", last_, made.error().message()));
-  }
-  if (done) reference_.Commit(attempt->after(Newest()));
-  NoteTimes();
-  CheckSnapshot(*Must(db_->GetSnapshot(), last_), newest(), Newest());
-}
-
-void Life::CutPowerAmidCreate() {
-  const std::string name = kNames[Below(std::size(kNames))];
-  last_ = "power cut amid the making of table " + name;
-  if (!IsFree(Newest(), name)) return;
-  const auto shape = PickShape(chance_.get());
-  CutPowerSoon();
-  const auto created = db_->CreateTable(name, SchemaOf(*shape), KeyOf(*shape));
-  const bool in_it = disk_.crashed();
-  EndSession();
-  disk_.CrashAtEvent(0);
-  LosePower();
-  Open();
-  const auto tables = db_->Tables();
-  const bool done = std::ranges::find(tables, name, &TableInfo::name) != tables.end();
-  Require(done || !created, last_ + ": it was acknowledged, and is lost");
-  Require(created || in_it, last_ + ": it was refused");
-  if (done) reference_.Create(name, shape);
-  CheckSnapshot(*Must(db_->GetSnapshot(), last_), newest(), Newest());
 }
 
 }  // namespace varve::testing

@@ -27,6 +27,7 @@ struct Life::ThreadWrite {
 // A range and a condition mean nothing under other columns.
 std::vector<Life::ThreadWrite> Life::PickThreadWrites(bool with_ranges) {
   std::vector<ThreadWrite> writes;
+  Visible();  // no answer is as of an older commit
   while (writes.size() < kWriters) {
     const auto at = PickTable();
     auto write = PickWrite(*at->table, chance_.get());
@@ -67,7 +68,7 @@ void Life::ChangeBesideWriters() {
 void Life::CommitThreads(const std::vector<ThreadWrite>& writes, const Attempt* change,
                          CommitNumber changed) {
   const auto what = last_;
-  const auto first = newest();
+  const auto first = durable_;
   std::map<CommitNumber, const ThreadWrite*> order;
   if (change != nullptr) order[changed] = nullptr;
   for (const auto& write : writes) {

@@ -19,11 +19,12 @@ void Life::Begin() {
   auto transaction = Must(
       db_->Begin({.isolation = serializable ? Isolation::kSerializable : Isolation::kSnapshot}),
       last_);
-  Require(transaction->snapshot().value == newest(), "a transaction's snapshot is not the newest");
+  const auto began = transaction->snapshot().value;
+  See(began);
   open_.push_back({.transaction = std::move(transaction),
                    .serializable = serializable,
-                   .began = newest(),
-                   .view = Newest()});
+                   .began = began,
+                   .view = reference_.At(began)});
 }
 
 void Life::UseTransaction() {
@@ -36,7 +37,7 @@ void Life::UseTransaction() {
     if (!at) return;
     switch (Below(9)) {
       case 0: case 1: SetSavepoint(&in); break;
-      case 2: GoBack(&in); break;
+      case 2: GoBackAndGet(&in); break;
       case 3: GetInTransaction(&in, *at); break;
       case 4: case 5: ScanInTransaction(&in, *at); break;
       default: WriteInTransaction(&in, *at);
@@ -87,6 +88,13 @@ void Life::GoBack(OpenTransaction* in) {
     Require(!back && back.error().kind() == ErrorKind::kInvalid, "a later savepoint is left");
   }
   in->savepoints.resize(which + 1);
+}
+
+// What was taken back must be gone at once.
+void Life::GoBackAndGet(OpenTransaction* in) {
+  GoBack(in);
+  const auto at = PickTableOf(in->view);
+  if (at) GetInTransaction(in, *at);
 }
 
 void Life::GetInTransaction(OpenTransaction* in, const Picked& at) {
@@ -186,7 +194,8 @@ void Life::EndTransaction() {
   open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(which));
   if (Below(5) == 0) return in.transaction->Abort();
   const auto clash = in.wrote.empty() ? Clash::kNone : ClashOf(in);
-  const auto info = in.transaction->Commit();
+  const auto ack = syncs_ ? AckLevel::kDurable : PickAck();
+  const auto info = in.transaction->Commit({.ack = ack});
   if (clash == Clash::kSurely || (clash == Clash::kPerhaps && !info)) {
     Require(!info && info.error().kind() == ErrorKind::kConflict, "a conflict was not seen");
     return;
@@ -194,7 +203,7 @@ void Life::EndTransaction() {
   Must(info, last_);
   if (in.wrote.empty()) return;
   for (const auto& at : in.wrote) written_[at] = newest() + 1;
-  MakeCommit(last_, info->commit, AfterTransaction(in));
+  MakeCommit(last_, info->commit, AfterTransaction(in), ack);
 }
 
 }  // namespace varve::testing

@@ -37,7 +37,7 @@ WayBack FindWayBack(const TableRows& now, const TableRows& then) {
 void Life::Tag() {
   const auto name = fmt::format("tag{}", Below(4));
   const bool replace = Below(2) == 0;
-  const auto commit = Below(newest() + 1);
+  const auto commit = Below(Visible() + 1);
   last_ = fmt::format("tag commit {} as {}{}", commit, name, replace ? ", moving it" : "");
   const auto tag = db_->Tag(name, CommitNumber{commit}, {.replace = replace});
   if (commit == 0) {
@@ -66,7 +66,8 @@ void Life::Restore() {
   last_ = "restore";
   const auto at = PickTable();
   if (!at) return;
-  AsOf as_of = CommitNumber{Below(newest() + 1)};
+  const auto visible = Visible();
+  AsOf as_of = CommitNumber{Below(visible + 1)};
   auto commit = std::get<CommitNumber>(as_of).value;
   if (!tags_.empty() && Below(3) == 0) {
     auto tag = tags_.begin();
@@ -85,7 +86,9 @@ void Life::Restore() {
   }
   const auto info = Must(restored, what);
   const auto then = reference_.TableAs(commit, at->table->id, at->table->shape);
-  const auto way = FindWayBack(at->table->rows, then->rows);
+  // What a dry run compares is what there is to see; a commit comes after those that are not.
+  const auto now = dry ? reference_.TableAs(visible, at->table->id, at->table->shape) : at->table;
+  const auto way = FindWayBack(now->rows, then->rows);
   Require(info.as_of.value == commit && info.rows_written == way.written.size() &&
               info.rows_deleted == way.deleted.size(),
           fmt::format("{}: {} written, {} deleted, expected {}, {}", what, info.rows_written,
@@ -96,7 +99,7 @@ void Life::Restore() {
 }
 
 std::optional<Life::Attempt> Life::RestoreAttempt(const Picked& at) {
-  const auto commit = Below(newest() + 1);
+  const auto commit = Below(Visible() + 1);
   const auto named = reference_.At(commit).find(at.name);
   if (named != reference_.At(commit).end() && named->second->id != at.table->id) return {};
   const auto then = reference_.TableAs(commit, at.table->id, at.table->shape);
@@ -116,8 +119,9 @@ void Life::Hold() {
   last_ = "take a snapshot";
   if (held_.size() == kHeldMost) return;
   auto snapshot = Must(db_->GetSnapshot(), last_);
-  Require(snapshot->commit().value == newest(), "a snapshot is not as of the newest commit");
-  held_.push_back({std::move(snapshot), newest(), Newest()});
+  const auto commit = snapshot->commit().value;
+  See(commit);
+  held_.push_back({std::move(snapshot), commit, reference_.At(commit)});
 }
 
 void Life::Release() {
@@ -140,7 +144,7 @@ void Life::CheckMoments() {
     auto at = times_.begin();
     std::advance(at, Below(times_.size()));
     const WallTime moment{at->second.micros + static_cast<std::int64_t>(Below(3)) - 1};
-    auto expected = newest();
+    auto expected = Visible();
     while (expected > 0 && times_.contains(expected) && times_[expected] > moment) --expected;
     if (expected > 0 && !times_.contains(expected)) continue;
     const auto snapshot = db_->GetSnapshot(moment);

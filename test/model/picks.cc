@@ -11,7 +11,9 @@
 namespace varve::testing {
 namespace {
 
+// Of some tables there are few: their rows have many versions, in a life of so few steps.
 constexpr std::uint64_t kKeys = 24;
+constexpr std::uint64_t kFewKeys = 3;
 constexpr std::uint64_t kNumbers = 8;
 constexpr std::size_t kColumnsMost = 6;
 constexpr std::int64_t kLarge = std::int64_t{1} << 40;  // no int32
@@ -37,14 +39,16 @@ Value PickValue(const Column& column, Random* chance) {
   }
 }
 
-Key PickKey(bool composite, Random* chance) {
-  if (!composite) return {static_cast<std::int64_t>(chance->Below(kKeys)), ""};
-  return {static_cast<std::int64_t>(chance->Below(kKeys / 4)), PickWord(chance)};
+Key PickKey(const Shape& shape, Random* chance) {
+  if (!shape.composite) return {static_cast<std::int64_t>(chance->Below(shape.keys)), ""};
+  const auto firsts = std::max<std::uint64_t>(shape.keys / 4, 1);
+  return {static_cast<std::int64_t>(chance->Below(firsts)), PickWord(chance)};
 }
 
 // Also the least and the greatest key that there can be, and a part of a composite one.
-Bound PickBound(bool composite, Random* chance) {
-  Bound bound{.key = PickKey(composite, chance),
+Bound PickBound(const Shape& shape, Random* chance) {
+  const bool composite = shape.composite;
+  Bound bound{.key = PickKey(shape, chance),
               .first_alone = composite && chance->Below(2) == 0,
               .inclusive = chance->Below(2) == 0};
   using Int32 = std::numeric_limits<std::int32_t>;
@@ -68,9 +72,10 @@ void Add(Shape* shape, std::string name, Kind kind, int key_place = -1) {
                             .before = {}});
 }
 
-Shape KeyShape(bool composite) {
+Shape KeyShape(bool composite, Random* chance) {
   Shape shape;
   shape.composite = composite;
+  shape.keys = chance->Below(4) == 0 ? kFewKeys : kKeys;
   if (composite) {
     Add(&shape, "b", Kind::kText, 1);
     Add(&shape, "v", Kind::kText);
@@ -135,8 +140,8 @@ const Column& KeyColumn(const Shape& shape) {
 }
 
 Condition PickKeyCondition(const Shape& shape, Random* chance) {
-  const auto low = static_cast<std::int64_t>(chance->Below(kKeys));
-  const auto high = low + static_cast<std::int64_t>(chance->Below(kKeys / 2));
+  const auto low = static_cast<std::int64_t>(chance->Below(shape.keys));
+  const auto high = low + static_cast<std::int64_t>(chance->Below(shape.keys / 2 + 1));
   const auto& name = KeyColumn(shape).name;
   return {fmt::format("{} >= {} and {} < {}", name, low, name, high),
           [=](const Key& key, const Row&) { return Truth(key.a >= low && key.a < high); }};
@@ -207,14 +212,14 @@ Condition PickSimple(const Shape& shape, Random* chance) {
 
 }  // namespace
 
-ShapePtr FirstShape(const std::string& name) {
-  Shape shape = KeyShape(name == "pairs");
+ShapePtr FirstShape(const std::string& name, Random* chance) {
+  Shape shape = KeyShape(name == "pairs", chance);
   Add(&shape, "n", Kind::kInt64);
   return std::make_shared<const Shape>(std::move(shape));
 }
 
 ShapePtr PickShape(Random* chance) {
-  Shape shape = KeyShape(chance->Below(2) == 0);
+  Shape shape = KeyShape(chance->Below(2) == 0, chance);
   for (auto more = chance->Below(3); more > 0; --more) {
     Add(&shape, PickFreeName(shape, chance), PickKind(chance));
   }
@@ -253,7 +258,7 @@ RowList PickRows(const Shape& shape, Random* chance) {
     for (const Column& column : shape.columns) {
       if (column.key_place < 0) row.push_back(PickValue(column, chance));
     }
-    rows.emplace_back(PickKey(shape.composite, chance), std::move(row));
+    rows.emplace_back(PickKey(shape, chance), std::move(row));
   }
   return rows;
 }
@@ -270,8 +275,8 @@ ShapePtr PickPart(const Shape& shape, Random* chance) {
 
 Range PickRange(const Shape& shape, Random* chance) {
   Range range;
-  if (chance->Below(6) > 0) range.lower = PickBound(shape.composite, chance);
-  if (!range.lower || chance->Below(6) > 0) range.upper = PickBound(shape.composite, chance);
+  if (chance->Below(6) > 0) range.lower = PickBound(shape, chance);
+  if (!range.lower || chance->Below(6) > 0) range.upper = PickBound(shape, chance);
   // Seldom nothing can lie within.
   const bool swapped = range.lower && range.upper && range.upper->key < range.lower->key;
   if (swapped && chance->Below(6) > 0) std::swap(range.lower, range.upper);

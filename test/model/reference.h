@@ -34,6 +34,7 @@ struct Column {
 // The columns of a table. The key is an int64 alone, or, composite, (int32, text).
 struct Shape {
   bool composite = false;
+  std::uint64_t keys = 0;  // that chance takes its keys from, about
   std::vector<Column> columns;
   std::uint32_t next_id = 1;
 };
@@ -79,6 +80,8 @@ class Reference {
   std::uint64_t newest() const { return after_.size() - 1; }
   // The next one.
   void Commit(Tables tables) { after_.push_back(std::move(tables)); }
+  // The commits after this one are gone. Tables stay: they are durable as soon as they are made.
+  void CutBack(std::uint64_t commit) { after_.resize(commit + 1); }
   // No commit: as of each one at which nobody had the name, the table is there and empty.
   void Create(const std::string& name, ShapePtr shape);
   // The table of this id as of a commit, with its rows as they show under these columns.
@@ -115,7 +118,7 @@ Value ValueOf(const Shape& shape, const std::pair<Key, Row>& row, const Column& 
 void SetPart(const Shape& part, const Row& values, const Shape& shape, Row* row);
 bool LacksRequired(const Shape& shape, const Row& row);
 
-ShapePtr FirstShape(const std::string& name);
+ShapePtr FirstShape(const std::string& name, Random* chance);
 ShapePtr PickShape(Random* chance);
 // What AlterTable must take.
 std::vector<ColumnStep> PickSteps(const Shape& shape, Random* chance);
