@@ -161,8 +161,8 @@ TEST_F(AlterTest, NoFileIsRewritten) {
   ASSERT_TRUE(db_->Flush());
   const auto files = [&] {
     std::map<std::string, std::uint64_t> bytes;
-    const auto files = disk_.List("/db/data/t");
-    for (const FileInfo& file : *files) bytes[file.name] = file.size;
+    const auto listed = disk_.List("/db/data/t");
+    for (const FileInfo& file : *listed) bytes[file.name] = file.size;
     return bytes;
   };
   const auto before = files();
