@@ -92,15 +92,21 @@ int PreparedFile::Open(LogSyncMethod method) const {
 }
 
 void PreparedFile::Flush(int descriptor, LogSyncMethod method) {
-  const iovec piece{block_, kBlock};
+  Flush(descriptor, method, block_, kBlock);
+}
+
+void PreparedFile::Flush(int descriptor, LogSyncMethod method, const char* blocks,
+                         std::uint64_t size) {
+  if (offset_ + size > bytes_) offset_ = 0;
+  const iovec piece{const_cast<char*>(blocks), size};
   const bool syncs =
       method == LogSyncMethod::kDsync || method == LogSyncMethod::kDirectDsync;
   const int flags = syncs ? RWF_DSYNC : 0;
   const auto put = ::pwritev2(descriptor, &piece, 1, static_cast<off_t>(offset_), flags);
-  Check(put == static_cast<ssize_t>(kBlock), "write", path_);
+  Check(put == static_cast<ssize_t>(size), "write", path_);
   if (method == LogSyncMethod::kFdatasync) Check(::fdatasync(descriptor) == 0, "sync", path_);
   if (method == LogSyncMethod::kFsync) Check(::fsync(descriptor) == 0, "sync", path_);
-  offset_ = (offset_ + kBlock) % bytes_;
+  offset_ += size;
 }
 
 Slice PreparedFile::Flushes(double seconds, LogSyncMethod method) {

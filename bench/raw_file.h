@@ -34,6 +34,8 @@ class PreparedFile {
   // One F at a time, of a descriptor that Open gave for the same method; the caller closes it.
   int Open(LogSyncMethod method) const;
   void Flush(int descriptor, LogSyncMethod method);
+  // The same of more: whole blocks of 4 KiB, from memory that is aligned to them.
+  void Flush(int descriptor, LogSyncMethod method, const char* blocks, std::uint64_t size);
 
  private:
   const std::string path_;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "bench/versions/rows.h"
+#include "varve/log_options.h"
 
 namespace varve::bench {
 
@@ -29,6 +30,8 @@ class Store {
 };
 using StorePtr = std::unique_ptr<Store>;
 
+// Commits of up to 1 MiB by one thread, as little as they can cost (store_bare.cc).
+StorePtr OpenBareStore(const std::string& path, LogSyncMethod method);
 StorePtr OpenVarveStore(const std::string& dir, std::uint64_t budget_bytes);
 // Each is null when its library is not there.
 StorePtr OpenRocksDbStore(const std::string& dir, std::uint64_t budget_bytes, bool pipelined);

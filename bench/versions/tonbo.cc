@@ -22,6 +22,7 @@ constexpr const char* kSmallTable = "small";
 constexpr std::uint64_t kSeed = 584;
 constexpr std::int64_t kIngestRows = 64;
 constexpr std::int64_t kIngestKeys = 65'536;
+constexpr std::int64_t kIngestBatches = kIngestKeys / kIngestRows;  // have each key once
 
 struct Workload {
   std::int64_t batches, rows, keys;
@@ -102,8 +103,10 @@ class TonboGroup {
  public:
   explicit TonboGroup(const VersionsSettings& settings)
       : settings_(settings),
-        ingest_(OpenSmall(settings.dir + "/ingest")),
-        ingest_rows_(kIngestRows) {
+        ingest_(OpenSmall(settings.dir + "/ingest")) {
+    for (std::int64_t i = 0; i < kIngestBatches; ++i) {
+      batches_.push_back(SmallBatch(i, kIngestRows, kIngestKeys));
+    }
     for (auto workload : kWorkloads) Load(workload);
     PrintSettings("varve, tonbo's workload", "defaults; for scans flushed once, to one run");
     if (settings.tonbo.empty()) {
@@ -178,7 +181,7 @@ class TonboGroup {
   void RunIngest(int round) {
     WaitForCalm(settings_.patience_seconds);
     auto slice = ClosedLoop(1, settings_.slice_seconds, [&](int) {
-      Must(ingest_->Upsert(kSmallTable, SmallBatch(ingested_++, ingest_rows_, kIngestKeys)));
+      Must(ingest_->Upsert(kSmallTable, batches_[ingested_++ % batches_.size()]));
     });
     Print(round, "tonbo ingest, varve", std::move(slice));
   }
@@ -198,8 +201,8 @@ class TonboGroup {
   const VersionsSettings& settings_;
   std::vector<Scanned> scanned_;
   std::unique_ptr<Database> ingest_;
-  const std::int64_t ingest_rows_;
-  std::int64_t ingested_ = 0;
+  std::vector<BatchPtr> batches_;  // made beforehand: what is measured is to keep them
+  std::size_t ingested_ = 0;
   std::unique_ptr<Tonbo> tonbo_;
 };
 

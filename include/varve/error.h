@@ -6,7 +6,8 @@
 // Result<T>, an alias of std::expected<T, Error>; one with nothing to return gives Status. The kind
 // of an error says what the caller should do next, the reason says which well-known situation it is
 // (a program may branch on it), and the message is for a person: what happened, where, what was
-// expected, what was found, and the next step.
+// expected, what was found, and the next step. Results and errors are values: each belongs to who
+// has it, in any thread.
 #pragma once
 
 #include <cstdint>

@@ -22,7 +22,6 @@ namespace varve {
 // All versions of all cursors, as a cursor again: what flush and compaction write.
 std::unique_ptr<VersionCursor> MergeVersions(std::vector<std::unique_ptr<VersionCursor>> cursors);
 
-// The rows of a snapshot: for each key the newest version with commit <= as_of, if it is no delete.
 // Rows that a merge has chosen, in order.
 struct ChosenRows {
   // What the slices are of. They alone keep the batches: of rows in no order each slice is a few
@@ -31,6 +30,7 @@ struct ChosenRows {
   std::vector<RowSlice> slices;
 };
 
+// The rows of a snapshot: for each key the newest version with commit <= as_of, if it is no delete.
 class VisibleRows {
  public:
   VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, std::uint64_t as_of,
