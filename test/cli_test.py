@@ -778,8 +778,11 @@ class BadInputTest(CliTest):
         self.fails(1, "line 1: not JSON", *load, self.write("bad.jsonl", "{"))
 
     def test_a_missing_file_leaves_no_database(self):
-        self.fails(3, "nothing.csv", "load", self.db, "t", "nothing.csv", "--create", "--key", "a")
-        self.assertFalse(self.db.exists())
+        there = str(self.write("there.csv", "a\n1\n"))
+        for files in (["nothing.csv"], [there, "nothing.csv"]):
+            with self.subTest(files):
+                self.fails(3, "nothing.csv", "load", self.db, "t", *files, "--create", "--key", "a")
+                self.assertFalse(self.db.exists())
 
     def test_tables_that_are_not_there_or_there_already(self):
         self.load_orders(1)

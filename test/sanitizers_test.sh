@@ -21,7 +21,8 @@ declare -A rooms=(
 # Under ThreadSanitizer the tests of one thread would find nothing.
 declare -A with_threads=(
   [view]="*Thread*:ParallelRows*:*Ahead*"
-  [engine]="*Thread*:*Beside*:Async*:Follow*"
+  [engine]="*Thread*:*Beside*:Async*:Follow*:PlainWrites*:*HalfWay*:*WhileAFlush*:BackPressure*:
+CloseTest*:*WaitsHears*:WriteProfile*"
 )
 # Arrow's own allocators keep memory from the sanitizers, which then see no use of it after its
 # end, and take its next use for the same.

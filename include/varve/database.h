@@ -209,8 +209,9 @@ class Database {
   // share syncs. The call itself prepares the rows, gives the commit its number (in the order of
   // the calls) and waits for room in memory as Write does. `done` is called once, by another thread
   // or by this one, with what Write returns; it must be quick and must not call members of this
-  // database that wait, nor WriteThen, which may wait for room. With the future there is no such
-  // rule. Close waits for what is on its way.
+  // database that wait, nor WriteThen, which may wait for room, nor let go of the last transaction
+  // that keeps a destroyed database open. With the future there is no such rule. Close waits for
+  // what is on its way.
   void WriteThen(std::string_view table, const WriteRequest& request, const CommitOptions& options,
                  CommitCallback done);
   std::future<Result<CommitInfo>> WriteAsync(std::string_view table, const WriteRequest& request,

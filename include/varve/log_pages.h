@@ -87,8 +87,8 @@ class PageLog {
   // they are in the log. Ends the transaction, but on Invalid and on an error of the log after
   // which the unit is certainly not kept (see Log::Append).
   // Errors: Invalid when nothing was put; Conflict when another transaction that put one of the
-  // pages was committed since this one began (nothing is kept; begin again); Unavailable as
-  // Log::Append, and when the sink failed: the commit is kept, reopen to have it applied.
+  // pages was committed and not yet applied when this one began, or since (nothing is kept; begin
+  // again); Unavailable as Log::Append, and when the sink failed: kept, reopen to have it applied.
   Result<LogAck> Commit(LogTransaction transaction);
   Status Abort(LogTransaction transaction);
 

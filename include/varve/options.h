@@ -219,7 +219,8 @@ struct ScanOptions {
   std::stop_token stop = {};
   // Batches hold at most this many rows.
   std::int64_t batch_rows_max = 65536;
-  // When given, gets the times as the reader goes on; look when it has ended.
+  // When given, gets the times as the reader goes on; look when it has ended. Of one scan alone:
+  // Count, MinMax and Explain have none.
   std::shared_ptr<ScanProfile> profile = nullptr;
 };
 

@@ -155,6 +155,18 @@ class AlterTest : public ::testing::Test {
   std::unique_ptr<Database> db_;
 };
 
+// The clock goes on by one with each question, and planning ends with the second.
+TEST_F(AlterTest, AProfileOfThePastIsByTheSameClock) {
+  Create({Int("a")});
+  Put({IdValues({"1"}), Ints("a", {"10"})});
+  Alter({DropColumn{"a"}});
+  for (const std::uint64_t commit : {1, 2}) {
+    const ScanOptions options{.profile = std::make_shared<ScanProfile>()};
+    ASSERT_TRUE((*db_->GetSnapshot(CommitNumber{commit}))->Scan("t", options));
+    EXPECT_EQ(options.profile->plan_micros, 1) << commit;
+  }
+}
+
 TEST_F(AlterTest, NoFileIsRewritten) {
   Create({Int("a"), Int("b")});
   Put({IdValues({"1", "2"}), Ints("a", {"10", "20"}), Ints("b", {"1", "2"})});

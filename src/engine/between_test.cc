@@ -12,9 +12,8 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
-#include "base/result.h"
 #include "files/simulated_disk.h"
-#include "test/support/forwarding_files.h"
+#include "test/support/read_steps.h"
 #include "test/support/rows.h"
 #include "varve/database.h"
 
@@ -24,31 +23,6 @@ namespace {
 using testing::Rows;
 using testing::RowsBatch;
 using Step = std::function<void()>;
-
-// Calls once when data is read.
-class ReadSteps final : public testing::ForwardingFiles {
- public:
-  ReadSteps() : ForwardingFiles(NewMemoryFiles()) {}
-  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
-    VARVE_ASSIGN(auto file, files()->Open(path, mode));
-    if (mode != OpenMode::kRead || !path.ends_with(".parquet")) return file;
-    return std::make_unique<Read>(std::move(file), &step);
-  }
-  Step step;
-
- private:
-  class Read final : public testing::ForwardingFile {
-   public:
-    Read(std::unique_ptr<File> file, Step* step) : ForwardingFile(std::move(file)), step_(step) {}
-    Result<std::uint64_t> ReadAt(std::uint64_t offset, std::uint64_t size, char* into) override {
-      if (const auto now = std::exchange(*step_, nullptr)) now();
-      return file()->ReadAt(offset, size, into);
-    }
-
-   private:
-    Step* const step_;
-  };
-};
 
 // Calls once at a question that is counted down.
 class QuestionSteps final : public Clock {
@@ -94,7 +68,7 @@ class BetweenTest : public ::testing::Test {
     return rows;
   }
 
-  ReadSteps files_;
+  testing::ReadSteps files_;
   QuestionSteps clock_;
   SeededRandom random_{1};
   ManualExecutor executor_;
@@ -103,20 +77,24 @@ class BetweenTest : public ::testing::Test {
 
 TEST_F(BetweenTest, AKeyThatIsInsertedWhileAnInsertLooksForItIsFound) {
   PutAndForget();
-  bool came = false;
-  files_.step = [&] {
-    came = true;
-    EXPECT_TRUE(Insert({{9999, "between"}}));
-  };
-  const auto info = Insert({{9999, "late"}, {4000, "there"}});
-  ASSERT_FALSE(info);
-  EXPECT_EQ(info.error().reason(), ErrorReason::kAlreadyExists) << info.error().message();
-  ASSERT_TRUE(came);
-  files_.step = [&] { Put({{7777, "between"}}); };
-  ASSERT_TRUE(db_->Write("t", {.mode = WriteMode::kDeleteWhere,
-                               .range = {.lower = RowsBatch({{7000, ""}})->SelectColumns({0})
-                                                      .ValueOrDie()}}));
-  for (const auto& [id, value] : Read()) EXPECT_LT(id, 7000) << value;
+  files_.At(1, [&] { EXPECT_TRUE(Insert({{9999, "between"}})); });
+  const WriteRequest late{.mode = WriteMode::kInsertMissing,
+                          .rows = RowsBatch({{9999, "late"}, {4000, "late"}})};
+  const auto info = db_->Write("t", late);
+  ASSERT_TRUE(info) << info.error().message();
+  ASSERT_TRUE(files_.Came());
+  EXPECT_EQ(info->rows_passed, 2u);
+  EXPECT_EQ(Read().at(9999), "between");
+  EXPECT_EQ(Read().at(4000), "before");
+}
+
+TEST_F(BetweenTest, ARowThatComesIntoARangeWhileItIsDeletedGoesToo) {
+  PutAndForget();
+  files_.At(1, [&] { Put({{7777, "between"}}); });
+  const auto from = RowsBatch({{7000, ""}})->SelectColumns({0}).ValueOrDie();
+  ASSERT_TRUE(db_->Write("t", {.mode = WriteMode::kDeleteWhere, .range = {.lower = from}}));
+  ASSERT_TRUE(files_.Came());
+  EXPECT_EQ(Read().rbegin()->first, 6998);
 }
 
 // The commit looks for conflicts in files, for what was committed since its snapshot is forgotten.
@@ -126,13 +104,9 @@ TEST_F(BetweenTest, WhatIsCommittedWhileATransactionLooksForConflictsIsOne) {
     const Rows late = Every(10, "late", 1);
     ASSERT_TRUE(in->Upsert("t", RowsBatch(late)));
     PutAndForget();
-    bool came = false;
-    files_.step = [&] {
-      came = true;
-      Put({{5001, "between"}});
-    };
+    files_.At(1, [&] { Put({{5001, "between"}}); });
     const auto info = in->Commit();
-    ASSERT_TRUE(came);
+    ASSERT_TRUE(files_.Came());
     ASSERT_FALSE(info);
     EXPECT_EQ(info.error().kind(), ErrorKind::kConflict) << info.error().message();
     EXPECT_EQ(Read().at(5001), "between");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // varve_db.h over varve::Database: checks what C passes, and changes the form of values.
 #include <arrow/api.h>
+#include <fmt/format.h>
 
 #include <string>
 #include <vector>
@@ -377,6 +378,7 @@ int varve_db_follow(varve_db* db, const char* table, std::uint64_t after,
     VARVE_ASSIGN(const auto options, given.Take());
     auto handle = std::make_unique<varve_db_cursor>();
     VARVE_ASSIGN(handle->cursor, db->database->FollowChanges(table, CommitNumber{after}, options));
+    handle->position = handle->cursor->position();
     *cursor = handle.release();
     return {};
   });
@@ -390,13 +392,23 @@ int varve_db_cursor_next(varve_db_cursor* cursor, std::uint64_t timeout_ms, Arro
     VARVE_TRY(Need(cursor, "cursor"));
     VARVE_TRY(Need(rows, "rows"));
     VARVE_TRY(Need(schema, "schema"));
+    if (cursor->lost) {
+      return Fail(ErrorKind::kUnavailable,
+                  fmt::format("out of memory before: some changes could not be handed over; follow "
+                              "again from commit {}",
+                              cursor->position.value));
+    }
     VARVE_ASSIGN(const auto batch, cursor->cursor->Next(timeout_ms));
-    return batch == nullptr ? Status() : ExportBatch(*batch, rows, schema);
+    cursor->lost = true;
+    if (batch != nullptr) VARVE_TRY(ExportBatch(*batch, rows, schema));
+    cursor->lost = false;
+    cursor->position = cursor->cursor->position();
+    return {};
   });
 }
 
 std::uint64_t varve_db_cursor_position(const varve_db_cursor* cursor) {
-  return cursor == nullptr ? 0 : cursor->cursor->position().value;
+  return cursor == nullptr ? 0 : cursor->position.value;
 }
 
 void varve_db_cursor_cancel(varve_db_cursor* cursor) {

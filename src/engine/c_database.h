@@ -26,6 +26,8 @@ struct varve_db_snapshot {
 };
 struct varve_db_cursor {
   std::unique_ptr<varve::ChangeCursor> cursor;
+  varve::CommitNumber position;  // of what was handed over
+  bool lost = false;             // a batch was read and could not be
 };
 struct varve_db_stop {
   std::stop_source source;

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/futex.h"
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "engine/engine.h"
 #include "varve/changes.h"
@@ -185,19 +186,22 @@ class ChangeCursor::Impl {
   }
 
   Result<std::shared_ptr<arrow::RecordBatch>> Next(std::uint64_t timeout_ms) {
-    if (ended_) return std::unexpected(*ended_);
+    if (ended_) return std::unexpected(CopyOf(*ended_));
     Owner* database = nullptr;
     {
       std::lock_guard lock(link_->mutex);
       database = link_->database;
       if (database != nullptr) database->BeginTask();
     }
-    auto batch = database == nullptr ? Closed() : Take(database, timeout_ms);
-    // A batch that was read is given all the same: the position counts it.
-    if (signal_->cancelled && !(batch && *batch != nullptr)) batch = Cancelled();
+    auto batch = OrOutOfMemory([&] {
+      Batch taken = database == nullptr ? Closed() : Take(database, timeout_ms);
+      // A batch that was read is given all the same: the position counts it.
+      if (signal_->cancelled && !(taken && *taken != nullptr)) taken = Cancelled();
+      return taken;
+    });
     if (!batch) {
       stream_.reset();
-      ended_ = batch.error();
+      ended_ = CopyOf(batch.error());
     }
     if (database != nullptr) database->EndTask();
     return batch;

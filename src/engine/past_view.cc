@@ -40,6 +40,8 @@ std::shared_ptr<const Superversion> PastView(const Superversion& view, const Man
   for (const auto& [id, table] : state.dropped)
     tables[id] = {view.dropped.at(id).get(), table.get()};
   auto past = std::make_shared<Superversion>();
+  past->executor = view.executor;
+  past->clock = view.clock;
   for (const auto& [id, table] : tables) {
     const auto& [now, table_state] = table;
     if (!table_state->IsThereAt(commit)) continue;

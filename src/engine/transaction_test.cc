@@ -297,6 +297,20 @@ TEST_F(TransactionTest, ARowThatComesIntoAScannedRangeIsAConflictUnderSerializab
   EXPECT_TRUE(reader->Commit()) << "it wrote nothing: it was before them all";
 }
 
+TEST_F(TransactionTest, ARowThatComesIntoADeletedRangeIsAConflictUnderSerializable) {
+  Put({{10, "a"}, {30, "b"}});
+  const auto in = Begin(Isolation::kSerializable);
+  const auto key = [](std::int64_t id) {
+    return testing::RowsBatch({{id, ""}})->SelectColumns({0}).ValueOrDie();
+  };
+  const auto deleted = in->Write(
+      "t", {.mode = WriteMode::kDeleteWhere, .range = {.lower = key(20), .upper = key(30)}});
+  ASSERT_TRUE(deleted) << deleted.error().message();
+  Put(in.get(), {{1, "nothing from 20 to 30"}}, "u");
+  Put({{25, "phantom"}});
+  ExpectConflict(in.get(), "table 't', key 25");
+}
+
 TEST_F(TransactionTest, ASavepointIsGoneBackTo) {
   Put({{1, "a"}});
   const auto in = Begin();

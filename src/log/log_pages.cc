@@ -109,7 +109,7 @@ struct PageLog::Impl {
   Status Checkpoint();
 
   struct Open {
-    std::uint64_t began = 0;                   // the number of commits before it
+    std::uint64_t began = 0;                   // the number of commits that it saw
     std::map<PageNumber, std::string> images;  // as stored
   };
   using Images = std::map<PageNumber, std::string>;
@@ -147,7 +147,7 @@ Result<LogTransaction> PageLog::Impl::Begin() {
   }
   std::lock_guard lock(mutex_);
   const LogTransaction transaction{++last_transaction_};
-  open_[transaction.value].began = commits_;
+  open_[transaction.value].began = commits_ - unapplied_.size();  // the others nobody can see yet
   return transaction;
 }
 
@@ -217,13 +217,12 @@ Result<LogTicket> PageLog::Impl::Enqueue(LogTransaction transaction) {
   unapplied.key() = ticket->lsn;
   unapplied.mapped() = std::move(images);
   unapplied_.insert(std::move(unapplied));
-  ForgetCommitsIfIdle();
   return ticket;
 }
 
-// Nobody is left who could conflict.
+// Nobody is left who could conflict, and who begins now has seen all.
 void PageLog::Impl::ForgetCommitsIfIdle() {
-  if (open_.empty() && !placing_) committed_.clear();
+  if (open_.empty() && !placing_ && unapplied_.empty()) committed_.clear();
 }
 
 Result<LogAck> PageLog::Impl::Commit(LogTransaction transaction) try {
@@ -254,6 +253,7 @@ Status PageLog::Impl::ApplyUpTo(Lsn lsn) {
     }
     std::lock_guard lock(mutex_);
     unapplied_.erase(unapplied_.begin());
+    ForgetCommitsIfIdle();
   }
 }
 

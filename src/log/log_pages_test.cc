@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -37,6 +38,7 @@ class FilePages final : public PageSink {
   }
   Status Apply(PageNumber page, std::string_view bytes) override {
     if (fails) return Fail(ErrorKind::kUnavailable, "no room for the page");
+    if (before_apply) before_apply();
     pages[page.value] = bytes[0];
     order.push_back(bytes[0]);
     return {};
@@ -57,6 +59,7 @@ class FilePages final : public PageSink {
   Pages pages;
   std::string order;  // in which images came
   bool fails = false;
+  std::function<void()> before_apply;
 
  private:
   Files* const files_;
@@ -154,6 +157,25 @@ TEST_F(LogPagesTest, F16_OfTwoThatSawTheSamePageOneIsKept) {
   EXPECT_EQ(pages_->pages, (Pages{{1, 'a'}}));
   Write(1, 'c');
   ExpectAfterReopening({{1, 'c'}});
+}
+
+// It sees the page as it was before, though that commit has its place, and is durable.
+TEST_F(LogPagesTest, F16_OneThatBeganBeforeACommitWasAppliedDidNotSeeIt) {
+  OpenPages();
+  const auto first = Begin();
+  ASSERT_TRUE(Put(first, 7, 'b'));
+  LogTransaction between;
+  pages_->before_apply = [&] { between = Begin(); };
+  ASSERT_TRUE(Commit(first));
+  pages_->before_apply = nullptr;
+  ASSERT_TRUE(Put(between, 7, 'x'));
+  const auto refused = Commit(between);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), ErrorKind::kConflict);
+  const auto after = Begin();
+  ASSERT_TRUE(Put(after, 7, 'c'));
+  EXPECT_TRUE(Commit(after));
+  EXPECT_EQ(pages_->order, "bc");
 }
 
 TEST_F(LogPagesTest, L9_ACheckpointBetweenBeginAndCommitLosesNothing) {

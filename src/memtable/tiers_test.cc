@@ -165,6 +165,12 @@ TEST_F(MemtableMergesTest, OneTaskAtATimeMergesWhatIsDue) {
   EXPECT_EQ(before, 8u * kRows);
 }
 
+TEST_F(MemtableMergesTest, WhileATaskIsOnItsWayNoOtherIsAskedFor) {
+  InsertCommits(1, 12);
+  EXPECT_TRUE(executor_.RunOne());
+  EXPECT_FALSE(executor_.RunOne());
+}
+
 TEST_F(MemtableMergesTest, ATaskThatComesLateFindsTheMemtableGone) {
   InsertCommits(1, 9);
   memtable_.reset();

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "columns/copy_column.h"
 #include "columns/key_codec.h"
@@ -43,10 +44,15 @@ struct HeadBefore {
   }
 };
 
+Status CheckStop(const std::stop_token& stop) {
+  if (!stop.stop_requested()) return {};
+  return Fail(ErrorKind::kInvalid, "the scan was cancelled");
+}
+
 class MergedCursor final : public VersionCursor {
  public:
-  explicit MergedCursor(std::vector<std::unique_ptr<VersionCursor>> cursors)
-      : waiting_(std::move(cursors)) {}
+  MergedCursor(std::vector<std::unique_ptr<VersionCursor>> cursors, std::stop_token stop)
+      : waiting_(std::move(cursors)), stop_(std::move(stop)) {}
 
   Status Next() override {
     if (!waiting_.empty()) return Start(nullptr);
@@ -104,6 +110,7 @@ class MergedCursor final : public VersionCursor {
         cursors[asked]->StartAhead(target ? std::optional(*target) : std::nullopt);
       }
       auto& cursor = cursors[i];
+      if (auto status = CheckStop(stop_); !status) return Ended(std::move(status));
       if (auto status = target ? cursor->Seek(*target) : cursor->Next(); !status) {
         return Ended(std::move(status));
       }
@@ -134,6 +141,7 @@ class MergedCursor final : public VersionCursor {
   }
 
   std::vector<std::unique_ptr<VersionCursor>> waiting_;  // not started
+  const std::stop_token stop_;
   MergeHeap<Head, HeadBefore> heap_;  // the keys are those at hand while there is more than one
   bool repeated_ = false;  // a newer version of the current key was passed, in another cursor
 };
@@ -176,9 +184,10 @@ class SliceList {
 
 }  // namespace
 
-std::unique_ptr<VersionCursor> MergeVersions(std::vector<std::unique_ptr<VersionCursor>> cursors) {
+std::unique_ptr<VersionCursor> MergeVersions(std::vector<std::unique_ptr<VersionCursor>> cursors,
+                                             std::stop_token stop) {
   if (cursors.size() == 1) return std::move(cursors.front());
-  return std::make_unique<MergedCursor>(std::move(cursors));
+  return std::make_unique<MergedCursor>(std::move(cursors), std::move(stop));
 }
 
 // The cursor that the rows are chosen from, and room for the key being decided.
@@ -203,7 +212,8 @@ Status VisibleRows::Heap::TakeKey(std::uint64_t as_of, SliceList* slices) {
     return CompareKeys(KeyPrefix(current), current, prefix, key) == 0;
   };
   bool decided = false;
-  while (cursor->valid() && has_key()) {
+  for (std::uint32_t passed = 1; cursor->valid() && has_key(); ++passed) {
+    if (passed % kKeysPerLook == 0) VARVE_TRY(CheckStop(stop));
     if (!decided && cursor->commit() <= as_of) {
       decided = true;
       if (cursor->kind() == RowKind::kUpsert) slices->Add(cursor->batch(), cursor->row(), 1);
@@ -214,12 +224,14 @@ Status VisibleRows::Heap::TakeKey(std::uint64_t as_of, SliceList* slices) {
 }
 
 Result<ChosenRows> VisibleRows::Heap::Take(std::int64_t rows_max, std::uint64_t as_of) {
-  if (!std::exchange(started, true)) VARVE_TRY(cursor->Next());
+  if (!started) {
+    VARVE_TRY(CheckStop(stop));
+    started = true;
+    VARVE_TRY(cursor->Next());
+  }
   SliceList slices(slices_before);
   for (std::uint32_t passed = 0; cursor->valid() && slices.rows() < rows_max; ++passed) {
-    if (passed % kKeysPerLook == 0 && stop.stop_requested()) {
-      return Fail(ErrorKind::kInvalid, "the scan was cancelled");
-    }
+    if (passed % kKeysPerLook == 0) VARVE_TRY(CheckStop(stop));
     std::int64_t plain = cursor->PlainRows(std::nullopt, as_of);
     if (plain == 0) {
       VARVE_TRY(TakeKey(as_of, &slices));
@@ -239,7 +251,7 @@ Result<ChosenRows> VisibleRows::Heap::Take(std::int64_t rows_max, std::uint64_t 
 VisibleRows::VisibleRows(std::vector<std::unique_ptr<VersionCursor>> cursors, std::uint64_t as_of,
                          std::stop_token stop)
     : heap_(std::make_unique<Heap>()), as_of_(as_of) {
-  heap_->cursor = MergeVersions(std::move(cursors));
+  heap_->cursor = MergeVersions(std::move(cursors), stop);
   heap_->stop = std::move(stop);
 }
 
@@ -248,8 +260,9 @@ VisibleRows::~VisibleRows() = default;
 Result<ChosenRows> VisibleRows::Next(std::int64_t rows_max) {
   VARVE_CHECK(rows_max > 0);
   if (heap_->failed) return std::unexpected(*heap_->failed);
-  auto chosen = heap_->Take(rows_max, as_of_);
-  if (!chosen) heap_->failed = chosen.error();
+  // Where it was refused memory it may have lost a cursor: it must not go on as if at their end.
+  auto chosen = OrOutOfMemory([&] { return heap_->Take(rows_max, as_of_); });
+  if (!chosen) heap_->failed = CopyOf(chosen.error());
   return chosen;
 }
 

@@ -19,8 +19,10 @@
 
 namespace varve {
 
-// All versions of all cursors, as a cursor again: what flush and compaction write.
-std::unique_ptr<VersionCursor> MergeVersions(std::vector<std::unique_ptr<VersionCursor>> cursors);
+// All versions of all cursors, as a cursor again: what flush and compaction write. Once `stop` was
+// requested it starts no further one of them: Invalid.
+std::unique_ptr<VersionCursor> MergeVersions(std::vector<std::unique_ptr<VersionCursor>> cursors,
+                                             std::stop_token stop = {});
 
 // Rows that a merge has chosen, in order.
 struct ChosenRows {
@@ -38,7 +40,8 @@ class VisibleRows {
   ~VisibleRows();
   // Up to `rows_max` rows as slices, in key order; empty at the end. It may give fewer so that a
   // long slice comes alone, which needs no copy. An error is final: later calls repeat it. One is
-  // Invalid, once `stop` was requested: much may have to be passed before the first row.
+  // Invalid, once `stop` was requested: much may have to be passed before the first row; another
+  // that memory was refused.
   Result<ChosenRows> Next(std::int64_t rows_max);
 
  private:

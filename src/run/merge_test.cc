@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <new>
 #include <stop_token>
 
 #include "run/run_test_world.h"
@@ -117,15 +118,15 @@ TEST_F(MergeTest, SourcesThatDoNotOverlapPassAsWholeSlices) {
   }
 }
 
-// A cursor over deletes of different keys that ends with an error after some of them.
+// A cursor over deletes of different keys, or of one, that ends with an error after some of them.
 class FailingCursor final : public VersionCursor {
  public:
-  explicit FailingCursor(int versions, std::function<void(int)> passed = {})
-      : left_(versions), passed_(std::move(passed)) {}
+  explicit FailingCursor(int versions, std::function<void(int)> passed = {}, bool one_key = false)
+      : left_(versions), one_key_(one_key), passed_(std::move(passed)) {}
   Status Next() override {
     if (passed_) passed_(left_);
     if (left_-- > 0) {
-      key_ = fmt::format("{:08}", number_++);
+      key_ = fmt::format("{:08}", one_key_ ? 0 : number_++);
       return {};
     }
     key_.clear();
@@ -143,6 +144,7 @@ class FailingCursor final : public VersionCursor {
 
  private:
   int left_;
+  const bool one_key_;
   int number_ = 0;
   const std::function<void(int)> passed_;  // told how many are left
   std::string key_;
@@ -163,21 +165,57 @@ TEST_F(MergeTest, AnErrorOfOneCursorEndsTheStreamAndIsRepeated) {
   }
 }
 
-// Otherwise a scan of a table whose rows are deleted could not be cancelled.
+// With a cursor lost it would go on as if that had ended.
+TEST_F(MergeTest, OneThatWasRefusedMemorySaysSoForEver) {
+  for (const int at : {0, 3}) {
+    std::vector<std::unique_ptr<VersionCursor>> cursors;
+    for (int i = 0; i < 3; ++i) {
+      cursors.push_back(std::make_unique<FailingCursor>(10, [&, i](int left) {
+        if (i == 1 && left == 10 - at) throw std::bad_alloc();
+      }));
+    }
+    VisibleRows rows(std::move(cursors), 5);
+    for (int i = 0; i < 2; ++i) {
+      const auto slices = rows.Next(10);
+      ASSERT_FALSE(slices);
+      EXPECT_EQ(slices.error().kind(), ErrorKind::kUnavailable);
+      EXPECT_EQ(slices.error().message(), "out of memory");
+    }
+  }
+}
+
+// Otherwise a scan of a table whose rows are deleted, or written again and again, could not be
+// cancelled.
 TEST_F(MergeTest, DeletesArePassedUntilItIsStopped) {
+  for (const bool one_key : {false, true}) {
+    std::stop_source stop;
+    int left = 0;
+    const auto passed = [&](int now) {
+      left = now;
+      if (now == 90'000) stop.request_stop();
+    };
+    std::vector<std::unique_ptr<VersionCursor>> cursors;
+    cursors.push_back(std::make_unique<FailingCursor>(100'000, passed, one_key));
+    VisibleRows rows(std::move(cursors), 5, stop.get_token());
+    const auto chosen = rows.Next(10);
+    ASSERT_FALSE(chosen);
+    EXPECT_EQ(chosen.error().message(), "the scan was cancelled");
+    EXPECT_GT(left, 89'000);
+  }
+}
+
+TEST_F(MergeTest, NoFurtherCursorIsStartedOnceItIsStopped) {
   std::stop_source stop;
-  int left = 0;
-  const auto passed = [&](int now) {
-    left = now;
-    if (now == 90'000) stop.request_stop();
-  };
+  int started = 0;
   std::vector<std::unique_ptr<VersionCursor>> cursors;
-  cursors.push_back(std::make_unique<FailingCursor>(100'000, passed));
+  for (int i = 0; i < 10; ++i) {
+    cursors.push_back(std::make_unique<FailingCursor>(10, [&](int) {
+      if (++started == 3) stop.request_stop();
+    }));
+  }
   VisibleRows rows(std::move(cursors), 5, stop.get_token());
-  const auto chosen = rows.Next(10);
-  ASSERT_FALSE(chosen);
-  EXPECT_EQ(chosen.error().message(), "the scan was cancelled");
-  EXPECT_GT(left, 89'000);
+  EXPECT_FALSE(rows.Next(10));
+  EXPECT_EQ(started, 3);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/gather.h"
@@ -34,8 +35,8 @@ Status ChangeStream::CheckStop() const {
 
 Result<std::shared_ptr<arrow::RecordBatch>> ChangeStream::Next() {
   if (failed_) return std::unexpected(*failed_);
-  auto batch = Take();
-  if (!batch) failed_ = batch.error();
+  auto batch = OrOutOfMemory([this] { return Take(); });
+  if (!batch) failed_ = CopyOf(batch.error());
   return batch;
 }
 

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/out_of_memory.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "view/parallel_rows.h"
@@ -72,19 +74,14 @@ class ScanReader final : public arrow::RecordBatchReader {
 
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
     *out = nullptr;
-    if (!status_.ok()) return status_;
+    if (cancelled_ || failed_) return Failed();
     if (source_ == nullptr) return arrow::Status::OK();
-    auto batch = NextBatch();
-    if (recipe_.stop.stop_requested()) {
-      status_ = arrow::Status::Cancelled(
-          "the scan was cancelled through ScanOptions::stop; start another one to read on");
+    auto batch = OrOutOfMemory([this] { return NextBatch(); });
+    cancelled_ = recipe_.stop.stop_requested();
+    if (!batch) failed_ = CopyOf(batch.error());
+    if (cancelled_ || failed_) {
       Release();
-      return status_;
-    }
-    if (!batch) {
-      status_ = ToArrow(batch.error());  // given again at every later call
-      Release();
-      return status_;
+      return Failed();
     }
     if (*batch == nullptr) {
       Release();
@@ -102,15 +99,21 @@ class ScanReader final : public arrow::RecordBatchReader {
 
   arrow::Status Close() override {
     Release();
-    if (status_.ok()) {
-      status_ =
-          ToArrow(Error(ErrorKind::kInvalid, "this scan's reader was closed; scan again to read",
-                        ErrorReason::kClosed));
+    if (!cancelled_ && !failed_) {
+      failed_.emplace(ErrorKind::kInvalid, "this scan's reader was closed; scan again to read",
+                      ErrorReason::kClosed);
     }
     return arrow::Status::OK();
   }
 
  private:
+  // The same at every later call.
+  arrow::Status Failed() const {
+    if (!cancelled_) return ToArrow(*failed_);
+    return arrow::Status::Cancelled(
+        "the scan was cancelled through ScanOptions::stop; start another one to read on");
+  }
+
   Result<std::shared_ptr<arrow::RecordBatch>> NextBatch() {
     const Stopwatch all(*owner_, profile_.get(), &ScanProfile::read_micros);
     const bool first = !std::exchange(begun_, true);
@@ -130,7 +133,8 @@ class ScanReader final : public arrow::RecordBatchReader {
   ScanRecipe recipe_;
   std::unique_ptr<ScanSourceRows> source_;  // null at the end
   std::int64_t rows_left_ = 0;
-  arrow::Status status_;  // of the first failure, or of Close
+  bool cancelled_ = false;
+  std::optional<Error> failed_;  // the first failure, or that it was closed
 };
 
 }  // namespace
