@@ -2,7 +2,7 @@
 // Database: tables of Arrow columns with a primary key, durable commits, snapshots.
 //
 //   auto db = varve::Database::Open("shop.varve", {.create_if_missing = true});
-//   (*db)->CreateTable("orders", schema, {"id"});
+//   auto made = (*db)->CreateTable("orders", schema, {"id"});   // look at each result
 //   auto info = (*db)->Upsert("orders", batch);       // returns when the rows are on the device
 //   auto reader = (*db)->Scan("orders", {.limit = 10});
 //

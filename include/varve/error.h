@@ -3,7 +3,7 @@
 //
 // No varve function throws, but for std::bad_alloc: a commit tells as an error that memory was
 // refused; which other calls do not says docs/known-defects.md. A function that can fail returns
-// Result<T>, an alias of std::expected<T, Error>; one with nothing to return gives Status. The kind
+// Result<T>, a std::expected<T, Error>; one with nothing to return gives Status. The kind
 // of an error says what the caller should do next, the reason says which well-known situation it is
 // (a program may branch on it), and the message is for a person: what happened, where, what was
 // expected, what was found, and the next step. Results and errors are values: each belongs to who
@@ -66,8 +66,12 @@ class [[nodiscard]] Error {
   std::string message_;
 };
 
+// A std::expected that the compiler warns of where nobody looks at it.
 template <typename T>
-using Result = std::expected<T, Error>;
+class [[nodiscard]] Result : public std::expected<T, Error> {
+ public:
+  using std::expected<T, Error>::expected;
+};
 using Status = Result<void>;
 
 // "Invalid", "NotFound", ... for traces and JSON.

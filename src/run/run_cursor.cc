@@ -219,7 +219,7 @@ std::string_view RunCursor::key() const {
   if (!Remember(LoadKeys())) return first;
   const auto found = keys_.At(row_);
   if (!found) {
-    Remember(std::unexpected(found.error()));
+    (void)Remember(std::unexpected(found.error()));
     return first;
   }
   if (keys_.encoded()) return *found;
@@ -244,7 +244,7 @@ std::int64_t RunCursor::PlainRows(std::optional<std::string_view> limit, std::ui
   if (kind_ == RowKind::kDelete || late_error_) return 0;
   const auto count = CountPlain(limit, as_of);
   if (count) return *count;
-  Remember(std::unexpected(count.error()));
+  (void)Remember(std::unexpected(count.error()));
   return 0;
 }
 
