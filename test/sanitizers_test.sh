@@ -19,10 +19,11 @@ declare -A rooms=(
   [asan-ubsan]="base files log columns memtable manifest run view engine"
 )
 # Under ThreadSanitizer the tests of one thread would find nothing.
+engine_threads="*Thread*:*Beside*:Async*:Follow*:PlainWrites*:*HalfWay*:*WhileAFlush*:BackPressure*"
+engine_threads+=":CloseTest*:*WaitsHears*:WriteProfile*"
 declare -A with_threads=(
   [view]="*Thread*:ParallelRows*:*Ahead*"
-  [engine]="*Thread*:*Beside*:Async*:Follow*:PlainWrites*:*HalfWay*:*WhileAFlush*:BackPressure*:
-CloseTest*:*WaitsHears*:WriteProfile*"
+  [engine]="$engine_threads"
 )
 # Arrow's own allocators keep memory from the sanitizers, which then see no use of it after its
 # end, and take its next use for the same.
