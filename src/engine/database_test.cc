@@ -95,6 +95,26 @@ TEST_F(DatabaseTest, EverythingIsThereAfterReopening) {
   EXPECT_EQ(Put({{9, "z"}}), 3u) << "numbers go on";
 }
 
+TEST_F(DatabaseTest, SingleRowsAndBatchesOf100000StandBesideEachOther) {
+  Open();
+  Create();
+  Rows expected;
+  for (int i = 0; i < 100'000; ++i) expected[i] = std::to_string(i);
+  ASSERT_EQ(Put(expected), 1u);
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_EQ(Put({{i * 333, "single"}}), 2u + static_cast<unsigned>(i));
+    expected[i * 333] = "single";
+  }
+  for (int i = 50'000; i < 150'000; ++i) expected[i] = "again";
+  ASSERT_EQ(Put(Rows(expected.lower_bound(50'000), expected.end())), 302u);
+  EXPECT_EQ(Read(), expected);
+  Reopen();
+  EXPECT_EQ(Read(), expected);
+  ASSERT_TRUE(db_->Flush());
+  EXPECT_EQ(Read(), expected);
+  EXPECT_EQ(Read(CommitNumber{301}).at(299 * 333), "single");
+}
+
 TEST_F(DatabaseTest, AKilledProcessLosesNothingAcknowledged) {
   Open();
   Create();
