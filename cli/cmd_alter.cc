@@ -100,16 +100,16 @@ Outcome<Changes> ParseChanges(const AlterArguments& options) {
   Changes changes;
   for (const std::string& text : options.drop) {
     CLI_ASSIGN(auto name, ParseName("--drop", text));
-    changes.all.push_back(DropColumn{std::move(name)});
+    changes.all.emplace_back(DropColumn{std::move(name)});
   }
   for (const std::string& text : options.rename) {
     CLI_ASSIGN(auto names, ParseRenaming("--rename", text));
-    changes.all.push_back(RenameColumn{std::move(names.first), std::move(names.second)});
+    changes.all.emplace_back(RenameColumn{std::move(names.first), std::move(names.second)});
   }
   for (const std::string& text : options.widen) {
     CLI_ASSIGN(auto widening, ParseWidening(text));
     if (!widening.nullable_said) changes.silent.push_back(changes.all.size());
-    changes.all.push_back(WidenColumn{std::move(widening.field)});
+    changes.all.emplace_back(WidenColumn{std::move(widening.field)});
   }
   for (const std::string& text : options.add) {
     CLI_ASSIGN(auto change, ParseAdd(text));

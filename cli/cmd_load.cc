@@ -49,6 +49,10 @@ struct Plan {
   std::int64_t rows_per_commit = 0;
   std::vector<std::string> columns;  // that an update sets; empty: all
   Committer::Options committer;
+
+  bool Updates() const {
+    return committer.mode == WriteMode::kUpdate || committer.mode == WriteMode::kUpdateExisting;
+  }
 };
 
 using Rows = Outcome<std::shared_ptr<arrow::RecordBatch>>;
@@ -98,10 +102,8 @@ Outcome<WriteMode> ParseMode(const std::string& text) {
 Done PlanWrites(const LoadArguments& options, Plan* plan) {
   Committer::Options& committer = plan->committer;
   CLI_ASSIGN(committer.mode, ParseMode(options.mode));
-  const bool updates = committer.mode == WriteMode::kUpdate ||
-                       committer.mode == WriteMode::kUpdateExisting;
   if (!options.columns.empty()) {
-    if (!updates) return WrongUsage("--columns names what --mode update sets");
+    if (!plan->Updates()) return WrongUsage("--columns names what --mode update sets");
     CLI_ASSIGN(plan->columns, SplitNames("--columns", options.columns));
   }
   committer.producer = options.producer;
@@ -206,15 +208,21 @@ Outcome<std::unique_ptr<RowReader>> FirstRows(const LoadArguments& options, cons
   return std::make_unique<Resumed>(std::move(reader), std::move(rows));
 }
 
-// Finds the table, or makes it with the columns of --schema or of the first file. Gives its schema.
-// When the first file had to be opened for that, *first is its reader.
-Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const LoadArguments& options, const Plan& plan,
-                                                     Database* database,
-                                                     std::unique_ptr<RowReader>* first) {
+// What the files are read for.
+struct Target {
+  std::shared_ptr<arrow::Schema> schema;  // of their rows
+  std::vector<std::string> key;           // of the table
+};
+
+// Finds the table, or makes it with the columns of --schema or of the first file. When the first
+// file had to be opened for that, *first is its reader.
+Outcome<Target> PrepareTable(const LoadArguments& options, const Plan& plan, Database* database,
+                             std::unique_ptr<RowReader>* first) {
   auto table = FindTable(*database, options.table);
   if (table) {
     CLI_TRY(CheckExisting(plan, *table));
-    return ColumnsToRead(plan, *table);
+    CLI_ASSIGN(auto schema, ColumnsToRead(plan, *table));
+    return Target{std::move(schema), table->key};
   }
   if (table.error().error.kind() != ErrorKind::kNotFound) return std::unexpected(table.error());
   if (!options.create) {
@@ -225,7 +233,7 @@ Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const LoadArguments& option
   }
   const auto schema = (*first)->schema();
   CLI_TRY(database->CreateTable(options.table, schema, plan.key));
-  return schema;
+  return Target{schema, plan.key};
 }
 
 class Load {
@@ -238,10 +246,11 @@ class Load {
     }
   }
 
-  Done Run(const std::shared_ptr<arrow::Schema>& schema, std::unique_ptr<RowReader> first) {
+  Done Run(const Target& target, std::unique_ptr<RowReader> first) {
     CLI_ARROW(pool_, arrow::internal::ThreadPool::Make(1));
-    const InputOptions input{options_.input_format, schema, options_.nulls,
-                             !plan_.columns.empty()};
+    InputOptions input{options_.input_format, target.schema, options_.nulls, !plan_.columns.empty()};
+    input.whole_lines = plan_.Updates();
+    if (plan_.Updates() && plan_.columns.empty()) input.needed = target.key;
     for (const std::string& file : options_.files) {
       std::unique_ptr<RowReader> reader = std::exchange(first, nullptr);
       if (reader == nullptr) {
@@ -337,10 +346,10 @@ Outcome<ExitCode> Run(const Session& session, const LoadArguments& options) {
   }
   CLI_ASSIGN(auto database,
              OpenDatabase(session, options.database, mode, options.memtable_bytes));
-  CLI_ASSIGN(const auto schema, PrepareTable(options, plan, database.get(), &first));
+  CLI_ASSIGN(const Target target, PrepareTable(options, plan, database.get(), &first));
   CLI_ASSIGN(auto committer, Committer::Make(database.get(), plan.committer));
   Load load(options, plan, committer.get());
-  Done done = load.Run(schema, std::move(first));
+  Done done = load.Run(target, std::move(first));
   // A batch that was handed over is waited for, whatever became of the next one.
   if (Done finished = committer->Finish(); done && !finished) done = std::move(finished);
   if (done) done = committer->CheckWhole();
@@ -370,7 +379,7 @@ void AddFlags(VerbLine verb, LoadArguments* options) {
       .Type("MODE");
   verb.Add("--columns", &options->columns,
            "Columns that an update sets, as --key; the files have the key and these, others are "
-           "ignored");
+           "ignored. Without it an update sets the columns that a file has");
   verb.Add("--producer", &options->producer,
            "Commit each row exactly once under this id: run the same load again after a crash, "
            "and it goes on where it was")
@@ -402,7 +411,12 @@ void AddLoad(CLI::App* app, Session* session) {
       "With --producer the database keeps with each commit how many rows of the load it has. A\n"
       "load that was killed is run again with the same files, which may have grown at the end: so\n"
       "many rows are passed over. The id counts for this table. Give other files another id.\n"
-      "Of rows with one key in one commit the last counts, in every --mode.",
+      "Of rows with one key in one commit the last counts, in every --mode.\n"
+      "A field that a line of JSON does not have is null, one that the table does not have is an\n"
+      "error. An update changes only what is given, and leaves other columns as they are: without\n"
+      "--columns it sets those in the header of a CSV file, in the schema of a Parquet or Arrow\n"
+      "file, or in the first line of JSON. Every line of JSON must have the same fields then, or\n"
+      "those of --columns; say null where null is meant.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();

@@ -530,6 +530,56 @@ class VerbsTest(CliTest):
         self.assertEqual(self.ok("scan", self.db, "t", "--json").lines(),
                          [{"id": 1, "a": "x", "b": 1}, {"id": 2, "a": "y", "b": 20}])
 
+    def test_an_update_sets_only_the_fields_that_lines_have(self):
+        rows = [{"id": i, "city": c, "n": n} for i, c, n in ((1, "Oslo", 5), (2, "Rome", 6))]
+        self.write("t.jsonl", "\n".join(json.dumps(row) for row in rows))
+        self.ok("load", self.db, "orders", "t.jsonl", "--create", "--key", "id")
+
+        def update(text, *more):
+            return "load", self.db, "orders", self.write("u.jsonl", text), "--mode", *more
+
+        self.ok(*update('{"id":2,"city":"Lyon"}\n', "update"))
+        rows[1]["city"] = "Lyon"
+        self.assertEqual(self.scan(), rows)
+        self.ok(*update('\n{"n":7,"id":1}\n{"id":9,"n":9}\n', "update-existing"))
+        rows[0]["n"] = 7
+        self.assertEqual(self.scan(), rows)
+        for text, why, *more in (
+                ('{"id":1,"city":"a"}\n{"id":2}\n', "line 2: no field 'city'; give it, null if"),
+                ('{"id":1,"city":"a"}\n{"id":2,"city":"b","n":1}\n',
+                 "line 2: field 'n' is not in the first line"),
+                ('{"city":"a"}\n', "line 1: no field 'id'"),
+                ('{"id":1,"citty":"a"}\n', "line 1: field \"citty\" .*did you mean 'city'"),
+                ('{"id":1}\n', "line 1: no field 'city'; give it, null if", "--columns", "city"),
+                ('{"id":1,"citty":"a"}\n', "line 1: no field 'city'", "--columns", "city")):
+            for mode in ("update", "update-existing"):
+                self.fails(1, why, *update(text, mode, *more))
+                self.assertEqual(self.scan(), rows, "nothing of its batch is committed")
+        self.ok(*update('{"id":1,"city":null,"n":8,"x":1}\n', "update", "--columns", "city"))
+        rows[0]["city"] = None
+        self.assertEqual(self.scan(), rows)
+        self.fails(1, "did you mean 'city'", "load", self.db, "orders",
+                   self.write("b.jsonl", '{"id":3,"n":1}\n{"id":4,"citi":"x","n":1}\n'))
+        self.assertEqual(self.scan(), rows)
+
+    def test_an_update_sets_only_the_columns_that_a_file_has(self):
+        self.ok("load", self.db, "orders", self.write("t.csv", "id,city,n\n1,Oslo,5\n2,Rome,6\n"),
+                "--create", "--key", "id")
+        self.write("u.csv", "city,id\nLyon,2\n")
+        self.write("u.tsv", "id\tn\n1\t7\n")
+        pq.write_table(pa.table({"id": [1], "city": ["Bonn"]}), self.folder / "u.parquet")
+        self.ok("load", self.db, "orders", "u.csv", "u.tsv", "u.parquet", "--mode", "update")
+        rows = [{"id": 1, "city": "Bonn", "n": 7}, {"id": 2, "city": "Lyon", "n": 6}]
+        self.assertEqual(self.scan(), rows)
+        pq.write_table(pa.table({"id": [1], "citty": ["x"]}), self.folder / "bad.parquet")
+        self.write("bad.csv", "id,citty\n1,x\n")
+        self.write("keyless.csv", "city\nx\n")
+        for name, why in (("bad.csv", "did you mean 'city'"), ("bad.parquet", "mean 'city'"),
+                          ("keyless.csv", "no column id")):
+            self.fails(1, why, "load", self.db, "orders", name, "--mode", "update")
+        self.assertEqual(self.scan(), rows)
+        self.assertIn("An update changes only what is given", self.ok("load", "--help").out)
+
     def test_load_with_a_producer_goes_on_where_it_was(self):
         load = ("--rows-per-commit", "3", "--producer", "orders-2026", "--mode", "insert", "--json")
         first = self.ok("load", self.db, "orders", self.write("orders.csv", self.orders(6)),

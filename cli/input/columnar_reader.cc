@@ -12,6 +12,7 @@
 
 #include <deque>
 
+#include "names.h"
 #include "parse_cell.h"
 
 namespace varve::cli {
@@ -99,7 +100,10 @@ class Conform {
                                const InputOptions& options) {
     Conform conform;
     conform.name_ = std::move(name);
-    conform.schema_ = options.schema != nullptr ? options.schema : OwnSchema(*from);
+    conform.schema_ = ColumnsFound(options, [&from](const std::string& column) {
+      return !from->GetAllFieldIndices(column).empty();
+    });
+    if (conform.schema_ == nullptr) conform.schema_ = OwnSchema(*from);
     for (const auto& field : conform.schema_->fields()) {
       const auto places = from->GetAllFieldIndices(field->name());
       if (places.size() != 1) {
@@ -115,7 +119,7 @@ class Conform {
       }
       conform.places_.push_back(places[0]);
     }
-    if (!options.ignore_other_columns) CLI_TRY(conform.RefuseOthers(*from));
+    if (!options.ignore_other_columns) CLI_TRY(conform.RefuseOthers(*from, options));
     return conform;
   }
 
@@ -151,11 +155,13 @@ class Conform {
     return RestoreColumn(cast, to);
   }
 
-  Done RefuseOthers(const arrow::Schema& from) const {
+  Done RefuseOthers(const arrow::Schema& from, const InputOptions& options) const {
     for (const auto& field : from.fields()) {
       if (schema_->GetFieldByName(field->name()) != nullptr) continue;
-      return BadData(fmt::format("{}: has column {}, which is not in the schema; expected {}",
-                                 name_, field->name(), fmt::join(schema_->field_names(), ",")));
+      const auto expected = (options.schema != nullptr ? options.schema : schema_)->field_names();
+      return BadData(fmt::format("{}: has column {}, which is not in the schema; expected {}{}",
+                                 name_, field->name(), fmt::join(expected, ","),
+                                 DidYouMean(field->name(), expected)));
     }
     return {};
   }

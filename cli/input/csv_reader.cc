@@ -9,6 +9,7 @@
 
 #include "format_cell.h"
 #include "input/infer_type.h"
+#include "names.h"
 
 namespace varve::cli {
 namespace {
@@ -31,8 +32,11 @@ Outcome<std::unique_ptr<RowReader>> CsvReader::Open(InputFile file, const InputO
   std::unique_ptr<CsvReader> reader(new CsvReader(std::move(file), options));
   CLI_TRY(reader->ReadHeader());
   CLI_TRY(reader->CheckHeader());
+  reader->schema_ = ColumnsFound(options, [&header = reader->header_](const std::string& name) {
+    return std::ranges::find(header, name) != header.end();
+  });
   if (reader->schema_ == nullptr) CLI_TRY(reader->InferSchema());
-  CLI_TRY(reader->MatchColumns(options.ignore_other_columns));
+  CLI_TRY(reader->MatchColumns(options));
   return reader;
 }
 
@@ -140,7 +144,7 @@ Done CsvReader::InferSchema() {
   return {};
 }
 
-Done CsvReader::MatchColumns(bool ignore_others) {
+Done CsvReader::MatchColumns(const InputOptions& options) {
   for (const auto& field : schema_->fields()) {
     const auto found = std::ranges::find(header_, field->name());
     if (found == header_.end()) {
@@ -152,12 +156,13 @@ Done CsvReader::MatchColumns(bool ignore_others) {
     CLI_ASSIGN(auto column, CsvColumn::Make(field->type(), &nulls_));
     columns_.push_back(std::move(column));
   }
-  if (ignore_others || header_.size() == column_of_.size()) return {};
+  if (options.ignore_other_columns || header_.size() == column_of_.size()) return {};
   for (const std::string& name : header_) {
     if (schema_->GetFieldByName(name) != nullptr) continue;
+    const auto expected = (options.schema != nullptr ? options.schema : schema_)->field_names();
     return BadData(fmt::format("{}: line 1: the header has column {}, which is not in the schema; "
-                               "expected {}", input_.name(), name,
-                               fmt::join(schema_->field_names(), ",")));
+                               "expected {}{}", input_.name(), name, fmt::join(expected, ","),
+                               DidYouMean(name, expected)));
   }
   return {};
 }

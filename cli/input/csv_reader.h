@@ -29,7 +29,7 @@ class CsvReader final : public RowReader {
   Done ReadHeader();
   Done CheckHeader() const;
   Done InferSchema();
-  Done MatchColumns(bool ignore_others);
+  Done MatchColumns(const InputOptions& options);
   Done AppendRow(std::span<const CsvField> fields);
   // Splits more text until fields_ holds `rows` rows, or those of about `bytes_max` bytes.
   Done Tokenize(std::int64_t rows, std::size_t bytes_max);

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "format_cell.h"
+#include "names.h"
 #include "parse_cell.h"
 
 namespace varve::cli {
@@ -15,17 +16,19 @@ namespace {
 constexpr std::size_t kInferBytes = 4 << 20;
 constexpr std::size_t kLineBytesMax = 256 << 20;
 
+bool IsBlank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
 }  // namespace
 
 JsonReader::JsonReader(InputFile file, const InputOptions& options)
-    : input_(std::move(file)),
-      ignore_others_(options.ignore_other_columns),
-      schema_(options.schema) {}
+    : input_(std::move(file)), options_(options), schema_(options.schema) {}
 
 Outcome<std::unique_ptr<RowReader>> JsonReader::Open(InputFile file, const InputOptions& options) {
   std::unique_ptr<JsonReader> reader(new JsonReader(std::move(file), options));
   CLI_TRY(reader->input_.Fill());
-  if (reader->schema_ == nullptr) CLI_TRY(reader->InferSchema());
+  CLI_TRY(reader->schema_ == nullptr ? reader->InferSchema() : reader->ChooseColumns());
   for (const auto& field : reader->schema_->fields()) {
     reader->plain_types_.push_back(PlainType(field->type()));
   }
@@ -72,7 +75,7 @@ Done JsonReader::InferSchema() {
     const auto more = ReadLine(&at, &line);
     if (more && !*more) break;
     if (!more) bad = std::unexpected(more.error());
-    if (!more || line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    if (!more || IsBlank(line)) continue;
     if (auto row = ParseLine(line, start)) {
       rows.Add(*row);
       any = true;
@@ -94,6 +97,24 @@ Done JsonReader::InferSchema() {
   return {};
 }
 
+Done JsonReader::ChooseColumns() {
+  if (options_.needed.empty()) return {};
+  JsonValue first;
+  std::size_t at = 0;
+  while (first.kind == JsonKind::kNull) {
+    std::string_view line;
+    const std::size_t start = at;
+    CLI_ASSIGN(const bool more, ReadLine(&at, &line));
+    if (!more) break;
+    if (IsBlank(line)) continue;
+    CLI_ASSIGN(first, ParseLine(line, start));
+  }
+  schema_ = ColumnsFound(options_, [&first](const std::string& name) {
+    return first.members.contains(name);
+  });
+  return {};
+}
+
 Done JsonReader::MakeBuilders(std::int64_t rows) {
   builders_.clear();
   for (const auto& type : plain_types_) {
@@ -110,6 +131,7 @@ Done JsonReader::AppendRow(const JsonValue& row, std::size_t at) {
     const std::string& name = schema_->field(static_cast<int>(i))->name();
     const auto member = row.members.find(name);
     if (member == row.members.end()) {
+      if (options_.whole_lines) return Missing(name, at);
       CLI_ARROW_TRY(builders_[i]->AppendNull());
       continue;
     }
@@ -118,13 +140,28 @@ Done JsonReader::AppendRow(const JsonValue& row, std::size_t at) {
       return BadData(fmt::format("{}, column {}: {}", Where(at), name, *problem));
     }
   }
-  if (known == row.members.size() || ignore_others_) return {};
+  if (known == row.members.size() || options_.ignore_other_columns) return {};
   for (const auto& [name, unused] : row.members) {
-    if (schema_->GetFieldByName(name) != nullptr) continue;
-    return BadData(fmt::format("{}: field {} is not in the schema; expected {}", Where(at),
-                               Quoted(name), fmt::join(schema_->field_names(), ",")));
+    if (schema_->GetFieldByName(name) == nullptr) return Unknown(name, at);
   }
   return {};
+}
+
+std::unexpected<Failure> JsonReader::Missing(const std::string& name, std::size_t at) const {
+  return BadData(
+      fmt::format("{}: no field '{}'; give it, null if that is meant", Where(at), name));
+}
+
+std::unexpected<Failure> JsonReader::Unknown(const std::string& name, std::size_t at) const {
+  const auto& all = options_.schema != nullptr ? options_.schema : schema_;
+  if (all->GetFieldByName(name) != nullptr) {
+    return BadData(fmt::format("{}: field '{}' is not in the first line, and every line must have "
+                               "the same; give it there, or load these lines apart",
+                               Where(at), name));
+  }
+  return BadData(fmt::format("{}: field {} is not in the schema; expected {}{}", Where(at),
+                             Quoted(name), fmt::join(all->field_names(), ","),
+                             DidYouMean(name, all->field_names())));
 }
 
 Outcome<std::shared_ptr<arrow::RecordBatch>> JsonReader::Next(std::int64_t rows) {
@@ -136,7 +173,7 @@ Outcome<std::shared_ptr<arrow::RecordBatch>> JsonReader::Next(std::int64_t rows)
     const std::size_t start = at;
     CLI_ASSIGN(const bool more, ReadLine(&at, &line));
     if (!more) break;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    if (IsBlank(line)) continue;
     CLI_ASSIGN(const JsonValue row, ParseLine(line, start));
     CLI_TRY(AppendRow(row, start));
     ++count;

@@ -9,6 +9,7 @@
 #include <arrow/record_batch.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,12 @@ struct InputOptions {
   std::vector<std::string> nulls;
   // Columns of the file that `schema` does not have are skipped instead of refused.
   bool ignore_other_columns = false;
+  // Nothing is null that the input does not call null: a line of JSON without a field of schema()
+  // is refused. Not set: the field is null there.
+  bool whole_lines = false;
+  // Not empty: of `schema` the input must have these columns only, and schema() is those that it
+  // has: in the header, in the file's own schema, or in the first line of JSON.
+  std::vector<std::string> needed = {};
 };
 
 // For one thread at a time.
@@ -39,6 +46,10 @@ class RowReader {
   // Bytes of the stored file read so far, for progress; callable from any thread.
   virtual std::uint64_t stored_bytes() const = 0;
 };
+
+// `options.schema` without the columns that need not be there, and are not: `has` says which are.
+std::shared_ptr<arrow::Schema> ColumnsFound(const InputOptions& options,
+                                            const std::function<bool(const std::string&)>& has);
 
 Outcome<std::unique_ptr<RowReader>> OpenRows(const std::string& path, const InputOptions& options);
 
