@@ -64,7 +64,7 @@ std::string Text(const DatabaseStats& stats) {
       FormatBytes(LogBytes(stats.log)), stats.log.segments.size(), stats.log.first.value,
       stats.log.positions.durable.value, FormatBytes(stats.memtable_bytes));
   for (const TableStats& table : stats.tables) {
-    text += fmt::format("table     {}: key {}; about {}, {} of them in memory\n", table.name,
+    text += fmt::format("table     {}: key {}; at most {}, {} of them in memory\n", table.name,
                         fmt::join(table.key, ","), Counted(table.rows_estimate, "row"),
                         WithThousands(table.memtable_rows));
     for (std::size_t i = 0; i < table.levels.size(); ++i) {

@@ -442,8 +442,17 @@ class VerbsTest(CliTest):
             if first == 11:
                 self.ok("delete", self.db, "orders", "--keys", keys, "--yes")
             self.ok("flush", self.db)
-            self.assertIn("about 5 rows", self.ok("tables", self.db).out)
+            self.assertIn("; at most 5 rows", self.ok("tables", self.db).out)
+            self.assertIn("; at most 5 rows", self.ok("stats", self.db).out)
         self.assertEqual(self.ok("scan", self.db, "orders", "--count").out, "5\n")
+
+    def test_drop_says_how_many_rows_would_go(self):
+        for rows in (5, 7):  # five keys twice, in two files
+            self.load_orders(rows)
+            self.ok("flush", self.db)
+        self.assertIn("would drop table orders with 7 rows;", self.ok("drop", self.db, "orders").out)
+        self.assertIn("dropped table orders with at most ",
+                      self.ok("drop", self.db, "orders", "--yes").out)
 
     def test_scan_explains_what_it_reads(self):
         self.load_orders(10)
