@@ -207,6 +207,20 @@ class VerbsTest(CliTest):
         self.fails(2, "expected a column name", *scan, "h,,h")
         self.fails(2, "between the quotes", *scan, 'h,""')
 
+    def test_a_default_in_single_quotes_is_the_text_between_them(self):
+        self.load_orders(1)
+        add = ("alter", self.db, "orders", "--add")
+        self.ok(*add, "a utf8 default 'open'", "--add", "b utf8 not null default  'it''s \"5\"' ",
+                "--add", "c utf8 default ''", "--add", "d date32 default '2026-01-02'",
+                "--add", "e utf8 default null", "--add", "f utf8 default 'null'",
+                "--add", "g utf8 default ''" + "''")
+        self.assertEqual(self.scan("--columns", "a,b,c,d,e,f,g"),
+                         [{"a": "open", "b": 'it\'s "5"', "c": "", "d": "2026-01-02", "e": None,
+                           "f": "null", "g": "'"}])
+        for text in ("'", "'open", "'it's'", "'a' b", "'" * 3):
+            self.fails(2, "expected one ' at the end", *add, "x utf8 default " + text)
+        self.assertIn("single quotes", self.ok("alter", "--help").out)
+
     def test_alter_refuses_what_cannot_be(self):
         self.load_orders()
         alter = ("alter", self.db, "orders")
