@@ -192,8 +192,10 @@ void AddAlter(CLI::App* app, Session* session) {
       "All of it is one commit, and no file is rewritten: first --drop, then --rename, --widen "
       "and\n"
       "--add. Rows that are there show the default of an added column, or null. A default is text\n"
-      "in single quotes ('' is one quote inside), a JSON value, or plain text. A widened column\n"
-      "stays \"not null\" unless \"null\" follows its type. Names with blanks, commas or = go in double quotes: --rename '\"a=b\"=c'.",
+      "in single quotes ('' is one quote inside), a JSON value, or plain text. It is for the rows\n"
+      "that are there: rows written later must bring the column themselves. A widened column\n"
+      "stays \"not null\" unless \"null\" follows its type. Names with blanks, commas or = go in\n"
+      "double quotes: --rename '\"a=b\"=c'.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();

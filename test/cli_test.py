@@ -220,6 +220,7 @@ class VerbsTest(CliTest):
         for text in ("'", "'open", "'it's'", "'a' b", "'" * 3):
             self.fails(2, "expected one ' at the end", *add, "x utf8 default " + text)
         self.assertIn("single quotes", self.ok("alter", "--help").out)
+        self.assertIn("rows written later must bring the column", self.ok("alter", "--help").out)
 
     def test_alter_refuses_what_cannot_be(self):
         self.load_orders()
