@@ -366,6 +366,19 @@ class VerbsTest(CliTest):
         self.fails(2, "--from", "changes", self.db, "orders")
         self.fails(2, "--to: expected", "changes", self.db, "orders", "--from", 0, "--to", "1.5")
 
+    def test_a_moment_before_the_first_commit(self):
+        self.load_orders(4, "--rows-per-commit", "2")
+        for _ in range(2):
+            changed = self.ok("changes", self.db, "orders", "--from", "-1h", "--json").lines()
+            self.assertEqual([row["_commit"] for row in changed], [1, 1, 2, 2])
+            for verb in (("scan",), ("get", "1"), ("restore",)):
+                self.fails(3, r"no version as old as .*: the oldest is commit 1 of .*; ask for that",
+                           verb[0], self.db, "orders", *verb[1:], "--at", "-1h")
+            self.fails(3, "the oldest is commit 1", "changes", self.db, "orders", "--from", "0",
+                       "--to", "-1h")
+            self.ok("flush", self.db)
+        self.fails(3, "no tag", "changes", self.db, "orders", "--from", "nightly")
+
     def test_a_moment_is_exact_also_after_a_flush(self):
         self.load_orders(10, "--rows-per-commit", "2")
         commits = self.ok("versions", self.db, "--json").document()["versions"]
