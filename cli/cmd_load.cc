@@ -202,7 +202,10 @@ Outcome<std::unique_ptr<RowReader>> FirstRows(const LoadArguments& options, cons
   if (plan.key.empty()) {
     return WrongUsage("table " + options.table + " is new: name its key columns with --key");
   }
-  const InputOptions input{options.input_format, plan.schema, options.nulls};
+  const InputOptions input{.format = options.input_format,
+                           .schema = plan.schema,
+                           .nulls = options.nulls,
+                           .key = plan.key};
   CLI_ASSIGN(auto reader, OpenRows(options.files[0], input));
   CLI_ASSIGN(auto rows, reader->Next(plan.rows_per_commit));
   return std::make_unique<Resumed>(std::move(reader), std::move(rows));
@@ -248,9 +251,13 @@ class Load {
 
   Done Run(const Target& target, std::unique_ptr<RowReader> first) {
     CLI_ARROW(pool_, arrow::internal::ThreadPool::Make(1));
-    InputOptions input{options_.input_format, target.schema, options_.nulls, !plan_.columns.empty()};
-    input.whole_lines = plan_.Updates();
-    if (plan_.Updates() && plan_.columns.empty()) input.needed = target.key;
+    const InputOptions input{.format = options_.input_format,
+                             .schema = target.schema,
+                             .nulls = options_.nulls,
+                             .ignore_other_columns = !plan_.columns.empty(),
+                             .whole_lines = plan_.Updates(),
+                             .key = target.key,
+                             .some_columns = plan_.Updates() && plan_.columns.empty()};
     for (const std::string& file : options_.files) {
       std::unique_ptr<RowReader> reader = std::exchange(first, nullptr);
       if (reader == nullptr) {

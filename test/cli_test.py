@@ -833,6 +833,27 @@ class BadInputTest(CliTest):
         self.assertIn("null", done.err)
         self.assertEqual(len(self.scan()), 1)
 
+    def test_a_null_where_none_may_be_names_file_and_line(self):
+        self.ok("create", self.db, "orders", "--key", "id", "--schema", "id int64, n int8 not null")
+        self.write("k.csv", "id,n\n1,1\n\nNA,2\n")
+        self.write("n.csv", "n,id\n1,1\nNA,2\n")
+        self.write("k.jsonl", '\n{"id":1,"n":1}\n{"n":2}\n')
+        self.write("n.jsonl", '{"id":1,"n":null}\n')
+        pq.write_table(pa.table({"id": [1, None], "n": [1, 2]}), self.folder / "k.parquet")
+        for name, where in (("k.csv", "line 4, column id"), ("n.csv", "line 3, column n"),
+                            ("k.jsonl", "line 3, column id"), ("n.jsonl", "line 1, column n"),
+                            ("k.parquet", "row 2, column id")):
+            why = f"{name}: {where}: null, and every row needs a value there"
+            self.fails(1, why, "load", self.db, "orders", name)
+            if where.endswith("id"):
+                self.fails(1, why, "load", self.db, "new", name, "--create", "--key", "id")
+        self.assertEqual(len(self.ok("tables", self.db, "--json").document()["tables"]), 1)
+        self.fails(1, "k.csv: line 4, column id: null", "delete", self.db, "orders", "--keys",
+                   "k.csv", "--yes")
+        self.fails(1, "line 1: no field 'id'", "delete", self.db, "orders", "--keys",
+                   self.write("d.jsonl", '{"idd":1}\n'), "--yes")
+        self.assertEqual(self.scan(), [])
+
     def test_headers_and_schemas_that_differ_say_how(self):
         self.load_orders(1)
         self.fails(1, "line 1: the header has no column name", "load", self.db, "orders",

@@ -93,7 +93,7 @@ std::shared_ptr<arrow::Schema> OwnSchema(const arrow::Schema& from) {
   return arrow::schema(std::move(fields));
 }
 
-// A batch in the shape of `schema`.
+// A batch in the shape of `schema`. Rows count from 1 in messages.
 class Conform {
  public:
   static Outcome<Conform> Make(std::string name, const std::shared_ptr<arrow::Schema>& from,
@@ -118,6 +118,7 @@ class Conform {
                                    field->name(), field->type()->ToString(), found->ToString()));
       }
       conform.places_.push_back(places[0]);
+      conform.required_.push_back(MustHaveValue(options, *field));
     }
     if (!options.ignore_other_columns) CLI_TRY(conform.RefuseOthers(*from, options));
     return conform;
@@ -125,7 +126,8 @@ class Conform {
 
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
 
-  Outcome<std::shared_ptr<arrow::RecordBatch>> Apply(const arrow::RecordBatch& batch) const {
+  Outcome<std::shared_ptr<arrow::RecordBatch>> Apply(const arrow::RecordBatch& batch,
+                                                    std::int64_t first_row) const {
     std::vector<std::shared_ptr<arrow::Array>> columns;
     for (std::size_t i = 0; i < places_.size(); ++i) {
       const auto& field = schema_->field(static_cast<int>(i));
@@ -133,6 +135,12 @@ class Conform {
       if (!column.ok()) {
         return BadData(fmt::format("{}: column {}: {}", name_, field->name(),
                                    column.status().message()));
+      }
+      if (required_[i] && (*column)->null_count() > 0) {
+        std::int64_t row = 0;
+        while (!(*column)->IsNull(row)) ++row;
+        return BadData(fmt::format("{}: row {}, column {}: {}", name_, first_row + row,
+                                   field->name(), kNullRefused));
       }
       columns.push_back(*std::move(column));
     }
@@ -168,7 +176,8 @@ class Conform {
 
   std::string name_;
   std::shared_ptr<arrow::Schema> schema_;
-  std::vector<int> places_;  // schema column -> column of the file
+  std::vector<int> places_;     // schema column -> column of the file
+  std::vector<bool> required_;  // schema columns: null is refused
 };
 
 // Batches of whatever size in, batches of the asked size out.
@@ -197,9 +206,11 @@ class ColumnarReader final : public RowReader {
       have += take;
     }
     if (have == 0) return nullptr;
-    if (parts.size() == 1) return conform_.Apply(*parts[0]);
+    const std::int64_t first = rows_ + 1;
+    rows_ += have;
+    if (parts.size() == 1) return conform_.Apply(*parts[0], first);
     CLI_ARROW(auto whole, arrow::ConcatenateRecordBatches(parts));
-    return conform_.Apply(*whole);
+    return conform_.Apply(*whole, first);
   }
 
  private:
@@ -207,6 +218,7 @@ class ColumnarReader final : public RowReader {
   const Conform conform_;
   const std::shared_ptr<arrow::RecordBatchReader> batches_;
   std::shared_ptr<arrow::RecordBatch> rest_;  // read, not yet given out
+  std::int64_t rows_ = 0;                     // given out
 };
 
 // Owns the Parquet reader for as long as its batches are read.

@@ -155,6 +155,7 @@ Done CsvReader::MatchColumns(const InputOptions& options) {
     column_of_.push_back(static_cast<std::size_t>(found - header_.begin()));
     CLI_ASSIGN(auto column, CsvColumn::Make(field->type(), &nulls_));
     columns_.push_back(std::move(column));
+    required_.push_back(MustHaveValue(options, *field));
   }
   if (options.ignore_other_columns || header_.size() == column_of_.size()) return {};
   for (const std::string& name : header_) {
@@ -171,10 +172,12 @@ Done CsvReader::AppendRow(std::span<const CsvField> fields) {
   const std::string_view window = input_.window();
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     const CsvField& field = fields[column_of_[i]];
-    if (columns_[i].Append(field, window.substr(field.begin, field.size))) continue;
+    const bool good = columns_[i].Append(field, window.substr(field.begin, field.size));
+    const bool null = required_[i] && columns_[i].has_null();
+    if (good && !null) continue;
     return BadData(fmt::format("{}, column {}: {}", Where(field.begin),
                                schema_->field(static_cast<int>(i))->name(),
-                               columns_[i].problem()));
+                               null ? kNullRefused : columns_[i].problem()));
   }
   return {};
 }

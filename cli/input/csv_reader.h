@@ -43,6 +43,7 @@ class CsvReader final : public RowReader {
   std::shared_ptr<arrow::Schema> schema_;
   std::vector<std::string> header_;
   std::vector<CsvColumn> columns_;      // of the schema
+  std::vector<bool> required_;          // of them: null is refused
   std::vector<std::size_t> column_of_;  // schema column -> column of the file
   std::vector<CsvField> fields_;        // of the rows that are split, row by row
   std::size_t split_bytes_ = 0;         // of the window: the text of fields_

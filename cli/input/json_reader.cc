@@ -31,6 +31,7 @@ Outcome<std::unique_ptr<RowReader>> JsonReader::Open(InputFile file, const Input
   CLI_TRY(reader->schema_ == nullptr ? reader->InferSchema() : reader->ChooseColumns());
   for (const auto& field : reader->schema_->fields()) {
     reader->plain_types_.push_back(PlainType(field->type()));
+    reader->required_.push_back(MustHaveValue(options, *field));
   }
   return reader;
 }
@@ -98,7 +99,7 @@ Done JsonReader::InferSchema() {
 }
 
 Done JsonReader::ChooseColumns() {
-  if (options_.needed.empty()) return {};
+  if (!options_.some_columns) return {};
   JsonValue first;
   std::size_t at = 0;
   while (first.kind == JsonKind::kNull) {
@@ -126,17 +127,19 @@ Done JsonReader::MakeBuilders(std::int64_t rows) {
 }
 
 Done JsonReader::AppendRow(const JsonValue& row, std::size_t at) {
+  static const JsonValue kNull;
   std::size_t known = 0;
   for (std::size_t i = 0; i < builders_.size(); ++i) {
     const std::string& name = schema_->field(static_cast<int>(i))->name();
     const auto member = row.members.find(name);
-    if (member == row.members.end()) {
-      if (options_.whole_lines) return Missing(name, at);
-      CLI_ARROW_TRY(builders_[i]->AppendNull());
-      continue;
+    const bool found = member != row.members.end();
+    if (!found && options_.whole_lines) return Missing(name, at);
+    known += found ? 1 : 0;
+    const JsonValue& value = found ? member->second : kNull;
+    if (value.kind == JsonKind::kNull && required_[i]) {
+      return BadData(fmt::format("{}, column {}: {}", Where(at), name, kNullRefused));
     }
-    ++known;
-    if (auto problem = AppendParsedJson(*plain_types_[i], member->second, builders_[i].get())) {
+    if (auto problem = AppendParsedJson(*plain_types_[i], value, builders_[i].get())) {
       return BadData(fmt::format("{}, column {}: {}", Where(at), name, *problem));
     }
   }

@@ -33,7 +33,7 @@ class JsonReader final : public RowReader {
   Outcome<bool> ReadLine(std::size_t* at, std::string_view* line);
   Outcome<JsonValue> ParseLine(std::string_view line, std::size_t at) const;
   Done InferSchema();
-  // With InputOptions::needed: the columns of the first line.
+  // With InputOptions::some_columns: those of the first line.
   Done ChooseColumns();
   Done MakeBuilders(std::int64_t rows);
   Done AppendRow(const JsonValue& row, std::size_t at);
@@ -45,6 +45,7 @@ class JsonReader final : public RowReader {
   const InputOptions options_;
   std::shared_ptr<arrow::Schema> schema_;
   std::vector<std::shared_ptr<arrow::DataType>> plain_types_;
+  std::vector<bool> required_;  // of the columns: null is refused
   std::vector<std::unique_ptr<arrow::ArrayBuilder>> builders_;
 };
 

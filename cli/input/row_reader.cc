@@ -10,17 +10,26 @@
 #include "input/json_reader.h"
 
 namespace varve::cli {
+namespace {
+
+bool IsKey(const InputOptions& options, const std::string& name) {
+  return std::ranges::find(options.key, name) != options.key.end();
+}
+
+}  // namespace
 
 std::shared_ptr<arrow::Schema> ColumnsFound(const InputOptions& options,
                                             const std::function<bool(const std::string&)>& has) {
-  const auto& needed = options.needed;
-  if (options.schema == nullptr || needed.empty()) return options.schema;
+  if (options.schema == nullptr || !options.some_columns) return options.schema;
   arrow::FieldVector fields;
   for (const auto& field : options.schema->fields()) {
-    const bool keep = std::ranges::find(needed, field->name()) != needed.end();
-    if (keep || has(field->name())) fields.push_back(field);
+    if (IsKey(options, field->name()) || has(field->name())) fields.push_back(field);
   }
   return arrow::schema(std::move(fields));
+}
+
+bool MustHaveValue(const InputOptions& options, const arrow::Field& field) {
+  return !field.nullable() || IsKey(options, field.name());
 }
 
 Outcome<std::unique_ptr<RowReader>> OpenRows(const std::string& path, const InputOptions& options) {
