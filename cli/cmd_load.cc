@@ -312,15 +312,18 @@ Failure WithKept(const Failure& failure, const Loaded& loaded) {
 
 Done Report(const Session& session, const LoadArguments& options, const Loaded& loaded,
             double seconds) {
+  const std::uint64_t kept = loaded.rows - loaded.passed - loaded.repeated;
   const Json document = {{"table", options.table},          {"files", options.files},
                          {"rows", loaded.rows},             {"commits", loaded.commits},
+                         {"kept", kept},
                          {"passed", loaded.passed},         {"repeated", loaded.repeated},
                          {"skipped", loaded.skipped},
                          {"first_commit", loaded.first.value}, {"last_commit", loaded.last.value},
                          {"seconds", seconds}};
   const std::string last =
       loaded.commits == 0 ? "" : fmt::format(" (last commit {})", loaded.last.value);
-  std::string text = fmt::format("loaded {} into {} in {}{}, {:.2f} s\n",
+  std::string text = fmt::format("loaded {}{} into {} in {}{}, {:.2f} s\n",
+                                 loaded.passed > 0 ? WithThousands(kept) + " of " : "",
                                  Counted(loaded.rows, "row"), options.table,
                                  Counted(loaded.commits, "commit"), last, seconds);
   if (loaded.repeated > 0) {
@@ -329,7 +332,11 @@ Done Report(const Session& session, const LoadArguments& options, const Loaded& 
                         WithThousands(loaded.repeated));
   }
   if (loaded.passed > 0) {
-    text += fmt::format("passed over {} of them (--mode)\n", WithThousands(loaded.passed));
+    text += fmt::format("read {}, kept {}, passed over {} whose key was {} (--mode {})\n",
+                        WithThousands(loaded.rows), WithThousands(kept),
+                        WithThousands(loaded.passed),
+                        options.mode == "insert-missing" ? "there already" : "not there",
+                        options.mode);
   }
   if (loaded.skipped > 0) {
     text += fmt::format("skipped {} that {} had loaded before\n", Counted(loaded.skipped, "row"),

@@ -552,6 +552,7 @@ class VerbsTest(CliTest):
         done = self.ok("load", self.db, "orders", file, "--mode", "insert-missing",
                        "--json").document()
         self.assertEqual((done["rows"], done["passed"]), (2, 1))
+        self.assertEqual(done["kept"], 1)
         self.assertEqual([r["name"] for r in self.scan()], ["order 1", "order 2", "order 3", "new"])
 
     def test_load_updates_the_named_columns(self):
@@ -658,6 +659,21 @@ class VerbsTest(CliTest):
         self.assertEqual(again["repeated"] + again["passed"], 4)
         self.assertIn("4 rows into t in 0 commits, ",
                       self.ok("load", self.db, "t", file, "--mode", "insert-missing").out)
+
+    def test_a_load_says_how_many_rows_were_passed_over(self):
+        self.load_orders(3)
+        file = self.write("more.csv", "id,name\n2,a\n3,b\n4,c\n4,d\n")
+        load = ("load", self.db, "orders", file, "--mode")
+        self.assertIn("loaded 2 of 4 rows into orders in 1 commit (last commit 2), ",
+                      self.ok(*load, "update-existing").out)
+        out = self.ok(*load, "insert-missing").out
+        self.assertIn("loaded 1 of 4 rows into orders in 1 commit (last commit 3), ", out)
+        self.assertIn("read 4, kept 1, passed over 2 whose key was there already (--mode insert-mi",
+                      out)
+        out = self.ok(*load, "insert-missing").out
+        self.assertIn("loaded 0 of 4 rows into orders in 0 commits, ", out)
+        done = self.ok(*load, "update", "--json").document()
+        self.assertEqual((done["rows"], done["kept"], done["passed"]), (4, 3, 0))
 
     def test_flush_moves_rows_into_parquet(self):
         self.load_orders(10)
