@@ -13,15 +13,20 @@
 namespace varve::cli {
 namespace {
 
+// What JSON writes without quotes or brackets: 42, true, null.
+bool IsWord(JsonKind kind) {
+  return kind == JsonKind::kNull || kind == JsonKind::kBool || kind == JsonKind::kNumber;
+}
+
 // One KEY argument as the values of the key columns.
 Outcome<std::vector<JsonValue>> ParseKey(const Table& table, const std::string& argument) {
   const std::size_t width = table.key.size();
+  const auto type = PlainType(table.schema->GetFieldByName(table.key[0])->type());
+  const std::vector text{JsonValue{JsonKind::kString, argument, {}, {}}};
   auto value = ParseJson(argument);
+  if (value && width == 1 && IsString(*type) && IsWord(value->kind)) return text;
   if (!value) {
-    const auto& type = *table.schema->GetFieldByName(table.key[0])->type();
-    if (width == 1 && !IsNested(type)) {
-      return std::vector{JsonValue{JsonKind::kString, argument, {}, {}}};
-    }
+    if (width == 1 && !IsNested(*type)) return text;
     return WrongUsage(fmt::format("KEY {}: {}; a key of {} is a JSON value for each of {}",
                                   argument, value.error(), table.name, fmt::join(table.key, ",")));
   }

@@ -38,7 +38,8 @@ Outcome<std::shared_ptr<const arrow::compute::Expression>> ParseWhere(const std:
 Json DescribeColumns(const arrow::Schema& schema);
 
 // The KEY arguments of `get`: each a JSON value, or an array of them when the key has several
-// columns. Text that is not JSON is taken as it is for a key of one string column.
+// columns. For a key of one string column, text that is no string or array of JSON is taken as it
+// is, also 42 and true.
 Outcome<std::shared_ptr<arrow::RecordBatch>> ParseKeys(const Table& table,
                                                        const std::vector<std::string>& arguments);
 

@@ -372,7 +372,7 @@ class VerbsTest(CliTest):
             changed = self.ok("changes", self.db, "orders", "--from", "-1h", "--json").lines()
             self.assertEqual([row["_commit"] for row in changed], [1, 1, 2, 2])
             for verb in (("scan",), ("get", "1"), ("restore",)):
-                self.fails(3, r"no version as old as .*: the oldest is commit 1 of .*; ask for that",
+                self.fails(3, "no version as old as .*: the oldest is commit 1 of .*; ask for that",
                            verb[0], self.db, "orders", *verb[1:], "--at", "-1h")
             self.fails(3, "the oldest is commit 1", "changes", self.db, "orders", "--from", "0",
                        "--to", "-1h")
@@ -478,7 +478,7 @@ class VerbsTest(CliTest):
         for rows in (5, 7):  # five keys twice, in two files
             self.load_orders(rows)
             self.ok("flush", self.db)
-        self.assertIn("would drop table orders with 7 rows;", self.ok("drop", self.db, "orders").out)
+        self.assertIn("drop table orders with 7 rows;", self.ok("drop", self.db, "orders").out)
         self.assertIn("dropped table orders with at most ",
                       self.ok("drop", self.db, "orders", "--yes").out)
 
@@ -519,6 +519,16 @@ class VerbsTest(CliTest):
         self.ok("load", self.db, "words", "t.csv", "--create", "--key", "a")
         self.assertEqual(self.ok("get", self.db, "words", "x", "--json").lines(),
                          [{"a": "x", "b": 2}])
+        keys = ["42", "-1.50", "true", "null", "[1]", 'a "b"', "x y"]
+        self.write("k.jsonl", "\n".join(json.dumps({"k": key}) for key in keys))
+        self.ok("create", self.db, "texts", "--key", "k", "--schema", "k utf8")
+        self.ok("load", self.db, "texts", "k.jsonl")
+        for key in keys:
+            bare = json.dumps(key) if "[" in key else key
+            for said in {json.dumps(key), json.dumps([key]), bare}:
+                self.assertEqual(self.ok("get", self.db, "texts", said, "--json").lines(),
+                                 [{"k": key}])
+        self.fails(3, "no row with key 1.50", "get", self.db, "texts", "1.50")
         self.fails(2, "expected 2 values", "get", self.db, "pairs", '["x"]')
         self.fails(2, "column b: expected int64", "get", self.db, "pairs", '["x",1.5]')
 
