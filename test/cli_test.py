@@ -237,6 +237,25 @@ class VerbsTest(CliTest):
         versions = self.ok("versions", self.db, "--json").document()["versions"]
         self.assertEqual(len(versions), 1)
 
+    def test_create_takes_types_as_tables_prints_them(self):
+        types = ["bool", "int8", "uint64", "float16", "float32", "float64", "utf8", "large_utf8",
+                 "utf8_view", "binary", "large_binary", "binary_view", "fixed_size_binary[3]",
+                 "date32", "date64", "time32[s]", "time32[ms]", "time64[us]", "time64[ns]",
+                 "timestamp[ns]", "timestamp[us, UTC]", "timestamp[s, Europe/Zurich]",
+                 "duration[ms]", "decimal32(5, 2)", "decimal64(12, 2)", "decimal(10, 2)",
+                 "decimal256(50, 3)", "list<int32>", "large_list<utf8 not null>",
+                 "fixed_size_list<date32>[2]", "struct<\"a b\": int8 not null, c: list<date64>>",
+                 "map<utf8, date32>", "dictionary<values=utf8, indices=int32, ordered=1>"]
+        columns = ["id int64 not null"] + [f"c{i} {t}" for i, t in enumerate(types)]
+        self.ok("create", self.db, "a", "--key", "id", "--schema", ", ".join(columns))
+        printed = self.ok("tables", self.db).out.splitlines()[1:]
+        self.assertEqual(len(printed), len(columns))
+        self.ok("create", self.db, "b", "--key", "id", "--schema", ",".join(printed))
+        a, b = self.ok("tables", self.db, "--json").document()["tables"]
+        self.assertEqual(a["columns"], b["columns"])
+        self.ok("create", self.db, "a", "--key", "id", "--schema", ",".join(printed),
+                "--if-not-exists")
+
     def test_create_takes_columns_from_a_file(self):
         pq.write_table(pa.table({"id": [1], "price": [1.5]}), self.folder / "like.parquet")
         self.ok("create", self.db, "orders", "--key", "id", "--like", "like.parquet")
