@@ -26,11 +26,11 @@ struct ChangesArguments {
 
 // Commits after this one. Before the first commit nothing had changed yet, which is commit 0.
 Outcome<CommitNumber> CommitOf(const Database& database, const AsOf& from) {
-  auto snapshot = database.GetSnapshot(from);
+  auto snapshot = SnapshotAt(database, from);
   if (snapshot) return (*snapshot)->commit();
   const bool too_old = std::holds_alternative<WallTime>(from) &&
-                       snapshot.error().kind() == ErrorKind::kNotFound;
-  if (!too_old) return std::unexpected(Failure(std::move(snapshot).error()));
+                       snapshot.error().error.kind() == ErrorKind::kNotFound;
+  if (!too_old) return std::unexpected(std::move(snapshot).error());
   CLI_ASSIGN(const auto empty, database.GetSnapshot(CommitNumber{0}));
   return empty->commit();
 }

@@ -359,7 +359,8 @@ Outcome<ExitCode> Run(const Session& session, const LoadArguments& options) {
     CLI_TRY(Database::CheckTable(options.table, first->schema(), plan.key));
   }
   CLI_ASSIGN(auto database,
-             OpenDatabase(session, options.database, mode, options.memtable_bytes));
+             OpenDatabase(session, options.database, mode, options.memtable_bytes,
+                          "to make it with this table, add --create --key COLUMNS"));
   CLI_ASSIGN(const Target target, PrepareTable(options, plan, database.get(), &first));
   CLI_ASSIGN(auto committer, Committer::Make(database.get(), plan.committer));
   Load load(options, plan, committer.get());

@@ -35,6 +35,16 @@ Json Document(const Verification& found) {
           {"damages", std::move(damages)}};
 }
 
+// Other verbs say to run this one.
+std::string WithoutVerify(std::string message) {
+  for (const std::string_view advice :
+       {", and run verify to see all damage", "run verify, then ", ": verify"}) {
+    const auto at = message.find(advice);
+    if (at != std::string::npos) message.erase(at, advice.size());
+  }
+  return message;
+}
+
 std::string Text(const Verification& found, bool deep) {
   std::string text;
   for (const Damage& damage : found.damages) {
@@ -66,7 +76,11 @@ Outcome<ExitCode> Run(const Session& session, const VerifyArguments& options) {
   };
   auto found = VerifyDatabase(options.database, verify);
   progress.Clear();
+  if (!found && found.error().kind() == ErrorKind::kNotFound) {
+    return NotFound(found.error().message() + "; check the path");
+  }
   if (!found) return std::unexpected(Failure(std::move(found).error()));
+  for (Damage& damage : found->damages) damage.message = WithoutVerify(std::move(damage.message));
   CLI_TRY(PrintResult(session, Document(*found), Text(*found, options.deep)));
   return found->damages.empty() ? kExitDone : kExitDamage;
 }

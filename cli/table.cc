@@ -8,7 +8,9 @@
 
 #include <algorithm>
 
+#include "former_table.h"
 #include "parse_cell.h"
+#include "point_in_time.h"
 
 namespace varve::cli {
 namespace {
@@ -63,13 +65,14 @@ Done Table::CheckColumns(const std::vector<std::string>& names) const {
 Outcome<Table> FindTable(const Database& database, const std::string& name, const AsOf& as_of) {
   Table table;
   table.name = name;
-  CLI_ASSIGN(table.snapshot, database.GetSnapshot(as_of));
+  CLI_ASSIGN(table.snapshot, SnapshotAt(database, as_of));
   auto schema = table.snapshot->Schema(name);
   if (!schema && schema.error().kind() == ErrorKind::kNotFound) {
     const auto tables = table.snapshot->Tables();
-    return NotFound(tables.empty() ? fmt::format("no table {}: the database has no tables", name)
-                                   : fmt::format("no table {}; the database has {}", name,
-                                                 fmt::join(tables, ", ")));
+    const auto known = tables.empty() ? fmt::format("no table {}: the database has no tables", name)
+                                      : fmt::format("no table {}; the database has {}", name,
+                                                    fmt::join(tables, ", "));
+    return NotFound(known + DescribeFormerTable(database, name, table.snapshot->commit()));
   }
   if (!schema) return std::unexpected(std::move(schema).error());
   table.schema = *std::move(schema);

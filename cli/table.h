@@ -26,7 +26,8 @@ struct Table {
   Done CheckColumns(const std::vector<std::string>& names) const;
 };
 
-// NotFound when the database has no such table (names those it has) or no such version.
+// NotFound when the database has no such table (names those it has, and what became of this one) or
+// no such version.
 Outcome<Table> FindTable(const Database& database, const std::string& name, const AsOf& as_of = {});
 
 // ParseSchema and ParseFilter, whose errors are wrong usage.

@@ -758,6 +758,9 @@ class VerbsTest(CliTest):
         found = self.run_varve("verify", self.db, "--deep", "--json", exit_code=6).document()
         self.assertFalse(found["sound"])
         self.assertIn(run.name, found["damages"][0]["file"])
+        self.assertNotIn("run verify", done.out + json.dumps(found))
+        run.unlink()
+        self.assertNotIn("verify", self.run_varve("verify", self.db, exit_code=6).out)
 
     def test_inspect_knows_each_kind_of_file(self):
         self.load_orders(10)
@@ -1001,6 +1004,53 @@ class BadInputTest(CliTest):
         self.fails(1, "row 1: its key has 65537 bytes; a key may have 65536", "load", self.db,
                    "names", long)
         self.assertEqual(self.ok("scan", self.db, "names", "--count").out, "1\n")
+
+    def test_what_is_missing_says_what_to_do(self):
+        file = self.write("t.csv", "id\n1\n")
+        self.fails(3, "no.varve.* add --create --key", "load", "no.varve", "t", file)
+        for verb in (("scan", "t"), ("tables",), ("flush",), ("verify",), ("get", "t", "1"),
+                     ("stats",), ("drop", "t")):
+            done = self.fails(3, "no.varve.*check the path", verb[0], "no.varve", *verb[1:])
+            self.assertNotIn("create", done.err)
+        self.load_orders(1)
+        self.fails(5, "exists already.*--if-not-exists .*load", "create", self.db, "orders",
+                   "--key", "id", "--schema", "id int64")
+        forms = "a commit number, a tag, a time such as .*back from now such as -5m"
+        for word in ("now", "latest", "yesterday", "-1w"):
+            for verb in (("scan", "orders", "--at"), ("get", "orders", "1", "--at"),
+                         ("restore", "orders", "--at"), ("changes", "orders", "--from"),
+                         ("changes", "orders", "--from", "0", "--to"), ("tag", "x", "--at")):
+                with self.subTest((verb, word)):
+                    self.fails(2 if word == "-1w" else 3, forms, verb[0], self.db, *verb[1:], word)
+
+    def test_a_table_that_is_gone_says_where_it_still_is(self):
+        self.load_orders(4, "--rows-per-commit", "2")
+        self.ok("rename", self.db, "orders", "sales")  # commit 3
+        self.fails(3, "no table orders.*has sales; orders was renamed to sales in commit 3, and "
+                      "scan --at 2 still shows it", "scan", self.db, "orders")
+        self.ok("load", self.db, "other", "orders.csv", "--create", "--key", "id")  # commit 4
+        self.ok("drop", self.db, "sales", "--yes")  # commit 5
+        self.ok("load", self.db, "other", "orders.csv", "--rows-per-commit", "1")
+        for _ in range(2):
+            self.fails(3, "orders was renamed to sales in commit 3, and scan --at 2 still shows it",
+                       "scan", self.db, "orders")
+            gone = "sales was dropped in commit 5, and scan --at 4 still shows it"
+            for verb in (("scan",), ("get", "1"), ("load", "orders.csv"), ("scan", "--at", "7")):
+                self.fails(3, gone, verb[0], self.db, "sales", *verb[1:])
+            self.fails(3, gone + ".*varve scan .* sales --at 4 -o sales.parquet, and varve load .* "
+                       "sales sales.parquet --create --key id", "restore", self.db, "sales",
+                       "--at", 4)
+            self.assertNotIn(" was ", self.fails(3, "no", "scan", self.db, "wings").err)
+            self.ok("flush", self.db)
+        self.ok("scan", self.db, "sales", "--at", 4, "-o", "sales.parquet")
+        self.ok("load", self.db, "sales", "sales.parquet", "--create", "--key", "id")
+        self.assertEqual(self.ok("scan", self.db, "sales", "--count").out, "4\n")
+
+    def test_a_table_that_never_had_a_row_and_was_dropped(self):
+        self.ok("create", self.db, "orders", "--key", "id", "--schema", "id int64")
+        self.ok("drop", self.db, "orders", "--yes")
+        self.fails(3, "dropped in commit 1, and scan --at 0 ", "scan", self.db, "orders")
+        self.assertEqual(self.scan("--at", "0"), [])
 
     def test_folders_that_hold_no_database(self):
         self.fails(3, "no.varve", "scan", self.folder / "no.varve", "t")
