@@ -762,6 +762,24 @@ class VerbsTest(CliTest):
         run.unlink()
         self.assertNotIn("verify", self.run_varve("verify", self.db, exit_code=6).out)
 
+    def test_verify_of_a_damaged_log_or_manifest_does_not_name_the_newest_commit(self):
+        self.load_orders(1000)
+        for folder in ("log", "manifest"):
+            file = max(p for p in (self.db / folder).iterdir() if p.stat().st_size > 4096 or
+                       folder == "manifest")
+            whole = file.read_bytes()
+            content = bytearray(whole)
+            middle = 4200 if folder == "log" else len(content) // 2
+            content[middle] ^= 0x40
+            file.write_bytes(content)
+            for path in (self.db, f"{self.db}/", os.path.relpath(self.db, self.folder)):
+                done = self.run_varve("verify", path, exit_code=6)
+                self.assertIn("newest commit unknown", done.out)
+            found = self.run_varve("verify", self.db, "--json", exit_code=6).document()
+            self.assertIsNone(found["commit"])
+            file.write_bytes(whole)
+        self.assertEqual(self.ok("verify", self.db, "--json").document()["commit"], 1)
+
     def test_inspect_knows_each_kind_of_file(self):
         self.load_orders(10)
         kinds = set()
