@@ -2,6 +2,7 @@
 // varve changes: what the commits between two versions did to a table, in their order.
 #include <arrow/record_batch.h>
 
+#include <algorithm>
 #include <variant>
 
 #include "commands.h"
@@ -35,6 +36,17 @@ Outcome<CommitNumber> CommitOf(const Database& database, const AsOf& from) {
   return empty->commit();
 }
 
+// A change says nothing without its key: columns of it that are not named come first.
+std::vector<std::string> WithKey(const std::vector<std::string>& names,
+                                 const std::vector<std::string>& key) {
+  std::vector<std::string> columns;
+  for (const std::string& column : key) {
+    if (std::ranges::find(names, column) == names.end()) columns.push_back(column);
+  }
+  columns.insert(columns.end(), names.begin(), names.end());
+  return columns;
+}
+
 Outcome<ExitCode> Run(const Session& session, const ChangesArguments& options) {
   CLI_TRY(CheckRowFlags(session, options.rows));
   const WallTime now = WallNow();
@@ -46,8 +58,9 @@ Outcome<ExitCode> Run(const Session& session, const ChangesArguments& options) {
   CLI_ASSIGN(const CommitNumber after, CommitOf(*database, from));
   CLI_ASSIGN(const Table table, FindTable(*database, options.table, to));
   if (!options.columns.empty()) {
-    CLI_ASSIGN(changes.columns, SplitNames("--columns", options.columns));
-    CLI_TRY(table.CheckColumns(*changes.columns));
+    CLI_ASSIGN(const auto names, SplitNames("--columns", options.columns));
+    CLI_TRY(table.CheckColumns(names));
+    changes.columns = WithKey(names, table.key);
   }
   CLI_ASSIGN(auto reader, table.snapshot->Changes(table.name, after, changes));
   return WriteRows(session, output, reader.get());
@@ -78,7 +91,7 @@ void AddChanges(CLI::App* app, Session* session) {
       .NotEmpty();
   verb.Add("--columns", &options->columns,
            "Columns of the table to print, in this order: a,b; a name with a comma in double "
-           "quotes")
+           "quotes; the key always is, before them when not named")
       .NotEmpty();
   verb.AddFlag("--before", &options->before, "Also print the values before each change");
   AddRowFlags(&verb, &options->rows);

@@ -190,7 +190,7 @@ class VerbsTest(CliTest):
                          [{blank: 4, quote: 3, equals: 2, comma: 1}])
         changed = self.ok("changes", self.db, "orders", "--from", 0, "--columns", quoted[0],
                           "--json").lines()
-        self.assertEqual(changed, [{"_commit": 1, "_kind": "upsert", comma: 1}])
+        self.assertEqual(changed, [{"_commit": 1, "_kind": "upsert", equals: 2, comma: 1}])
         update = self.write("update.jsonl", json.dumps({comma: 1, equals: 2, quote: 5, "g": 0}))
         self.ok("load", self.db, "orders", update, "--mode", "update", "--columns", quoted[2])
         self.ok("load", self.db, "more", rows, "--create", "--key", quoted[3] + " , " + quoted[0])
@@ -365,9 +365,14 @@ class VerbsTest(CliTest):
             {"_commit": loaded + 1, "_kind": "upsert", "id": 3, "name": "third"},
             {"_commit": loaded + 2, "_kind": "delete", "id": 1, "name": None}])
         self.assertEqual(changes("--before", "--columns", "name"), [
-            {"_commit": loaded + 1, "_kind": "update", "name": "new", "_before_name": "order 2"},
-            {"_commit": loaded + 1, "_kind": "insert", "name": "third", "_before_name": None},
-            {"_commit": loaded + 2, "_kind": "delete", "name": None, "_before_name": "order 1"}])
+            {"_commit": loaded + 1, "_kind": "update", "id": 2, "name": "new",
+             "_before_name": "order 2"},
+            {"_commit": loaded + 1, "_kind": "insert", "id": 3, "name": "third",
+             "_before_name": None},
+            {"_commit": loaded + 2, "_kind": "delete", "id": 1, "name": None,
+             "_before_name": "order 1"}])
+        self.assertEqual([list(row) for row in changes("--columns", "name,id")],
+                         [["_commit", "_kind", "name", "id"]] * 3)
         self.assertEqual(len(changes("--to", loaded + 1)), 2)
         self.assertEqual(changes("--to", loaded), [])
         text = self.ok("changes", self.db, "orders", "--from", 0, "--format", "csv").out
