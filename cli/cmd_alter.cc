@@ -176,8 +176,8 @@ Outcome<ExitCode> Run(const Session& session, const AlterArguments& options) {
                          {"key", table.key},
                          {"columns", DescribeColumns(*table.schema)}};
   CLI_TRY(PrintResult(session, document,
-                      fmt::format("altered table {} in commit {}; it has {} columns\n",
-                                  options.table, commit.value, table.schema->num_fields())));
+                      fmt::format("altered table {} in commit {}; it has {}\n", options.table,
+                                  commit.value, Columns(*table.schema))));
   return kExitDone;
 }
 

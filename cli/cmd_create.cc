@@ -61,8 +61,8 @@ Outcome<ExitCode> Run(const Session& session, const CreateArguments& options) {
                          {"columns", DescribeColumns(*schema)}};
   CLI_TRY(
       PrintResult(session, document,
-                  fmt::format("{} table {} with {} columns in {}\n", created ? "created" : "found",
-                              options.table, schema->num_fields(), options.database)));
+                  fmt::format("{} table {} with {} in {}\n", created ? "created" : "found",
+                              options.table, Columns(*schema), options.database)));
   return kExitDone;
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "format_cell.h"
 #include "former_table.h"
 #include "parse_cell.h"
 #include "point_in_time.h"
@@ -91,6 +92,10 @@ Outcome<std::shared_ptr<const arrow::compute::Expression>> ParseWhere(const std:
   auto filter = ParseFilter(text, table.schema);
   if (filter) return *std::move(filter);
   return std::unexpected(Failure(filter.error(), kExitUsage));
+}
+
+std::string Columns(const arrow::Schema& schema) {
+  return Counted(static_cast<std::uint64_t>(schema.num_fields()), "column");
 }
 
 Json DescribeColumns(const arrow::Schema& schema) {

@@ -35,6 +35,8 @@ Outcome<std::shared_ptr<arrow::Schema>> ParseSchemaFlag(const std::string& text)
 Outcome<std::shared_ptr<const arrow::compute::Expression>> ParseWhere(const std::string& text,
                                                                       const Table& table);
 
+// "1 column", "3 columns".
+std::string Columns(const arrow::Schema& schema);
 // [{"name":..,"type":..,"nullable":..}]
 Json DescribeColumns(const arrow::Schema& schema);
 

@@ -95,6 +95,19 @@ class VerbsTest(CliTest):
         tables = self.ok("tables", self.db, "--json").document()["tables"]
         self.assertEqual([(t["name"], t["key"]) for t in tables], [("orders", ["id"])])
 
+    def test_one_of_something_is_not_many(self):
+        out = self.ok("create", self.db, "orders", "--key", "id", "--schema", "id int64").out
+        self.assertIn("created table orders with 1 column in ", out)
+        out = self.ok("alter", self.db, "orders", "--add", "n int8").out
+        self.assertIn("it has 2 columns\n", out)
+        self.assertIn("1 column\n", self.ok("alter", self.db, "orders", "--drop", "n").out)
+        self.ok("load", self.db, "orders", self.write("one.csv", "id\n1\n"))
+        self.assertRegex(self.ok("stats", self.db).out, r" in (1 segment|\d+ segments), LSN")
+        self.ok("log", "append", "a.log", stdin=b"a\n")
+        self.assertIn("content   1 unit, 1 record\n", self.ok("log", "stat", "a.log").out)
+        self.assertIn(": 1 segment with 1 unit and 1 record, ",
+                      self.ok("log", "verify", "a.log").out)
+
     def test_create_if_not_exists_takes_the_same_table_only(self):
         create = ("create", self.db, "orders", "--key", "id", "--if-not-exists", "--schema")
         self.assertTrue(self.ok(*create, "id int64, name utf8", "--json").document()["created"])
