@@ -402,7 +402,7 @@ void AddFlags(VerbLine verb, LoadArguments* options) {
   verb.AddFlag("--commits", &options->commits,
                "Print a line of JSON for each commit, after its ack");
   verb.Add("--null", &options->nulls,
-           "Text that means null in CSV, in string columns too; repeatable")
+           "Text that means null in CSV, in string columns too; one each time: --null NA --null ''")
       .OneEachTime();
   verb.Add("--input-format", &options->input_format,
            "csv, tsv, jsonl, parquet or arrow (csv.gz, jsonl.zst): not by extension");
@@ -433,7 +433,7 @@ void AddLoad(CLI::App* app, Session* session) {
       "file, or in the first line of JSON. Every line of JSON must have the same fields then, or\n"
       "those of --columns; say null where null is meant.",
       Run);
-  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.Add("DB", &options->database, "Folder of the database").Required().NotEmpty();
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("FILE", &options->files, "Files, in this order; - is stdin").Required();
   AddFlags(verb, options.get());

@@ -323,6 +323,20 @@ class VerbsTest(CliTest):
                 self.assertEqual(rows, [{"id": 1, "name": "a"}, {"id": 2, "name": None},
                                         {"id": 3, "name": "c"}])
 
+    def test_flags_that_repeat_take_one_value_each_time(self):
+        file = self.write("t.csv", 'id,s,n\n1,NA,5\n2,,6\n3,"",7\n')
+        self.ok("load", "--create", "--key", "id", "--null", "NA", "--null", "", self.db, "orders",
+                file)
+        self.assertEqual([r["s"] for r in self.scan()], [None, None, ""])
+        self.fails(2, "DB: expected a value", "load", "--null", "NA", "", self.db, "orders", file)
+        self.assertIn("--null NA --null ''", self.ok("load", "--help").out)
+        self.assertRegex(self.ok("load", "--help").out, "--null TEXT  +Text that means null")
+        self.ok("alter", "--drop", "s", "--drop", "n", self.db, "orders")
+        self.assertEqual(self.scan(), [{"id": 1}, {"id": 2}, {"id": 3}])
+        self.ok("alter", "--add", "s utf8", self.db, "orders")
+        self.ok("alter", "--rename", "s=t", self.db, "orders")
+        self.ok("delete", "--keys", file, "--null", "x", self.db, "orders")
+
     def test_stdin_needs_its_format_named(self):
         self.fails(2, "--input-format", "load", self.db, "t", "-", "--create", "--key", "id")
         self.ok("load", self.db, "orders", "-", "--input-format", "csv", "--create", "--key", "id",
