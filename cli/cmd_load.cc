@@ -196,9 +196,15 @@ class Resumed final : public RowReader {
   std::shared_ptr<arrow::RecordBatch> first_;
 };
 
+void Warn(const Session& session, const std::string& message) {
+  if (session.json) return PrintError(Json{{"warning", message}}.dump() + "\n");
+  PrintError("varve: warning: " + message + "\n");
+}
+
 // The first file of a new table, read for a while: rows that cannot be read must not leave a table
 // behind, whose types may be the reason, nor a database.
-Outcome<std::unique_ptr<RowReader>> FirstRows(const LoadArguments& options, const Plan& plan) {
+Outcome<std::unique_ptr<RowReader>> FirstRows(const Session& session, const LoadArguments& options,
+                                              const Plan& plan) {
   if (plan.key.empty()) {
     return WrongUsage("table " + options.table + " is new: name its key columns with --key");
   }
@@ -208,6 +214,10 @@ Outcome<std::unique_ptr<RowReader>> FirstRows(const LoadArguments& options, cons
                            .key = plan.key};
   CLI_ASSIGN(auto reader, OpenRows(options.files[0], input));
   CLI_ASSIGN(auto rows, reader->Next(plan.rows_per_commit));
+  if (rows == nullptr && reader->types_inferred()) {
+    Warn(session, fmt::format("{} has no rows to tell types by: the columns of {} are strings; "
+                              "--schema gives them others", options.files[0], options.table));
+  }
   return std::make_unique<Resumed>(std::move(reader), std::move(rows));
 }
 
@@ -219,8 +229,8 @@ struct Target {
 
 // Finds the table, or makes it with the columns of --schema or of the first file. When the first
 // file had to be opened for that, *first is its reader.
-Outcome<Target> PrepareTable(const LoadArguments& options, const Plan& plan, Database* database,
-                             std::unique_ptr<RowReader>* first) {
+Outcome<Target> PrepareTable(const Session& session, const LoadArguments& options, const Plan& plan,
+                             Database* database, std::unique_ptr<RowReader>* first) {
   auto table = FindTable(*database, options.table);
   if (table) {
     CLI_TRY(CheckExisting(plan, *table));
@@ -232,7 +242,7 @@ Outcome<Target> PrepareTable(const LoadArguments& options, const Plan& plan, Dat
     return NotFound(table.error().error.message() + "; make it with --create --key COLUMNS");
   }
   if (*first == nullptr) {
-    CLI_ASSIGN(*first, FirstRows(options, plan));
+    CLI_ASSIGN(*first, FirstRows(session, options, plan));
   }
   const auto schema = (*first)->schema();
   CLI_TRY(database->CreateTable(options.table, schema, plan.key));
@@ -355,13 +365,13 @@ Outcome<ExitCode> Run(const Session& session, const LoadArguments& options) {
   std::unique_ptr<RowReader> first;
   std::error_code unknown;  // then Open says what is in its way
   if (options.create && !std::filesystem::exists(options.database, unknown) && !unknown) {
-    CLI_ASSIGN(first, FirstRows(options, plan));
+    CLI_ASSIGN(first, FirstRows(session, options, plan));
     CLI_TRY(Database::CheckTable(options.table, first->schema(), plan.key));
   }
   CLI_ASSIGN(auto database,
              OpenDatabase(session, options.database, mode, options.memtable_bytes,
                           "to make it with this table, add --create --key COLUMNS"));
-  CLI_ASSIGN(const Target target, PrepareTable(options, plan, database.get(), &first));
+  CLI_ASSIGN(const Target target, PrepareTable(session, options, plan, database.get(), &first));
   CLI_ASSIGN(auto committer, Committer::Make(database.get(), plan.committer));
   Load load(options, plan, committer.get());
   Done done = load.Run(target, std::move(first));

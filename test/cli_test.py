@@ -276,6 +276,16 @@ class VerbsTest(CliTest):
         self.assertEqual([(c["name"], c["type"]) for c in columns],
                          [("id", "int64"), ("price", "double")])
 
+    def test_a_header_without_rows_makes_strings_and_says_so(self):
+        load = ("load", self.db, "orders", self.write("t.csv", "id,n\n"), "--create", "--key", "id")
+        done = self.ok(*load)
+        self.assertRegex(done.err, r"\Avarve: warning: .*t.csv has no rows.* strings; --schema ")
+        self.assertEqual(self.ok(*load).err, "", "the table has its types")
+        other = self.ok(*load[:2], "other", *load[3:], "--json")
+        self.assertIn("no rows", json.loads(other.err)["warning"])
+        self.assertEqual(self.ok(*load[:2], "more", *load[3:], "--schema", "id int64, n int8").err,
+                         "")
+
     def test_load_prints_a_line_for_each_commit(self):
         file = self.write("orders.csv", self.orders(25))
         done = self.ok("load", self.db, "orders", file, "--create", "--key", "id",

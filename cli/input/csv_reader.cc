@@ -26,7 +26,8 @@ CsvReader::CsvReader(InputFile file, const InputOptions& options)
     : input_(std::move(file)),
       separator_(input_.format() == InputFormat::kTsv ? '\t' : ','),
       nulls_(options.nulls),
-      schema_(options.schema) {}
+      schema_(options.schema),
+      types_inferred_(options.schema == nullptr) {}
 
 Outcome<std::unique_ptr<RowReader>> CsvReader::Open(InputFile file, const InputOptions& options) {
   std::unique_ptr<CsvReader> reader(new CsvReader(std::move(file), options));

@@ -21,6 +21,7 @@ class CsvReader final : public RowReader {
 
   const std::shared_ptr<arrow::Schema>& schema() const override { return schema_; }
   Outcome<std::shared_ptr<arrow::RecordBatch>> Next(std::int64_t rows) override;
+  bool types_inferred() const override { return types_inferred_; }
   std::uint64_t stored_bytes() const override { return input_.stored_bytes(); }
 
  private:
@@ -41,6 +42,7 @@ class CsvReader final : public RowReader {
   const char separator_;
   const NullSpellings nulls_;
   std::shared_ptr<arrow::Schema> schema_;
+  const bool types_inferred_;
   std::vector<std::string> header_;
   std::vector<CsvColumn> columns_;      // of the schema
   std::vector<bool> required_;          // of them: null is refused

@@ -45,6 +45,8 @@ class RowReader {
   virtual const std::shared_ptr<arrow::Schema>& schema() const = 0;
   // The next `rows` rows, fewer only at the end of the input; null after it.
   virtual Outcome<std::shared_ptr<arrow::RecordBatch>> Next(std::int64_t rows) = 0;
+  // The types of schema() were taken from its values; without any, they are strings.
+  virtual bool types_inferred() const { return false; }
   // Bytes of the stored file read so far, for progress; callable from any thread.
   virtual std::uint64_t stored_bytes() const = 0;
 };
