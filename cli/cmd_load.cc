@@ -441,7 +441,7 @@ void AddLoad(CLI::App* app, Session* session) {
       "error. An update changes only what is given, and leaves other columns as they are: without\n"
       "--columns it sets those in the header of a CSV file, in the schema of a Parquet or Arrow\n"
       "file, or in the first line of JSON. Every line of JSON must have the same fields then, or\n"
-      "those of --columns; say null where null is meant.",
+      "those of --columns; say null where null is meant. A struct is one column, set whole.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required().NotEmpty();
   verb.Add("TABLE", &options->table, "Name of the table").Required();
