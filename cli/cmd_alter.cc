@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include "commands.h"
 #include "json_value.h"
@@ -33,8 +34,27 @@ Outcome<std::shared_ptr<arrow::Field>> ParseColumn(const std::string& flag,
                                 text));
 }
 
-// A JSON value; for a column of text, anything else is the text itself.
-JsonValue JsonOf(const arrow::DataType& type, const std::string& text) {
+// The text between single quotes, in which '' is one of them. Nothing when it does not end so.
+std::optional<std::string> Unquoted(std::string_view text) {
+  std::string inside;
+  for (std::size_t at = 1; at < text.size(); ++at) {
+    if (text[at] == '\'') {
+      if (++at == text.size()) return inside;
+      if (text[at] != '\'') return std::nullopt;
+    }
+    inside.push_back(text[at]);
+  }
+  return std::nullopt;
+}
+
+// Text in single quotes, or a JSON value; for a column of text, anything else is the text itself.
+Outcome<JsonValue> JsonOf(const arrow::DataType& type, const std::string& text) {
+  if (text.starts_with('\'')) {
+    auto inside = Unquoted(text);
+    if (inside) return JsonValue{JsonKind::kString, *std::move(inside), {}, {}};
+    return WrongUsage("default " + text + ": expected one ' at the end of the text, and '' for "
+                                          "each inside it");
+  }
   auto value = ParseJson(text);
   const bool fits = value && (!IsString(type) || value->kind == JsonKind::kString ||
                               value->kind == JsonKind::kNull);
@@ -45,7 +65,8 @@ Outcome<std::shared_ptr<arrow::Scalar>> ParseValue(const arrow::Field& field,
                                                    const std::string& text) {
   const auto type = PlainType(field.type());
   CLI_ARROW(auto builder, arrow::MakeBuilder(type));
-  if (const auto why = AppendParsedJson(*type, JsonOf(*type, text), builder.get())) {
+  CLI_ASSIGN(const JsonValue value, JsonOf(*type, text));
+  if (const auto why = AppendParsedJson(*type, value, builder.get())) {
     return WrongUsage(fmt::format("--add {}: default {}: {}", field.name(), text, *why));
   }
   std::shared_ptr<arrow::Array> plain;
@@ -62,7 +83,10 @@ Outcome<ColumnChange> ParseAdd(const std::string& text) {
   CLI_ASSIGN(const auto field, ParseColumn("--add", text.substr(0, at)));
   AddColumn add{.field = field};
   if (at != std::string::npos) {
-    CLI_ASSIGN(add.value, ParseValue(*field, text.substr(at + kDefault.size())));
+    std::string_view value = std::string_view(text).substr(at + kDefault.size());
+    while (value.starts_with(' ')) value.remove_prefix(1);
+    while (value.starts_with('\'') && value.ends_with(' ')) value.remove_suffix(1);
+    CLI_ASSIGN(add.value, ParseValue(*field, std::string(value)));
   }
   return ColumnChange(std::move(add));
 }
@@ -100,16 +124,16 @@ Outcome<Changes> ParseChanges(const AlterArguments& options) {
   Changes changes;
   for (const std::string& text : options.drop) {
     CLI_ASSIGN(auto name, ParseName("--drop", text));
-    changes.all.push_back(DropColumn{std::move(name)});
+    changes.all.emplace_back(DropColumn{std::move(name)});
   }
   for (const std::string& text : options.rename) {
     CLI_ASSIGN(auto names, ParseRenaming("--rename", text));
-    changes.all.push_back(RenameColumn{std::move(names.first), std::move(names.second)});
+    changes.all.emplace_back(RenameColumn{std::move(names.first), std::move(names.second)});
   }
   for (const std::string& text : options.widen) {
     CLI_ASSIGN(auto widening, ParseWidening(text));
     if (!widening.nullable_said) changes.silent.push_back(changes.all.size());
-    changes.all.push_back(WidenColumn{std::move(widening.field)});
+    changes.all.emplace_back(WidenColumn{std::move(widening.field)});
   }
   for (const std::string& text : options.add) {
     CLI_ASSIGN(auto change, ParseAdd(text));
@@ -152,8 +176,8 @@ Outcome<ExitCode> Run(const Session& session, const AlterArguments& options) {
                          {"key", table.key},
                          {"columns", DescribeColumns(*table.schema)}};
   CLI_TRY(PrintResult(session, document,
-                      fmt::format("altered table {} in commit {}; it has {} columns\n",
-                                  options.table, commit.value, table.schema->num_fields())));
+                      fmt::format("altered table {} in commit {}; it has {}\n", options.table,
+                                  commit.value, Columns(*table.schema))));
   return kExitDone;
 }
 
@@ -162,14 +186,16 @@ Outcome<ExitCode> Run(const Session& session, const AlterArguments& options) {
 void AddAlter(CLI::App* app, Session* session) {
   auto [verb, options] = AddVerb<AlterArguments>(
       app, session, "alter", "Add, drop, rename and widen columns",
-      "varve alter shop.varve orders --add \"status utf8 not null default open\" \\\n"
+      "varve alter shop.varve orders --add \"status utf8 not null default 'open'\" \\\n"
       "    --rename at=ordered_at --widen \"quantity int64\" --drop note\n"
       "\n"
       "All of it is one commit, and no file is rewritten: first --drop, then --rename, --widen "
       "and\n"
-      "--add. Rows that are there show the default of an added column, or null. A default is a\n"
-      "JSON value, or plain text. A widened column stays \"not null\" unless \"null\" follows its\n"
-      "type. Names with blanks, commas or = go in double quotes: --rename '\"a=b\"=c'.",
+      "--add. Rows that are there show the default of an added column, or null. A default is text\n"
+      "in single quotes ('' is one quote inside), a JSON value, or plain text. It is for the rows\n"
+      "that are there: rows written later must bring the column themselves. A widened column\n"
+      "stays \"not null\" unless \"null\" follows its type. Names with blanks, commas or = go in\n"
+      "double quotes: --rename '\"a=b\"=c'.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();

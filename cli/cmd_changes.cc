@@ -2,6 +2,9 @@
 // varve changes: what the commits between two versions did to a table, in their order.
 #include <arrow/record_batch.h>
 
+#include <algorithm>
+#include <variant>
+
 #include "commands.h"
 #include "names.h"
 #include "point_in_time.h"
@@ -22,6 +25,28 @@ struct ChangesArguments {
   RowFlags rows;
 };
 
+// Commits after this one. Before the first commit nothing had changed yet, which is commit 0.
+Outcome<CommitNumber> CommitOf(const Database& database, const AsOf& from) {
+  auto snapshot = SnapshotAt(database, from);
+  if (snapshot) return (*snapshot)->commit();
+  const bool too_old = std::holds_alternative<WallTime>(from) &&
+                       snapshot.error().error.kind() == ErrorKind::kNotFound;
+  if (!too_old) return std::unexpected(std::move(snapshot).error());
+  CLI_ASSIGN(const auto empty, database.GetSnapshot(CommitNumber{0}));
+  return empty->commit();
+}
+
+// A change says nothing without its key: columns of it that are not named come first.
+std::vector<std::string> WithKey(const std::vector<std::string>& names,
+                                 const std::vector<std::string>& key) {
+  std::vector<std::string> columns;
+  for (const std::string& column : key) {
+    if (std::ranges::find(names, column) == names.end()) columns.push_back(column);
+  }
+  columns.insert(columns.end(), names.begin(), names.end());
+  return columns;
+}
+
 Outcome<ExitCode> Run(const Session& session, const ChangesArguments& options) {
   CLI_TRY(CheckRowFlags(session, options.rows));
   const WallTime now = WallNow();
@@ -30,13 +55,14 @@ Outcome<ExitCode> Run(const Session& session, const ChangesArguments& options) {
   ChangesOptions changes{.before_images = options.before};
   CLI_ASSIGN(const OutputOptions output, MakeOutputOptions(session, options.rows));
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kRead));
-  CLI_ASSIGN(const auto first, database->GetSnapshot(from));
+  CLI_ASSIGN(const CommitNumber after, CommitOf(*database, from));
   CLI_ASSIGN(const Table table, FindTable(*database, options.table, to));
   if (!options.columns.empty()) {
-    CLI_ASSIGN(changes.columns, SplitNames("--columns", options.columns));
-    CLI_TRY(table.CheckColumns(*changes.columns));
+    CLI_ASSIGN(const auto names, SplitNames("--columns", options.columns));
+    CLI_TRY(table.CheckColumns(names));
+    changes.columns = WithKey(names, table.key);
   }
-  CLI_ASSIGN(auto reader, table.snapshot->Changes(table.name, first->commit(), changes));
+  CLI_ASSIGN(auto reader, table.snapshot->Changes(table.name, after, changes));
   return WriteRows(session, output, reader.get());
 }
 
@@ -55,7 +81,8 @@ void AddChanges(CLI::App* app, Session* session) {
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("--from", &options->from,
-           "Commits after this version: a commit number (0: from the first on), or as --at of scan")
+           "Commits after this version: a commit number (0, or a time before the first: from the "
+           "first on), or as --at of scan")
       .Type("V")
       .NotEmpty()
       .Required();
@@ -64,7 +91,7 @@ void AddChanges(CLI::App* app, Session* session) {
       .NotEmpty();
   verb.Add("--columns", &options->columns,
            "Columns of the table to print, in this order: a,b; a name with a comma in double "
-           "quotes")
+           "quotes; the key always is, before them when not named")
       .NotEmpty();
   verb.AddFlag("--before", &options->before, "Also print the values before each change");
   AddRowFlags(&verb, &options->rows);

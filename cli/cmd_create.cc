@@ -29,6 +29,21 @@ Outcome<std::shared_ptr<arrow::Schema>> SchemaOf(const CreateArguments& options)
   return rows->schema();
 }
 
+Done Make(Database* database, const CreateArguments& options,
+          const std::shared_ptr<arrow::Schema>& schema, const std::vector<std::string>& key) {
+  const auto made = database->CreateTable(options.table, schema, key,
+                                          {.if_not_exists = options.if_not_exists});
+  if (made) return {};
+  const Error& error = made.error();
+  if (error.reason() != ErrorReason::kAlreadyExists || options.if_not_exists) {
+    return std::unexpected(Failure(error));
+  }
+  return std::unexpected(Failure(Error(
+      error.kind(),
+      error.message() + "; --if-not-exists takes it when it is the same, and load adds rows to it",
+      error.reason())));
+}
+
 Outcome<ExitCode> Run(const Session& session, const CreateArguments& options) {
   CLI_ASSIGN(const auto key, SplitNames("--key", options.key));
   CLI_TRY(RefuseRemote(options.database));
@@ -36,8 +51,7 @@ Outcome<ExitCode> Run(const Session& session, const CreateArguments& options) {
   CLI_TRY(Database::CheckTable(options.table, schema, key));  // before there is a database
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kCreate));
   const auto known = database->Tables();
-  CLI_TRY(
-      database->CreateTable(options.table, schema, key, {.if_not_exists = options.if_not_exists}));
+  CLI_TRY(Make(database.get(), options, schema, key));
   const bool created = database->Tables().size() > known.size();
   CLI_TRY(database->Close());
   const Json document = {{"database", options.database},
@@ -47,8 +61,8 @@ Outcome<ExitCode> Run(const Session& session, const CreateArguments& options) {
                          {"columns", DescribeColumns(*schema)}};
   CLI_TRY(
       PrintResult(session, document,
-                  fmt::format("{} table {} with {} columns in {}\n", created ? "created" : "found",
-                              options.table, schema->num_fields(), options.database)));
+                  fmt::format("{} table {} with {} in {}\n", created ? "created" : "found",
+                              options.table, Columns(*schema), options.database)));
   return kExitDone;
 }
 

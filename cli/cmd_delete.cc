@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "format_cell.h"
 #include "input/row_reader.h"
+#include "point_in_time.h"
 #include "process.h"
 #include "table.h"
 
@@ -42,7 +43,12 @@ using EachKeys = std::function<Done(const KeyBatch&)>;
 
 Done KeysOfFile(const DeleteArguments& options, const Table& table, Deleted* deleted,
                 const EachKeys& each) {
-  InputOptions input{options.input_format, table.KeySchema(), options.nulls, true};
+  const InputOptions input{.format = options.input_format,
+                           .schema = table.KeySchema(),
+                           .nulls = options.nulls,
+                           .ignore_other_columns = true,
+                           .whole_lines = true,
+                           .key = table.key};
   CLI_ASSIGN(auto rows, OpenRows(options.keys, input));
   while (!Interrupted()) {
     CLI_ASSIGN(auto keys, rows->Next(kCommitRows));

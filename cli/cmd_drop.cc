@@ -17,16 +17,25 @@ struct DropArguments {
   bool yes = false;
 };
 
+// Who still has to decide wants to know it exactly; without that, nothing is read for it.
+Outcome<std::uint64_t> Rows(const Database& database, const Table& table, bool exact) {
+  if (exact) {
+    CLI_ASSIGN(const RowCount count, table.snapshot->Count(table.name));
+    return count.rows;
+  }
+  const auto stats = database.Stats().tables;
+  return std::ranges::find(stats, table.name, &TableStats::name)->rows_estimate;
+}
+
 Outcome<ExitCode> Run(const Session& session, const DropArguments& options) {
   const OpenMode mode = options.yes ? OpenMode::kWrite : OpenMode::kRead;
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, mode));
   CLI_ASSIGN(const Table table, FindTable(*database, options.table));
-  const auto stats = database->Stats().tables;
-  const auto rows = std::ranges::find(stats, table.name, &TableStats::name)->rows_estimate;
+  CLI_ASSIGN(const std::uint64_t rows, Rows(*database, table, !options.yes));
   Json document = {{"table", table.name}, {"dry_run", !options.yes}, {"rows_estimate", rows}};
   std::string text =
-      fmt::format("{} table {} with about {}", options.yes ? "dropped" : "would drop", table.name,
-                  Counted(rows, "row"));
+      fmt::format("{} table {} with {}{}", options.yes ? "dropped" : "would drop", table.name,
+                  options.yes ? "at most " : "", Counted(rows, "row"));
   if (options.yes) {
     CLI_ASSIGN(const auto commit, database->DropTable(table.name));
     CLI_TRY(database->Close());

@@ -60,8 +60,9 @@ void AddGet(CLI::App* app, Session* session) {
                             "    '[2013,1,1,\"UA\",1545,\"EWR\",\"2013-01-01T10:00:00Z\"]'\n"
                             "\n"
                             "A KEY is a JSON value; an array when the key has several columns. A\n"
-                            "string key may go without its quotes unless it reads as JSON. A\n"
-                            "binary key is hexadecimal, as scan prints it: '\"00ff\"'.",
+                            "string key may go without its quotes, also 42 or true, unless it is\n"
+                            "a JSON string, array or object: '\"[1]\"'. A binary key\n"
+                            "is hexadecimal, as scan prints it: '\"00ff\"'.",
                             Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
   verb.Add("TABLE", &options->table, "Name of the table").Required();

@@ -49,6 +49,10 @@ struct Plan {
   std::int64_t rows_per_commit = 0;
   std::vector<std::string> columns;  // that an update sets; empty: all
   Committer::Options committer;
+
+  bool Updates() const {
+    return committer.mode == WriteMode::kUpdate || committer.mode == WriteMode::kUpdateExisting;
+  }
 };
 
 using Rows = Outcome<std::shared_ptr<arrow::RecordBatch>>;
@@ -98,10 +102,8 @@ Outcome<WriteMode> ParseMode(const std::string& text) {
 Done PlanWrites(const LoadArguments& options, Plan* plan) {
   Committer::Options& committer = plan->committer;
   CLI_ASSIGN(committer.mode, ParseMode(options.mode));
-  const bool updates = committer.mode == WriteMode::kUpdate ||
-                       committer.mode == WriteMode::kUpdateExisting;
   if (!options.columns.empty()) {
-    if (!updates) return WrongUsage("--columns names what --mode update sets");
+    if (!plan->Updates()) return WrongUsage("--columns names what --mode update sets");
     CLI_ASSIGN(plan->columns, SplitNames("--columns", options.columns));
   }
   committer.producer = options.producer;
@@ -194,38 +196,57 @@ class Resumed final : public RowReader {
   std::shared_ptr<arrow::RecordBatch> first_;
 };
 
+void Warn(const Session& session, const std::string& message) {
+  if (session.json) return PrintError(Json{{"warning", message}}.dump() + "\n");
+  PrintError("varve: warning: " + message + "\n");
+}
+
 // The first file of a new table, read for a while: rows that cannot be read must not leave a table
 // behind, whose types may be the reason, nor a database.
-Outcome<std::unique_ptr<RowReader>> FirstRows(const LoadArguments& options, const Plan& plan) {
+Outcome<std::unique_ptr<RowReader>> FirstRows(const Session& session, const LoadArguments& options,
+                                              const Plan& plan) {
   if (plan.key.empty()) {
     return WrongUsage("table " + options.table + " is new: name its key columns with --key");
   }
-  const InputOptions input{options.input_format, plan.schema, options.nulls};
+  const InputOptions input{.format = options.input_format,
+                           .schema = plan.schema,
+                           .nulls = options.nulls,
+                           .key = plan.key};
   CLI_ASSIGN(auto reader, OpenRows(options.files[0], input));
   CLI_ASSIGN(auto rows, reader->Next(plan.rows_per_commit));
+  if (rows == nullptr && reader->types_inferred()) {
+    Warn(session, fmt::format("{} has no rows to tell types by: the columns of {} are strings; "
+                              "--schema gives them others", options.files[0], options.table));
+  }
   return std::make_unique<Resumed>(std::move(reader), std::move(rows));
 }
 
-// Finds the table, or makes it with the columns of --schema or of the first file. Gives its schema.
-// When the first file had to be opened for that, *first is its reader.
-Outcome<std::shared_ptr<arrow::Schema>> PrepareTable(const LoadArguments& options, const Plan& plan,
-                                                     Database* database,
-                                                     std::unique_ptr<RowReader>* first) {
+// What the files are read for.
+struct Target {
+  std::shared_ptr<arrow::Schema> schema;  // of their rows
+  std::vector<std::string> key;           // of the table
+};
+
+// Finds the table, or makes it with the columns of --schema or of the first file. When the first
+// file had to be opened for that, *first is its reader.
+Outcome<Target> PrepareTable(const Session& session, const LoadArguments& options, const Plan& plan,
+                             Database* database, std::unique_ptr<RowReader>* first) {
   auto table = FindTable(*database, options.table);
   if (table) {
     CLI_TRY(CheckExisting(plan, *table));
-    return ColumnsToRead(plan, *table);
+    CLI_ASSIGN(auto schema, ColumnsToRead(plan, *table));
+    return Target{std::move(schema), table->key};
   }
   if (table.error().error.kind() != ErrorKind::kNotFound) return std::unexpected(table.error());
   if (!options.create) {
     return NotFound(table.error().error.message() + "; make it with --create --key COLUMNS");
   }
   if (*first == nullptr) {
-    CLI_ASSIGN(*first, FirstRows(options, plan));
+    CLI_ASSIGN(*first, FirstRows(session, options, plan));
   }
   const auto schema = (*first)->schema();
   CLI_TRY(database->CreateTable(options.table, schema, plan.key));
-  return schema;
+  return Target{schema, plan.key};
 }
 
 class Load {
@@ -238,10 +259,15 @@ class Load {
     }
   }
 
-  Done Run(const std::shared_ptr<arrow::Schema>& schema, std::unique_ptr<RowReader> first) {
+  Done Run(const Target& target, std::unique_ptr<RowReader> first) {
     CLI_ARROW(pool_, arrow::internal::ThreadPool::Make(1));
-    const InputOptions input{options_.input_format, schema, options_.nulls,
-                             !plan_.columns.empty()};
+    const InputOptions input{.format = options_.input_format,
+                             .schema = target.schema,
+                             .nulls = options_.nulls,
+                             .ignore_other_columns = !plan_.columns.empty(),
+                             .whole_lines = plan_.Updates(),
+                             .key = target.key,
+                             .some_columns = plan_.Updates() && plan_.columns.empty()};
     for (const std::string& file : options_.files) {
       std::unique_ptr<RowReader> reader = std::exchange(first, nullptr);
       if (reader == nullptr) {
@@ -296,15 +322,18 @@ Failure WithKept(const Failure& failure, const Loaded& loaded) {
 
 Done Report(const Session& session, const LoadArguments& options, const Loaded& loaded,
             double seconds) {
+  const std::uint64_t kept = loaded.rows - loaded.passed - loaded.repeated;
   const Json document = {{"table", options.table},          {"files", options.files},
                          {"rows", loaded.rows},             {"commits", loaded.commits},
+                         {"kept", kept},
                          {"passed", loaded.passed},         {"repeated", loaded.repeated},
                          {"skipped", loaded.skipped},
                          {"first_commit", loaded.first.value}, {"last_commit", loaded.last.value},
                          {"seconds", seconds}};
   const std::string last =
       loaded.commits == 0 ? "" : fmt::format(" (last commit {})", loaded.last.value);
-  std::string text = fmt::format("loaded {} into {} in {}{}, {:.2f} s\n",
+  std::string text = fmt::format("loaded {}{} into {} in {}{}, {:.2f} s\n",
+                                 loaded.passed > 0 ? WithThousands(kept) + " of " : "",
                                  Counted(loaded.rows, "row"), options.table,
                                  Counted(loaded.commits, "commit"), last, seconds);
   if (loaded.repeated > 0) {
@@ -313,7 +342,11 @@ Done Report(const Session& session, const LoadArguments& options, const Loaded& 
                         WithThousands(loaded.repeated));
   }
   if (loaded.passed > 0) {
-    text += fmt::format("passed over {} of them (--mode)\n", WithThousands(loaded.passed));
+    text += fmt::format("read {}, kept {}, passed over {} whose key was {} (--mode {})\n",
+                        WithThousands(loaded.rows), WithThousands(kept),
+                        WithThousands(loaded.passed),
+                        options.mode == "insert-missing" ? "there already" : "not there",
+                        options.mode);
   }
   if (loaded.skipped > 0) {
     text += fmt::format("skipped {} that {} had loaded before\n", Counted(loaded.skipped, "row"),
@@ -332,15 +365,16 @@ Outcome<ExitCode> Run(const Session& session, const LoadArguments& options) {
   std::unique_ptr<RowReader> first;
   std::error_code unknown;  // then Open says what is in its way
   if (options.create && !std::filesystem::exists(options.database, unknown) && !unknown) {
-    CLI_ASSIGN(first, FirstRows(options, plan));
+    CLI_ASSIGN(first, FirstRows(session, options, plan));
     CLI_TRY(Database::CheckTable(options.table, first->schema(), plan.key));
   }
   CLI_ASSIGN(auto database,
-             OpenDatabase(session, options.database, mode, options.memtable_bytes));
-  CLI_ASSIGN(const auto schema, PrepareTable(options, plan, database.get(), &first));
+             OpenDatabase(session, options.database, mode, options.memtable_bytes,
+                          "to make it with this table, add --create --key COLUMNS"));
+  CLI_ASSIGN(const Target target, PrepareTable(session, options, plan, database.get(), &first));
   CLI_ASSIGN(auto committer, Committer::Make(database.get(), plan.committer));
   Load load(options, plan, committer.get());
-  Done done = load.Run(schema, std::move(first));
+  Done done = load.Run(target, std::move(first));
   // A batch that was handed over is waited for, whatever became of the next one.
   if (Done finished = committer->Finish(); done && !finished) done = std::move(finished);
   if (done) done = committer->CheckWhole();
@@ -370,7 +404,7 @@ void AddFlags(VerbLine verb, LoadArguments* options) {
       .Type("MODE");
   verb.Add("--columns", &options->columns,
            "Columns that an update sets, as --key; the files have the key and these, others are "
-           "ignored");
+           "ignored. Without it an update sets the columns that a file has");
   verb.Add("--producer", &options->producer,
            "Commit each row exactly once under this id: run the same load again after a crash, "
            "and it goes on where it was")
@@ -378,7 +412,7 @@ void AddFlags(VerbLine verb, LoadArguments* options) {
   verb.AddFlag("--commits", &options->commits,
                "Print a line of JSON for each commit, after its ack");
   verb.Add("--null", &options->nulls,
-           "Text that means null in CSV, in string columns too; repeatable")
+           "Text that means null in CSV, in string columns too; one each time: --null NA --null ''")
       .OneEachTime();
   verb.Add("--input-format", &options->input_format,
            "csv, tsv, jsonl, parquet or arrow (csv.gz, jsonl.zst): not by extension");
@@ -402,9 +436,14 @@ void AddLoad(CLI::App* app, Session* session) {
       "With --producer the database keeps with each commit how many rows of the load it has. A\n"
       "load that was killed is run again with the same files, which may have grown at the end: so\n"
       "many rows are passed over. The id counts for this table. Give other files another id.\n"
-      "Of rows with one key in one commit the last counts, in every --mode.",
+      "Of rows with one key in one commit the last counts, in every --mode.\n"
+      "A field that a line of JSON does not have is null, one that the table does not have is an\n"
+      "error. An update changes only what is given, and leaves other columns as they are: without\n"
+      "--columns it sets those in the header of a CSV file, in the schema of a Parquet or Arrow\n"
+      "file, or in the first line of JSON. Every line of JSON must have the same fields then, or\n"
+      "those of --columns; say null where null is meant. A struct is one column, set whole.",
       Run);
-  verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.Add("DB", &options->database, "Folder of the database").Required().NotEmpty();
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("FILE", &options->files, "Files, in this order; - is stdin").Required();
   AddFlags(verb, options.get());

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "commands.h"
+#include "format_cell.h"
 #include "log_folder.h"
 
 namespace varve::cli {
@@ -22,8 +23,9 @@ Outcome<ExitCode> Run(const Session& session, const LogRotateArguments& options)
   CLI_TRY(PrintResult(
       session,
       {{"segments", stats.segments.size()}, {"last_lsn", stats.positions.appended.value}},
-      fmt::format("the next unit starts a new segment; {} segments up to LSN {}\n",
-                  stats.segments.size(), stats.positions.appended.value)));
+      fmt::format("the next unit starts a new segment; {} up to LSN {}\n",
+                  Counted(stats.segments.size(), "segment"),
+                  stats.positions.appended.value)));
   return kExitDone;
 }
 

@@ -51,11 +51,11 @@ std::string Text(const LogVerification& found) {
   return fmt::format(
       "segments  {}, {}\n"
       "positions LSN {} to {}, synced up to {}\n"
-      "content   {} units, {} records\n"
+      "content   {}, {}\n"
       "torn      {}\n",
       found.segments.size(), FormatBytes(FileBytes(found)), FirstLsn(found).value,
-      report.end.value, found.durable.value, WithThousands(report.units),
-      WithThousands(report.records),
+      report.end.value, found.durable.value, Counted(report.units, "unit"),
+      Counted(report.records, "record"),
       report.torn_bytes == 0 ? "nothing" : FormatBytes(report.torn_bytes));
 }
 

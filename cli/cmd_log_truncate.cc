@@ -41,8 +41,9 @@ Outcome<ExitCode> Run(const Session& session, const LogTruncateArguments& option
        {"bytes", gone.bytes},
        {"first_lsn", gone.first.value},
        {"held_at", gone.held_at.value == 0 ? Json() : Json(gone.held_at.value)}},
-      fmt::format("{} {} segments, {}; the log {} at LSN {}{}{}\n",
-                  dry_run ? "would remove" : "removed", gone.segments, FormatBytes(gone.bytes),
+      fmt::format("{} {}, {}; the log {} at LSN {}{}{}\n",
+                  dry_run ? "would remove" : "removed", Counted(gone.segments, "segment"),
+                  FormatBytes(gone.bytes),
                   dry_run ? "would begin" : "begins", gone.first.value, DescribeHold(gone),
                   options.yes || options.dry_run ? "" : "; nothing was removed: add --yes")));
   return kExitDone;

@@ -35,9 +35,11 @@ Json Document(const std::string& path, const LogVerification& found) {
 std::string Text(const std::string& path, const LogVerification& found) {
   const RecoveryReport& report = found.report;
   std::string text = DescribeDamages(path, found.damages);
-  text += fmt::format("{}: {} segments with {} units and {} records, {} read; ends at LSN {}\n",
-                      found.damages.empty() ? "sound" : "DAMAGED", found.segments.size(),
-                      report.units, report.records, FormatBytes(report.bytes), report.end.value);
+  text += fmt::format("{}: {} with {} and {}, {} read; ends at LSN {}\n",
+                      found.damages.empty() ? "sound" : "DAMAGED",
+                      Counted(found.segments.size(), "segment"),
+                      Counted(report.units, "unit"), Counted(report.records, "record"),
+                      FormatBytes(report.bytes), report.end.value);
   if (report.torn_bytes > 0) {
     text += fmt::format("the log ends in {} that were never acknowledged (no damage)\n",
                         FormatBytes(report.torn_bytes));

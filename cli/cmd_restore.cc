@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // varve restore: a table as it was, as one new commit. Without --yes only the counts are shown.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "commands.h"
 #include "format_cell.h"
+#include "former_table.h"
 #include "point_in_time.h"
 #include "process.h"
+#include "table.h"
 
 namespace varve::cli {
 namespace {
@@ -36,12 +39,32 @@ Done Report(const Session& session, const RestoreArguments& options, const Resto
   return PrintResult(session, document, text + "\n");
 }
 
+// A table that was dropped is no table to write to, but its rows are to be had.
+Done CheckTable(const Database& database, const RestoreArguments& options) {
+  auto table = FindTable(database, options.table);
+  if (table) return {};
+  Failure failure = std::move(table).error();
+  CLI_ASSIGN(const auto now, database.GetSnapshot());
+  const auto former = FindFormerTable(database, options.table, now->commit());
+  if (failure.error.kind() != ErrorKind::kNotFound || !former || !former->renamed_to.empty()) {
+    return std::unexpected(std::move(failure));
+  }
+  CLI_ASSIGN(const auto key, former->last->Key(options.table));
+  return NotFound(fmt::format("{}; bring it back with: varve scan {} {} --at {} -o {}.parquet, and "
+                              "varve load {} {} {}.parquet --create --key {}",
+                              failure.error.message(), options.database, options.table,
+                              former->last->commit().value, options.table, options.database,
+                              options.table, options.table, fmt::join(key, ",")));
+}
+
 Outcome<ExitCode> Run(const Session& session, const RestoreArguments& options) {
   if (options.dry_run && options.yes) return WrongUsage("--dry-run and --yes exclude each other");
   const bool dry_run = !options.yes;
   CLI_ASSIGN(const AsOf as_of, ParsePointInTime(options.at, WallNow()));
   CLI_ASSIGN(auto database,
              OpenDatabase(session, options.database, dry_run ? OpenMode::kRead : OpenMode::kWrite));
+  CLI_TRY(CheckTable(*database, options));
+  CLI_TRY(SnapshotAt(*database, as_of));  // whose message says more
   CLI_ASSIGN(const RestoreInfo info,
              database->RestoreTable(options.table, as_of, {.dry_run = dry_run},
                                     {.ack = session.environment.ack}));

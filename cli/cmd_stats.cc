@@ -58,13 +58,14 @@ std::string Text(const DatabaseStats& stats) {
   std::string text = fmt::format(
       "commit    {} given out, {} visible, {} durable\n"
       "manifest  {}\n"
-      "log       {} in {} segments, LSN {} to {}\n"
+      "log       {} in {}, LSN {} to {}\n"
       "memory    {} not yet flushed\n",
       stats.commit.value, stats.visible.value, stats.durable.value, stats.manifest_number,
-      FormatBytes(LogBytes(stats.log)), stats.log.segments.size(), stats.log.first.value,
+      FormatBytes(LogBytes(stats.log)), Counted(stats.log.segments.size(), "segment"),
+      stats.log.first.value,
       stats.log.positions.durable.value, FormatBytes(stats.memtable_bytes));
   for (const TableStats& table : stats.tables) {
-    text += fmt::format("table     {}: key {}; about {}, {} of them in memory\n", table.name,
+    text += fmt::format("table     {}: key {}; at most {}, {} of them in memory\n", table.name,
                         fmt::join(table.key, ","), Counted(table.rows_estimate, "row"),
                         WithThousands(table.memtable_rows));
     for (std::size_t i = 0; i < table.levels.size(); ++i) {

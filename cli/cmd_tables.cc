@@ -18,7 +18,7 @@ struct TablesArguments {
 };
 
 std::string TableText(const Table& table, std::uint64_t rows) {
-  std::string text = fmt::format("{}: key {}; about {}\n", table.name,
+  std::string text = fmt::format("{}: key {}; at most {}\n", table.name,
                                  fmt::join(table.key, ","), Counted(rows, "row"));
   for (const auto& field : table.schema->fields()) {
     text += fmt::format("  {} {}{}\n", field->name(), field->type()->ToString(),

@@ -43,6 +43,7 @@ Outcome<ExitCode> List(const Session& session, const TagVerb& options) {
 }
 
 Outcome<TagInfo> Make(Database* database, const TagVerb& options, const AsOf& as_of) {
+  CLI_TRY(SnapshotAt(*database, as_of));  // whose message says more
   auto tag = database->Tag(options.name, as_of, {.replace = options.yes});
   if (tag) return *std::move(tag);
   const Error& error = tag.error();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "commands.h"
 #include "format_cell.h"
@@ -17,14 +18,24 @@ struct VerifyArguments {
   bool deep = false;
 };
 
-Json Document(const Verification& found) {
+// The newest commit, unless what would say so is damaged: the manifest or the log.
+std::optional<CommitNumber> Newest(const Verification& found, const std::string& database) {
+  for (const Damage& damage : found.damages) {
+    const auto inside = std::filesystem::path(damage.file).lexically_relative(database);
+    const std::string place = inside.empty() ? "" : inside.begin()->string();
+    if (place == "manifest" || place == "log") return std::nullopt;
+  }
+  return found.commit;
+}
+
+Json Document(const Verification& found, const std::optional<CommitNumber>& newest) {
   Json damages = Json::array();
   for (const Damage& damage : found.damages) {
     damages.push_back(
         {{"file", damage.file}, {"offset", damage.offset}, {"message", damage.message}});
   }
   return {{"sound", found.damages.empty()},
-          {"commit", found.commit.value},
+          {"commit", newest ? Json(newest->value) : Json()},
           {"manifests", found.manifests},
           {"runs", found.runs},
           {"log_segments", found.log_segments},
@@ -35,7 +46,17 @@ Json Document(const Verification& found) {
           {"damages", std::move(damages)}};
 }
 
-std::string Text(const Verification& found, bool deep) {
+// Other verbs say to run this one.
+std::string WithoutVerify(std::string message) {
+  for (const std::string_view advice :
+       {", and run verify to see all damage", "run verify, then ", ": verify"}) {
+    const auto at = message.find(advice);
+    if (at != std::string::npos) message.erase(at, advice.size());
+  }
+  return message;
+}
+
+std::string Text(const Verification& found, const std::optional<CommitNumber>& newest, bool deep) {
   std::string text;
   for (const Damage& damage : found.damages) {
     text += fmt::format("{}: offset {}: {}\n", damage.file, damage.offset, damage.message);
@@ -46,7 +67,7 @@ std::string Text(const Verification& found, bool deep) {
                       Counted(found.log_segments, "log segment"), Counted(found.log_units, "unit"),
                       FormatBytes(found.bytes),
                       deep ? fmt::format(", {} decoded", Counted(found.rows, "row")) : "",
-                      found.commit.value);
+                      newest ? std::to_string(newest->value) : "unknown");
   if (found.torn_bytes > 0) {
     text += fmt::format("the log ends in {} that were never acknowledged (no damage)\n",
                         FormatBytes(found.torn_bytes));
@@ -66,8 +87,13 @@ Outcome<ExitCode> Run(const Session& session, const VerifyArguments& options) {
   };
   auto found = VerifyDatabase(options.database, verify);
   progress.Clear();
+  if (!found && found.error().kind() == ErrorKind::kNotFound) {
+    return NotFound(found.error().message() + "; check the path");
+  }
   if (!found) return std::unexpected(Failure(std::move(found).error()));
-  CLI_TRY(PrintResult(session, Document(*found), Text(*found, options.deep)));
+  for (Damage& damage : found->damages) damage.message = WithoutVerify(std::move(damage.message));
+  const auto newest = Newest(*found, options.database);
+  CLI_TRY(PrintResult(session, Document(*found, newest), Text(*found, newest, options.deep)));
   return found->damages.empty() ? kExitDone : kExitDamage;
 }
 

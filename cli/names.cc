@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace varve::cli {
 namespace {
@@ -68,6 +69,23 @@ class NameReader {
   bool ended_ = false;
 };
 
+char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Letters to add, leave out or change, whatever their case (Levenshtein 1966), row by row.
+std::size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t change = diagonal + (Lower(a[i - 1]) != Lower(b[j - 1]) ? 1 : 0);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
+    }
+  }
+  return row[b.size()];
+}
+
 }  // namespace
 
 Outcome<std::vector<std::string>> SplitNames(const std::string& flag, std::string_view text) {
@@ -91,6 +109,21 @@ Outcome<std::pair<std::string, std::string>> ParseRenaming(const std::string& fl
   if (reader.ended()) return WrongUsage(fmt::format("{} {}: expected OLD=NEW", flag, text));
   CLI_ASSIGN(auto to, reader.Next(std::nullopt));
   return std::pair(std::move(from), std::move(to));
+}
+
+std::string DidYouMean(std::string_view name, const std::vector<std::string>& candidates) {
+  constexpr std::size_t kNameBytesMax = 200;  // longer ones are no slips of the hand
+  if (name.size() > kNameBytesMax) return "";
+  const std::string* best = nullptr;
+  std::size_t least = std::max<std::size_t>(1, name.size() / 3) + 1;
+  for (const std::string& candidate : candidates) {
+    if (candidate.size() > kNameBytesMax) continue;
+    const std::size_t distance = EditDistance(name, candidate);
+    if (distance >= least || distance >= candidate.size()) continue;
+    least = distance;
+    best = &candidate;
+  }
+  return best == nullptr ? "" : "; did you mean '" + *best + "'?";
 }
 
 std::size_t FindUnquoted(std::string_view text, std::string_view word) {

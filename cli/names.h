@@ -24,6 +24,10 @@ Outcome<std::string> ParseName(const std::string& flag, std::string_view text);
 Outcome<std::pair<std::string, std::string>> ParseRenaming(const std::string& flag,
                                                            std::string_view text);
 
+// "; did you mean 'city'?" when one of `candidates` differs from the name in a few letters at most;
+// empty otherwise.
+std::string DidYouMean(std::string_view name, const std::vector<std::string>& candidates);
+
 // Where `word` stands for the first time outside of quotes; npos: nowhere.
 std::size_t FindUnquoted(std::string_view text, std::string_view word);
 

@@ -68,5 +68,15 @@ TEST(NamesTest, WordsInQuotesAreNotFound) {
   EXPECT_EQ(FindUnquoted("\"a default \"\"b\" int8 default \"x\"", " default "), 20u);
 }
 
+TEST(NamesTest, NamesThatAreNearlyRightAreGuessed) {
+  const std::vector<std::string> known{"city", "dep_delay", "n"};
+  EXPECT_EQ(DidYouMean("citty", known), "; did you mean 'city'?");
+  EXPECT_EQ(DidYouMean("CITY", known), "; did you mean 'city'?");
+  EXPECT_EQ(DidYouMean("depdelay", known), "; did you mean 'dep_delay'?");
+  EXPECT_EQ(DidYouMean("wings", known), "");
+  EXPECT_EQ(DidYouMean("m", known), "");
+  EXPECT_EQ(DidYouMean("", known), "");
+}
+
 }  // namespace
 }  // namespace varve::cli

@@ -10,6 +10,10 @@
 namespace varve::cli {
 namespace {
 
+constexpr char kExpected[] =
+    "expected a commit number, a tag, a time such as 2026-11-20T12:00:00Z, or a time back from now "
+    "such as -5m";
+
 std::optional<std::uint64_t> ParseDigits(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -55,10 +59,17 @@ Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now, const std:
     return AsOf(time);
   }
   if (LooksLikeName(text)) return AsOf(TagName{text});
-  return WrongUsage(flag +
-                    ": expected a commit number, a tag, a time such as 2026-11-20T12:00:00Z, or a "
-                    "time back from now such as -5m, found \"" +
-                    text + "\"");
+  return WrongUsage(flag + ": " + kExpected + ", found \"" + text + "\"");
+}
+
+Outcome<std::shared_ptr<Snapshot>> SnapshotAt(const Database& database, const AsOf& as_of) {
+  auto snapshot = database.GetSnapshot(as_of);
+  if (snapshot) return *std::move(snapshot);
+  const Error& error = snapshot.error();
+  const bool no_tag =
+      std::holds_alternative<TagName>(as_of) && error.kind() == ErrorKind::kNotFound;
+  if (no_tag) return NotFound(error.message() + "; " + kExpected);
+  return std::unexpected(Failure(error));
 }
 
 }  // namespace varve::cli

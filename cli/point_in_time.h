@@ -7,7 +7,7 @@
 #include <string>
 
 #include "failure.h"
-#include "varve/options.h"
+#include "varve/database.h"
 
 namespace varve::cli {
 
@@ -22,5 +22,8 @@ inline constexpr const char* kWhereHelp =
 // `flag` is for messages.
 Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now,
                                const std::string& flag = "--at");
+
+// Database::GetSnapshot; where there is no such tag, the message lists what else V may be.
+Outcome<std::shared_ptr<Snapshot>> SnapshotAt(const Database& database, const AsOf& as_of);
 
 }  // namespace varve::cli

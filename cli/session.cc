@@ -8,8 +8,6 @@
 namespace varve::cli {
 namespace {
 
-constexpr char kDatabaseHint[] = "make one with: varve create DB TABLE --key ... --schema ...";
-
 OpenOptions OptionsFor(OpenMode mode) {
   return {.create_if_missing = mode == OpenMode::kCreate, .read_only = mode == OpenMode::kRead};
 }
@@ -33,7 +31,8 @@ Done RefuseRemote(const std::string& path) {
 }
 
 Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const std::string& path,
-                                                OpenMode mode, const std::string& memtable_bytes) {
+                                                OpenMode mode, const std::string& memtable_bytes,
+                                                const std::string& hint) {
   CLI_TRY(RefuseRemote(path));
   OpenOptions options = OptionsFor(mode);
   if (!memtable_bytes.empty()) {
@@ -45,7 +44,7 @@ Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const st
   if (database) return *std::move(database);
   const Error& error = database.error();
   if (error.kind() == ErrorKind::kNotFound) {
-    return NotFound(error.message() + "; " + kDatabaseHint);
+    return NotFound(error.message() + "; " + hint);
   }
   const bool foreign =
       error.kind() == ErrorKind::kInvalid && error.reason() == ErrorReason::kNone;

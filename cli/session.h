@@ -45,11 +45,12 @@ Verb<Options> AddVerb(CLI::App* parent, Session* session, const std::string& nam
 
 enum class OpenMode { kRead, kWrite, kCreate };
 
-// Errors as Database::Open; a folder that holds something else is "not found". S3 paths are not
-// supported in this version.
+// Errors as Database::Open; a folder that holds something else is "not found". `hint` says what to
+// do where there is no database. S3 paths are not supported in this version.
 Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const std::string& path,
                                                 OpenMode mode,
-                                                const std::string& memtable_bytes = {});
+                                                const std::string& memtable_bytes = {},
+                                                const std::string& hint = "check the path");
 Done RefuseRemote(const std::string& path);
 
 // One line of JSON.

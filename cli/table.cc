@@ -8,20 +8,28 @@
 
 #include <algorithm>
 
+#include "format_cell.h"
+#include "former_table.h"
 #include "parse_cell.h"
+#include "point_in_time.h"
 
 namespace varve::cli {
 namespace {
 
+// What JSON writes without quotes or brackets: 42, true, null.
+bool IsWord(JsonKind kind) {
+  return kind == JsonKind::kNull || kind == JsonKind::kBool || kind == JsonKind::kNumber;
+}
+
 // One KEY argument as the values of the key columns.
 Outcome<std::vector<JsonValue>> ParseKey(const Table& table, const std::string& argument) {
   const std::size_t width = table.key.size();
+  const auto type = PlainType(table.schema->GetFieldByName(table.key[0])->type());
+  const std::vector text{JsonValue{JsonKind::kString, argument, {}, {}}};
   auto value = ParseJson(argument);
+  if (value && width == 1 && IsString(*type) && IsWord(value->kind)) return text;
   if (!value) {
-    const auto& type = *table.schema->GetFieldByName(table.key[0])->type();
-    if (width == 1 && !IsNested(type)) {
-      return std::vector{JsonValue{JsonKind::kString, argument, {}, {}}};
-    }
+    if (width == 1 && !IsNested(*type)) return text;
     return WrongUsage(fmt::format("KEY {}: {}; a key of {} is a JSON value for each of {}",
                                   argument, value.error(), table.name, fmt::join(table.key, ",")));
   }
@@ -58,13 +66,14 @@ Done Table::CheckColumns(const std::vector<std::string>& names) const {
 Outcome<Table> FindTable(const Database& database, const std::string& name, const AsOf& as_of) {
   Table table;
   table.name = name;
-  CLI_ASSIGN(table.snapshot, database.GetSnapshot(as_of));
+  CLI_ASSIGN(table.snapshot, SnapshotAt(database, as_of));
   auto schema = table.snapshot->Schema(name);
   if (!schema && schema.error().kind() == ErrorKind::kNotFound) {
     const auto tables = table.snapshot->Tables();
-    return NotFound(tables.empty() ? fmt::format("no table {}: the database has no tables", name)
-                                   : fmt::format("no table {}; the database has {}", name,
-                                                 fmt::join(tables, ", ")));
+    const auto known = tables.empty() ? fmt::format("no table {}: the database has no tables", name)
+                                      : fmt::format("no table {}; the database has {}", name,
+                                                    fmt::join(tables, ", "));
+    return NotFound(known + DescribeFormerTable(database, name, table.snapshot->commit()));
   }
   if (!schema) return std::unexpected(std::move(schema).error());
   table.schema = *std::move(schema);
@@ -83,6 +92,10 @@ Outcome<std::shared_ptr<const arrow::compute::Expression>> ParseWhere(const std:
   auto filter = ParseFilter(text, table.schema);
   if (filter) return *std::move(filter);
   return std::unexpected(Failure(filter.error(), kExitUsage));
+}
+
+std::string Columns(const arrow::Schema& schema) {
+  return Counted(static_cast<std::uint64_t>(schema.num_fields()), "column");
 }
 
 Json DescribeColumns(const arrow::Schema& schema) {

@@ -26,7 +26,8 @@ struct Table {
   Done CheckColumns(const std::vector<std::string>& names) const;
 };
 
-// NotFound when the database has no such table (names those it has) or no such version.
+// NotFound when the database has no such table (names those it has, and what became of this one) or
+// no such version.
 Outcome<Table> FindTable(const Database& database, const std::string& name, const AsOf& as_of = {});
 
 // ParseSchema and ParseFilter, whose errors are wrong usage.
@@ -34,11 +35,14 @@ Outcome<std::shared_ptr<arrow::Schema>> ParseSchemaFlag(const std::string& text)
 Outcome<std::shared_ptr<const arrow::compute::Expression>> ParseWhere(const std::string& text,
                                                                       const Table& table);
 
+// "1 column", "3 columns".
+std::string Columns(const arrow::Schema& schema);
 // [{"name":..,"type":..,"nullable":..}]
 Json DescribeColumns(const arrow::Schema& schema);
 
 // The KEY arguments of `get`: each a JSON value, or an array of them when the key has several
-// columns. Text that is not JSON is taken as it is for a key of one string column.
+// columns. For a key of one string column, text that is no string or array of JSON is taken as it
+// is, also 42 and true.
 Outcome<std::shared_ptr<arrow::RecordBatch>> ParseKeys(const Table& table,
                                                        const std::vector<std::string>& arguments);
 

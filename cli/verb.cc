@@ -25,6 +25,8 @@ Argument Argument::Type(const char* name) {
 }
 
 Argument Argument::OneEachTime() {
+  // The first two are what --help then says, the last is what the parser does.
+  option_->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   option_->allow_extra_args(false);
   return *this;
 }

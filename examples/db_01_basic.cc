@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -39,7 +40,7 @@ std::int64_t PrintAll(const varve::Database& db) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_01.varve";
+  const std::string folder = NewFolder(argc, argv);
   auto db = OrDie(varve::Database::Open(folder, {.create_if_missing = true}), "open");
   const auto first = Orders({1, 2, 3}, {"cup", "pot", "tea"});
   OrDie(db->CreateTable("orders", first->schema(), {"id"}), "create");

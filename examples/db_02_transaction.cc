@@ -11,6 +11,7 @@
 #include <string>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -45,7 +46,7 @@ void Transfer(varve::Transaction* in, std::int64_t from, std::int64_t to, std::i
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_02.varve";
+  const std::string folder = NewFolder(argc, argv);
   const auto db = OrDie(varve::Database::Open(folder, {.create_if_missing = true}), "open");
   OrDie(db->CreateTable("accounts", Columns("id int64 not null, amount int64"), {"id"}), "create");
   OrDie(db->CreateTable("receipts", Columns("id int64 not null, amount int64"), {"id"}), "create");

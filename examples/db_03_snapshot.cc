@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -45,7 +46,7 @@ std::int64_t Sum(arrow::RecordBatchReader* reader) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_03.varve";
+  const std::string folder = NewFolder(argc, argv);
   const auto db = OrDie(varve::Database::Open(folder, {.create_if_missing = true}), "open");
   const auto schema = Prices(1, 1, 0)->schema();
   OrDie(db->CreateTable("prices", schema, {"id"}), "create");

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace cp = arrow::compute;
 
@@ -84,7 +85,7 @@ void PrintEachForm(varve::Database* db) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_04.varve";
+  const std::string folder = NewFolder(argc, argv);
   const auto db = OrDie(varve::Database::Open(folder, {.create_if_missing = true}), "open");
   const auto schema = OrDie(varve::ParseSchema("id int64 not null, temperature int64"), "schema");
   OrDie(db->CreateTable("readings", schema, {"id"}), "create");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -58,7 +59,7 @@ using List = std::vector<std::int64_t>;
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_05.varve";
+  const std::string folder = NewFolder(argc, argv);
   const auto db = OrDie(varve::Database::Open(folder, {.create_if_missing = true}), "open");
   const auto events =
       Events({{"b", 2, 22}, {"a", 3, 13}, {"b", 1, 21}, {"a", 1, 11}, {"c", 9, 39}});

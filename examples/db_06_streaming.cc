@@ -11,6 +11,7 @@
 #include <string>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -28,7 +29,7 @@ std::shared_ptr<arrow::RecordBatch> Numbers(const std::shared_ptr<arrow::Schema>
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_06.varve";
+  const std::string folder = NewFolder(argc, argv);
   const auto db = OrDie(varve::Database::Open(folder, {.create_if_missing = true}), "open");
   const auto schema = OrDie(varve::ParseSchema("id int64 not null, value int64"), "schema");
   OrDie(db->CreateTable("numbers", schema, {"id"}), "create");

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace cp = arrow::compute;
 
@@ -39,7 +40,7 @@ std::shared_ptr<arrow::RecordBatch> Orders(const std::shared_ptr<arrow::Schema>&
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_07.varve";
+  const std::string folder = NewFolder(argc, argv);
   const auto db = OrDie(varve::Database::Open(folder, {.create_if_missing = true}), "open");
   const auto schema = arrow::schema(
       {arrow::field("id", arrow::int64(), false),

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -37,7 +38,7 @@ std::int64_t Total(const varve::Database& db, const varve::AsOf& as_of) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_08.varve";
+  const std::string folder = NewFolder(argc, argv);
   const auto db = OrDie(varve::Database::Open(folder, {.create_if_missing = true}), "open");
   const auto schema = OrDie(varve::ParseSchema("item utf8 not null, cents int64"), "schema");
   OrDie(db->CreateTable("prices", schema, {"item"}), "create");

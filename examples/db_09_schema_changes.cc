@@ -10,6 +10,7 @@
 #include <string>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -54,7 +55,7 @@ std::string Text(const varve::Snapshot& snapshot, const std::string& table) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_09.varve";
+  const std::string folder = NewFolder(argc, argv);
   const auto db = OrDie(varve::Database::Open(folder, {.create_if_missing = true}), "open");
   const auto schema = Reading(0, 0)->schema();
   OrDie(db->CreateTable("readings", schema, {"id"}), "create");

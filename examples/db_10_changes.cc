@@ -14,6 +14,7 @@
 #include <string>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -64,7 +65,7 @@ void Tell(const char* what, const Total& total) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_10.varve";
+  const std::string folder = NewFolder(argc, argv);
   Total total;
   {
     const auto db = OrDie(varve::Database::Open(folder, {.create_if_missing = true}), "open");

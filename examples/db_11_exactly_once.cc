@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -48,8 +49,7 @@ std::uint64_t LastOffset(varve::Database* db) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Expect(argc == 2, "one argument, a folder");
-  const std::string path = std::string(argv[1]) + "/queue.varve";
+  const std::string path = std::string(NewFolder(argc, argv)) + "/queue.varve";
   {
     const auto db = OrDie(varve::Database::Open(path, {.create_if_missing = true}), "open");
     OrDie(db->CreateTable("totals", Total(0)->schema(), {"account"}), "create");

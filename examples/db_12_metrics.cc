@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -64,7 +65,7 @@ void PrintStats(const varve::DatabaseStats& stats) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_12.varve";
+  const std::string folder = NewFolder(argc, argv);
   Printing events;
   const auto db = OrDie(
       varve::Database::Open(folder, {.create_if_missing = true}, {.trace = &events}), "open");

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <varve_db.h>
 
+#include "new_folder.h"
+
 enum { ROWS = 3 };
 
 static void or_die(int code, const char* what, varve_error** error) {
@@ -100,7 +102,7 @@ static int64_t drain(struct ArrowArrayStream* stream) {
 }
 
 int main(int argc, char** argv) {
-  const char* folder = argc > 1 ? argv[1] : "example_13.varve";
+  const char* folder = NewFolder(argc, argv);
   const char* key[] = {"id"};
   const int64_t ids[ROWS] = {1, 2, 3}, cents[ROWS] = {120, 250, 80};
   varve_db_options options = {0};

@@ -12,6 +12,8 @@
 #include <varve_db_report.h>
 #include <varve_db_versions.h>
 
+#include "new_folder.h"
+
 static void or_die(int code, const char* what, varve_error** error) {
   if (code == VARVE_LOG_OK) return;
   fprintf(stderr, "%s: %s/%s: %s\n", what, varve_log_kind_name(code), varve_log_reason_name(code),
@@ -265,7 +267,7 @@ static void delete_some(varve_db* db, varve_error** error) {
 }
 
 int main(int argc, char** argv) {
-  const char* folder = argc > 1 ? argv[1] : "example_14.varve";
+  const char* folder = NewFolder(argc, argv);
   const char* key[] = {"id"};
   varve_db_options options = {0};
   varve_db* db = NULL;

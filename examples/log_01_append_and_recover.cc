@@ -10,9 +10,10 @@
 #include <vector>
 
 #include "expect.h"
+#include "new_folder.h"
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_01.log";
+  const std::string folder = NewFolder(argc, argv);
   std::vector<std::uint64_t> positions;
   {
     // Opening makes the log when there is none. The callback gets every unit there is, in order.

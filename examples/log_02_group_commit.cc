@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -55,7 +56,7 @@ void Tell(const char* what, const varve::LogStats& before, const varve::LogStats
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto log = OrDie(varve::Log::Open(argc > 1 ? argv[1] : "example_02.log", {}, {}), "open");
+  const auto log = OrDie(varve::Log::Open(NewFolder(argc, argv), {}, {}), "open");
   const auto start = log->stats();
   std::vector<std::future<int>> threads;
   for (int i = 0; i < kThreads; ++i) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -20,7 +21,7 @@ constexpr varve::LogKind kCredit{2};
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_03.log";
+  const std::string folder = NewFolder(argc, argv);
   {
     const auto log = OrDie(varve::Log::Open(folder, {}, {}), "open");
     const auto rent = OrDie(log->Begin(), "begin");

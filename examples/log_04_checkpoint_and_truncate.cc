@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -65,7 +66,7 @@ void Step(Counter* counter) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_04.log";
+  const std::string folder = NewFolder(argc, argv);
   for (int life = 0; life < 2; ++life) {
     const pid_t child = ::fork();  // before a log is open: an open log does not survive fork
     if (child == 0) Live(folder);

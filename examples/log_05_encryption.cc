@@ -10,6 +10,7 @@
 #include <string>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -48,7 +49,7 @@ void ExpectRefused(const std::string& folder, Keys* keys, varve::ErrorReason rea
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_05.log";
+  const std::string folder = NewFolder(argc, argv);
   Keys keys;
   std::string read;
   OrDie(OrDie(Open(folder, &keys, &read), "open")->Append({"secret of 2025"}), "append");

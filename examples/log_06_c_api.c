@@ -8,6 +8,8 @@
 #include <string.h>
 #include <varve_log.h>
 
+#include "new_folder.h"
+
 /* Takes where the error will be, not the error: C evaluates arguments in any order, so `error` may
  * be read before the call beside it has set it. */
 static void or_die(int code, const char* what, varve_log_error** error) {
@@ -34,7 +36,7 @@ static int print_unit(void* context, const varve_log_unit* unit) {
 }
 
 int main(int argc, char** argv) {
-  const char* folder = argc > 1 ? argv[1] : "example_06.log";
+  const char* folder = NewFolder(argc, argv);
   const varve_log_record pair[] = {{"debit ada 12", 12, 1}, {"credit grace 12", 15, 2}};
   varve_log_options options;
   varve_log* log = NULL;

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -86,7 +87,7 @@ void BesideOurselves(const std::string& folder) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_08.log";
+  const std::string folder = NewFolder(argc, argv);
   BesideAnotherProcess(folder);
   BesideOurselves(folder);
   return 0;

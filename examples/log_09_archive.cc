@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "expect.h"
+#include "new_folder.h"
 
 namespace {
 
@@ -80,7 +81,7 @@ void GoOn(const std::string& earlier, varve::LogArchive* first, const std::strin
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : "example_09.log";
+  const std::string folder = NewFolder(argc, argv);
   const auto archive = varve::NewFolderArchive(folder + ".archive");
   const auto noon = Live(folder, archive.get());
   Expect(Restore(archive.get(), folder + ".whole", {}).size() == kUnits, "every order");

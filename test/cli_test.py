@@ -95,6 +95,19 @@ class VerbsTest(CliTest):
         tables = self.ok("tables", self.db, "--json").document()["tables"]
         self.assertEqual([(t["name"], t["key"]) for t in tables], [("orders", ["id"])])
 
+    def test_one_of_something_is_not_many(self):
+        out = self.ok("create", self.db, "orders", "--key", "id", "--schema", "id int64").out
+        self.assertIn("created table orders with 1 column in ", out)
+        out = self.ok("alter", self.db, "orders", "--add", "n int8").out
+        self.assertIn("it has 2 columns\n", out)
+        self.assertIn("1 column\n", self.ok("alter", self.db, "orders", "--drop", "n").out)
+        self.ok("load", self.db, "orders", self.write("one.csv", "id\n1\n"))
+        self.assertRegex(self.ok("stats", self.db).out, r" in (1 segment|\d+ segments), LSN")
+        self.ok("log", "append", "a.log", stdin=b"a\n")
+        self.assertIn("content   1 unit, 1 record\n", self.ok("log", "stat", "a.log").out)
+        self.assertIn(": 1 segment with 1 unit and 1 record, ",
+                      self.ok("log", "verify", "a.log").out)
+
     def test_create_if_not_exists_takes_the_same_table_only(self):
         create = ("create", self.db, "orders", "--key", "id", "--if-not-exists", "--schema")
         self.assertTrue(self.ok(*create, "id int64, name utf8", "--json").document()["created"])
@@ -190,7 +203,7 @@ class VerbsTest(CliTest):
                          [{blank: 4, quote: 3, equals: 2, comma: 1}])
         changed = self.ok("changes", self.db, "orders", "--from", 0, "--columns", quoted[0],
                           "--json").lines()
-        self.assertEqual(changed, [{"_commit": 1, "_kind": "upsert", comma: 1}])
+        self.assertEqual(changed, [{"_commit": 1, "_kind": "upsert", equals: 2, comma: 1}])
         update = self.write("update.jsonl", json.dumps({comma: 1, equals: 2, quote: 5, "g": 0}))
         self.ok("load", self.db, "orders", update, "--mode", "update", "--columns", quoted[2])
         self.ok("load", self.db, "more", rows, "--create", "--key", quoted[3] + " , " + quoted[0])
@@ -207,6 +220,21 @@ class VerbsTest(CliTest):
         self.fails(2, "expected a column name", *scan, "h,,h")
         self.fails(2, "between the quotes", *scan, 'h,""')
 
+    def test_a_default_in_single_quotes_is_the_text_between_them(self):
+        self.load_orders(1)
+        add = ("alter", self.db, "orders", "--add")
+        self.ok(*add, "a utf8 default 'open'", "--add", "b utf8 not null default  'it''s \"5\"' ",
+                "--add", "c utf8 default ''", "--add", "d date32 default '2026-01-02'",
+                "--add", "e utf8 default null", "--add", "f utf8 default 'null'",
+                "--add", "g utf8 default ''" + "''")
+        self.assertEqual(self.scan("--columns", "a,b,c,d,e,f,g"),
+                         [{"a": "open", "b": 'it\'s "5"', "c": "", "d": "2026-01-02", "e": None,
+                           "f": "null", "g": "'"}])
+        for text in ("'", "'open", "'it's'", "'a' b", "'" * 3):
+            self.fails(2, "expected one ' at the end", *add, "x utf8 default " + text)
+        self.assertIn("single quotes", self.ok("alter", "--help").out)
+        self.assertIn("rows written later must bring the column", self.ok("alter", "--help").out)
+
     def test_alter_refuses_what_cannot_be(self):
         self.load_orders()
         alter = ("alter", self.db, "orders")
@@ -222,12 +250,41 @@ class VerbsTest(CliTest):
         versions = self.ok("versions", self.db, "--json").document()["versions"]
         self.assertEqual(len(versions), 1)
 
+    def test_create_takes_types_as_tables_prints_them(self):
+        types = ["bool", "int8", "uint64", "float16", "float32", "float64", "utf8", "large_utf8",
+                 "utf8_view", "binary", "large_binary", "binary_view", "fixed_size_binary[3]",
+                 "date32", "date64", "time32[s]", "time32[ms]", "time64[us]", "time64[ns]",
+                 "timestamp[ns]", "timestamp[us, UTC]", "timestamp[s, Europe/Zurich]",
+                 "duration[ms]", "decimal32(5, 2)", "decimal64(12, 2)", "decimal(10, 2)",
+                 "decimal256(50, 3)", "list<int32>", "large_list<utf8 not null>",
+                 "fixed_size_list<date32>[2]", "struct<\"a b\": int8 not null, c: list<date64>>",
+                 "map<utf8, date32>", "dictionary<values=utf8, indices=int32, ordered=1>"]
+        columns = ["id int64 not null"] + [f"c{i} {t}" for i, t in enumerate(types)]
+        self.ok("create", self.db, "a", "--key", "id", "--schema", ", ".join(columns))
+        printed = self.ok("tables", self.db).out.splitlines()[1:]
+        self.assertEqual(len(printed), len(columns))
+        self.ok("create", self.db, "b", "--key", "id", "--schema", ",".join(printed))
+        a, b = self.ok("tables", self.db, "--json").document()["tables"]
+        self.assertEqual(a["columns"], b["columns"])
+        self.ok("create", self.db, "a", "--key", "id", "--schema", ",".join(printed),
+                "--if-not-exists")
+
     def test_create_takes_columns_from_a_file(self):
         pq.write_table(pa.table({"id": [1], "price": [1.5]}), self.folder / "like.parquet")
         self.ok("create", self.db, "orders", "--key", "id", "--like", "like.parquet")
         columns = self.ok("tables", self.db, "--json").document()["tables"][0]["columns"]
         self.assertEqual([(c["name"], c["type"]) for c in columns],
                          [("id", "int64"), ("price", "double")])
+
+    def test_a_header_without_rows_makes_strings_and_says_so(self):
+        load = ("load", self.db, "orders", self.write("t.csv", "id,n\n"), "--create", "--key", "id")
+        done = self.ok(*load)
+        self.assertRegex(done.err, r"\Avarve: warning: .*t.csv has no rows.* strings; --schema ")
+        self.assertEqual(self.ok(*load).err, "", "the table has its types")
+        other = self.ok(*load[:2], "other", *load[3:], "--json")
+        self.assertIn("no rows", json.loads(other.err)["warning"])
+        self.assertEqual(self.ok(*load[:2], "more", *load[3:], "--schema", "id int64, n int8").err,
+                         "")
 
     def test_load_prints_a_line_for_each_commit(self):
         file = self.write("orders.csv", self.orders(25))
@@ -275,6 +332,20 @@ class VerbsTest(CliTest):
                 rows = self.ok("scan", database, "t", "--json").lines()
                 self.assertEqual(rows, [{"id": 1, "name": "a"}, {"id": 2, "name": None},
                                         {"id": 3, "name": "c"}])
+
+    def test_flags_that_repeat_take_one_value_each_time(self):
+        file = self.write("t.csv", 'id,s,n\n1,NA,5\n2,,6\n3,"",7\n')
+        self.ok("load", "--create", "--key", "id", "--null", "NA", "--null", "", self.db, "orders",
+                file)
+        self.assertEqual([r["s"] for r in self.scan()], [None, None, ""])
+        self.fails(2, "DB: expected a value", "load", "--null", "NA", "", self.db, "orders", file)
+        self.assertIn("--null NA --null ''", self.ok("load", "--help").out)
+        self.assertRegex(self.ok("load", "--help").out, "--null TEXT  +Text that means null")
+        self.ok("alter", "--drop", "s", "--drop", "n", self.db, "orders")
+        self.assertEqual(self.scan(), [{"id": 1}, {"id": 2}, {"id": 3}])
+        self.ok("alter", "--add", "s utf8", self.db, "orders")
+        self.ok("alter", "--rename", "s=t", self.db, "orders")
+        self.ok("delete", "--keys", file, "--null", "x", self.db, "orders")
 
     def test_stdin_needs_its_format_named(self):
         self.fails(2, "--input-format", "load", self.db, "t", "-", "--create", "--key", "id")
@@ -331,9 +402,14 @@ class VerbsTest(CliTest):
             {"_commit": loaded + 1, "_kind": "upsert", "id": 3, "name": "third"},
             {"_commit": loaded + 2, "_kind": "delete", "id": 1, "name": None}])
         self.assertEqual(changes("--before", "--columns", "name"), [
-            {"_commit": loaded + 1, "_kind": "update", "name": "new", "_before_name": "order 2"},
-            {"_commit": loaded + 1, "_kind": "insert", "name": "third", "_before_name": None},
-            {"_commit": loaded + 2, "_kind": "delete", "name": None, "_before_name": "order 1"}])
+            {"_commit": loaded + 1, "_kind": "update", "id": 2, "name": "new",
+             "_before_name": "order 2"},
+            {"_commit": loaded + 1, "_kind": "insert", "id": 3, "name": "third",
+             "_before_name": None},
+            {"_commit": loaded + 2, "_kind": "delete", "id": 1, "name": None,
+             "_before_name": "order 1"}])
+        self.assertEqual([list(row) for row in changes("--columns", "name,id")],
+                         [["_commit", "_kind", "name", "id"]] * 3)
         self.assertEqual(len(changes("--to", loaded + 1)), 2)
         self.assertEqual(changes("--to", loaded), [])
         text = self.ok("changes", self.db, "orders", "--from", 0, "--format", "csv").out
@@ -350,6 +426,19 @@ class VerbsTest(CliTest):
         self.fails(2, "wings", "changes", self.db, "orders", "--from", 0, "--columns", "wings")
         self.fails(2, "--from", "changes", self.db, "orders")
         self.fails(2, "--to: expected", "changes", self.db, "orders", "--from", 0, "--to", "1.5")
+
+    def test_a_moment_before_the_first_commit(self):
+        self.load_orders(4, "--rows-per-commit", "2")
+        for _ in range(2):
+            changed = self.ok("changes", self.db, "orders", "--from", "-1h", "--json").lines()
+            self.assertEqual([row["_commit"] for row in changed], [1, 1, 2, 2])
+            for verb in (("scan",), ("get", "1"), ("restore",)):
+                self.fails(3, "no version as old as .*: the oldest is commit 1 of .*; ask for that",
+                           verb[0], self.db, "orders", *verb[1:], "--at", "-1h")
+            self.fails(3, "the oldest is commit 1", "changes", self.db, "orders", "--from", "0",
+                       "--to", "-1h")
+            self.ok("flush", self.db)
+        self.fails(3, "no tag", "changes", self.db, "orders", "--from", "nightly")
 
     def test_a_moment_is_exact_also_after_a_flush(self):
         self.load_orders(10, "--rows-per-commit", "2")
@@ -442,8 +531,17 @@ class VerbsTest(CliTest):
             if first == 11:
                 self.ok("delete", self.db, "orders", "--keys", keys, "--yes")
             self.ok("flush", self.db)
-            self.assertIn("about 5 rows", self.ok("tables", self.db).out)
+            self.assertIn("; at most 5 rows", self.ok("tables", self.db).out)
+            self.assertIn("; at most 5 rows", self.ok("stats", self.db).out)
         self.assertEqual(self.ok("scan", self.db, "orders", "--count").out, "5\n")
+
+    def test_drop_says_how_many_rows_would_go(self):
+        for rows in (5, 7):  # five keys twice, in two files
+            self.load_orders(rows)
+            self.ok("flush", self.db)
+        self.assertIn("drop table orders with 7 rows;", self.ok("drop", self.db, "orders").out)
+        self.assertIn("dropped table orders with at most ",
+                      self.ok("drop", self.db, "orders", "--yes").out)
 
     def test_scan_explains_what_it_reads(self):
         self.load_orders(10)
@@ -482,6 +580,16 @@ class VerbsTest(CliTest):
         self.ok("load", self.db, "words", "t.csv", "--create", "--key", "a")
         self.assertEqual(self.ok("get", self.db, "words", "x", "--json").lines(),
                          [{"a": "x", "b": 2}])
+        keys = ["42", "-1.50", "true", "null", "[1]", 'a "b"', "x y"]
+        self.write("k.jsonl", "\n".join(json.dumps({"k": key}) for key in keys))
+        self.ok("create", self.db, "texts", "--key", "k", "--schema", "k utf8")
+        self.ok("load", self.db, "texts", "k.jsonl")
+        for key in keys:
+            bare = json.dumps(key) if "[" in key else key
+            for said in {json.dumps(key), json.dumps([key]), bare}:
+                self.assertEqual(self.ok("get", self.db, "texts", said, "--json").lines(),
+                                 [{"k": key}])
+        self.fails(3, "no row with key 1.50", "get", self.db, "texts", "1.50")
         self.fails(2, "expected 2 values", "get", self.db, "pairs", '["x"]')
         self.fails(2, "column b: expected int64", "get", self.db, "pairs", '["x",1.5]')
 
@@ -515,6 +623,7 @@ class VerbsTest(CliTest):
         done = self.ok("load", self.db, "orders", file, "--mode", "insert-missing",
                        "--json").document()
         self.assertEqual((done["rows"], done["passed"]), (2, 1))
+        self.assertEqual(done["kept"], 1)
         self.assertEqual([r["name"] for r in self.scan()], ["order 1", "order 2", "order 3", "new"])
 
     def test_load_updates_the_named_columns(self):
@@ -529,6 +638,56 @@ class VerbsTest(CliTest):
         self.assertEqual(done["passed"], 1)
         self.assertEqual(self.ok("scan", self.db, "t", "--json").lines(),
                          [{"id": 1, "a": "x", "b": 1}, {"id": 2, "a": "y", "b": 20}])
+
+    def test_an_update_sets_only_the_fields_that_lines_have(self):
+        rows = [{"id": i, "city": c, "n": n} for i, c, n in ((1, "Oslo", 5), (2, "Rome", 6))]
+        self.write("t.jsonl", "\n".join(json.dumps(row) for row in rows))
+        self.ok("load", self.db, "orders", "t.jsonl", "--create", "--key", "id")
+
+        def update(text, *more):
+            return "load", self.db, "orders", self.write("u.jsonl", text), "--mode", *more
+
+        self.ok(*update('{"id":2,"city":"Lyon"}\n', "update"))
+        rows[1]["city"] = "Lyon"
+        self.assertEqual(self.scan(), rows)
+        self.ok(*update('\n{"n":7,"id":1}\n{"id":9,"n":9}\n', "update-existing"))
+        rows[0]["n"] = 7
+        self.assertEqual(self.scan(), rows)
+        for text, why, *more in (
+                ('{"id":1,"city":"a"}\n{"id":2}\n', "line 2: no field 'city'; give it, null if"),
+                ('{"id":1,"city":"a"}\n{"id":2,"city":"b","n":1}\n',
+                 "line 2: field 'n' is not in the first line"),
+                ('{"city":"a"}\n', "line 1: no field 'id'"),
+                ('{"id":1,"citty":"a"}\n', "line 1: field \"citty\" .*did you mean 'city'"),
+                ('{"id":1}\n', "line 1: no field 'city'; give it, null if", "--columns", "city"),
+                ('{"id":1,"citty":"a"}\n', "line 1: no field 'city'", "--columns", "city")):
+            for mode in ("update", "update-existing"):
+                self.fails(1, why, *update(text, mode, *more))
+                self.assertEqual(self.scan(), rows, "nothing of its batch is committed")
+        self.ok(*update('{"id":1,"city":null,"n":8,"x":1}\n', "update", "--columns", "city"))
+        rows[0]["city"] = None
+        self.assertEqual(self.scan(), rows)
+        self.fails(1, "did you mean 'city'", "load", self.db, "orders",
+                   self.write("b.jsonl", '{"id":3,"n":1}\n{"id":4,"citi":"x","n":1}\n'))
+        self.assertEqual(self.scan(), rows)
+
+    def test_an_update_sets_only_the_columns_that_a_file_has(self):
+        self.ok("load", self.db, "orders", self.write("t.csv", "id,city,n\n1,Oslo,5\n2,Rome,6\n"),
+                "--create", "--key", "id")
+        self.write("u.csv", "city,id\nLyon,2\n")
+        self.write("u.tsv", "id\tn\n1\t7\n")
+        pq.write_table(pa.table({"id": [1], "city": ["Bonn"]}), self.folder / "u.parquet")
+        self.ok("load", self.db, "orders", "u.csv", "u.tsv", "u.parquet", "--mode", "update")
+        rows = [{"id": 1, "city": "Bonn", "n": 7}, {"id": 2, "city": "Lyon", "n": 6}]
+        self.assertEqual(self.scan(), rows)
+        pq.write_table(pa.table({"id": [1], "citty": ["x"]}), self.folder / "bad.parquet")
+        self.write("bad.csv", "id,citty\n1,x\n")
+        self.write("keyless.csv", "city\nx\n")
+        for name, why in (("bad.csv", "did you mean 'city'"), ("bad.parquet", "mean 'city'"),
+                          ("keyless.csv", "no column id")):
+            self.fails(1, why, "load", self.db, "orders", name, "--mode", "update")
+        self.assertEqual(self.scan(), rows)
+        self.assertIn("An update changes only what is given", self.ok("load", "--help").out)
 
     def test_load_with_a_producer_goes_on_where_it_was(self):
         load = ("--rows-per-commit", "3", "--producer", "orders-2026", "--mode", "insert", "--json")
@@ -571,6 +730,21 @@ class VerbsTest(CliTest):
         self.assertEqual(again["repeated"] + again["passed"], 4)
         self.assertIn("4 rows into t in 0 commits, ",
                       self.ok("load", self.db, "t", file, "--mode", "insert-missing").out)
+
+    def test_a_load_says_how_many_rows_were_passed_over(self):
+        self.load_orders(3)
+        file = self.write("more.csv", "id,name\n2,a\n3,b\n4,c\n4,d\n")
+        load = ("load", self.db, "orders", file, "--mode")
+        self.assertIn("loaded 2 of 4 rows into orders in 1 commit (last commit 2), ",
+                      self.ok(*load, "update-existing").out)
+        out = self.ok(*load, "insert-missing").out
+        self.assertIn("loaded 1 of 4 rows into orders in 1 commit (last commit 3), ", out)
+        self.assertIn("read 4, kept 1, passed over 2 whose key was there already (--mode insert-mi",
+                      out)
+        out = self.ok(*load, "insert-missing").out
+        self.assertIn("loaded 0 of 4 rows into orders in 0 commits, ", out)
+        done = self.ok(*load, "update", "--json").document()
+        self.assertEqual((done["rows"], done["kept"], done["passed"]), (4, 3, 0))
 
     def test_flush_moves_rows_into_parquet(self):
         self.load_orders(10)
@@ -626,6 +800,27 @@ class VerbsTest(CliTest):
         found = self.run_varve("verify", self.db, "--deep", "--json", exit_code=6).document()
         self.assertFalse(found["sound"])
         self.assertIn(run.name, found["damages"][0]["file"])
+        self.assertNotIn("run verify", done.out + json.dumps(found))
+        run.unlink()
+        self.assertNotIn("verify", self.run_varve("verify", self.db, exit_code=6).out)
+
+    def test_verify_of_a_damaged_log_or_manifest_does_not_name_the_newest_commit(self):
+        self.load_orders(1000)
+        for folder in ("log", "manifest"):
+            file = max(p for p in (self.db / folder).iterdir() if p.stat().st_size > 4096 or
+                       folder == "manifest")
+            whole = file.read_bytes()
+            content = bytearray(whole)
+            middle = 4200 if folder == "log" else len(content) // 2
+            content[middle] ^= 0x40
+            file.write_bytes(content)
+            for path in (self.db, f"{self.db}/", os.path.relpath(self.db, self.folder)):
+                done = self.run_varve("verify", path, exit_code=6)
+                self.assertIn("newest commit unknown", done.out)
+            found = self.run_varve("verify", self.db, "--json", exit_code=6).document()
+            self.assertIsNone(found["commit"])
+            file.write_bytes(whole)
+        self.assertEqual(self.ok("verify", self.db, "--json").document()["commit"], 1)
 
     def test_inspect_knows_each_kind_of_file(self):
         self.load_orders(10)
@@ -746,6 +941,27 @@ class BadInputTest(CliTest):
         self.assertIn("null", done.err)
         self.assertEqual(len(self.scan()), 1)
 
+    def test_a_null_where_none_may_be_names_file_and_line(self):
+        self.ok("create", self.db, "orders", "--key", "id", "--schema", "id int64, n int8 not null")
+        self.write("k.csv", "id,n\n1,1\n\nNA,2\n")
+        self.write("n.csv", "n,id\n1,1\nNA,2\n")
+        self.write("k.jsonl", '\n{"id":1,"n":1}\n{"n":2}\n')
+        self.write("n.jsonl", '{"id":1,"n":null}\n')
+        pq.write_table(pa.table({"id": [1, None], "n": [1, 2]}), self.folder / "k.parquet")
+        for name, where in (("k.csv", "line 4, column id"), ("n.csv", "line 3, column n"),
+                            ("k.jsonl", "line 3, column id"), ("n.jsonl", "line 1, column n"),
+                            ("k.parquet", "row 2, column id")):
+            why = f"{name}: {where}: null, and every row needs a value there"
+            self.fails(1, why, "load", self.db, "orders", name)
+            if where.endswith("id"):
+                self.fails(1, why, "load", self.db, "new", name, "--create", "--key", "id")
+        self.assertEqual(len(self.ok("tables", self.db, "--json").document()["tables"]), 1)
+        self.fails(1, "k.csv: line 4, column id: null", "delete", self.db, "orders", "--keys",
+                   "k.csv", "--yes")
+        self.fails(1, "line 1: no field 'id'", "delete", self.db, "orders", "--keys",
+                   self.write("d.jsonl", '{"idd":1}\n'), "--yes")
+        self.assertEqual(self.scan(), [])
+
     def test_headers_and_schemas_that_differ_say_how(self):
         self.load_orders(1)
         self.fails(1, "line 1: the header has no column name", "load", self.db, "orders",
@@ -851,6 +1067,53 @@ class BadInputTest(CliTest):
         self.fails(1, "row 1: its key has 65537 bytes; a key may have 65536", "load", self.db,
                    "names", long)
         self.assertEqual(self.ok("scan", self.db, "names", "--count").out, "1\n")
+
+    def test_what_is_missing_says_what_to_do(self):
+        file = self.write("t.csv", "id\n1\n")
+        self.fails(3, "no.varve.* add --create --key", "load", "no.varve", "t", file)
+        for verb in (("scan", "t"), ("tables",), ("flush",), ("verify",), ("get", "t", "1"),
+                     ("stats",), ("drop", "t")):
+            done = self.fails(3, "no.varve.*check the path", verb[0], "no.varve", *verb[1:])
+            self.assertNotIn("create", done.err)
+        self.load_orders(1)
+        self.fails(5, "exists already.*--if-not-exists .*load", "create", self.db, "orders",
+                   "--key", "id", "--schema", "id int64")
+        forms = "a commit number, a tag, a time such as .*back from now such as -5m"
+        for word in ("now", "latest", "yesterday", "-1w"):
+            for verb in (("scan", "orders", "--at"), ("get", "orders", "1", "--at"),
+                         ("restore", "orders", "--at"), ("changes", "orders", "--from"),
+                         ("changes", "orders", "--from", "0", "--to"), ("tag", "x", "--at")):
+                with self.subTest((verb, word)):
+                    self.fails(2 if word == "-1w" else 3, forms, verb[0], self.db, *verb[1:], word)
+
+    def test_a_table_that_is_gone_says_where_it_still_is(self):
+        self.load_orders(4, "--rows-per-commit", "2")
+        self.ok("rename", self.db, "orders", "sales")  # commit 3
+        self.fails(3, "no table orders.*has sales; orders was renamed to sales in commit 3, and "
+                      "scan --at 2 still shows it", "scan", self.db, "orders")
+        self.ok("load", self.db, "other", "orders.csv", "--create", "--key", "id")  # commit 4
+        self.ok("drop", self.db, "sales", "--yes")  # commit 5
+        self.ok("load", self.db, "other", "orders.csv", "--rows-per-commit", "1")
+        for _ in range(2):
+            self.fails(3, "orders was renamed to sales in commit 3, and scan --at 2 still shows it",
+                       "scan", self.db, "orders")
+            gone = "sales was dropped in commit 5, and scan --at 4 still shows it"
+            for verb in (("scan",), ("get", "1"), ("load", "orders.csv"), ("scan", "--at", "7")):
+                self.fails(3, gone, verb[0], self.db, "sales", *verb[1:])
+            self.fails(3, gone + ".*varve scan .* sales --at 4 -o sales.parquet, and varve load .* "
+                       "sales sales.parquet --create --key id", "restore", self.db, "sales",
+                       "--at", 4)
+            self.assertNotIn(" was ", self.fails(3, "no", "scan", self.db, "wings").err)
+            self.ok("flush", self.db)
+        self.ok("scan", self.db, "sales", "--at", 4, "-o", "sales.parquet")
+        self.ok("load", self.db, "sales", "sales.parquet", "--create", "--key", "id")
+        self.assertEqual(self.ok("scan", self.db, "sales", "--count").out, "4\n")
+
+    def test_a_table_that_never_had_a_row_and_was_dropped(self):
+        self.ok("create", self.db, "orders", "--key", "id", "--schema", "id int64")
+        self.ok("drop", self.db, "orders", "--yes")
+        self.fails(3, "dropped in commit 1, and scan --at 0 ", "scan", self.db, "orders")
+        self.assertEqual(self.scan("--at", "0"), [])
 
     def test_folders_that_hold_no_database(self):
         self.fails(3, "no.varve", "scan", self.folder / "no.varve", "t")

@@ -23,6 +23,15 @@ for source in examples/*.c examples/*.cc; do
   printf 'told: %s\n' "$message"
   grep -q 'a-file/log' <<<"$message" ||
     { printf 'FAILED: %s does not say what went wrong\n' "$name"; exit 1; }
+  if message=$("$build/examples/example_$name" 2>&1 >/dev/null); then code=0; else code=$?; fi
+  { [ "$code" = 2 ] && [[ "$message" == "usage: "*"$name FOLDER"* ]]; } ||
+    { printf 'FAILED: %s without a folder ends with %s: %s\n' "$name" "$code" "$message"; exit 1; }
+  if [ "$name" != log_07_pager ]; then  # which goes on with its pages
+    code=0
+    message=$("$build/examples/example_$name" "$folder/$name.log" 2>&1 >/dev/null) || code=$?
+    { [ "$code" = 2 ] && [[ "$message" == "$folder/$name.log is not empty: give a new"* ]]; } ||
+      { printf 'FAILED: %s in the same folder again: %s: %s\n' "$name" "$code" "$message"; exit 1; }
+  fi
   count=$((count + 1))
 done
 [ "$count" -ge 23 ] || { printf 'FAILED: only %s examples\n' "$count"; exit 1; }

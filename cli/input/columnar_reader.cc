@@ -12,6 +12,7 @@
 
 #include <deque>
 
+#include "names.h"
 #include "parse_cell.h"
 
 namespace varve::cli {
@@ -92,14 +93,17 @@ std::shared_ptr<arrow::Schema> OwnSchema(const arrow::Schema& from) {
   return arrow::schema(std::move(fields));
 }
 
-// A batch in the shape of `schema`.
+// A batch in the shape of `schema`. Rows count from 1 in messages.
 class Conform {
  public:
   static Outcome<Conform> Make(std::string name, const std::shared_ptr<arrow::Schema>& from,
                                const InputOptions& options) {
     Conform conform;
     conform.name_ = std::move(name);
-    conform.schema_ = options.schema != nullptr ? options.schema : OwnSchema(*from);
+    conform.schema_ = ColumnsFound(options, [&from](const std::string& column) {
+      return !from->GetAllFieldIndices(column).empty();
+    });
+    if (conform.schema_ == nullptr) conform.schema_ = OwnSchema(*from);
     for (const auto& field : conform.schema_->fields()) {
       const auto places = from->GetAllFieldIndices(field->name());
       if (places.size() != 1) {
@@ -114,14 +118,16 @@ class Conform {
                                    field->name(), field->type()->ToString(), found->ToString()));
       }
       conform.places_.push_back(places[0]);
+      conform.required_.push_back(MustHaveValue(options, *field));
     }
-    if (!options.ignore_other_columns) CLI_TRY(conform.RefuseOthers(*from));
+    if (!options.ignore_other_columns) CLI_TRY(conform.RefuseOthers(*from, options));
     return conform;
   }
 
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
 
-  Outcome<std::shared_ptr<arrow::RecordBatch>> Apply(const arrow::RecordBatch& batch) const {
+  Outcome<std::shared_ptr<arrow::RecordBatch>> Apply(const arrow::RecordBatch& batch,
+                                                    std::int64_t first_row) const {
     std::vector<std::shared_ptr<arrow::Array>> columns;
     for (std::size_t i = 0; i < places_.size(); ++i) {
       const auto& field = schema_->field(static_cast<int>(i));
@@ -129,6 +135,12 @@ class Conform {
       if (!column.ok()) {
         return BadData(fmt::format("{}: column {}: {}", name_, field->name(),
                                    column.status().message()));
+      }
+      if (required_[i] && (*column)->null_count() > 0) {
+        std::int64_t row = 0;
+        while (!(*column)->IsNull(row)) ++row;
+        return BadData(fmt::format("{}: row {}, column {}: {}", name_, first_row + row,
+                                   field->name(), kNullRefused));
       }
       columns.push_back(*std::move(column));
     }
@@ -151,18 +163,21 @@ class Conform {
     return RestoreColumn(cast, to);
   }
 
-  Done RefuseOthers(const arrow::Schema& from) const {
+  Done RefuseOthers(const arrow::Schema& from, const InputOptions& options) const {
     for (const auto& field : from.fields()) {
       if (schema_->GetFieldByName(field->name()) != nullptr) continue;
-      return BadData(fmt::format("{}: has column {}, which is not in the schema; expected {}",
-                                 name_, field->name(), fmt::join(schema_->field_names(), ",")));
+      const auto expected = (options.schema != nullptr ? options.schema : schema_)->field_names();
+      return BadData(fmt::format("{}: has column {}, which is not in the schema; expected {}{}",
+                                 name_, field->name(), fmt::join(expected, ","),
+                                 DidYouMean(field->name(), expected)));
     }
     return {};
   }
 
   std::string name_;
   std::shared_ptr<arrow::Schema> schema_;
-  std::vector<int> places_;  // schema column -> column of the file
+  std::vector<int> places_;     // schema column -> column of the file
+  std::vector<bool> required_;  // schema columns: null is refused
 };
 
 // Batches of whatever size in, batches of the asked size out.
@@ -191,9 +206,11 @@ class ColumnarReader final : public RowReader {
       have += take;
     }
     if (have == 0) return nullptr;
-    if (parts.size() == 1) return conform_.Apply(*parts[0]);
+    const std::int64_t first = rows_ + 1;
+    rows_ += have;
+    if (parts.size() == 1) return conform_.Apply(*parts[0], first);
     CLI_ARROW(auto whole, arrow::ConcatenateRecordBatches(parts));
-    return conform_.Apply(*whole);
+    return conform_.Apply(*whole, first);
   }
 
  private:
@@ -201,6 +218,7 @@ class ColumnarReader final : public RowReader {
   const Conform conform_;
   const std::shared_ptr<arrow::RecordBatchReader> batches_;
   std::shared_ptr<arrow::RecordBatch> rest_;  // read, not yet given out
+  std::int64_t rows_ = 0;                     // given out
 };
 
 // Owns the Parquet reader for as long as its batches are read.

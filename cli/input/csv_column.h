@@ -52,6 +52,7 @@ class CsvColumn {
   }
   // Expected what, found what.
   const std::string& problem() const { return problem_; }
+  bool has_null() const { return builder_->null_count() > 0; }
   // What was appended since the last Take.
   Outcome<std::shared_ptr<arrow::Array>> Take();
 

@@ -9,6 +9,7 @@
 
 #include "format_cell.h"
 #include "input/infer_type.h"
+#include "names.h"
 
 namespace varve::cli {
 namespace {
@@ -25,14 +26,18 @@ CsvReader::CsvReader(InputFile file, const InputOptions& options)
     : input_(std::move(file)),
       separator_(input_.format() == InputFormat::kTsv ? '\t' : ','),
       nulls_(options.nulls),
-      schema_(options.schema) {}
+      schema_(options.schema),
+      types_inferred_(options.schema == nullptr) {}
 
 Outcome<std::unique_ptr<RowReader>> CsvReader::Open(InputFile file, const InputOptions& options) {
   std::unique_ptr<CsvReader> reader(new CsvReader(std::move(file), options));
   CLI_TRY(reader->ReadHeader());
   CLI_TRY(reader->CheckHeader());
+  reader->schema_ = ColumnsFound(options, [&header = reader->header_](const std::string& name) {
+    return std::ranges::find(header, name) != header.end();
+  });
   if (reader->schema_ == nullptr) CLI_TRY(reader->InferSchema());
-  CLI_TRY(reader->MatchColumns(options.ignore_other_columns));
+  CLI_TRY(reader->MatchColumns(options));
   return reader;
 }
 
@@ -140,7 +145,7 @@ Done CsvReader::InferSchema() {
   return {};
 }
 
-Done CsvReader::MatchColumns(bool ignore_others) {
+Done CsvReader::MatchColumns(const InputOptions& options) {
   for (const auto& field : schema_->fields()) {
     const auto found = std::ranges::find(header_, field->name());
     if (found == header_.end()) {
@@ -151,13 +156,15 @@ Done CsvReader::MatchColumns(bool ignore_others) {
     column_of_.push_back(static_cast<std::size_t>(found - header_.begin()));
     CLI_ASSIGN(auto column, CsvColumn::Make(field->type(), &nulls_));
     columns_.push_back(std::move(column));
+    required_.push_back(MustHaveValue(options, *field));
   }
-  if (ignore_others || header_.size() == column_of_.size()) return {};
+  if (options.ignore_other_columns || header_.size() == column_of_.size()) return {};
   for (const std::string& name : header_) {
     if (schema_->GetFieldByName(name) != nullptr) continue;
+    const auto expected = (options.schema != nullptr ? options.schema : schema_)->field_names();
     return BadData(fmt::format("{}: line 1: the header has column {}, which is not in the schema; "
-                               "expected {}", input_.name(), name,
-                               fmt::join(schema_->field_names(), ",")));
+                               "expected {}{}", input_.name(), name, fmt::join(expected, ","),
+                               DidYouMean(name, expected)));
   }
   return {};
 }
@@ -166,10 +173,12 @@ Done CsvReader::AppendRow(std::span<const CsvField> fields) {
   const std::string_view window = input_.window();
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     const CsvField& field = fields[column_of_[i]];
-    if (columns_[i].Append(field, window.substr(field.begin, field.size))) continue;
+    const bool good = columns_[i].Append(field, window.substr(field.begin, field.size));
+    const bool null = required_[i] && columns_[i].has_null();
+    if (good && !null) continue;
     return BadData(fmt::format("{}, column {}: {}", Where(field.begin),
                                schema_->field(static_cast<int>(i))->name(),
-                               columns_[i].problem()));
+                               null ? kNullRefused : columns_[i].problem()));
   }
   return {};
 }

@@ -21,6 +21,7 @@ class CsvReader final : public RowReader {
 
   const std::shared_ptr<arrow::Schema>& schema() const override { return schema_; }
   Outcome<std::shared_ptr<arrow::RecordBatch>> Next(std::int64_t rows) override;
+  bool types_inferred() const override { return types_inferred_; }
   std::uint64_t stored_bytes() const override { return input_.stored_bytes(); }
 
  private:
@@ -29,7 +30,7 @@ class CsvReader final : public RowReader {
   Done ReadHeader();
   Done CheckHeader() const;
   Done InferSchema();
-  Done MatchColumns(bool ignore_others);
+  Done MatchColumns(const InputOptions& options);
   Done AppendRow(std::span<const CsvField> fields);
   // Splits more text until fields_ holds `rows` rows, or those of about `bytes_max` bytes.
   Done Tokenize(std::int64_t rows, std::size_t bytes_max);
@@ -41,8 +42,10 @@ class CsvReader final : public RowReader {
   const char separator_;
   const NullSpellings nulls_;
   std::shared_ptr<arrow::Schema> schema_;
+  const bool types_inferred_;
   std::vector<std::string> header_;
   std::vector<CsvColumn> columns_;      // of the schema
+  std::vector<bool> required_;          // of them: null is refused
   std::vector<std::size_t> column_of_;  // schema column -> column of the file
   std::vector<CsvField> fields_;        // of the rows that are split, row by row
   std::size_t split_bytes_ = 0;         // of the window: the text of fields_

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "format_cell.h"
+#include "names.h"
 #include "parse_cell.h"
 
 namespace varve::cli {
@@ -15,19 +16,22 @@ namespace {
 constexpr std::size_t kInferBytes = 4 << 20;
 constexpr std::size_t kLineBytesMax = 256 << 20;
 
+bool IsBlank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
 }  // namespace
 
 JsonReader::JsonReader(InputFile file, const InputOptions& options)
-    : input_(std::move(file)),
-      ignore_others_(options.ignore_other_columns),
-      schema_(options.schema) {}
+    : input_(std::move(file)), options_(options), schema_(options.schema) {}
 
 Outcome<std::unique_ptr<RowReader>> JsonReader::Open(InputFile file, const InputOptions& options) {
   std::unique_ptr<JsonReader> reader(new JsonReader(std::move(file), options));
   CLI_TRY(reader->input_.Fill());
-  if (reader->schema_ == nullptr) CLI_TRY(reader->InferSchema());
+  CLI_TRY(reader->schema_ == nullptr ? reader->InferSchema() : reader->ChooseColumns());
   for (const auto& field : reader->schema_->fields()) {
     reader->plain_types_.push_back(PlainType(field->type()));
+    reader->required_.push_back(MustHaveValue(options, *field));
   }
   return reader;
 }
@@ -72,7 +76,7 @@ Done JsonReader::InferSchema() {
     const auto more = ReadLine(&at, &line);
     if (more && !*more) break;
     if (!more) bad = std::unexpected(more.error());
-    if (!more || line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    if (!more || IsBlank(line)) continue;
     if (auto row = ParseLine(line, start)) {
       rows.Add(*row);
       any = true;
@@ -94,6 +98,24 @@ Done JsonReader::InferSchema() {
   return {};
 }
 
+Done JsonReader::ChooseColumns() {
+  if (!options_.some_columns) return {};
+  JsonValue first;
+  std::size_t at = 0;
+  while (first.kind == JsonKind::kNull) {
+    std::string_view line;
+    const std::size_t start = at;
+    CLI_ASSIGN(const bool more, ReadLine(&at, &line));
+    if (!more) break;
+    if (IsBlank(line)) continue;
+    CLI_ASSIGN(first, ParseLine(line, start));
+  }
+  schema_ = ColumnsFound(options_, [&first](const std::string& name) {
+    return first.members.contains(name);
+  });
+  return {};
+}
+
 Done JsonReader::MakeBuilders(std::int64_t rows) {
   builders_.clear();
   for (const auto& type : plain_types_) {
@@ -105,26 +127,44 @@ Done JsonReader::MakeBuilders(std::int64_t rows) {
 }
 
 Done JsonReader::AppendRow(const JsonValue& row, std::size_t at) {
+  static const JsonValue kNull;
   std::size_t known = 0;
   for (std::size_t i = 0; i < builders_.size(); ++i) {
     const std::string& name = schema_->field(static_cast<int>(i))->name();
     const auto member = row.members.find(name);
-    if (member == row.members.end()) {
-      CLI_ARROW_TRY(builders_[i]->AppendNull());
-      continue;
+    const bool found = member != row.members.end();
+    if (!found && options_.whole_lines) return Missing(name, at);
+    known += found ? 1 : 0;
+    const JsonValue& value = found ? member->second : kNull;
+    if (value.kind == JsonKind::kNull && required_[i]) {
+      return BadData(fmt::format("{}, column {}: {}", Where(at), name, kNullRefused));
     }
-    ++known;
-    if (auto problem = AppendParsedJson(*plain_types_[i], member->second, builders_[i].get())) {
+    if (auto problem = AppendParsedJson(*plain_types_[i], value, builders_[i].get())) {
       return BadData(fmt::format("{}, column {}: {}", Where(at), name, *problem));
     }
   }
-  if (known == row.members.size() || ignore_others_) return {};
+  if (known == row.members.size() || options_.ignore_other_columns) return {};
   for (const auto& [name, unused] : row.members) {
-    if (schema_->GetFieldByName(name) != nullptr) continue;
-    return BadData(fmt::format("{}: field {} is not in the schema; expected {}", Where(at),
-                               Quoted(name), fmt::join(schema_->field_names(), ",")));
+    if (schema_->GetFieldByName(name) == nullptr) return Unknown(name, at);
   }
   return {};
+}
+
+std::unexpected<Failure> JsonReader::Missing(const std::string& name, std::size_t at) const {
+  return BadData(
+      fmt::format("{}: no field '{}'; give it, null if that is meant", Where(at), name));
+}
+
+std::unexpected<Failure> JsonReader::Unknown(const std::string& name, std::size_t at) const {
+  const auto& all = options_.schema != nullptr ? options_.schema : schema_;
+  if (all->GetFieldByName(name) != nullptr) {
+    return BadData(fmt::format("{}: field '{}' is not in the first line, and every line must have "
+                               "the same; give it there, or load these lines apart",
+                               Where(at), name));
+  }
+  return BadData(fmt::format("{}: field {} is not in the schema; expected {}{}", Where(at),
+                             Quoted(name), fmt::join(all->field_names(), ","),
+                             DidYouMean(name, all->field_names())));
 }
 
 Outcome<std::shared_ptr<arrow::RecordBatch>> JsonReader::Next(std::int64_t rows) {
@@ -136,7 +176,7 @@ Outcome<std::shared_ptr<arrow::RecordBatch>> JsonReader::Next(std::int64_t rows)
     const std::size_t start = at;
     CLI_ASSIGN(const bool more, ReadLine(&at, &line));
     if (!more) break;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    if (IsBlank(line)) continue;
     CLI_ASSIGN(const JsonValue row, ParseLine(line, start));
     CLI_TRY(AppendRow(row, start));
     ++count;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of JSON lines: one object a line, empty lines skipped. A field that is missing is null; one
-// that the schema does not have is an error.
+// Rows of JSON lines: one object a line, empty lines skipped. A field that is missing is null, or
+// an error with InputOptions::whole_lines; one that the schema does not have is an error.
 #pragma once
 
 #include <arrow/builder.h>
@@ -33,14 +33,19 @@ class JsonReader final : public RowReader {
   Outcome<bool> ReadLine(std::size_t* at, std::string_view* line);
   Outcome<JsonValue> ParseLine(std::string_view line, std::size_t at) const;
   Done InferSchema();
+  // With InputOptions::some_columns: those of the first line.
+  Done ChooseColumns();
   Done MakeBuilders(std::int64_t rows);
   Done AppendRow(const JsonValue& row, std::size_t at);
+  std::unexpected<Failure> Missing(const std::string& name, std::size_t at) const;
+  std::unexpected<Failure> Unknown(const std::string& name, std::size_t at) const;
   std::string Where(std::size_t offset) const;
 
   TextInput input_;
-  const bool ignore_others_;
+  const InputOptions options_;
   std::shared_ptr<arrow::Schema> schema_;
   std::vector<std::shared_ptr<arrow::DataType>> plain_types_;
+  std::vector<bool> required_;  // of the columns: null is refused
   std::vector<std::unique_ptr<arrow::ArrayBuilder>> builders_;
 };
 

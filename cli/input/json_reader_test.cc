@@ -64,6 +64,25 @@ TEST_F(JsonReaderTest, TypesAreInferred) {
             "l: list<item: string>\nm: list<item: list<item: string>>");
 }
 
+TEST_F(JsonReaderTest, WholeLinesHaveTheFieldsOfTheFirst) {
+  InputOptions options = WithSchema();
+  options.whole_lines = true;
+  EXPECT_EQ(Read("{\"b\":null,\"a\":1}\n", options), "1,~\n");
+  EXPECT_EQ(Read("{\"a\":1}\n", options),
+            "error t.jsonl: line 1: no field 'b'; give it, null if that is meant");
+  options.key = {"a"};
+  options.some_columns = true;
+  EXPECT_EQ(Read("\n{\"a\":1}\n{\"a\":2}\n", options), "1;2\n");
+  EXPECT_EQ(Read("", options), "");
+  EXPECT_EQ(Read("{\"a\":1}\n{\"a\":2,\"b\":\"x\"}\n", options),
+            "error t.jsonl: line 2: field 'b' is not in the first line, and every line must have "
+            "the same; give it there, or load these lines apart");
+  EXPECT_EQ(Read("{\"b\":\"x\"}\n", options),
+            "error t.jsonl: line 1: no field 'a'; give it, null if that is meant");
+  EXPECT_EQ(Read("{\"a\":null}\n", options),
+            "error t.jsonl: line 1, column a: null, and every row needs a value there");
+}
+
 TEST_F(JsonReaderTest, NumbersAreTakenAsWritten) {
   InputOptions options;
   options.schema = arrow::schema(

@@ -1,11 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "input/row_reader.h"
 
+#include <arrow/type.h>
+
+#include <algorithm>
+
 #include "input/columnar_reader.h"
 #include "input/csv_reader.h"
 #include "input/json_reader.h"
 
 namespace varve::cli {
+namespace {
+
+bool IsKey(const InputOptions& options, const std::string& name) {
+  return std::ranges::find(options.key, name) != options.key.end();
+}
+
+}  // namespace
+
+std::shared_ptr<arrow::Schema> ColumnsFound(const InputOptions& options,
+                                            const std::function<bool(const std::string&)>& has) {
+  if (options.schema == nullptr || !options.some_columns) return options.schema;
+  arrow::FieldVector fields;
+  for (const auto& field : options.schema->fields()) {
+    if (IsKey(options, field->name()) || has(field->name())) fields.push_back(field);
+  }
+  return arrow::schema(std::move(fields));
+}
+
+bool MustHaveValue(const InputOptions& options, const arrow::Field& field) {
+  return !field.nullable() || IsKey(options, field.name());
+}
 
 Outcome<std::unique_ptr<RowReader>> OpenRows(const std::string& path, const InputOptions& options) {
   CLI_ASSIGN(InputFile file, OpenInputFile(path, options.format));

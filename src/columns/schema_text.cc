@@ -9,6 +9,8 @@
 //              | "map" "<" type "," inner ">"
 //              | "dictionary" "<" "values" "=" type "," "indices" "=" type ">"
 //   inner      = type [ "not" "null" ]
+// What Arrow prints is read as well: date32[day], list<item: int8>, map<utf8 ('k'), utf8 ('v')>,
+// "keys_sorted" in a map, names of fields without quotes up to the ":".
 #include <arrow/type.h>
 #include <fmt/format.h>
 
@@ -16,6 +18,7 @@
 #include <cctype>
 #include <charconv>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "base/result.h"
@@ -137,6 +140,36 @@ class Parser {
     }
   }
 
+  // A name and the ':' behind it; nothing, and nothing is read, where a type stands instead.
+  std::optional<std::string> NameAndColon() {
+    SkipBlanks();
+    const std::size_t place = at_;
+    if (text_.substr(at_).starts_with('"')) {
+      if (auto named = Name("a name"); named && Accept(':')) return *std::move(named);
+      at_ = place;
+      return std::nullopt;
+    }
+    const std::size_t end = text_.find_first_of(":<>,[]()\"", at_);
+    if (end == std::string_view::npos || text_[end] != ':') return std::nullopt;
+    std::string_view name = text_.substr(at_, end - at_);
+    while (name.ends_with(' ')) name.remove_suffix(1);
+    if (name.empty()) return std::nullopt;
+    at_ = end + 1;
+    return std::string(name);
+  }
+
+  // ('name'), as Arrow writes those of a map that are not its usual ones.
+  Result<std::string> NameInParentheses(const char* otherwise) {
+    if (!Accept('(')) return otherwise;
+    VARVE_TRY(Expect('\''));
+    const std::size_t end = std::min(text_.find("')", at_), text_.size());
+    std::string name(text_.substr(at_, end - at_));
+    at_ = end;
+    VARVE_TRY(Expect('\''));
+    VARVE_TRY(Expect(')'));
+    return name;
+  }
+
   Result<std::int32_t> Number() {
     SkipBlanks();
     std::int32_t value = 0;
@@ -173,6 +206,9 @@ class Parser {
     if (word.empty()) return Wrong("expected a type");
     at_ += word.size();
     const std::string name = Lower(word);
+    if (name == "date32" || name == "date64") {
+      VARVE_TRY(DateUnit(name));
+    }
     if (const auto found = Words().find(name); found != Words().end()) return found->second;
     if (name.starts_with("decimal")) return Decimal(name, start);
     if (name == "time32" || name == "time64") return Time(name, start);
@@ -187,6 +223,14 @@ class Parser {
     if (name == "dictionary") return Dictionary();
     if (name.ends_with("list") || name.ends_with("list_view")) return List(name, start);
     return WrongAt(start, UnknownType(word));
+  }
+
+  // Which no date needs.
+  Status DateUnit(const std::string& name) {
+    if (!Accept('[')) return {};
+    const auto unit = name == "date32" ? "day" : "ms";
+    if (!AcceptWord(unit)) return Wrong(fmt::format("{0}: expected {0}[{1}]", name, unit));
+    return Expect(']');
   }
 
   Result<Unit> UnitWord() {
@@ -263,14 +307,7 @@ class Parser {
   Result<Type> List(const std::string& name, std::size_t start) {
     VARVE_TRY(Expect('<'));
     // Arrow's own texts name the element: list<item: int32>.
-    const std::size_t place = (SkipBlanks(), at_);
-    std::string element = "item";
-    if (auto named = Name("a type"); named && Accept(':')) {
-      element = *named;
-    } else {
-      at_ = place;
-    }
-    VARVE_ASSIGN(auto field, TypedField(std::move(element)));
+    VARVE_ASSIGN(auto field, TypedField(NameAndColon().value_or("item")));
     VARVE_TRY(Expect('>'));
     if (name == "list") return arrow::list(field);
     if (name == "large_list") return arrow::large_list(field);
@@ -289,9 +326,12 @@ class Parser {
     VARVE_TRY(Expect('<'));
     arrow::FieldVector fields;
     do {
-      VARVE_ASSIGN(auto name, Name("a field name"));
-      VARVE_TRY(Expect(':'));
-      VARVE_ASSIGN(auto field, TypedField(std::move(name)));
+      auto name = NameAndColon();
+      if (!name) {
+        VARVE_ASSIGN(name, Name("a field name"));
+        VARVE_TRY(Expect(':'));
+      }
+      VARVE_ASSIGN(auto field, TypedField(*std::move(name)));
       fields.push_back(std::move(field));
     } while (Accept(','));
     VARVE_TRY(Expect('>'));
@@ -301,10 +341,16 @@ class Parser {
   Result<Type> Map() {
     VARVE_TRY(Expect('<'));
     VARVE_ASSIGN(auto key, ParseType());
+    VARVE_ASSIGN(auto key_name, NameInParentheses("key"));
     VARVE_TRY(Expect(','));
     VARVE_ASSIGN(auto item, TypedField("value"));
+    VARVE_ASSIGN(auto item_name, NameInParentheses("value"));
+    const bool sorted = Accept(',');
+    if (sorted && !AcceptWord("keys_sorted")) return Wrong("expected 'keys_sorted' or '>'");
     VARVE_TRY(Expect('>'));
-    return arrow::map(std::move(key), std::move(item));
+    const auto key_field = arrow::field(std::move(key_name), std::move(key), false);
+    return std::make_shared<arrow::MapType>(key_field, item->WithName(std::move(item_name)),
+                                            sorted);
   }
 
   Result<Type> Dictionary() {

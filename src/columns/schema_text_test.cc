@@ -80,6 +80,29 @@ TEST(ParseSchema, RefusesWhatItDoesNotUnderstand) {
   EXPECT_NE(WhyNot(deep).find("nested deeper"), std::string::npos);
 }
 
+TEST(ParseSchema, ReadsWhatArrowPrints) {
+  for (const auto& type : testing::AllTypes()) {
+    const auto& printed = type.schema->field(1)->type();
+    if (printed->id() == arrow::Type::EXTENSION) continue;
+    ExpectType(printed->ToString(), printed);
+  }
+  const auto number = arrow::field("a b", arrow::int32(), false);
+  const auto odd = arrow::field("é-1.x", arrow::list(arrow::field("my item", arrow::int8())));
+  for (const auto& type :
+       {arrow::date32(), arrow::date64(), arrow::struct_({number, odd}), arrow::list(number),
+        arrow::fixed_size_list(number, 3), arrow::large_list(odd),
+        arrow::list(arrow::timestamp(arrow::TimeUnit::NANO, "+01:00")),
+        arrow::map(arrow::utf8(), arrow::utf8(), true),
+        arrow::dictionary(arrow::int32(), arrow::date32()),
+        std::static_pointer_cast<arrow::DataType>(std::make_shared<arrow::MapType>(
+            arrow::field("k", arrow::utf8(), false), arrow::field("v", arrow::int8())))}) {
+    ExpectType(type->ToString(), type);
+  }
+  EXPECT_TRUE(WhyNot("d date32[ms]").starts_with("schema: date32: expected date32[day]"));
+  EXPECT_TRUE(WhyNot("m map<utf8, utf8, other>").starts_with("schema: expected 'keys_sorted'"));
+  EXPECT_TRUE(WhyNot("m map<utf8 ('k, utf8>").starts_with("schema: expected '"));
+}
+
 TEST(SchemaToText, ParsesToTheSameSchema) {
   for (const auto& type : testing::AllTypes()) {
     if (type.schema->field(1)->type()->id() == arrow::Type::EXTENSION) continue;
