@@ -88,7 +88,8 @@ class PageLog {
   // which the unit is certainly not kept (see Log::Append).
   // Errors: Invalid when nothing was put; Conflict when another transaction that put one of the
   // pages was committed and not yet applied when this one began, or since (nothing is kept; begin
-  // again); Unavailable as Log::Append, and when the sink failed: kept, reopen to have it applied.
+  // again: that one is applied by then); Unavailable as Log::Append, and when the sink failed:
+  // kept, reopen to have it applied, or not kept, which it says, for an earlier one is not applied.
   Result<LogAck> Commit(LogTransaction transaction);
   Status Abort(LogTransaction transaction);
 

@@ -120,6 +120,8 @@ struct PageLog::Impl {
   void ForgetCommitsIfIdle();
   Status CheckConflict(const Open& open) const;
   Status ApplyUpTo(Lsn lsn);
+  Status ApplyEnqueued();
+  std::unexpected<Error> SinkFailed(const Error& error, const char* context);
 
   Log* const log_;
   PageSink* const sink_;
@@ -226,8 +228,13 @@ void PageLog::Impl::ForgetCommitsIfIdle() {
 }
 
 Result<LogAck> PageLog::Impl::Commit(LogTransaction transaction) try {
-  VARVE_ASSIGN(const auto ticket, OrOutOfMemory([&] { return Enqueue(transaction); }));
-  VARVE_ASSIGN(const auto ack, log_->Wait(ticket, AckLevel::kDurable));
+  auto ticket = OrOutOfMemory([&] { return Enqueue(transaction); });
+  if (!ticket) {
+    // Whoever begins again sees no more than this one while that other commit is not applied.
+    if (ticket.error().kind() == ErrorKind::kConflict) VARVE_TRY(ApplyEnqueued());
+    return std::unexpected(std::move(ticket).error());
+  }
+  VARVE_ASSIGN(const auto ack, log_->Wait(*ticket, AckLevel::kDurable));
   std::lock_guard lock(applying_);
   VARVE_TRY(ApplyUpTo(ack.lsn));
   return ack;
@@ -238,23 +245,49 @@ Result<LogAck> PageLog::Impl::Commit(LogTransaction transaction) try {
 Status PageLog::Impl::ApplyUpTo(Lsn lsn) {
   if (sink_failure_) return std::unexpected(*sink_failure_);
   while (true) {
-    Images images;
+    const Images* images = nullptr;  // only who holds applying_ erases, and nobody changes them
     {
       std::lock_guard lock(mutex_);
       if (unapplied_.empty() || unapplied_.begin()->first > lsn) return {};
-      images = unapplied_.begin()->second;
+      images = &unapplied_.begin()->second;
     }
-    for (const auto& [page, stored] : images) {
+    for (const auto& [page, stored] : *images) {
       VARVE_ASSIGN(const auto image, DecodePageImage(stored, options_.page_bytes));
       if (auto applied = sink_->Apply(page, image.after); !applied) {
-        sink_failure_ = applied.error().Within("applying a durable commit; reopen to apply it");
-        return std::unexpected(*sink_failure_);
+        return SinkFailed(applied.error(), "applying a durable commit; reopen to apply it");
       }
     }
     std::lock_guard lock(mutex_);
     unapplied_.erase(unapplied_.begin());
     ForgetCommitsIfIdle();
   }
+}
+
+// Applies all that has its place in the log by now; or says why that cannot be.
+Status PageLog::Impl::ApplyEnqueued() {
+  auto applied = OrOutOfMemory([this]() -> Status {
+    Lsn last;
+    {
+      std::lock_guard lock(mutex_);
+      if (unapplied_.empty()) return {};
+      last = unapplied_.rbegin()->first;
+    }
+    VARVE_TRY(log_->Sync());  // so that all up to `last` is durable
+    std::lock_guard lock(applying_);
+    return ApplyUpTo(last);
+  });
+  if (applied) return {};
+  return OrOutOfMemory([&]() -> Status {
+    return std::unexpected(applied.error().Within(
+        "an earlier commit of the page is not applied, and nothing of this one is kept"));
+  });
+}
+
+// Noted also without the memory to say more: nothing is asked of a sink that failed.
+std::unexpected<Error> PageLog::Impl::SinkFailed(const Error& error, const char* context) {
+  sink_failure_ = CopyOf(error);
+  (void)HadMemory([&] { sink_failure_ = error.Within(context); });
+  return std::unexpected(CopyOf(*sink_failure_));
 }
 
 Status PageLog::Impl::Abort(LogTransaction transaction) {
@@ -278,8 +311,7 @@ Status PageLog::Impl::Checkpoint() {
       if (placing_) fence = std::min(fence, *placing_);
     }
     if (auto flushed = sink_->Flush(); !flushed) {  // a second one would prove nothing
-      sink_failure_ = flushed.error().Within("flushing pages; reopen to apply them again");
-      return std::unexpected(*sink_failure_);
+      return SinkFailed(flushed.error(), "flushing pages; reopen to apply them again");
     }
   }
   VARVE_TRY(log_->Checkpoint(fence));

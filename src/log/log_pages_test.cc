@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "base/result.h"
 #include "files/simulated_disk.h"
 #include "log/log_fixture.h"
+#include "test/support/gated_files.h"
 
 namespace varve {
 namespace {
@@ -67,7 +69,10 @@ class FilePages final : public PageSink {
 
 class LogPagesTest : public LogTest {
  protected:
-  ~LogPagesTest() override { page_log_.reset(); }
+  ~LogPagesTest() override {
+    page_log_.reset();
+    log_.reset();
+  }
 
   Status TryOpenPages() {
     page_log_.reset();
@@ -93,10 +98,13 @@ class LogPagesTest : public LogTest {
     const auto ack = page_log_->Commit(transaction);
     return ack ? Status() : std::unexpected(ack.error());
   }
-  void Write(std::uint64_t page, char letter) {
+  Status TryWrite(std::uint64_t page, char letter) {
     const auto transaction = Begin();
-    ASSERT_TRUE(Put(transaction, page, letter));
-    const auto done = Commit(transaction);
+    EXPECT_TRUE(Put(transaction, page, letter));
+    return Commit(transaction);
+  }
+  void Write(std::uint64_t page, char letter) {
+    const auto done = TryWrite(page, letter);
     ASSERT_TRUE(done) << done.error().message();
   }
   void ExpectAfterReopening(const Pages& pages) {
@@ -108,6 +116,7 @@ class LogPagesTest : public LogTest {
     EXPECT_EQ(status.error().kind(), kind) << status.error().message();
   }
 
+  testing::GatedFiles gated_;
   std::unique_ptr<FilePages> pages_;
   std::unique_ptr<PageLog> page_log_;
 };
@@ -227,6 +236,73 @@ TEST_F(LogPagesTest, ACommitThatTheSinkRefusedIsAppliedByRecovery) {
   pages_->fails = false;
   ExpectKind(page_log_->Checkpoint(), ErrorKind::kUnavailable);
   ExpectAfterReopening({{1, 'b'}});
+}
+
+// Who begins again would not see that page either, so he is told what is wrong.
+TEST_F(LogPagesTest, OnceTheSinkFailedNobodyIsSentToBeginAgain) {
+  OpenPages();
+  pages_->fails = true;
+  ExpectKind(TryWrite(1, 'a'), ErrorKind::kUnavailable);
+  pages_->fails = false;
+  const auto refused = TryWrite(1, 'b');
+  ExpectKind(refused, ErrorKind::kUnavailable);
+  EXPECT_NE(refused.error().message().find("no room for the page"), std::string::npos);
+  EXPECT_NE(refused.error().message().find("nothing of this one is kept"), std::string::npos);
+  ExpectAfterReopening({{1, 'a'}});
+}
+
+TEST_F(LogPagesTest, OnceTheLogStoppedNobodyIsSentToBeginAgain) {
+  files_ = &gated_;
+  OpenPages();
+  Write(1, 'a');
+  gated_.faults.no_sync = true;
+  ExpectKind(TryWrite(1, 'b'), ErrorKind::kUnavailable);
+  gated_.faults.no_sync = false;
+  const auto refused = TryWrite(1, 'c');
+  ExpectKind(refused, ErrorKind::kUnavailable);
+  EXPECT_EQ(refused.error().reason(), ErrorReason::kUnknownOutcome);
+  EXPECT_EQ(pages_->order, "a") << "what may not be durable does not reach the sink";
+  OpenPages();
+  Write(1, 'd');
+}
+
+TEST_F(LogPagesTest, AnApplyThatWasRefusedMemoryIsMadeUpFor) {
+  OpenPages();
+  pages_->before_apply = [] { throw std::bad_alloc(); };
+  const auto unknown = TryWrite(1, 'a');
+  ExpectKind(unknown, ErrorKind::kUnavailable);
+  EXPECT_EQ(unknown.error().reason(), ErrorReason::kUnknownOutcome);
+  const auto still = TryWrite(1, 'b');
+  ExpectKind(still, ErrorKind::kUnavailable);
+  EXPECT_EQ(still.error().reason(), ErrorReason::kNone) << "it is certainly not kept";
+  pages_->before_apply = nullptr;
+  ExpectKind(TryWrite(1, 'c'), ErrorKind::kConflict);  // it began before 'a' was applied
+  Write(1, 'd');
+  EXPECT_EQ(pages_->order, "ad");
+  ASSERT_TRUE(page_log_->Checkpoint());
+  ExpectAfterReopening({{1, 'd'}});
+}
+
+// A flush that is on its way is waited for, so that who begins again finds its pages applied.
+TEST_F(LogPagesTest, WhoIsSentToBeginAgainFindsTheOthersPageApplied) {
+  files_ = &gated_;
+  OpenPages();
+  Write(1, 'a');
+  gated_.gate.Shut();
+  Status first;
+  std::thread flushing([&] { first = TryWrite(1, 'b'); });
+  gated_.gate.AwaitHeld();
+  const auto behind = Begin();  // does not see it
+  ASSERT_TRUE(Put(behind, 1, 'c'));
+  Status second;
+  std::thread refused([&] { second = Commit(behind); });
+  gated_.gate.Open();
+  refused.join();
+  ExpectKind(second, ErrorKind::kConflict);
+  EXPECT_TRUE(TryWrite(1, 'd'));  // though the first may not have come back yet
+  flushing.join();
+  EXPECT_TRUE(first);
+  EXPECT_EQ(pages_->order, "abd");
 }
 
 TEST_F(LogPagesTest, F6_AFlippedByteOfAnImageIsNeverApplied) {
