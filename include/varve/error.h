@@ -14,6 +14,7 @@
 #include <expected>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace varve {
@@ -66,11 +67,17 @@ class [[nodiscard]] Error {
   std::string message_;
 };
 
-// A std::expected that the compiler warns of where nobody looks at it.
+// A std::expected that the compiler warns of where nobody looks at it. To the standard library it
+// is none: and_then and or_else refuse functions that give one, and the value of a
+// std::expected<bool, Error> that is made of one with () or {} is whether that has one.
 template <typename T>
 class [[nodiscard]] Result : public std::expected<T, Error> {
  public:
   using std::expected<T, Error>::expected;
+  template <typename U>  // a bool of what has another value would be whether it has one
+    requires std::is_same_v<T, bool> &&
+             (!std::is_same_v<typename std::remove_cvref_t<U>::value_type, bool>)
+  Result(U&&) = delete;
 };
 using Status = Result<void>;
 

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <future>
 #include <latch>
+#include <optional>
 #include <string>
+#include <type_traits>
 
 #include "base/ahead.h"
 #include "base/aligned_buffer.h"
@@ -224,6 +226,15 @@ TEST(Ahead, WhoEndsWaitsForTheTaskThatWorks) {
     }
   }
 }
+
+// Whether there is a value never becomes one.
+template <typename From>
+constexpr bool kMakesBool = std::is_constructible_v<Result<bool>, From>;
+static_assert(!kMakesBool<Result<int>> && !kMakesBool<Result<int>&> && !kMakesBool<const Status&>);
+static_assert(!kMakesBool<const std::expected<int, Error>&> && !kMakesBool<std::optional<int>>);
+static_assert(kMakesBool<Result<bool>> && kMakesBool<Result<bool>&> && kMakesBool<bool>);
+static_assert(kMakesBool<std::unexpected<Error>>);
+static_assert(std::is_constructible_v<Result<long>, Result<int>&>);
 
 TEST(Result, TheMacrosUnwrapAndPassOn) {
   EXPECT_EQ(*Quarter(8), 2);
