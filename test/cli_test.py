@@ -12,6 +12,7 @@ import pathlib
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -960,6 +961,26 @@ class BadInputTest(CliTest):
                    "k.csv", "--yes")
         self.fails(1, "line 1: no field 'id'", "delete", self.db, "orders", "--keys",
                    self.write("d.jsonl", '{"idd":1}\n'), "--yes")
+        self.assertEqual(self.scan(), [])
+
+    def test_a_null_count_that_is_a_lie_is_found_out(self):
+        full = pa.py_buffer(b"\xff" * 8)
+        lie = pa.Array.from_buffers(pa.int64(), 64, [full, pa.py_buffer(bytes(8 * 64))], 1)
+        fields = pa.schema([("id", "int64"), ("n", "int64")])
+        self.ok("create", self.db, "orders", "--key", "id", "--schema",
+                "id int64, n int64 not null")
+        for name, columns in (("id", [lie, pa.array(range(64))]),
+                              ("n", [pa.array(range(64)), lie])):
+            with pa.ipc.new_file(self.folder / "lie.arrow", fields) as out:
+                out.write_batch(pa.record_batch(columns, schema=fields))
+            self.fails(1, f"lie.arrow: rows 1 to 64, column {name}: the file counts 1 null and has "
+                       "none\n", "load", self.db, "orders", "lie.arrow")
+        sound = pa.record_batch([pa.array(range(61)), pa.array([*range(60), None])], schema=fields)
+        with pa.ipc.new_file(self.folder / "short.arrow", fields) as out:
+            out.write_batch(sound)
+        bytes_of = (self.folder / "short.arrow").read_bytes()
+        self.write("short.arrow", bytes_of.replace(struct.pack("<q", 61), struct.pack("<q", 6100)))
+        self.fails(1, "short.arrow: .*too small", "load", self.db, "orders", "short.arrow")
         self.assertEqual(self.scan(), [])
 
     def test_headers_and_schemas_that_differ_say_how(self):

@@ -12,6 +12,7 @@
 
 #include <deque>
 
+#include "format_cell.h"
 #include "names.h"
 #include "parse_cell.h"
 
@@ -138,7 +139,14 @@ class Conform {
       }
       if (required_[i] && (*column)->null_count() > 0) {
         std::int64_t row = 0;
-        while (!(*column)->IsNull(row)) ++row;
+        while (row < batch.num_rows() && !(*column)->IsNull(row)) ++row;
+        if (row == batch.num_rows()) {  // the count is the file's
+          const auto nulls = static_cast<std::uint64_t>((*column)->null_count());
+          return BadData(fmt::format("{}: rows {} to {}, column {}: the file counts {} and has "
+                                     "none",
+                                     name_, first_row, first_row + row - 1, field->name(),
+                                     Counted(nulls, "null")));
+        }
         return BadData(fmt::format("{}: row {}, column {}: {}", name_, first_row + row,
                                    field->name(), kNullRefused));
       }
@@ -197,6 +205,7 @@ class ColumnarReader final : public RowReader {
     while (have < rows) {
       if (rest_ == nullptr || rest_->num_rows() == 0) {
         auto status = batches_->ReadNext(&rest_);
+        if (status.ok() && rest_ != nullptr) status = rest_->Validate();  // as long as they say
         if (!status.ok()) return BadData(file_.name + ": " + status.message());
         if (rest_ == nullptr) break;
       }
