@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // varve restore: a table as it was, as one new commit. Without --yes only the counts are shown.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "commands.h"
 #include "format_cell.h"
 #include "former_table.h"
+#include "names.h"
 #include "point_in_time.h"
 #include "process.h"
 #include "table.h"
@@ -39,8 +41,17 @@ Done Report(const Session& session, const RestoreArguments& options, const Resto
   return PrintResult(session, document, text + "\n");
 }
 
+// The version that was asked for when it shows the table, else the newest that does.
+std::shared_ptr<Snapshot> ToBringBack(const Database& database, const std::string& table,
+                                      const AsOf& as_of, const FormerTable& former) {
+  auto asked = database.GetSnapshot(as_of);
+  if (!asked) return former.last;
+  const auto tables = (*asked)->Tables();
+  return std::ranges::find(tables, table) == tables.end() ? former.last : *std::move(asked);
+}
+
 // A table that was dropped is no table to write to, but its rows are to be had.
-Done CheckTable(const Database& database, const RestoreArguments& options) {
+Done CheckTable(const Database& database, const RestoreArguments& options, const AsOf& as_of) {
   auto table = FindTable(database, options.table);
   if (table) return {};
   Failure failure = std::move(table).error();
@@ -49,12 +60,12 @@ Done CheckTable(const Database& database, const RestoreArguments& options) {
   if (failure.error.kind() != ErrorKind::kNotFound || !former || !former->renamed_to.empty()) {
     return std::unexpected(std::move(failure));
   }
-  CLI_ASSIGN(const auto key, former->last->Key(options.table));
-  return NotFound(fmt::format("{}; bring it back with: varve scan {} {} --at {} -o {}.parquet, and "
-                              "varve load {} {} {}.parquet --create --key {}",
-                              failure.error.message(), options.database, options.table,
-                              former->last->commit().value, options.table, options.database,
-                              options.table, options.table, fmt::join(key, ",")));
+  const auto snapshot = ToBringBack(database, options.table, as_of, *former);
+  CLI_ASSIGN(const auto key, snapshot->Key(options.table));
+  return NotFound(fmt::format("{0}; bring it back with: varve scan {1} {2} --at {3} -o "
+                              "{2}.parquet, and varve load {1} {2} {2}.parquet --create --key {4}",
+                              failure.error.message(), ShellWord(options.database), options.table,
+                              snapshot->commit().value, ShellWord(JoinNames(key))));
 }
 
 Outcome<ExitCode> Run(const Session& session, const RestoreArguments& options) {
@@ -63,7 +74,7 @@ Outcome<ExitCode> Run(const Session& session, const RestoreArguments& options) {
   CLI_ASSIGN(const AsOf as_of, ParsePointInTime(options.at, WallNow()));
   CLI_ASSIGN(auto database,
              OpenDatabase(session, options.database, dry_run ? OpenMode::kRead : OpenMode::kWrite));
-  CLI_TRY(CheckTable(*database, options));
+  CLI_TRY(CheckTable(*database, options, as_of));
   CLI_TRY(SnapshotAt(*database, as_of));  // whose message says more
   CLI_ASSIGN(const RestoreInfo info,
              database->RestoreTable(options.table, as_of, {.dry_run = dry_run},

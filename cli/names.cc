@@ -69,6 +69,19 @@ class NameReader {
   bool ended_ = false;
 };
 
+// In quotes, each of which inside of it becomes `escaped`.
+std::string Enclosed(std::string_view text, char quote, std::string_view escaped) {
+  std::string out(1, quote);
+  for (const char c : text) {
+    if (c == quote) {
+      out += escaped;
+    } else {
+      out += c;
+    }
+  }
+  return out + quote;
+}
+
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 // Letters to add, leave out or change, whatever their case (Levenshtein 1966), row by row.
@@ -96,6 +109,24 @@ Outcome<std::vector<std::string>> SplitNames(const std::string& flag, std::strin
     names.push_back(std::move(name));
   }
   return names;
+}
+
+std::string JoinNames(const std::vector<std::string>& names) {
+  std::string joined;
+  for (const std::string& name : names) {
+    if (!joined.empty()) joined += ',';
+    const bool bare = Trimmed(name) == name && !name.starts_with('"') && !name.contains(',');
+    joined += bare ? name : Enclosed(name, '"', "\"\"");
+  }
+  return joined;
+}
+
+std::string ShellWord(std::string_view text) {
+  const bool bare = !text.empty() && std::ranges::all_of(text, [](char c) {
+    return (Lower(c) >= 'a' && Lower(c) <= 'z') || (c >= '0' && c <= '9') ||
+           std::string_view("_-./,:@+").contains(c);
+  });
+  return bare ? std::string(text) : Enclosed(text, '\'', "'\\''");
 }
 
 Outcome<std::string> ParseName(const std::string& flag, std::string_view text) {

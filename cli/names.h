@@ -17,6 +17,12 @@ namespace varve::cli {
 // name.
 Outcome<std::vector<std::string>> SplitNames(const std::string& flag, std::string_view text);
 
+// What SplitNames reads as these names.
+std::string JoinNames(const std::vector<std::string>& names);
+
+// What a shell reads as this one word.
+std::string ShellWord(std::string_view text);
+
 // One name, in which a comma needs no quotes.
 Outcome<std::string> ParseName(const std::string& flag, std::string_view text);
 

@@ -34,6 +34,20 @@ TEST(NamesTest, QuotesHoldEverything) {
   EXPECT_EQ(Split("\"say \"\"hi\"\"\",\"\"\"\""), (Names{"say \"hi\"", "\""}));
 }
 
+TEST(NamesTest, WhatIsJoinedIsSplitIntoTheSame) {
+  const Names names = {"a,b", "c d", " e", "f ", "\"g\"", "5\"x", "it's", "\"", ",", "é=1"};
+  EXPECT_EQ(Split(JoinNames(names)), names);
+  EXPECT_EQ(JoinNames({"a", "b c", "5\"x"}), "a,b c,5\"x") << "no quotes without need";
+}
+
+TEST(NamesTest, AShellsWordIsQuotedWhereItNeedsIt) {
+  EXPECT_EQ(ShellWord("./db-1/x.varve,k"), "./db-1/x.varve,k");
+  EXPECT_EQ(ShellWord("my db"), "'my db'");
+  EXPECT_EQ(ShellWord("it's $HOME"), "'it'\\''s $HOME'");
+  EXPECT_EQ(ShellWord("é"), "'é'");
+  EXPECT_EQ(ShellWord(""), "''");
+}
+
 TEST(NamesTest, WhatIsNoNameIsRefused) {
   for (const char* const text : {"", " ", ",a", "a,", "a,,b"}) {
     EXPECT_TRUE(Refused(text).contains("expected a column name")) << text;

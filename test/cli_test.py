@@ -1130,6 +1130,33 @@ class BadInputTest(CliTest):
         self.ok("load", self.db, "sales", "sales.parquet", "--create", "--key", "id")
         self.assertEqual(self.ok("scan", self.db, "sales", "--count").out, "4\n")
 
+    def test_what_a_dropped_table_is_brought_back_with_can_be_typed(self):
+        keys = ["a,b", " it's ", 'say "hi"', "$HOME", "k"]
+        flag = ",".join('"' + key.replace('"', '""') + '"' for key in keys)
+        for n in range(3):
+            pq.write_table(pa.table({key: [n] for key in keys}), self.folder / "k.parquet")
+            self.ok("load", self.db, "sales", "k.parquet", "--create", "--key", flag)
+        self.ok("tag", self.db, "two", "--at", 2)
+        self.ok("drop", self.db, "sales", "--yes")
+        folder = self.folder / "it's mine"
+        folder.mkdir()
+        shutil.move(self.db, folder / "db")
+        for asked, shown, rows in (("1", 1, 1), ("two", 2, 2), ("4", 3, 3), ("99", 3, 3)):
+            with self.subTest(asked):
+                db = folder / f"db {asked}"
+                shutil.copytree(folder / "db", db)
+                done = self.fails(3, f"--at {shown} -o", "restore", db, "sales", "--at", asked)
+                scan, load = re.search("with: (.*), and (varve load .*)\n", done.err).groups()
+                self.assertTrue(load.endswith(",k'"), "what needs no quotes has none")
+                (self.folder / "sales.parquet").unlink(missing_ok=True)
+                for line in (scan, load):
+                    subprocess.run(["sh", "-c", line], cwd=self.folder, check=True, timeout=300,
+                                   capture_output=True,
+                                   env=clean_environment(PATH=f"{BUILD}:{os.environ['PATH']}"))
+                self.assertEqual(self.ok("scan", db, "sales", "--count").out, f"{rows}\n")
+                table = self.ok("tables", db, "--json").document()["tables"][0]
+                self.assertEqual(table["key"], keys)
+
     def test_a_table_that_never_had_a_row_and_was_dropped(self):
         self.ok("create", self.db, "orders", "--key", "id", "--schema", "id int64")
         self.ok("drop", self.db, "orders", "--yes")
