@@ -19,11 +19,6 @@ static_assert(sizeof(void*) != 8 || sizeof(varve_db_options) == kFirstOptionsByt
 static_assert(VARVE_DB_SERIALIZABLE == static_cast<int>(Isolation::kSerializable));
 
 using Batch = std::shared_ptr<arrow::RecordBatch>;
-using Reader = std::shared_ptr<arrow::RecordBatchReader>;
-
-Status ExportReader(Reader reader, ArrowArrayStream* out) {
-  return FromArrow(arrow::ExportRecordBatchReader(std::move(reader), out));
-}
 
 Status ExportBatch(const arrow::RecordBatch& batch, ArrowArray* array, ArrowSchema* schema) {
   return FromArrow(arrow::ExportRecordBatch(batch, array, schema));

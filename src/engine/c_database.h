@@ -93,6 +93,9 @@ inline Status CheckOpen(const varve_db& db) {
   return snapshot ? Status() : std::unexpected(snapshot.error());
 }
 
+// Of what it reads nothing but codes comes out, whatever is thrown.
+Status ExportReader(std::shared_ptr<arrow::RecordBatchReader> reader, ArrowArrayStream* out);
+
 inline Result<CommitOptions> OptionsOf(int level) {
   VARVE_ASSIGN(const auto ack, EnumOf("level", level, AckLevel::kDurable));
   return CommitOptions{.ack = ack};

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/c_database_fixture.h"
+#include "test/support/failing_memory.h"
 
 namespace varve {
 namespace {
@@ -269,6 +270,47 @@ TEST_F(CGiven, WhatIsStoppedSaysSo) {
   Refused(varve_db_stop_new(nullptr, &error_), VARVE_LOG_INVALID);
   varve_db_stop_request(nullptr);
   varve_db_stop_free(nullptr);
+}
+
+// Of a scan and of changes, that were stopped: each call is refused memory at another place.
+TEST_F(CGiven, AStreamThatIsRefusedTheMemoryToTellAnErrorThrowsNothing) {
+  varve_db_stop* stop = nullptr;
+  Ok(varve_db_stop_new(&stop, &error_));
+  varve_db_scan_options scan = {};
+  scan.size = sizeof scan;
+  scan.stop = stop;
+  varve_db_changes_options changes = {};
+  changes.size = sizeof changes;
+  changes.stop = stop;
+  varve_db_snapshot* snapshot = nullptr;
+  Ok(varve_db_snapshot_take(db_, nullptr, &snapshot, &error_));
+  ArrowArrayStream streams[2];
+  Ok(varve_db_scan(snapshot, "t", &scan, &streams[0], &error_));
+  Ok(varve_db_changes(snapshot, "t", 0, &changes, &streams[1], &error_));
+  varve_db_stop_request(stop);
+  for (auto& stream : streams) {
+    bool refused = true;
+    for (int nth = 1; refused; ++nth) {
+      SCOPED_TRACE(nth);
+      ArrowArray batch;
+      int code = 0;
+      {
+        const testing::FailingAllocation allocation(nth);
+        EXPECT_NO_THROW(code = stream.get_next(&stream, &batch));
+        refused = allocation.hit();
+      }
+      ASSERT_NE(code, 0);
+      const char* const found = stream.get_last_error(&stream);
+      ASSERT_NE(found, nullptr);
+      if (refused) continue;  // the text may be cut short
+      const std::string why = found;
+      EXPECT_TRUE(why.contains("out of memory") || why.contains("cancelled")) << why;
+    }
+    stream.release(&stream);
+    EXPECT_EQ(stream.release, nullptr);
+  }
+  varve_db_snapshot_free(snapshot);
+  varve_db_stop_free(stop);
 }
 
 TEST_F(CGiven, AWriteDeletesARangeAndTellsWhatItPassedOver) {

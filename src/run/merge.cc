@@ -259,7 +259,7 @@ VisibleRows::~VisibleRows() = default;
 
 Result<ChosenRows> VisibleRows::Next(std::int64_t rows_max) {
   VARVE_CHECK(rows_max > 0);
-  if (heap_->failed) return std::unexpected(*heap_->failed);
+  if (heap_->failed) return std::unexpected(CopyOf(*heap_->failed));
   // Where it was refused memory it may have lost a cursor: it must not go on as if at their end.
   auto chosen = OrOutOfMemory([&] { return heap_->Take(rows_max, as_of_); });
   if (!chosen) heap_->failed = CopyOf(chosen.error());

@@ -34,7 +34,7 @@ Status ChangeStream::CheckStop() const {
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> ChangeStream::Next() {
-  if (failed_) return std::unexpected(*failed_);
+  if (failed_) return std::unexpected(CopyOf(*failed_));
   auto batch = OrOutOfMemory([this] { return Take(); });
   if (!batch) failed_ = CopyOf(batch.error());
   return batch;
