@@ -191,6 +191,17 @@ Result<std::shared_ptr<const ManifestState>> Manifest::Commit(const std::vector<
   return state_;
 }
 
+Status Manifest::RemoveOld() {
+  const std::uint64_t newest = state()->number / kCheckpointEvery * kCheckpointEvery;
+  if (newest < 2 * kCheckpointEvery) return {};
+  VARVE_ASSIGN(const auto listed, ListManifests(store_));
+  for (const auto& object : listed) {
+    if (object.number >= newest - kCheckpointEvery) break;
+    VARVE_TRY(store_->Delete(object.info.name));
+  }
+  return {};
+}
+
 Status Manifest::CheckCommits() {
   std::lock_guard commit_lock(commit_mutex_);
   if (broken_.empty()) return {};

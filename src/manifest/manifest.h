@@ -78,6 +78,8 @@ struct TagState {
   WallTime made;         // when the tag was
 };
 
+inline constexpr std::int64_t kHistoryMicros = 3'600'000'000;  // until somebody says otherwise
+
 struct ManifestState {
   std::string database_id;     // 32 hex digits, made at creation
   std::uint64_t number = 0;    // of the newest object
@@ -93,6 +95,8 @@ struct ManifestState {
   std::vector<VersionPoint> versions;  // oldest first
   ProducerMarks producers;             // of the commits up to `commit`
   std::map<std::string, TagState, std::less<>> tags;  // by name; a commit may be after `commit`
+  CommitNumber oldest;          // can be read; those before only where a tag names them
+  std::int64_t history_micros = kHistoryMicros;
 
   const TableState* FindTable(std::uint32_t id) const;  // null: there is none, or none any more
 };
@@ -105,6 +109,18 @@ struct CreateTableEdit {
 };
 struct AddRunEdit {
   std::shared_ptr<const RunMeta> run;
+};
+// Readers from commit `from` on take other runs instead, which are added with it (RunMeta).
+struct HideRunEdit {
+  std::uint32_t table_id = 0;
+  std::uint64_t run_id = 0;
+  CommitNumber from;
+};
+// To another level: its rows, and which readers take it, stay as they are.
+struct MoveRunEdit {
+  std::uint32_t table_id = 0;
+  std::uint64_t run_id = 0;
+  std::uint32_t level = 0;
 };
 struct RemoveRunEdit {
   std::uint32_t table_id = 0;
@@ -154,9 +170,19 @@ struct TagEdit {
 struct UntagEdit {
   std::string name;
 };
-using Edit = std::variant<CreateTableEdit, AddRunEdit, RemoveRunEdit, AdvanceEdit, NoteProducerEdit,
-                          DropTableEdit, RenameTableEdit, AlterTableEdit, AddTimesEdit, TagEdit,
-                          UntagEdit>;
+// Readers as of commits before this one are refused from now on, but for those of tags. What only
+// they needed of the metadata goes; runs have been removed by edits before this one.
+struct RetireEdit {
+  CommitNumber oldest;
+};
+// For how long versions are to stay readable after newer ones are there.
+struct SetHistoryEdit {
+  std::int64_t micros = 0;
+};
+using Edit = std::variant<CreateTableEdit, AddRunEdit, HideRunEdit, MoveRunEdit, RemoveRunEdit,
+                          AdvanceEdit, NoteProducerEdit, DropTableEdit, RenameTableEdit,
+                          AlterTableEdit, AddTimesEdit, TagEdit, UntagEdit, RetireEdit,
+                          SetHistoryEdit>;
 
 inline constexpr std::uint64_t kCheckpointEvery = 32;
 inline constexpr std::size_t kTagsMax = 65536;
@@ -190,6 +216,11 @@ class Manifest {
   // bring the older state back. Whoever opens to write calls this before it removes anything (log,
   // objects) that only an older state needs; a successful Commit does as well.
   Status MakeDurable();
+
+  // Removes the objects that nobody needs to open the newest state: those before the checkpoint
+  // before the newest one. The oldest first: what is left begins with a whole history, or after a
+  // crash with the end of one.
+  Status RemoveOld();
 
   // Reads every manifest object, calls `damage` for each that does not check, and gives the newest
   // state that can be read. For verify.

@@ -72,6 +72,7 @@ OrderedJson RunLine(const char* kind, const RunMeta& run) {
   line["min_commit"] = run.min_commit;
   line["max_commit"] = run.max_commit;
   line["distinct_keys"] = run.distinct_keys;
+  if (run.shown_from != 0) line["shown_from"] = run.shown_from;
   if (run.hidden_from != 0) line["hidden_from"] = run.hidden_from;
   return line;
 }
@@ -80,6 +81,19 @@ OrderedJson LineOf(const CreateTableEdit& edit) {
   return TableLine("create_table", edit.id, edit.name, edit.schema_id, *edit.schema);
 }
 OrderedJson LineOf(const AddRunEdit& edit) { return RunLine("add_run", *edit.run); }
+OrderedJson LineOf(const MoveRunEdit& edit) {
+  return {{"kind", "move_run"},
+          {"table", edit.table_id},
+          {"run", edit.run_id},
+          {"level", edit.level}};
+}
+
+OrderedJson LineOf(const HideRunEdit& edit) {
+  return {{"kind", "hide_run"},
+          {"table", edit.table_id},
+          {"run", edit.run_id},
+          {"from", edit.from.value}};
+}
 OrderedJson LineOf(const RemoveRunEdit& edit) {
   return {{"kind", "remove_run"}, {"table", edit.table_id}, {"run", edit.run_id}};
 }
@@ -160,14 +174,25 @@ OrderedJson TagLine(const char* kind, const std::string& name, const TagState& t
 OrderedJson LineOf(const TagEdit& edit) { return TagLine("tag", edit.name, edit.tag); }
 OrderedJson LineOf(const UntagEdit& edit) { return {{"kind", "untag"}, {"name", edit.name}}; }
 
+OrderedJson LineOf(const RetireEdit& edit) {
+  return {{"kind", "retire"}, {"commit", edit.oldest.value}};
+}
+
+OrderedJson LineOf(const SetHistoryEdit& edit) {
+  return {{"kind", "set_history"}, {"micros", edit.micros}};
+}
+
 void WriteState(const ManifestState& state, LineWriter* out) {
-  out->Add(JsonText({{"kind", "state"},
-                     {"commit", state.commit.value},
-                     {"commit_time", state.commit_time.micros},
-                     {"floor", state.log_floor.value},
-                     {"durable", state.log_durable.value},
-                     {"next_table_id", state.next_table_id},
-                     {"next_run_id", state.next_run_id}}));
+  OrderedJson head = {{"kind", "state"},
+                      {"commit", state.commit.value},
+                      {"commit_time", state.commit_time.micros},
+                      {"floor", state.log_floor.value},
+                      {"durable", state.log_durable.value},
+                      {"next_table_id", state.next_table_id},
+                      {"next_run_id", state.next_run_id}};
+  if (state.oldest != CommitNumber{}) head["oldest"] = state.oldest.value;
+  if (state.history_micros != kHistoryMicros) head["history"] = state.history_micros;
+  out->Add(JsonText(head));
   for (const auto& [name, table] : state.tables) WriteTable(*table, out);
   for (const auto& [id, table] : state.dropped) WriteTable(*table, out);
   for (const auto& version : state.versions) {

@@ -15,7 +15,11 @@
 //   add_run       run, table, schema_id, level; data, data_file_bytes, data_rows, data_bytes,
 //                 data_tail_crc32c and the same of deletes (RunObject; name "" when there is no
 //                 such object); min_key, max_key: hex; min_commit, max_commit; distinct_keys;
-//                 hidden_from, unless it is 0
+//                 shown_from and hidden_from, each unless it is 0
+//   move_run      table, run, level
+//   retire        commit: the oldest that can be read
+//   set_history   micros
+//   hide_run      table, run, from: its hidden_from, which was 0
 //   remove_run    table, run
 //   advance       commit, commit_time, floor, durable
 //   note_producer id, sequence, commit: after the advance to that commit

@@ -71,6 +71,7 @@ Result<AddRunEdit> ReadRun(JsonLine* line) {
   line->Take("min_commit", &run.min_commit);
   line->Take("max_commit", &run.max_commit);
   line->Take("distinct_keys", &run.distinct_keys);
+  if (line->Has("shown_from")) line->Take("shown_from", &run.shown_from);
   if (line->Has("hidden_from")) line->Take("hidden_from", &run.hidden_from);
   VARVE_TRY(line->Finish());
   return AddRunEdit{std::make_shared<const RunMeta>(std::move(run))};
@@ -157,6 +158,34 @@ Result<Edit> ReadEdit(JsonLine* line) {
   if (kind == "add_times") return ReadTimes(line);
   if (kind == "tag") return ReadTag(line);
   if (kind == "untag") return ReadUntag(line);
+  if (kind == "retire") {
+    RetireEdit edit;
+    line->Take("commit", &edit.oldest.value);
+    VARVE_TRY(line->Finish());
+    return edit;
+  }
+  if (kind == "set_history") {
+    SetHistoryEdit edit;
+    line->Take("micros", &edit.micros);
+    VARVE_TRY(line->Finish());
+    return edit;
+  }
+  if (kind == "move_run") {
+    MoveRunEdit edit;
+    line->Take("table", &edit.table_id);
+    line->Take("run", &edit.run_id);
+    line->Take("level", &edit.level);
+    VARVE_TRY(line->Finish());
+    return edit;
+  }
+  if (kind == "hide_run") {
+    HideRunEdit edit;
+    line->Take("table", &edit.table_id);
+    line->Take("run", &edit.run_id);
+    line->Take("from", &edit.from.value);
+    VARVE_TRY(line->Finish());
+    return edit;
+  }
   if (kind == "remove_run") {
     RemoveRunEdit edit;
     line->Take("table", &edit.table_id);
@@ -189,8 +218,9 @@ Result<Edit> ReadEdit(JsonLine* line) {
 }
 
 constexpr std::string_view kEditKinds[] = {
-    "create_table", "add_run",      "remove_run",  "advance",   "note_producer", "drop_table",
-    "rename_table", "alter_table", "add_times", "tag",       "untag"};
+    "create_table", "add_run", "hide_run", "move_run", "retire", "set_history", "remove_run",
+    "advance", "note_producer",
+    "drop_table",   "rename_table", "alter_table", "add_times",  "tag",     "untag"};
 
 // Reads one object, line by line.
 class Decoder {
@@ -300,6 +330,14 @@ class Decoder {
     line->Take("durable", &head_.log_durable.value);
     line->Take("next_table_id", &head_.next_table_id);
     line->Take("next_run_id", &head_.next_run_id);
+    if (line->Has("oldest")) line->Take("oldest", &head_.oldest.value);
+    if (line->Has("history")) line->Take("history", &head_.history_micros);
+    if (head_.oldest > head_.commit || head_.history_micros < 0) {
+      return Fail(ErrorKind::kCorruption,
+                  fmt::format("oldest commit {}, history {}: expected none after commit {}, and "
+                              "not less than 0",
+                              head_.oldest.value, head_.history_micros, head_.commit.value));
+    }
     state_seen_ = true;
     return line->Finish();
   }
@@ -439,6 +477,8 @@ class Decoder {
     state.versions = std::move(head_.versions);
     state.producers = std::move(head_.producers);
     state.tags = std::move(head_.tags);
+    state.oldest = head_.oldest;
+    state.history_micros = head_.history_micros;
     object_.checkpoint = std::make_shared<const ManifestState>(std::move(state));
     return {};
   }

@@ -64,8 +64,11 @@ inline RunMeta SmallRun(std::uint64_t id, std::uint32_t table = 1, std::uint32_t
   return run;
 }
 
-inline AddRunEdit NewRun(std::uint64_t id, std::uint32_t table = 1, std::uint32_t level = 0) {
-  return {std::make_shared<const RunMeta>(SmallRun(id, table, level))};
+inline AddRunEdit NewRun(std::uint64_t id, std::uint32_t table = 1, std::uint32_t level = 0,
+                         std::uint64_t shown_from = 0) {
+  RunMeta run = SmallRun(id, table, level);
+  run.shown_from = shown_from;
+  return {std::make_shared<const RunMeta>(std::move(run))};
 }
 
 inline AdvanceEdit AdvanceTo(std::uint64_t commit) {
@@ -104,10 +107,10 @@ inline std::string Text(const TableState& table) {
     out += fmt::format("until {} {} {}\n", shape.until.value, shape.name, shape.schema_id);
   }
   for (const auto& run : table.runs) {
-    out += fmt::format("run {} {} {} {} {} {} {} {} {} {} {} {}\n", run->id, run->table_id,
+    out += fmt::format("run {} {} {} {} {} {} {} {} {} {} {} {} {}\n", run->id, run->table_id,
                        run->schema_id, run->level, Text(run->data), Text(run->deletes),
                        ToHex(run->min_key), ToHex(run->max_key), run->min_commit, run->max_commit,
-                       run->distinct_keys, run->hidden_from);
+                       run->distinct_keys, run->shown_from, run->hidden_from);
   }
   return out;
 }
@@ -120,7 +123,8 @@ inline std::string Text(const ManifestState& state) {
                   state.log_durable.value, state.next_table_id, state.next_run_id);
   for (const auto& [name, table] : state.tables) out += name + ": " + Text(*table);
   for (const auto& [id, table] : state.dropped) out += fmt::format("{}: ", id) + Text(*table);
-  out += fmt::format("changed {}\n", state.changed.value);
+  out += fmt::format("changed {} oldest {} history {}\n", state.changed.value, state.oldest.value,
+                     state.history_micros);
   for (const auto& v : state.versions) {
     out += fmt::format("version {} {} {} {} {} {}\n", v.number, v.commit.value, v.time.micros,
                        v.runs, v.rows, v.bytes);
@@ -167,13 +171,15 @@ class ManifestTest : public ::testing::Test {
     while (manifest_->state()->number < kCheckpointEvery) Commit({AdvanceTo(11)});
   }
 
-  // A manifest of six objects with the edits that every database has.
+  // A manifest of seven objects with the edits that every database has.
   void SmallLife() {
     Commit({NewTable(1, "orders")});
     Commit({NewRun(1), NewRun(2), AdvanceTo(7)});
     Commit({RemoveRunEdit{1, 1}, NewRun(3, 1, 1), NewTag("old", 8), NewTag("new", 9)});
     Commit({NewTable(2, "items"), NewRun(4, 2), AdvanceTo(9), TimesOf(8, 9)});
     Commit({AdvanceEdit{{9}, {}, {95}, {99}}, UntagEdit{"old"}});
+    Commit({NewRun(5, 2, 1, 9), HideRunEdit{2, 4, {9}}, MoveRunEdit{2, 5, 3}});
+    Commit({RemoveRunEdit{2, 4}, RetireEdit{{9}}, SetHistoryEdit{5}});
   }
 
   Error RefusedCommit(const std::vector<Edit>& edits) {

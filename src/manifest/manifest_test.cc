@@ -25,6 +25,14 @@ class RandomEdits {
     auto run = state.next_run_id;
     for (const auto& [name, old] : state.tables) {
       for (const auto& one : old->runs) {
+        if (one->hidden_from == 0 && random_.Below(4) == 0) {
+          const auto from = std::max(one->max_commit, one->shown_from);
+          edits.push_back(HideRunEdit{old->id, one->id, {from}});
+        }
+        if (random_.Below(6) == 0) {
+          edits.push_back(
+              MoveRunEdit{old->id, one->id, static_cast<std::uint32_t>(random_.Below(5))});
+        }
         if (random_.Below(5) != 0) continue;
         edits.emplace_back(std::in_place_type<RemoveRunEdit>, old->id, one->id);
       }
@@ -39,6 +47,7 @@ class RandomEdits {
       }
       NoteProducers(state, last, &edits);
     }
+    if (random_.Below(8) == 0) return Retire(state);
     const auto name = fmt::format("tag{}", random_.Below(9));
     if (state.tags.contains(name)) {
       edits.emplace_back(UntagEdit{name});
@@ -49,6 +58,27 @@ class RandomEdits {
   }
 
  private:
+  // What readers before some commit needed, and nobody else.
+  std::vector<Edit> Retire(const ManifestState& state) {
+    const std::uint64_t left = state.commit.value - state.oldest.value;
+    const std::uint64_t oldest = state.oldest.value + random_.Below(left + 1);
+    std::vector<Edit> edits;
+    const auto remove = [&](const TableState& table) {
+      for (const auto& run : table.runs) {
+        const bool hidden = run->hidden_from != 0 && run->hidden_from <= oldest;
+        const bool dropped = table.dropped != CommitNumber{} && table.dropped.value <= oldest;
+        if (hidden || dropped) edits.emplace_back(RemoveRunEdit{table.id, run->id});
+      }
+    };
+    for (const auto& [name, table] : state.tables) remove(*table);
+    for (const auto& [id, table] : state.dropped) remove(*table);
+    edits.emplace_back(RetireEdit{{oldest}});
+    if (random_.Below(2) == 0) {
+      edits.emplace_back(SetHistoryEdit{static_cast<std::int64_t>(random_.Below(9))});
+    }
+    return edits;
+  }
+
   // A commit that drops or renames a table, or two.
   std::vector<Edit> Change(const ManifestState& state) {
     auto advance = RandomAdvance(state);
@@ -78,7 +108,8 @@ class RandomEdits {
     }
     run.distinct_keys = random_.Below(2) == 0;
     run.max_commit = random_.Next() | id;  // any 64 bits, not below min_commit
-    if (random_.Below(2) == 0 && run.max_commit < UINT64_MAX) run.hidden_from = run.max_commit + 1;
+    if (random_.Below(2) == 0) run.shown_from = run.max_commit | random_.Next();
+    if (random_.Below(2) == 0) run.hidden_from = std::max(run.max_commit, run.shown_from);
     return {std::make_shared<const RunMeta>(std::move(run))};
   }
   void NoteProducers(const ManifestState& state, CommitNumber last, std::vector<Edit>* edits) {
@@ -136,9 +167,9 @@ TEST_F(ManifestTest, EditsAreThereAfterReopening) {
   Reopen();
   EXPECT_EQ(StateText(), before);
   const auto state = manifest_->state();
-  EXPECT_EQ(state->number, 6u);
+  EXPECT_EQ(state->number, 8u);
   EXPECT_EQ(state->next_table_id, 3u);
-  EXPECT_EQ(state->next_run_id, 5u);
+  EXPECT_EQ(state->next_run_id, 6u);
   EXPECT_EQ(state->log_floor.value, 95u);
   EXPECT_EQ(state->commit_time.micros, 9000);
   ASSERT_EQ(state->FindTable(1)->runs.size(), 2u);
@@ -168,6 +199,99 @@ TEST_F(ManifestTest, AVersionHasTheTotalsOfItsManifest) {
   EXPECT_EQ(versions[0].bytes, 2003u);
   EXPECT_EQ(versions[1].runs, 2u);
   EXPECT_EQ(versions[1].rows, 25u);
+}
+
+TEST_F(ManifestTest, ARunIsHiddenOnceFromACommitThatItAllows) {
+  Commit({NewTable(1, "t"), NewRun(1), NewRun(2, 1, 1, 9), AdvanceTo(9)});
+  const auto kind = [this](std::uint64_t run, std::uint64_t from) {
+    return RefusedCommit({HideRunEdit{1, run, {from}}}).kind();
+  };
+  EXPECT_EQ(kind(1, 3), ErrorKind::kInvalid);  // its last commit is 4
+  EXPECT_EQ(kind(2, 8), ErrorKind::kInvalid);  // shown from 9 on
+  EXPECT_EQ(kind(3, 9), ErrorKind::kInvalid);  // not there
+  Commit({HideRunEdit{1, 1, {4}}, HideRunEdit{1, 2, {9}}});
+  const auto& runs = manifest_->state()->FindTable(1)->runs;
+  EXPECT_TRUE(runs[0]->IsShownAt(3));
+  EXPECT_FALSE(runs[0]->IsShownAt(4));
+  EXPECT_TRUE(runs[0]->HoldsAllVersions());
+  for (const std::uint64_t commit : {8, 9, 10}) EXPECT_FALSE(runs[1]->IsShownAt(commit));
+  EXPECT_EQ(kind(1, 5), ErrorKind::kInvalid);  // it is already
+}
+
+TEST_F(ManifestTest, ARunIsMovedToALevelThatThereIs) {
+  Commit({NewTable(1, "t"), NewRun(1), NewRun(2), AdvanceTo(9)});
+  const std::string before = Text(*manifest_->state()->FindTable(1));
+  EXPECT_EQ(RefusedCommit({MoveRunEdit{1, 1, kLevelMax + 1}}).kind(), ErrorKind::kInvalid);
+  const std::string missing = RefusedCommit({MoveRunEdit{1, 3, 1}}).message();
+  EXPECT_NE(missing.find("cannot be moved: it is not there"), std::string::npos) << missing;
+  Commit({MoveRunEdit{1, 1, 2}});
+  const auto runs = manifest_->state()->FindTable(1)->runs;
+  EXPECT_EQ(runs[0]->id, 2u);  // by level, then id
+  EXPECT_EQ(runs[1]->level, 2u);
+  Commit({MoveRunEdit{1, 1, runs[0]->level}});
+  EXPECT_EQ(Text(*manifest_->state()->FindTable(1)), before);
+}
+
+TEST_F(ManifestTest, WhatWasLetGoIsNotInTheStateAnyMore) {
+  Commit({NewTable(1, "t"), NewTable(2, "u"), NewRun(1), NewRun(2, 2), AdvanceTo(9)});
+  Commit({AdvanceTo(10), RenameTableEdit{1, {10}, "s"}});
+  Commit({AdvanceTo(11), Altered(*manifest_->state()->FindTable(1), 11, 0)});
+  Commit({AdvanceTo(12), DropTableEdit{2, {12}}});
+  Commit({AdvanceTo(15)});
+  EXPECT_EQ(RefusedCommit({RetireEdit{{16}}}).kind(), ErrorKind::kInvalid);
+  EXPECT_EQ(RefusedCommit({AdvanceTo(17), RetireEdit{{17}}}).kind(), ErrorKind::kInvalid);
+  EXPECT_EQ(RefusedCommit({SetHistoryEdit{-1}}).kind(), ErrorKind::kInvalid);
+  Commit({NewTag("t", 9), NewTag("u", 10)});
+  Commit({RetireEdit{{11}}});
+  EXPECT_EQ(RefusedCommit({RetireEdit{{10}}}).kind(), ErrorKind::kInvalid);
+  auto state = manifest_->state();
+  EXPECT_EQ(state->versions.front().commit.value, 11u);
+  EXPECT_EQ(state->FindTable(1)->former.size(), 2u) << "the tag's";
+  Commit({UntagEdit{"t"}, RetireEdit{{15}}});
+  state = manifest_->state();
+  EXPECT_EQ(state->FindTable(1)->former.size(), 1u);
+  EXPECT_EQ(state->dropped.size(), 1u) << "it has a run";
+  EXPECT_EQ(state->changed.value, 12u);
+  Commit({UntagEdit{"u"}, RemoveRunEdit{2, 2}, RetireEdit{{15}}});
+  state = manifest_->state();
+  EXPECT_TRUE(state->dropped.empty());
+  EXPECT_TRUE(state->FindTable(1)->former.empty());
+  EXPECT_EQ(state->FindTable(1)->former_schemas.size(), 1u) << "its run has that";
+  EXPECT_EQ(state->changed.value, 0u);
+  EXPECT_EQ(state->versions.size(), 1u);
+  const auto before = StateText();
+  Reopen();
+  EXPECT_EQ(StateText(), before);
+}
+
+TEST_F(ManifestTest, ObjectsThatNobodyNeedsAreRemovedTheOldestFirst) {
+  Commit({NewTable(1, "t")});
+  for (std::uint64_t commit = 1; manifest_->state()->number < 2 * kCheckpointEvery - 1; ++commit) {
+    Commit({AdvanceTo(commit)});
+  }
+  ASSERT_TRUE(manifest_->RemoveOld());
+  EXPECT_EQ(store_.objects.size(), 2 * kCheckpointEvery - 1);
+  Commit({AdvanceTo(100)});
+  const auto all = store_.objects;
+  ASSERT_TRUE(manifest_->RemoveOld());
+  EXPECT_EQ(store_.objects.begin()->first, ManifestName(kCheckpointEvery));
+  EXPECT_EQ(store_.objects.size(), kCheckpointEvery + 1);
+  // A crash after any of the deletes.
+  const auto before = StateText();
+  for (std::uint64_t left = 1; left <= kCheckpointEvery; ++left) {
+    store_.objects = all;
+    for (std::uint64_t number = 1; number < left; ++number) {
+      store_.objects.erase(ManifestName(number));
+    }
+    Reopen();
+    EXPECT_EQ(StateText(), before);
+    std::uint64_t objects = 0;
+    const auto verified = Manifest::Verify(
+        &store_, [&](const auto& name, auto, const auto& what) { ADD_FAILURE() << name << what; },
+        &objects);
+    ASSERT_TRUE(verified);
+    EXPECT_EQ(Text(**verified), before);
+  }
 }
 
 TEST_F(ManifestTest, AStateThatWasTakenNeverChanges) {

@@ -21,7 +21,8 @@ bool IsDamage(const Error& error) {
 // Follows the history object by object. After damage it goes on from the next checkpoint.
 class Walk {
  public:
-  Walk(ObjectStore* store, const Manifest::DamageSink& damage) : store_(store), damage_(damage) {}
+  Walk(ObjectStore* store, std::uint64_t newest, const Manifest::DamageSink& damage)
+      : store_(store), newest_(newest), damage_(damage) {}
 
   Status Visit(const ListedManifest& listed) {
     Follow(listed);
@@ -42,10 +43,12 @@ class Walk {
 
  private:
   // Reports what is missing between the object before and this one. Before the first object
-  // nothing is missing when it is a checkpoint: older ones may have been retired.
+  // nothing is missing when it is a checkpoint, or when it may be followed by two: older ones are
+  // removed, and a crash may have come in between.
   void Follow(const ListedManifest& listed) {
     const bool first = last_number_ == 0;
-    const bool gap = first ? !IsCheckpointNumber(listed.number)
+    const bool removed = listed.number / kCheckpointEvery + 2 <= newest_ / kCheckpointEvery;
+    const bool gap = first ? !IsCheckpointNumber(listed.number) && !removed
                            : listed.number != last_number_ + 1;
     if (gap) {
       const auto missing = listed.number - 1;
@@ -63,6 +66,7 @@ class Walk {
   }
 
   ObjectStore* const store_;
+  const std::uint64_t newest_;  // the number of the last object
   const Manifest::DamageSink& damage_;
   std::shared_ptr<const ManifestState> state_;  // the newest that could be read
   std::uint32_t crc32c_ = 0;                    // of the object that made state_
@@ -79,7 +83,7 @@ Result<std::shared_ptr<const ManifestState>> Manifest::Verify(ObjectStore* store
   *objects = listed.size();
   const auto folder = store->Describe(std::string(kManifestPrefix));
   if (listed.empty()) return Fail(ErrorKind::kNotFound, folder + ": there is no manifest");
-  Walk walk(store, damage);
+  Walk walk(store, listed.back().number, damage);
   for (const auto& object : listed) VARVE_TRY(walk.Visit(object));
   if (walk.state() == nullptr) {
     return Fail(ErrorKind::kCorruption,

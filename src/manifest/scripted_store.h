@@ -71,7 +71,10 @@ class ScriptedStore final : public ObjectStore {
     return Unused();
   }
   Result<ObjectInfo> Head(const std::string&) override { return Unused(); }
-  Status Delete(const std::string&) override { return Unused(); }
+  Status Delete(const std::string& name) override {
+    objects.erase(name);
+    return {};
+  }
 
  private:
   static std::unexpected<Error> Unused() {

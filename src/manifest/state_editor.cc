@@ -56,6 +56,14 @@ Status CheckRunObject(const RunObject& object, std::string_view what) {
   return {};
 }
 
+Status CheckHidden(const RunMeta& run, std::uint64_t from) {
+  if (from >= run.max_commit && from >= run.shown_from) return {};
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("hidden from commit {} on: expected one not before its last, {}, nor "
+                          "before that from which it is shown, {}",
+                          from, run.max_commit, run.shown_from));
+}
+
 Status CheckRun(const RunMeta& run) {
   if (run.id == 0 || run.id > kRunIdMax) {
     return Fail(ErrorKind::kInvalid, fmt::format("expected an id from 1 to {}", kRunIdMax));
@@ -76,12 +84,12 @@ Status CheckRun(const RunMeta& run) {
     return Fail(ErrorKind::kInvalid, fmt::format("commits {} to {}: expected 1 <= first <= last",
                                                  run.min_commit, run.max_commit));
   }
-  if (run.hidden_from != 0 && run.hidden_from <= run.max_commit) {
+  if (run.shown_from != 0 && run.shown_from < run.max_commit) {
     return Fail(ErrorKind::kInvalid,
-                fmt::format("hidden from commit {} on: expected one after its last, {}",
-                            run.hidden_from, run.max_commit));
+                fmt::format("shown from commit {} on: expected one not before its last, {}",
+                            run.shown_from, run.max_commit));
   }
-  return {};
+  return run.hidden_from == 0 ? Status() : CheckHidden(run, run.hidden_from);
 }
 
 bool InOrder(const std::shared_ptr<const RunMeta>& a, const std::shared_ptr<const RunMeta>& b) {
@@ -135,6 +143,8 @@ Status StateEditor::Apply(const Edit& edit) {
   if (const auto* create = std::get_if<CreateTableEdit>(&edit)) return Create(*create);
   if (const auto* add = std::get_if<AddRunEdit>(&edit)) return Add(*add);
   if (const auto* remove = std::get_if<RemoveRunEdit>(&edit)) return Remove(*remove);
+  if (const auto* hide = std::get_if<HideRunEdit>(&edit)) return Hide(*hide);
+  if (const auto* move = std::get_if<MoveRunEdit>(&edit)) return Move(*move);
   if (const auto* note = std::get_if<NoteProducerEdit>(&edit)) return Note(*note);
   if (const auto* drop = std::get_if<DropTableEdit>(&edit)) return Drop(*drop);
   if (const auto* rename = std::get_if<RenameTableEdit>(&edit)) return Rename(*rename);
@@ -144,6 +154,8 @@ Status StateEditor::Apply(const Edit& edit) {
   }
   if (const auto* tag = std::get_if<TagEdit>(&edit)) return Tag(*tag);
   if (const auto* untag = std::get_if<UntagEdit>(&edit)) return Untag(*untag);
+  if (const auto* retire = std::get_if<RetireEdit>(&edit)) return Retire(*retire);
+  if (const auto* history = std::get_if<SetHistoryEdit>(&edit)) return Set(*history);
   return Advance(std::get<AdvanceEdit>(edit));
 }
 
@@ -255,20 +267,56 @@ Status StateEditor::Add(const AddRunEdit& edit) {
   return {};
 }
 
-Status StateEditor::Remove(const RemoveRunEdit& edit) {
-  TableState* table = Mutable(edit.table_id);
+Result<StateEditor::FoundRun> StateEditor::FindRun(std::uint32_t table_id, std::uint64_t run_id,
+                                                   std::string_view what) {
+  TableState* table = Mutable(table_id);
+  if (table == nullptr) table = MutableDropped(table_id);
   if (table != nullptr) {
-    const auto at = std::ranges::find(table->runs, edit.run_id,
-                                      [](const auto& run) { return run->id; });
-    if (at != table->runs.end()) {
-      table->runs.erase(at);
-      run_ids_.erase(edit.run_id);
-      return {};
-    }
+    const auto at = std::ranges::find(table->runs, run_id, [](const auto& run) { return run->id; });
+    if (at != table->runs.end()) return FoundRun{table, at};
   }
-  return Fail(ErrorKind::kInvalid,
-              fmt::format("run {} of table {} cannot be removed: it is not there", edit.run_id,
-                          edit.table_id));
+  return Fail(ErrorKind::kInvalid, fmt::format("run {} of table {} cannot be {}: it is not there",
+                                               run_id, table_id, what));
+}
+
+Status StateEditor::Hide(const HideRunEdit& edit) {
+  VARVE_ASSIGN(const FoundRun found, FindRun(edit.table_id, edit.run_id, "hidden"));
+  auto hidden = std::make_shared<RunMeta>(**found.at);
+  if (hidden->hidden_from != 0) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("run {} of table {} cannot be hidden from commit {} on: it is from {} "
+                            "on",
+                            edit.run_id, edit.table_id, edit.from.value, hidden->hidden_from));
+  }
+  if (auto status = CheckHidden(*hidden, edit.from.value); !status) {
+    return std::unexpected(
+        status.error().Within(fmt::format("run {} of table {}", edit.run_id, edit.table_id)));
+  }
+  hidden->hidden_from = edit.from.value;
+  *found.at = std::move(hidden);
+  return {};
+}
+
+Status StateEditor::Move(const MoveRunEdit& edit) {
+  VARVE_ASSIGN(const FoundRun found, FindRun(edit.table_id, edit.run_id, "moved"));
+  auto moved = std::make_shared<RunMeta>(**found.at);
+  moved->level = edit.level;
+  if (auto status = CheckRun(*moved); !status) {
+    return std::unexpected(
+        status.error().Within(fmt::format("run {} of table {}", edit.run_id, edit.table_id)));
+  }
+  auto& runs = found.table->runs;
+  runs.erase(found.at);
+  const auto place = std::ranges::upper_bound(runs, moved, InOrder);
+  runs.insert(place, std::move(moved));
+  return {};
+}
+
+Status StateEditor::Remove(const RemoveRunEdit& edit) {
+  VARVE_ASSIGN(const FoundRun found, FindRun(edit.table_id, edit.run_id, "removed"));
+  found.table->runs.erase(found.at);
+  run_ids_.erase(edit.run_id);
+  return {};
 }
 
 Status StateEditor::Advance(const AdvanceEdit& edit) {
@@ -390,6 +438,64 @@ Status StateEditor::Untag(const UntagEdit& edit) {
   return Fail(ErrorKind::kInvalid, fmt::format("tag {} is not there", edit.name));
 }
 
+bool StateEditor::HasTagBefore(CommitNumber commit) const {
+  return std::ranges::any_of(state_.tags,
+                             [commit](const auto& tag) { return tag.second.commit < commit; });
+}
+
+void StateEditor::ForgetShapes(TableState* table) const {
+  const auto is_needed = [this](const FormerShape& shape) {
+    return shape.until > state_.oldest || HasTagBefore(shape.until);
+  };
+  table->former.erase(table->former.begin(), std::ranges::find_if(table->former, is_needed));
+  std::uint32_t first = table->schema_id;
+  for (const FormerShape& shape : table->former) first = std::min(first, shape.schema_id);
+  for (const auto& run : table->runs) first = std::min(first, run->schema_id);
+  auto& schemas = table->former_schemas;
+  schemas.erase(schemas.begin(), schemas.lower_bound(first));
+}
+
+Status StateEditor::Retire(const RetireEdit& edit) {
+  if (new_versions_ > 0) return Fail(ErrorKind::kInvalid, "a retire comes with no new version");
+  if (edit.oldest < state_.oldest || edit.oldest > state_.commit) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("the oldest readable commit cannot be {}: expected one from {} to {}",
+                            edit.oldest.value, state_.oldest.value, state_.commit.value));
+  }
+  state_.oldest = edit.oldest;
+  std::erase_if(state_.versions,
+                [&](const VersionPoint& version) { return version.commit < edit.oldest; });
+  std::erase_if(state_.dropped, [&](const auto& dropped) {
+    const TableState& table = *dropped.second;
+    return table.runs.empty() && table.dropped <= edit.oldest && !HasTagBefore(table.dropped);
+  });
+  state_.changed = {};
+  std::vector<std::uint32_t> shaped;
+  for (const auto& [name, table] : state_.tables) {
+    if (!table->former.empty() || !table->former_schemas.empty()) shaped.push_back(table->id);
+  }
+  for (const std::uint32_t id : shaped) {
+    TableState* const table = Mutable(id);
+    ForgetShapes(table);
+    if (!table->former.empty()) {
+      state_.changed = std::max(state_.changed, table->former.back().until);
+    }
+  }
+  for (const auto& [id, table] : state_.dropped) {
+    state_.changed = std::max(state_.changed, table->dropped);
+  }
+  return {};
+}
+
+Status StateEditor::Set(const SetHistoryEdit& edit) {
+  if (edit.micros < 0) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("a history of {} microseconds: expected at least 0", edit.micros));
+  }
+  state_.history_micros = edit.micros;
+  return {};
+}
+
 TableState* StateEditor::Mutable(std::uint32_t table_id) {
   if (const auto at = own_.find(table_id); at != own_.end()) return at->second;
   const TableState* table = state_.FindTable(table_id);
@@ -397,6 +503,15 @@ TableState* StateEditor::Mutable(std::uint32_t table_id) {
   auto copy = std::make_shared<TableState>(*table);
   TableState* const own = own_[table_id] = copy.get();
   state_.tables[own->name] = std::move(copy);
+  return own;
+}
+
+TableState* StateEditor::MutableDropped(std::uint32_t table_id) {
+  const auto at = state_.dropped.find(table_id);
+  if (at == state_.dropped.end()) return nullptr;
+  auto copy = std::make_shared<TableState>(*at->second);
+  TableState* const own = copy.get();
+  at->second = std::move(copy);
   return own;
 }
 

@@ -10,8 +10,8 @@
 //   a table's runs are ordered by (level, id)
 //   commit, log_floor and log_durable never go back
 //   producers' commits are not after commit
-//   versions have growing commits and numbers
 //   a table's former shapes have growing commits; these, and that of a drop, are versions' commits
+//   oldest is not after commit and never goes back
 //   versions have growing commits and numbers; their times, where there are, cover the commits
 //   after the version before, so every commit from the first version with times on
 #pragma once
@@ -32,7 +32,6 @@ namespace varve {
 inline constexpr std::uint64_t kManifestNumberMax = UINT64_MAX / 2;
 inline constexpr std::uint64_t kRunIdMax = UINT64_MAX / 2;
 inline constexpr std::uint32_t kTableIdMax = UINT32_MAX / 2;
-inline constexpr std::uint32_t kLevelMax = 63;
 
 // Gives the newest version its times. Invalid when they are not of its commits.
 Status SetTimes(const AddTimesEdit& edit, std::vector<VersionPoint>* versions);
@@ -61,6 +60,8 @@ class StateEditor {
   Status CheckIsFree(const std::string& name) const;
   Status Create(const CreateTableEdit& edit);
   Status Add(const AddRunEdit& edit);
+  Status Hide(const HideRunEdit& edit);
+  Status Move(const MoveRunEdit& edit);
   Status Remove(const RemoveRunEdit& edit);
   Status Advance(const AdvanceEdit& edit);
   Status Note(const NoteProducerEdit& edit);
@@ -75,7 +76,20 @@ class StateEditor {
   void Own(const CreateTableEdit& table, CommitNumber dropped);
   Status Tag(const TagEdit& edit);
   Status Untag(const UntagEdit& edit);
+  Status Retire(const RetireEdit& edit);
+  Status Set(const SetHistoryEdit& edit);
+  // Whether a tag names a commit before this one.
+  bool HasTagBefore(CommitNumber commit) const;
+  // What nobody can ask for any more: once `oldest` is set.
+  void ForgetShapes(TableState* table) const;
   TableState* Mutable(std::uint32_t table_id);
+  TableState* MutableDropped(std::uint32_t table_id);
+  struct FoundRun {
+    TableState* table;
+    std::vector<std::shared_ptr<const RunMeta>>::iterator at;
+  };
+  // Of a table that is there or was dropped. `what` is done to it, for the error.
+  Result<FoundRun> FindRun(std::uint32_t table_id, std::uint64_t run_id, std::string_view what);
   bool HasRun(std::uint64_t run_id);
 
   ManifestState state_;

@@ -56,6 +56,16 @@ std::shared_ptr<const Run> Run::Under(const std::shared_ptr<const Run>& run,
   return shown;
 }
 
+std::shared_ptr<const Run> Run::With(const std::shared_ptr<const Run>& run, const RunMeta& meta) {
+  VARVE_CHECK(meta.id == run->meta_.id);
+  std::shared_ptr<Run> changed(new Run());
+  changed->schema_ = run->schema_;
+  changed->meta_ = meta;
+  changed->opened_ = run->opened_;
+  changed->map_ = run->map_;
+  return changed;
+}
+
 // What `make` gives of the run's own columns, with the columns asked for.
 template <typename Make>
 std::unique_ptr<VersionCursor> Run::Shown(const std::vector<int>& columns, const Make& make) const {

@@ -45,9 +45,14 @@ class Run {
   // with: indices of columns are that schema's. `run` itself when that is the one.
   static std::shared_ptr<const Run> Under(const std::shared_ptr<const Run>& run,
                                           const std::shared_ptr<const TableSchema>& schema);
+  // The same run, of which the manifest now says something else: its level, or who takes it.
+  static std::shared_ptr<const Run> With(const std::shared_ptr<const Run>& run,
+                                         const RunMeta& meta);
   ~Run();
 
   const RunMeta& meta() const { return meta_; }
+  // Expires once neither it nor any run made of it is held.
+  std::weak_ptr<const void> Lifetime() const { return opened_; }
 
   // As Memtable::NewCursor. Reads only the row groups that can hold keys within `bounds`.
   // `left_out`: data row groups that it passes over, or null. `executor`: reads the next row group

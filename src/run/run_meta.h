@@ -18,6 +18,8 @@ struct RunObject {
   std::uint32_t tail_crc32c = 0;
 };
 
+inline constexpr std::uint32_t kLevelMax = 63;
+
 struct RunMeta {
   std::uint64_t id = 0;
   std::uint32_t table_id = 0;
@@ -31,11 +33,19 @@ struct RunMeta {
   std::uint64_t max_commit = 0;
   // Every key occurs in one version only, deletes included.
   bool distinct_keys = false;
-  // From this commit on none of its versions is visible, for newer ones of their keys are in other
-  // runs of the table. 0: no such commit is known.
+  // Which readers take it: those as of commits from `shown_from` on, up to the one before
+  // `hidden_from` (0: all after). What a flush wrote is shown from 0 on, and hidden once others
+  // show all of it that is visible; a compaction's is shown from where its inputs are hidden. So
+  // for each reader each version that it sees is in exactly one run (docs/design/0017).
+  std::uint64_t shown_from = 0;
   std::uint64_t hidden_from = 0;
 
-  bool IsHiddenAt(std::uint64_t as_of) const { return hidden_from != 0 && as_of >= hidden_from; }
+  bool IsShownAt(std::uint64_t as_of) const {
+    return as_of >= shown_from && (hidden_from == 0 || as_of < hidden_from);
+  }
+  // It has every version that its commits wrote: changes, and what a transaction may conflict with,
+  // are looked for in such runs alone, hidden or not.
+  bool HoldsAllVersions() const { return shown_from == 0; }
 };
 
 }  // namespace varve

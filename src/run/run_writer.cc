@@ -31,7 +31,8 @@ class RunWriter::DataPart {
   DataPart(ObjectStore* store, const TableSchema& schema, const RunTarget& target)
       : store_(*store), schema_(schema), target_(target) {}
 
-  Status Add(const VersionCursor& cursor) {
+  // Gives its bytes in memory.
+  Result<std::uint64_t> Add(const VersionCursor& cursor) {
     const auto& batch = cursor.batch();
     const std::uint64_t bytes = BytesOf(batch, cursor.row());
     const bool full = std::ssize(commits_) == target_.row_group_rows ||
@@ -46,7 +47,7 @@ class RunWriter::DataPart {
     } else {
       slices_.push_back({batch, cursor.row(), 1});
     }
-    return {};
+    return bytes;
   }
 
   // No object when there was no row.
@@ -159,7 +160,13 @@ RunWriter::~RunWriter() = default;
 
 Status RunWriter::Add(const VersionCursor& version) {
   Note(version);
-  return version.kind() == RowKind::kUpsert ? data_->Add(version) : deletes_->Add(version);
+  if (version.kind() == RowKind::kDelete) {
+    bytes_ += version.key().size();
+    return deletes_->Add(version);
+  }
+  VARVE_ASSIGN(const std::uint64_t bytes, data_->Add(version));
+  bytes_ += bytes;
+  return {};
 }
 
 // Bounds of keys and commits, and whether keys are distinct. Checks the order of its source: a run

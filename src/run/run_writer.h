@@ -52,6 +52,8 @@ class RunWriter {
   // error is final.
   Status Add(const VersionCursor& version);
   bool empty() const { return empty_; }
+  // What the rows, and the keys of the deletes, that were added take in memory.
+  std::uint64_t bytes() const { return bytes_; }
   // Needs a version. The objects are durable on return. Nothing is left under the names after an
   // error; if even that fails, the message says what is left.
   Result<RunMeta> Finish();
@@ -67,6 +69,7 @@ class RunWriter {
   std::unique_ptr<DeletesPart> deletes_;
   RunMeta meta_;
   bool empty_ = true;
+  std::uint64_t bytes_ = 0;
 };
 
 // Writes every version of `source`, a fresh cursor. One without versions is an error (Invalid).
