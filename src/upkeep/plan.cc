@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upkeep/plan.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+namespace varve {
+namespace {
+
+using RunMetaPtr = std::shared_ptr<const RunMeta>;
+
+RunMetas ShownNow(const RunMetas& runs) {
+  RunMetas shown;
+  std::ranges::copy_if(runs, std::back_inserter(shown),
+                       [](const RunMetaPtr& run) { return run->hidden_from == 0; });
+  return shown;
+}
+
+std::uint64_t BytesOf(const RunMeta& run) { return run.data.bytes + run.deletes.bytes; }
+
+struct Span {
+  std::string min, max;
+};
+
+Span SpanOf(const RunMetas& runs) {
+  Span span{runs.front()->min_key, runs.front()->max_key};
+  for (const auto& run : runs) {
+    span.min = std::min(span.min, run->min_key);
+    span.max = std::max(span.max, run->max_key);
+  }
+  return span;
+}
+
+bool Overlaps(const RunMeta& run, const Span& span) {
+  return run.min_key <= span.max && span.min <= run.max_key;
+}
+
+RunMetas Overlapping(const RunMetas& runs, std::uint32_t level, const Span& span) {
+  RunMetas found;
+  std::ranges::copy_if(runs, std::back_inserter(found), [&](const RunMetaPtr& run) {
+    return run->level == level && Overlaps(*run, span);
+  });
+  return found;
+}
+
+// `upper` with what it overlaps in the level where it goes.
+CompactionPlan Into(const RunMetas& runs, RunMetas upper, std::uint32_t level) {
+  CompactionPlan plan{.inputs = std::move(upper), .level = level};
+  for (auto& run : Overlapping(runs, level, SpanOf(plan.inputs))) {
+    plan.inputs.push_back(std::move(run));
+  }
+  plan.only_move = plan.inputs.size() == 1;
+  return plan;
+}
+
+std::uint64_t SumOf(const RunMetas& runs) {
+  std::uint64_t sum = 0;
+  for (const auto& run : runs) sum += BytesOf(*run);
+  return sum;
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> LeveledPlanner::WorstLevel(
+    const std::map<std::uint32_t, RunMetas>& levels) const {
+  std::optional<std::uint32_t> worst;
+  double most = 0;
+  double target = static_cast<double>(targets_.level1_bytes);
+  std::uint32_t at = 1;
+  for (const auto& [level, runs] : levels) {
+    double over = static_cast<double>(runs.size()) / static_cast<double>(targets_.level0_runs);
+    if (level > 0) {
+      for (; at < level; ++at) target *= static_cast<double>(targets_.growth);
+      over = static_cast<double>(SumOf(runs)) / target;
+    }
+    const bool is_due = level == 0 ? over >= 1 : over > 1;
+    if (!is_due || (worst && over <= most) || level == kLevelMax) continue;
+    worst = level;
+    most = over;
+  }
+  return worst;
+}
+
+// Those that overlap no other run there or below can be moved, one at a time.
+CompactionPlan LeveledPlanner::FromLevel0(const RunMetas& runs) const {
+  const RunMetas all = Overlapping(runs, 0, SpanOf(runs));
+  for (const auto& run : all) {
+    if (BytesOf(*run) < targets_.moved_bytes_min) continue;
+    const Span span = SpanOf({run});
+    if (Overlapping(runs, 0, span).size() > 1 || !Overlapping(runs, 1, span).empty()) continue;
+    return {.inputs = {run}, .level = 1, .only_move = true};
+  }
+  CompactionPlan plan = Into(runs, all, 1);
+  plan.only_move = false;
+  return plan;
+}
+
+std::optional<CompactionPlan> LeveledPlanner::Next(const RunMetas& all) const {
+  const RunMetas runs = ShownNow(all);
+  std::map<std::uint32_t, RunMetas> levels;
+  for (const auto& run : runs) levels[run->level].push_back(run);
+  const auto level = WorstLevel(levels);
+  if (!level) return std::nullopt;
+  if (*level == 0) return FromLevel0(runs);
+  const auto cost = [&](const RunMetaPtr& run) {
+    const auto below = SumOf(Overlapping(runs, *level + 1, SpanOf({run})));
+    return static_cast<double>(below) / static_cast<double>(BytesOf(*run) + 1);
+  };
+  const RunMetas& here = levels[*level];
+  return Into(runs, {*std::ranges::min_element(here, {}, cost)}, *level + 1);
+}
+
+CompactionDebt LeveledPlanner::DebtOf(const RunMetas& all) const {
+  std::map<std::uint32_t, std::uint64_t> levels;
+  CompactionDebt debt;
+  for (const auto& run : ShownNow(all)) {
+    levels[run->level] += BytesOf(*run);
+    if (run->level == 0) ++debt.level0_runs;
+  }
+  auto target = static_cast<double>(targets_.level1_bytes);
+  std::uint32_t at = 1;
+  for (const auto& [level, bytes] : levels) {
+    if (level == 0) {
+      if (debt.level0_runs >= targets_.level0_runs) debt.bytes += bytes;
+      continue;
+    }
+    for (; at < level; ++at) target *= static_cast<double>(targets_.growth);
+    const double over = static_cast<double>(bytes) - target;
+    if (over > 0) debt.bytes += static_cast<std::uint64_t>(over);
+  }
+  return debt;
+}
+
+std::optional<CompactionPlan> PlanAll(const RunMetas& all) {
+  const RunMetas runs = ShownNow(all);
+  if (runs.empty()) return std::nullopt;
+  const auto level = runs.front()->level;
+  const bool is_one_level = (runs.size() == 1 || level > 0) &&
+                            std::ranges::all_of(runs, [level](const RunMetaPtr& run) {
+                              return run->level == level && run->deletes.rows == 0 &&
+                                     run->distinct_keys;
+                            });
+  if (is_one_level) return std::nullopt;
+  const auto deepest = std::ranges::max(runs, {}, [](const auto& run) { return run->level; });
+  return CompactionPlan{.inputs = runs, .level = std::max(deepest->level, 1u)};
+}
+
+}  // namespace varve
