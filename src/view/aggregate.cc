@@ -69,7 +69,7 @@ std::vector<const Run*> RunsApart(const TableView& table, std::uint64_t as_of) {
   std::vector<const Run*> runs;
   std::vector<KeySpan> spans;
   for (const auto& run : table.runs) {
-    if (run->meta().IsHiddenAt(as_of)) continue;
+    if (!run->meta().IsShownAt(as_of)) continue;
     runs.push_back(run.get());
     spans.push_back({run->meta().min_key, run->meta().max_key});
   }

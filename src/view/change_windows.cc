@@ -24,7 +24,9 @@ Sources SourcesOf(const TableView& table, const CommitWindow& window) {
   };
   for (const auto& run : table.runs) {
     const RunMeta& meta = run->meta();
-    if (window.Overlaps(meta.min_commit, meta.max_commit)) sources.runs.push_back(run.get());
+    if (meta.HoldsAllVersions() && window.Overlaps(meta.min_commit, meta.max_commit)) {
+      sources.runs.push_back(run.get());
+    }
   }
   for (const auto& sealed : table.sealed) add(*sealed);
   if (table.active != nullptr) add(*table.active);

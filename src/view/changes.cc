@@ -225,9 +225,19 @@ class ChangesReader final : public arrow::RecordBatchReader {
 
 }  // namespace
 
+Status CheckChangesAfter(const TableView& table, CommitNumber after) {
+  if (after >= table.oldest) return {};
+  return Fail(ErrorKind::kNotFound,
+              fmt::format("the changes after commit {} cannot all be told any more: older versions "
+                          "were let go, and the oldest that is left is commit {}; read the table "
+                          "as of that, and its changes from there on",
+                          after.value, table.oldest.value));
+}
+
 Result<std::shared_ptr<arrow::RecordBatchReader>> NewChanges(
     std::shared_ptr<const Superversion> owner, const TableView& table, const CommitWindow& window,
     const ChangesOptions& options, const ChangeLimits& limits) {
+  VARVE_TRY(CheckChangesAfter(table, {window.after}));
   VARVE_ASSIGN(ChangeRecipe recipe, PrepareChanges(*table.schema, options));
   const auto schema = recipe.output;
   auto stream =

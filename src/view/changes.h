@@ -73,6 +73,9 @@ class ChangeStream {
   std::size_t lookup_rows_ = 1024;  // adapts
 };
 
+// NotFound when versions after that commit were let go.
+Status CheckChangesAfter(const TableView& table, CommitNumber after);
+
 // Errors: as PrepareChanges.
 Result<std::shared_ptr<arrow::RecordBatchReader>> NewChanges(
     std::shared_ptr<const Superversion> owner, const TableView& table, const CommitWindow& window,

@@ -32,6 +32,20 @@ bool SameRow(const arrow::RecordBatch& a, std::int64_t row_a, const arrow::Recor
   return true;
 }
 
+// Every key that one of the two may see, and others: for when versions in between were let go.
+std::unique_ptr<VersionCursor> KeysOfBoth(const TableView& table, CommitNumber then,
+                                          CommitNumber now) {
+  std::vector<std::unique_ptr<VersionCursor>> cursors;
+  for (const auto& run : table.runs) {
+    const RunMeta& meta = run->meta();
+    if (!meta.IsShownAt(then.value) && !meta.IsShownAt(now.value)) continue;
+    cursors.push_back(run->NewCursor({}, KeyBounds{}));
+  }
+  for (const auto& sealed : table.sealed) cursors.push_back(sealed->NewCursor({}, KeyBounds{}));
+  if (table.active != nullptr) cursors.push_back(table.active->NewCursor({}, KeyBounds{}));
+  return MergeVersions(std::move(cursors));
+}
+
 // The versions of the commits of a window, keys only; null: there are none. Costs as much as these:
 // of memtables nothing else is looked at, of runs the commits.
 std::unique_ptr<VersionCursor> VersionsOf(const TableView& table, const CommitWindow& window) {
@@ -62,7 +76,8 @@ class Differ {
 
  private:
   Status CompareAll() {
-    const auto versions = VersionsOf(table_, {then_.value, now_.value});
+    const auto versions = then_ < table_.oldest ? KeysOfBoth(table_, then_, now_)
+                                                : VersionsOf(table_, {then_.value, now_.value});
     if (versions == nullptr) return {};
     std::vector<std::string> keys;
     VARVE_TRY(versions->Next());

@@ -22,8 +22,8 @@ struct Difference {
 };
 
 // From `now`, which is visible, back to `then`, which is not after it. Only versions in between are
-// looked at, so files without one are not read. Invalid when the rows and keys take more than
-// `bytes_max`.
+// looked at, so files without one are not read; where some of these were let go, all keys. Invalid
+// when the rows and keys take more than `bytes_max`.
 Result<Difference> FindDifference(const TableView& table, CommitNumber then, CommitNumber now,
                                   std::uint64_t bytes_max);
 

@@ -4,6 +4,7 @@
 #include <arrow/api.h>
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 #include <unordered_map>
 
@@ -11,7 +12,7 @@
 #include "columns/arrow_errors.h"
 #include "columns/gather.h"
 #include "columns/row_bytes.h"
-#include "run/merge.h"
+#include "view/change_windows.h"
 #include "view/own_rows.h"
 #include "view/scan.h"
 #include "view/scan_plan.h"
@@ -74,12 +75,16 @@ Status LookIn(const Run& run, std::uint64_t as_of, const std::vector<int>& colum
   return {};
 }
 
+using Takes = std::function<bool(const RunMeta&)>;
+
 // Those that may hold a key of the lookups, newest commits first: so that most need not be asked.
-std::vector<const Run*> NewestFirst(const TableView& table, const std::vector<Lookup>& lookups) {
+std::vector<const Run*> NewestFirst(const TableView& table, const std::vector<Lookup>& lookups,
+                                    const Takes& takes) {
   std::vector<const Run*> runs;
   for (const auto& run : table.runs) {
     const RunMeta& meta = run->meta();
     if (lookups.front().key > meta.max_key || lookups.back().key < meta.min_key) continue;
+    if (!takes(meta)) continue;
     runs.push_back(run.get());
   }
   std::stable_sort(runs.begin(), runs.end(), [](const Run* a, const Run* b) {
@@ -88,20 +93,27 @@ std::vector<const Run*> NewestFirst(const TableView& table, const std::vector<Lo
   return runs;
 }
 
-// As LookIn with *bytes_left, for what is copied out of runs; one lookup is left at least.
-Status LookEverywhere(const TableView& table, std::uint64_t as_of, const std::vector<int>& columns,
-                      std::vector<Lookup>* lookups, std::uint64_t* bytes_left = nullptr) {
+// In the runs that it takes. As LookIn with *bytes_left, for what is copied out of them; one lookup
+// is left at least.
+Status LookEverywhere(const TableView& table, const Takes& takes, std::uint64_t as_of,
+                      const std::vector<int>& columns, std::vector<Lookup>* lookups,
+                      std::uint64_t* bytes_left = nullptr) {
   if (lookups->empty()) return {};
   if (table.own != nullptr) LookInOwn(*table.own, lookups);
   if (table.active != nullptr) LookIn(*table.active, as_of, lookups);
   for (auto sealed = table.sealed.rbegin(); sealed != table.sealed.rend(); ++sealed) {
     LookIn(**sealed, as_of, lookups);
   }
-  for (const Run* const run : NewestFirst(table, *lookups)) {
-    if (run->meta().IsHiddenAt(as_of)) continue;
+  for (const Run* const run : NewestFirst(table, *lookups, takes)) {
     VARVE_TRY(LookIn(*run, as_of, columns, lookups, bytes_left));
   }
   return {};
+}
+
+Status LookEverywhere(const TableView& table, std::uint64_t as_of, const std::vector<int>& columns,
+                      std::vector<Lookup>* lookups, std::uint64_t* bytes_left = nullptr) {
+  const auto shown = [&](const RunMeta& meta) { return meta.IsShownAt(as_of); };
+  return LookEverywhere(table, shown, as_of, columns, lookups, bytes_left);
 }
 
 // Lookups of distinct keys, ascending, and which of them each key is.
@@ -219,7 +231,10 @@ Result<std::optional<Newer>> FindNewer(const TableView& table,
                                        CommitNumber than) {
   std::vector<Lookup> lookups;
   for (const std::string_view key : keys) lookups.push_back({key});
-  VARVE_TRY(LookEverywhere(table, kNewest, {}, &lookups));
+  const auto has_newer = [&](const RunMeta& meta) {
+    return meta.HoldsAllVersions() && meta.max_commit > than.value;
+  };
+  VARVE_TRY(LookEverywhere(table, has_newer, kNewest, {}, &lookups));
   for (const Lookup& lookup : lookups) {
     if (lookup.best.commit > than.value) {
       return Newer{std::string(lookup.key), {lookup.best.commit}};
@@ -230,14 +245,13 @@ Result<std::optional<Newer>> FindNewer(const TableView& table,
 
 Result<std::optional<Newer>> FindNewer(const TableView& table, const KeyBounds& bounds,
                                        CommitNumber than) {
-  TableView newer = table;
-  std::erase_if(newer.runs, [&](const auto& run) { return run->meta().max_commit <= than.value; });
-  const auto all = MergeVersions(OpenCursors(newer, {}, bounds, kNewest));
-  VARVE_TRY(all->Next());
-  while (all->valid()) {
-    const Newer found{std::string(all->key()), {all->commit()}};
-    VARVE_TRY(all->Next());  // which tells whether they could be read
-    if (found.commit > than) return found;
+  for (const auto& source : OpenWindow(table, {}, bounds, {than.value, kNewest})) {
+    VersionCursor& cursor = *source.cursor;
+    VARVE_TRY(cursor.Next());
+    if (!cursor.valid()) continue;
+    const Newer found{std::string(cursor.key()), {cursor.commit()}};
+    VARVE_TRY(cursor.Next());  // which tells whether they could be read
+    return found;
   }
   return std::optional<Newer>();
 }

@@ -98,7 +98,8 @@ std::string WhySkipped(const Run& run, const KeyBounds& bounds, std::uint64_t as
   if (meta.max_key < bounds.lower || (bounds.upper && meta.min_key >= *bounds.upper)) {
     return "all keys outside the range";
   }
-  if (meta.IsHiddenAt(as_of)) return "older versions of keys that other runs have";
+  if (as_of < meta.shown_from) return "the runs that it was made of are read";
+  if (!meta.IsShownAt(as_of)) return "older versions of keys that other runs have";
   return "";
 }
 

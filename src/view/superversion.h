@@ -19,6 +19,7 @@
 #include "memtable/memtable.h"
 #include "run/run.h"
 #include "varve/error.h"
+#include "varve/types.h"
 
 namespace varve {
 
@@ -33,6 +34,7 @@ struct TableView {
   std::shared_ptr<Memtable> active;
   std::vector<std::shared_ptr<const Memtable>> sealed;  // oldest first
   std::vector<std::shared_ptr<const Run>> runs;
+  CommitNumber oldest;  // the runs have every version of the commits after it
   // What the reading transaction wrote: newer than every version that it sees of the others. Its
   // commit numbers are those of the transaction's statements, of which scans show the first
   // `own_statements`. Null outside of transactions.

@@ -30,7 +30,7 @@ bool HoldsTheOldest(const Run& run, const TableView& table, std::uint64_t as_of)
   }
   return std::ranges::all_of(table.runs, [&](const auto& other) {
     return other.get() == &run || other->meta().min_commit > meta.max_commit ||
-           other->meta().IsHiddenAt(as_of) || !Overlap(other->meta(), meta);
+           !other->meta().IsShownAt(as_of) || !Overlap(other->meta(), meta);
   });
 }
 
