@@ -20,8 +20,8 @@ LINES_MAX = {".cc": 800, ".h": 300}
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
 README_LINES_MAX = 40
-PUBLIC_HEADERS_MAX = 10  # of the database, and of the log, which is a library of its own
-PUBLIC_LINES_MAX = 2000
+PUBLIC_HEADERS_MAX = 12  # of the database, and of the log, which is a library of its own
+PUBLIC_LINES_MAX = 2500
 
 CPP = {".cc", ".h"}
 WIDTH_CHECKED = {".cc", ".h", ".cmake", ".py"}

@@ -28,52 +28,13 @@
 
 #include "varve/changes.h"
 #include "varve/error.h"
-#include "varve/log.h"
 #include "varve/options.h"
 #include "varve/snapshot.h"
+#include "varve/stats.h"
 #include "varve/transaction.h"
 #include "varve/types.h"
 
 namespace varve {
-
-struct LevelStats {
-  std::uint64_t runs = 0;
-  std::uint64_t bytes = 0;
-  std::uint64_t rows = 0;  // versions of rows, deletes included
-};
-
-struct TableStats {
-  std::string name;
-  std::uint32_t id = 0;
-  std::vector<std::string> key;
-  std::uint64_t rows_estimate = 0;  // upper bound, exact when each key was written once
-  std::uint64_t memtable_rows = 0;
-  std::uint64_t memtable_bytes = 0;
-  std::vector<LevelStats> levels;
-};
-
-// What lookups by key found in memory: pieces of files, a few thousand rows each.
-struct ReadCacheStats {
-  std::uint64_t bytes = 0;
-  std::uint64_t bytes_max = 0;
-  std::uint64_t hits = 0;    // since open
-  std::uint64_t misses = 0;  // read from a file, or certainly not there
-};
-
-struct DatabaseStats {
-  CommitNumber commit;   // last one given out
-  CommitNumber visible;  // last one that new snapshots show
-  CommitNumber durable;  // last one known to be on the device
-  std::vector<TableStats> tables;
-  LogStats log;
-  RecoveryReport recovery;  // of the open
-  std::uint64_t manifest_number = 0;
-  std::uint64_t memtable_bytes = 0;
-  ReadCacheStats read_cache;
-  std::uint64_t flushes = 0;  // since open
-  std::uint64_t commit_stall_micros = 0;  // time commits waited for memtable room since open
-  std::uint64_t commits_stalled = 0;      // that wait for it now
-};
 
 // A point in time that AsOf can name.
 struct Version {
@@ -107,6 +68,24 @@ struct RestoreInfo {
   std::uint64_t rows_written = 0;  // that were other rows, or none
   std::uint64_t rows_deleted = 0;  // whose keys were not there
   CommitInfo commit;               // with dry_run, nothing
+};
+
+// What readers of now take.
+struct CompactInfo {
+  std::uint64_t runs_before = 0;  // after the flush
+  std::uint64_t runs_after = 0;
+  std::uint64_t bytes_before = 0;
+  std::uint64_t bytes_after = 0;
+};
+
+// What was let go, or would be.
+struct RetireInfo {
+  CommitNumber oldest;          // the oldest version that stays readable, but for tags
+  std::uint64_t runs = 0;
+  std::uint64_t files = 0;
+  std::uint64_t versions = 0;   // flushes that nobody can name any more
+  std::uint64_t bytes = 0;      // of those files
+  std::uint64_t bytes_held = 0; // of files that go when the snapshots that read them do
 };
 
 // A table as it is now.
@@ -248,6 +227,19 @@ class Database {
   // Writes all rows committed so far to Parquet and lets go of their log. Happens in the
   // background too; call it to bound the next open, or to read the files with other tools.
   Status Flush();
+
+  // Flushes, and merges the files of a table, or of all when it is empty, into one level that has
+  // each row once and no deletes. Nobody sees a difference, as of whichever commit; commits and
+  // flushes go on beside it. Needs no call: it happens in the background, level by level, as files
+  // come to overlap. Errors: NotFound (table); Invalid (read-only, closed); Unavailable, Corruption
+  // (a file; what was not merged stays as it was).
+  Result<CompactInfo> Compact(std::string_view table = {});
+
+  // Lets go of files that only readers of versions older than the window need, that no tag names
+  // and no open transaction compares with. Happens in the background too. Files that snapshots of
+  // this process read go when these have ended. Later reads of such versions get NotFound, which
+  // names the oldest that is left. Errors: Invalid (window, read-only, closed); Unavailable.
+  Result<RetireInfo> Retire(const RetireOptions& options = {});
 
   // Makes every commit so far durable, whatever ack level it asked for.
   Status Sync();

@@ -75,6 +75,9 @@ struct OpenOptions {
   std::shared_ptr<SealPolicy> seal_policy = nullptr;
   // Lookups by key keep what they decoded of the files in up to this much memory.
   std::uint64_t read_cache_bytes_max = 64ull << 20;
+  // For how long versions stay readable once there are newer ones; tags keep theirs for ever. The
+  // database remembers it. Not set: as it is, which is an hour until somebody says otherwise.
+  std::optional<std::int64_t> history_micros = {};
   // Upper size of one log segment on disk.
   std::uint64_t log_segment_bytes_max = 64ull << 20;
 };
@@ -139,6 +142,12 @@ struct CommitOptions {
   std::optional<Producer> producer = {};
   // Measure where the time goes (CommitInfo::profile).
   bool profile = false;
+};
+
+struct RetireOptions {
+  // Versions this old are let go; not set: as the database says (OpenOptions::history_micros).
+  std::optional<std::int64_t> keep_micros = {};
+  bool dry_run = false;  // let nothing go, only say what would
 };
 
 enum class Isolation : std::uint8_t { kSnapshot, kSerializable };

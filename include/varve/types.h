@@ -44,6 +44,7 @@ struct ProducerMark {
 struct WriteProfile {
   std::int64_t encode_micros = 0;  // match the schema, keys, bytes for the log; what was read first
   std::int64_t stall_micros = 0;   // wait for room in the memtables
+  std::int64_t pressure_micros = 0;  // wait because compaction is behind (DatabaseStats::pressure)
   std::int64_t queue_micros = 0;   // wait for its number and its place in the log
   std::int64_t memtable_micros = 0;  // insert
   std::int64_t log_micros = 0;       // wait for the device, and for the commits before it

@@ -26,6 +26,21 @@ std::unexpected<Error> NoTag(const ManifestState& state, const std::string& name
                          : fmt::format("there is no tag '{}' (tags: {})", name, known));
 }
 
+bool IsReadable(const ManifestState& state, CommitNumber commit) {
+  return commit >= state.oldest || std::ranges::any_of(state.tags, [commit](const auto& tag) {
+           return tag.second.commit == commit;
+         });
+}
+
+std::unexpected<Error> LetGo(const std::string& path, CommitNumber commit,
+                             const ManifestState& state) {
+  return Fail(ErrorKind::kNotFound,
+              fmt::format("commit {} of '{}' cannot be read any more: older versions were let go, "
+                          "and the oldest that is left is commit {}; ask for that or a later one. "
+                          "A tag keeps a version for ever, a longer window all for longer",
+                          commit.value, path, state.oldest.value));
+}
+
 }  // namespace
 
 Result<const TagState*> FindTag(const ManifestState& state, const std::string& name) {
@@ -59,6 +74,13 @@ Result<std::shared_ptr<Snapshot>> Database::Impl::GetSnapshot(const AsOf& as_of)
 }
 
 Result<CommitNumber> Database::Impl::Resolve(const AsOf& as_of, const Moment& now) {
+  VARVE_ASSIGN(const CommitNumber commit, ResolveAny(as_of, now));
+  if (IsReadable(*now.flushed, commit)) return commit;
+  if (const auto* time = std::get_if<WallTime>(&as_of)) return TooOld(*time, now);
+  return LetGo(path_, commit, *now.flushed);
+}
+
+Result<CommitNumber> Database::Impl::ResolveAny(const AsOf& as_of, const Moment& now) {
   if (const auto* time = std::get_if<WallTime>(&as_of)) return ResolveTime(*time, now);
   CommitNumber commit = now.visible;
   std::string named;
@@ -99,7 +121,8 @@ std::unexpected<Error> Database::Impl::TooOld(WallTime time, const Moment& now) 
     oldest = RecentCommit{first.commit, first.time};
     if (first.times) {
       VARVE_ASSIGN(const auto times, TimesOf(first));
-      oldest = RecentCommit{times->first(), times->At(times->first())};
+      const CommitNumber commit = std::max(times->first(), now.flushed->oldest);
+      oldest = RecentCommit{commit, times->At(commit)};
     }
   }
   if (!oldest) return Fail(ErrorKind::kNotFound, fmt::format("'{}' has no commit yet", path_));

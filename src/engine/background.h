@@ -22,6 +22,7 @@ struct Tasks {
   std::condition_variable done;
   int count = 0;               // guarded by mutex
   bool flush_waiting = false;  // guarded by mutex: a flush is queued, not yet begun
+  bool compaction_waiting = false;  // the same of a compaction
 };
 
 // When a flush is enough.

@@ -98,7 +98,10 @@ Json Describe(const DatabaseStats& stats) {
             {"misses", cache.misses}}},
           {"flushes", stats.flushes},
           {"commit_stall_micros", stats.commit_stall_micros},
-          {"commits_stalled", stats.commits_stalled}};
+          {"commits_stalled", stats.commits_stalled},
+          {"pressure", stats.pressure},
+          {"commit_slowed_micros", stats.commit_slowed_micros},
+          {"commit_stopped_micros", stats.commit_stopped_micros}};
 }
 
 Json Describe(const ScanPlan& plan) {

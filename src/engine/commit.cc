@@ -10,6 +10,7 @@
 #include "base/out_of_memory.h"
 #include "base/result.h"
 #include "columns/batch_codec.h"
+#include "engine/compactor.h"
 #include "engine/engine.h"
 
 namespace varve {
@@ -91,6 +92,12 @@ std::unexpected<Error> NotBegun(std::string_view what, const Error& before) {
               unknown ? ErrorReason::kIo : before.reason());
 }
 
+static std::uint64_t BytesOf(const std::vector<TablePart>& parts) {
+  std::uint64_t bytes = 0;
+  for (const TablePart& part : parts) bytes += static_cast<std::uint64_t>(part.record.body->size());
+  return bytes;
+}
+
 Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
                                             const CommitOptions& options, CommitGuard guard,
                                             WriteWatch* watch) {
@@ -104,6 +111,8 @@ Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
   }
   if (!guard.alone) VARVE_TRY(AwaitRoom());
   watch->Lap(&WriteProfile::stall_micros);
+  if (!guard.alone) VARVE_TRY(compactor_->AwaitCalm(BytesOf(parts)));
+  watch->Lap(&WriteProfile::pressure_micros);
   auto keys = std::make_shared<KeysOfCommit>();
   keys->tables.reserve(parts.size());
   std::vector<NewRows> rows;
@@ -277,6 +286,7 @@ Status Database::Impl::Enqueue(const std::vector<TablePart>& parts,
   VARVE_ASSIGN(placed->ticket, log_->Enqueue(records, options.ack));
   if (marks) NoteProducer(*std::move(marks), options.producer->sequence, commit);
   ++active_->inserting;
+  active_->log_end = placed->ticket.end;
   CommitNumber visible;
   {
     std::lock_guard view_lock(view_mutex_);

@@ -114,6 +114,10 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Database::Changes(
 }
 
 Status Database::Flush() { return impl_->Flush(); }
+Result<CompactInfo> Database::Compact(std::string_view table) { return impl_->Compact(table); }
+Result<RetireInfo> Database::Retire(const RetireOptions& options) {
+  return impl_->Retire(options);
+}
 Status Database::Sync() { return impl_->Sync(); }
 DatabaseStats Database::Stats() const { return impl_->Stats(); }
 std::vector<Version> Database::Versions(std::uint64_t limit) const {

@@ -60,8 +60,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<CommitInfo> Await(const Submitted& submitted);
   Status Sync();
 
-  // exactly_once.cc
-  Result<std::optional<ProducerMark>> LastOf(std::string_view producer);
+  Result<std::optional<ProducerMark>> LastOf(std::string_view producer);  // exactly_once.cc
 
   // write.cc, restore.cc
   Result<Submitted> Write(std::string_view table, const WriteRequest& request,
@@ -86,8 +85,9 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
                                                        std::string_view name) const;
 
   Status Flush();  // publish.cc
-  // as_of.cc
-  Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of);
+  Result<CompactInfo> Compact(std::string_view table);  // compactor.cc
+  Result<RetireInfo> Retire(const RetireOptions& options);  // retirer.cc
+  Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of);  // as_of.cc
 
   // tags.cc
   Result<TagInfo> Tag(const std::string& name, const AsOf& as_of, const TagOptions& options);
@@ -99,11 +99,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::vector<Version> Versions(std::uint64_t limit);
 
   // follow.cc
-  // Nothing of it is found once the database has ended; it may outlive it.
-  struct Link {
-    std::mutex mutex;
-    Impl* database;  // null once it has ended; guarded by mutex
-  };
+  struct Link;  // link.h
   const std::shared_ptr<Link>& link() const { return link_; }
   // The table to follow by this name from a commit on, which may be gone (varve/changes.h).
   Result<std::shared_ptr<const TableView>> FindFollowed(std::string_view name,
@@ -129,6 +125,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Status RemoveOrphanTimes();
   Status SettleManifest();
   Status OpenRuns();
+  Status SetHistory();
   Status OpenLog();
   Status Replay(const LogUnit& unit);
 
@@ -219,18 +216,20 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   void Show(std::shared_ptr<const Superversion> view);   // requires view_mutex_ too
   void ScheduleFlush();
   class FlushTurn;
+  class Compactor;  // compactor.h
+  class Retirer;  // retirer.h
   Status FlushSealed(FlushUntil until = FlushUntil::kAllFlushed);
   Status FlushOne(const std::shared_ptr<Generation>& generation, Lsn floor);
   Result<NewRuns> WriteRuns(const Generation& generation);
   void DropRuns(const NewRuns& runs, const Error& why);
   Result<AddTimesEdit> WriteTimesOf(const Generation& generation);
 
-  // report.cc
-  void AdvanceVisible();
+  void AdvanceVisible();  // report.cc
 
   // as_of.cc
   Moment Now(const AsOf& as_of);
   Result<CommitNumber> Resolve(const AsOf& as_of, const Moment& now);  // of the same `as_of`
+  Result<CommitNumber> ResolveAny(const AsOf& as_of, const Moment& now);  // also what was let go
   Result<CommitNumber> ResolveTime(WallTime time, const Moment& now);
   std::unexpected<Error> TooOld(WallTime time, const Moment& now);
   // When the commit was made; for one that an older varve flushed, when the last of its flush was.
@@ -239,8 +238,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // `version` has times.
   Result<std::shared_ptr<const CommitTimes>> TimesOf(const VersionPoint& version);
 
-  // tags.cc
-  Status PublishTags(const std::vector<Edit>& edits);  // requires flush_mutex_
+  Status PublishTags(const std::vector<Edit>& edits);  // tags.cc; requires flush_mutex_
 
   // Constant after Open, but the last.
   const std::string path_;
@@ -274,7 +272,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   RecentKeys recent_keys_;                             // guarded by commit_mutex_
   std::multiset<CommitNumber> open_transactions_;      // their snapshots; guarded by commit_mutex_
   Room room_;                                          // guarded by commit_mutex_
-  std::uint64_t flushes_ = 0;                          // guarded by commit_mutex_
+  std::uint64_t flushes_ = 0, compactions_ = 0;        // guarded by commit_mutex_
   bool timer_armed_ = false;                           // guarded by commit_mutex_
 
   // What new snapshots see. Held for a moment only: readers never wait for the log or a flush.
@@ -289,12 +287,14 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   ReadyDeque<RecentCommit> recent_;                    // after flushed_; guarded by view_mutex_
 
   // For timers' tasks and change cursors, which may come after the database's end.
-  const std::shared_ptr<Link> link_ = std::make_shared<Link>();
+  const std::shared_ptr<Link> link_;
   std::mutex times_mutex_;  // of the times that were read last, and the version they are of
   CommitNumber times_of_;                     // guarded by times_mutex_
   std::shared_ptr<const CommitTimes> times_;  // guarded by times_mutex_
 
   Tasks tasks_;
+  const std::unique_ptr<Compactor> compactor_;
+  const std::unique_ptr<Retirer> retirer_;
 };
 
 }  // namespace varve

@@ -15,20 +15,20 @@
 #include "base/out_of_memory.h"
 #include "base/result.h"
 #include "engine/engine.h"
+#include "engine/link.h"
 #include "varve/changes.h"
 #include "view/changes.h"
 
 namespace varve {
 namespace {
 
-// It was there once, so it is among those that are or among those dropped.
-const TableView& TableById(const Superversion& view, std::uint32_t id) {
+// It was there once, so it is among those that are or among those dropped, or let go since: null.
+const TableView* TableById(const Superversion& view, std::uint32_t id) {
   for (const auto& [name, table] : view.tables) {
-    if (table->id == id) return *table;
+    if (table->id == id) return table.get();
   }
   const auto dropped = view.dropped.find(id);
-  VARVE_CHECK(dropped != view.dropped.end());
-  return *dropped->second;
+  return dropped == view.dropped.end() ? nullptr : dropped->second.get();
 }
 
 // Whether it ever had another name.
@@ -244,7 +244,14 @@ class ChangeCursor::Impl {
   }
 
   Status Read(const Visible& now) {
-    const TableView& table = TableById(*now.view, table_id_);
+    const TableView* const found = TableById(*now.view, table_id_);
+    if (found == nullptr) {
+      return Fail(ErrorKind::kNotFound,
+                  fmt::format("table '{}' was dropped, and its versions were let go; the changes "
+                              "up to commit {} were given",
+                              table_name_, position_.value));
+    }
+    const TableView& table = *found;
     const auto gone = now.state->dropped.find(table_id_);
     const TableState* const dropped =
         gone == now.state->dropped.end() ? nullptr : gone->second.get();
@@ -254,6 +261,7 @@ class ChangeCursor::Impl {
     if (table.schema_id != schema_id_) {
       return ColumnsChanged(*now.state, table, dropped, position_);
     }
+    VARVE_TRY(CheckChangesAfter(table, position_));
     stream_ = std::make_unique<ChangeStream>(now.view, table, recipe_,
                                              CommitWindow{position_.value, last.value});
     return {};

@@ -24,6 +24,7 @@ struct RecentCommit {
 
 struct Generation {
   Lsn log_start;  // its first unit lies at or after this position
+  Lsn log_end;    // of its last one
   // Everything below is guarded by the engine's commit_mutex; the memtables are safe by themselves.
   std::map<std::uint32_t, std::shared_ptr<Memtable>> memtables;  // by table id
   std::uint64_t commits = 0;

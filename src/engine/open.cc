@@ -8,8 +8,11 @@
 #include <charconv>
 
 #include "base/result.h"
+#include "engine/compactor.h"
 #include "engine/engine.h"
 #include "engine/folder.h"
+#include "engine/link.h"
+#include "engine/retirer.h"
 #include "upkeep/flush.h"
 
 namespace varve {
@@ -38,7 +41,10 @@ Database::Impl::Impl(std::string path, const OpenOptions& options, const Compone
       environment_(components, path_),
       owner_(::getpid()),
       read_cache_(std::make_shared<ReadCache>(options.read_cache_bytes_max)),
-      recent_keys_(options.memtable_bytes_max / 4) {
+      recent_keys_(options.memtable_bytes_max / 4),
+      link_(std::make_shared<Link>()),
+      compactor_(std::make_unique<Compactor>(this)),
+      retirer_(std::make_unique<Retirer>(this)) {
   link_->database = this;
 }
 
@@ -70,7 +76,10 @@ Status Database::Impl::Open() {
   if (!options_.read_only) VARVE_TRY(RemoveOrphanRuns());
   if (!options_.read_only) VARVE_TRY(RemoveOrphanTimes());
   Trace(environment_.trace(), "database.open", path_, {{"commit", last_commit_.value}});
-  if (!options_.read_only && options_.seal_policy != nullptr) SealIfDue();
+  if (options_.read_only) return {};
+  VARVE_TRY(SetHistory());
+  SealIfDue();
+  compactor_->AfterFlush(0);
   return {};
 }
 
@@ -146,6 +155,17 @@ Status Database::Impl::SettleManifest() {
   const Status settled = manifest_->MakeDurable();
   if (settled || settled.error().reason() != ErrorReason::kNoSpace) return settled;
   Trace(environment_.trace(), "manifest.not_put_again", settled.error().message());
+  return {};
+}
+
+Status Database::Impl::SetHistory() {
+  const auto micros = options_.history_micros;
+  if (!micros || *micros == manifest_->state()->history_micros) return {};
+  VARVE_ASSIGN(auto committed,
+               manifest_->Commit({SetHistoryEdit{*micros}}, environment_.clock()->Now()));
+  std::lock_guard lock(commit_mutex_);
+  official_ = std::move(committed);
+  InstallView();
   return {};
 }
 
@@ -231,6 +251,7 @@ Status Database::Impl::Replay(const LogUnit& unit) {
     recent_.MakeReady();
     NoteCommit({number, commit->header.time});
   }
+  active_->log_end = unit.lsn;
   if (commit->producer) {
     NoteProducer(MakeMarksReady(*commit->producer), commit->producer->sequence, number);
   }
@@ -262,6 +283,7 @@ void Database::Impl::AwaitTasks() {
     link_->database = nullptr;
   }
   EndFollowing();
+  compactor_->Stop();
   std::unique_lock lock(tasks_.mutex);
   while (tasks_.count > 0) {
     lock.unlock();

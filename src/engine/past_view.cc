@@ -10,7 +10,8 @@ namespace varve {
 namespace {
 
 // No memtable: every row there is of a commit after the last change of any table, since a change
-// flushes what came before it. Nor a run of later commits alone: its columns may be later ones.
+// flushes what came before it. Nor a run that only later readers take: its columns may be later
+// ones.
 std::shared_ptr<const TableView> PastTable(const TableView& now, const TableState& state,
                                            CommitNumber commit) {
   FormerShape shape = state.ShapeAt(commit);
@@ -18,9 +19,11 @@ std::shared_ptr<const TableView> PastTable(const TableView& now, const TableStat
   past->id = state.id;
   past->name = std::move(shape.name);
   past->schema_id = shape.schema_id;
+  past->oldest = now.oldest;
   past->schema = state.FindSchema(shape.schema_id);
   for (const auto& run : now.runs) {
-    if (run->meta().min_commit > commit.value) continue;
+    const RunMeta& meta = run->meta();
+    if (meta.min_commit > commit.value || meta.shown_from > commit.value) continue;
     past->runs.push_back(Run::Under(run, past->schema));
   }
   return past;

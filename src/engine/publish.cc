@@ -5,6 +5,7 @@
 
 #include "base/out_of_memory.h"
 #include "base/result.h"
+#include "engine/compactor.h"
 #include "engine/engine.h"
 #include "upkeep/flush.h"
 
@@ -18,6 +19,7 @@ std::shared_ptr<const Superversion> Database::Impl::MakeView() {
     view->name = table.name;
     view->schema_id = table.schema_id;
     view->schema = table.schema;
+    view->oldest = official_->oldest;
     for (const auto& meta : table.runs) view->runs.push_back(runs_.Shown(meta->id, table.schema));
     return view;
   };
@@ -244,6 +246,8 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
     ++flushes_;
     InstallView();
   }
+  compactor_->AfterFlush(generation->bytes());
+  retirer_->RetireIfDue();
   Trace(environment_.trace(), "flush.done", path_,
         {{"commit", last.commit.value}, {"runs", runs.opened.size()}, {"floor", floor.value}});
   // The rows are where they belong: a log that keeps its old segments is only longer than it must.

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 
+#include "engine/compactor.h"
 #include "engine/engine.h"
 #include "engine/past_view.h"
 
@@ -31,7 +32,7 @@ TableStats StatsOf(const TableView& view) {
   for (const auto& memtable : view.sealed) add(*memtable);
   for (const auto& run : view.runs) {
     const RunMeta& meta = run->meta();
-    LevelStats* level = LevelOf(&stats, meta.level);
+    LevelStats* level = meta.hidden_from == 0 ? LevelOf(&stats, meta.level) : &stats.history;
     ++level->runs;
     level->bytes += meta.data.bytes + meta.deletes.bytes;
     level->rows += meta.data.rows + meta.deletes.rows;
@@ -86,6 +87,7 @@ DatabaseStats Database::Impl::Stats() {
     stats.commit = last_commit_;
     stats.memtable_bytes = MemtableBytes();
     stats.flushes = flushes_;
+    stats.compactions = compactions_;
     stats.commit_stall_micros = room_.waited_micros;
     stats.commits_stalled = room_.waiting;
   }
@@ -95,6 +97,10 @@ DatabaseStats Database::Impl::Stats() {
     stats.durable = order_.DurableAt(stats.log.positions.durable);
     view = view_;
   }
+  const Pressure::Stats pressure = compactor_->pressure();
+  stats.pressure = pressure.reason;
+  stats.commit_slowed_micros = pressure.slowed_micros;
+  stats.commit_stopped_micros = pressure.stopped_micros;
   const ReadCache::Stats cache = read_cache_->stats();
   stats.read_cache = {.bytes = cache.bytes,
                       .bytes_max = options_.read_cache_bytes_max,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/out_of_memory.h"
 #include "engine/engine.h"
+#include "engine/link.h"
 
 namespace varve {
 namespace {
@@ -62,6 +63,8 @@ std::int64_t Database::Impl::AgeMicrosMax() const {
 bool Database::Impl::IsDue() const {
   const auto bytes = active_->bytes();
   if (bytes >= options_.memtable_bytes_max / 2) return true;
+  // Small commits take a block of the log each, however little memory.
+  if (active_->log_end.value >= active_->log_start.value + options_.memtable_bytes_max) return true;
   return options_.seal_policy != nullptr &&
          options_.seal_policy->ShouldSeal(
              {bytes, active_->rows(), active_->commits, AgeMicros()});

@@ -25,7 +25,11 @@ class SealTest : public ::testing::Test {
     db_.reset();
     const Components world{
         .files = &disk_, .clock = &clock_, .random = &random_, .executor = &executor_};
-    auto db = Database::Open("/db", {.create_if_missing = true, .seal_policy = std::move(policy)},
+    auto db = Database::Open("/db",
+                             {.create_if_missing = true,
+                              .memtable_bytes_max = memtable_bytes_max_,
+                              .seal_policy = std::move(policy),
+                              .log_segment_bytes_max = 64 << 10},
                              world);
     ASSERT_TRUE(db) << db.error().message();
     db_ = *std::move(db);
@@ -46,6 +50,7 @@ class SealTest : public ::testing::Test {
     return rows;
   }
 
+  std::uint64_t memtable_bytes_max_ = 128 << 20;
   ManualClock clock_;
   SeededRandom random_{1};
   ManualExecutor executor_;
@@ -58,6 +63,30 @@ TEST_F(SealTest, WithoutAPolicyFewRowsStayInMemory) {
   for (int i = 0; i < 100; ++i) Put(i);
   EXPECT_EQ(Flushed(), 0u);
   EXPECT_FALSE(executor_.RunLater()) << "an idle database asks for nothing";
+}
+
+// However little memory they take: each is a block of the log.
+TEST_F(SealTest, ByTheLogThatTheyNeed) {
+  memtable_bytes_max_ = 4 << 20;
+  Open(nullptr);
+  for (int i = 0; i < 700; ++i) Put(i % 3);
+  EXPECT_EQ(Flushed(), 0u);
+  const auto log_bytes = [this] {
+    const LogStats log = db_->Stats().log;
+    return log.positions.appended.value - log.first.value;
+  };
+  for (int i = 0; i < 400; ++i) Put(i % 3);
+  EXPECT_GE(Flushed(), 3u);
+  EXPECT_LE(log_bytes(), memtable_bytes_max_ / 2) << "the log is let go";
+}
+
+TEST_F(SealTest, ByTheLogThatAnOpenFinds) {
+  Open(nullptr);
+  for (int i = 0; i < 1100; ++i) Put(i);
+  EXPECT_EQ(Flushed(), 0u);
+  memtable_bytes_max_ = 4 << 20;
+  Open(nullptr);
+  EXPECT_EQ(Flushed(), 1100u);
 }
 
 TEST_F(SealTest, ByCommits) {

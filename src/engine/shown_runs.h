@@ -26,6 +26,23 @@ class ShownRuns {
     runs_[id] = std::move(run);
   }
 
+  // The manifest says something else of it now: its level, or which readers take it. Views that
+  // were made before go on with it as it was.
+  void Replace(const RunMeta& meta) {
+    const auto at = runs_.find(meta.id);
+    VARVE_CHECK(at != runs_.end());
+    at->second = Run::With(at->second, meta);
+  }
+
+  // Gives what lives as long as anybody holds it.
+  std::weak_ptr<const void> Remove(std::uint64_t id) {
+    const auto at = runs_.find(id);
+    VARVE_CHECK(at != runs_.end());
+    auto lifetime = at->second->Lifetime();
+    runs_.erase(at);
+    return lifetime;
+  }
+
   bool Has(std::uint64_t id) const { return runs_.contains(id); }
 
   // The run, which is there, with its rows under the columns that its table has now. The same

@@ -2,6 +2,7 @@
 // Verify: reads everything a database must trust and lists what is wrong, changing nothing.
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -13,6 +14,7 @@
 #include "engine/folder.h"
 #include "manifest/manifest.h"
 #include "run/run.h"
+#include "upkeep/lifetimes.h"
 #include "varve/inspect.h"
 #include "varve/log.h"
 #include "varve/log_reader.h"
@@ -85,6 +87,7 @@ class Verifier {
     }
     for (const auto* table : tables) {
       for (const auto& meta : table->runs) VARVE_TRY(VerifyRun(*table, *meta));
+      if (options_.deep) VARVE_TRY(VerifyLifetimes(*table));
     }
     return {};
   }
@@ -106,63 +109,35 @@ class Verifier {
     VARVE_TRY((*run)->Verify(options_.deep, this, sink));
     if (options_.deep) {
       result_.rows += meta.data.rows + meta.deletes.rows;
-      if (meta.hidden_from != 0) VARVE_TRY(VerifyHidden(table, **run));
     }
     result_.bytes += meta.data.bytes + meta.deletes.bytes;
     Progress();
     return {};
   }
 
-  // A run that is hidden from a commit on has nothing that a reader from there on would see: of
-  // each of its keys there is a newer version, not after that commit, in another run.
-  Status VerifyHidden(const TableState& table, const varve::Run& hidden) {
-    std::vector<std::unique_ptr<VersionCursor>> newer;
-    const RunMeta& meta = hidden.meta();
-    for (const auto& other : table.runs) {
-      const bool may_have = other->id != meta.id && other->min_commit <= meta.hidden_from &&
-                            other->max_commit > meta.min_commit &&
-                            other->max_key >= meta.min_key && other->min_key <= meta.max_key;
-      if (!may_have) continue;
-      const auto run =
-          varve::Run::Open(environment_.store(), table.FindSchema(other->schema_id), *other);
-      if (!run) return {};  // that run's own damage
-      newer.push_back((*run)->NewCursor({}, KeyBounds{}));
-      VARVE_TRY(IfUndamaged(newer.back()->Next()));
+  // That each reader sees what was written, whichever runs it takes.
+  Status VerifyLifetimes(const TableState& table) {
+    std::vector<std::shared_ptr<const varve::Run>> runs;
+    std::map<std::uint64_t, std::string> objects;
+    for (const auto& meta : table.runs) {
+      auto run = varve::Run::Open(environment_.store(), table.FindSchema(meta->schema_id), *meta);
+      if (!run) return IfUndamaged(std::unexpected(run.error()));  // it was found before
+      runs.push_back(*std::move(run));
+      objects[meta->id] = meta->data.name.empty() ? meta->deletes.name : meta->data.name;
     }
-    const auto cursor = hidden.NewCursor({}, KeyBounds{});
-    for (Status moved = cursor->Next();; moved = cursor->Next()) {
-      VARVE_TRY(IfUndamaged(moved));
-      if (!moved || !cursor->valid()) return {};
-      const std::string key(cursor->key());
-      const std::uint64_t commit = cursor->commit();
-      VARVE_ASSIGN(const bool found, HasNewer(&newer, key, commit, meta.hidden_from));
-      if (found) continue;
-      Found(FileOf(meta.data.name.empty() ? meta.deletes.name : meta.data.name), 0,
-            fmt::format("key {} of commit {} is hidden from commit {} on, but no other run has a "
-                        "newer version of it",
-                        table.schema->key_codec().ToText(key), commit, meta.hidden_from));
-      return {};
-    }
+    return IfUndamaged(FindLostVersions(runs, state_->oldest, [&](const LostVersion& lost) {
+      const auto seen = lost.seen_commit == 0 ? std::string("no version of it")
+                                              : fmt::format("that of commit {}", lost.seen_commit);
+      Found(FileOf(objects.at(lost.run_id)), 0,
+            fmt::format("key {}: a reader as of commit {} is to see the version of commit {}, but "
+                        "the runs that are shown to it have {}",
+                        table.schema->key_codec().ToText(lost.key), lost.as_of, lost.commit, seen));
+    }));
   }
 
   // Damages of runs are found where these are verified.
   static Status IfUndamaged(const Status& status) {
     return status || status.error().kind() == ErrorKind::kCorruption ? Status() : status;
-  }
-
-  // Keys ascend from call to call.
-  static Result<bool> HasNewer(std::vector<std::unique_ptr<VersionCursor>>* runs,
-                               const std::string& key, std::uint64_t than, std::uint64_t until) {
-    bool found = false;
-    for (const auto& run : *runs) {
-      if (!run->valid()) continue;
-      VARVE_TRY(IfUndamaged(run->Seek(key)));
-      while (run->valid() && run->key() == key && run->commit() > until) {
-        VARVE_TRY(IfUndamaged(run->Next()));
-      }
-      found = found || (run->valid() && run->key() == key && run->commit() > than);
-    }
-    return found;
   }
 
   Status VerifyTimes() {

@@ -8,6 +8,7 @@
 #include "base/out_of_memory.h"
 #include "base/result.h"
 #include "engine/alone.h"
+#include "engine/compactor.h"
 #include "engine/engine.h"
 #include "engine/write_request.h"
 
@@ -46,6 +47,8 @@ Result<Submitted> Database::Impl::WriteLooking(std::string_view table, const Loo
     if (guard.alone) {
       VARVE_TRY(AwaitRoom());  // a flush may need somebody who waits for us
       watch->Lap(&WriteProfile::stall_micros);
+      VARVE_TRY(compactor_->AwaitCalm(0));
+      watch->Lap(&WriteProfile::pressure_micros);
       alone.emplace(this);
       VARVE_TRY(AwaitLast());
       watch->Lap(&WriteProfile::queue_micros);

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/compactor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/out_of_memory.h"
+#include "base/result.h"
+#include "engine/retirer.h"
+
+namespace varve {
+namespace {
+
+struct Shown {
+  std::uint64_t runs = 0, bytes = 0;
+};
+
+Shown ShownNow(const ManifestState& state, const std::set<std::uint32_t>& tables) {
+  Shown shown;
+  for (const auto& [name, table] : state.tables) {
+    if (!tables.contains(table->id)) continue;
+    for (const auto& run : table->runs) {
+      if (run->hidden_from != 0) continue;
+      ++shown.runs;
+      shown.bytes += run->data.bytes + run->deletes.bytes;
+    }
+  }
+  return shown;
+}
+
+class Working {
+ public:
+  explicit Working(std::atomic<int>* count) : count_(count) { ++*count_; }
+  ~Working() { --*count_; }
+  Working(const Working&) = delete;
+  Working& operator=(const Working&) = delete;
+
+ private:
+  std::atomic<int>* const count_;
+};
+
+bool StillStands(const TableState* table, std::uint64_t run_id) {
+  if (table == nullptr) return false;
+  const auto at = std::ranges::find(table->runs, run_id, [](const auto& run) { return run->id; });
+  return at != table->runs.end() && (*at)->hidden_from == 0;
+}
+
+}  // namespace
+
+// A level 1 as large as level 0 when it is due, so that merging the two costs as little as it can.
+Database::Impl::Compactor::Compactor(Impl* database)
+    : database_(*database),
+      planner_({.level1_bytes = 2 * database->options_.memtable_bytes_max,
+                .moved_bytes_min = database->options_.memtable_bytes_max / 8}),
+      pressure_(database->environment_.clock(),
+                {.slow = {12, 16 * database->options_.memtable_bytes_max},
+                 .stop = {24, 64 * database->options_.memtable_bytes_max}}) {}
+
+Result<CompactInfo> Database::Impl::Compactor::CompactAll(std::string_view name) {
+  VARVE_TRY(database_.Flush());
+  const auto before = database_.manifest_->state();
+  std::set<std::uint32_t> tables;
+  if (!name.empty()) {
+    VARVE_ASSIGN(const auto* table, database_.FindOfficial(*before, name));
+    tables.insert(table->id);
+  } else {
+    for (const auto& [unused, table] : before->tables) tables.insert(table->id);
+  }
+  for (const std::uint32_t id : tables) {
+    VARVE_TRY(CompactOne([id](const TableState& table) {
+      return table.id == id ? PlanAll(table.runs) : std::nullopt;
+    }));
+  }
+  const Shown from = ShownNow(*before, tables);
+  const Shown to = ShownNow(*database_.manifest_->state(), tables);
+  return CompactInfo{from.runs, to.runs, from.bytes, to.bytes};
+}
+
+Result<CompactInfo> Database::Impl::Compact(std::string_view table) {
+  VARVE_TRY(CheckWritable());
+  return compactor_->CompactAll(table);
+}
+
+void Database::Impl::Compactor::Stop() {
+  stop_.request_stop();
+  pressure_.End();
+}
+
+void Database::Impl::Compactor::AfterFlush(std::uint64_t bytes) noexcept {
+  (void)HadMemory([&] {
+    pressure_.NoteFlush(bytes);
+    Look();
+    if (IsDue()) Schedule();
+  });
+}
+
+// The worst of all tables.
+void Database::Impl::Compactor::Look() {
+  const auto state = database_.manifest_->state();
+  std::string worst;
+  CompactionDebt most;
+  for (const auto& [name, table] : state->tables) {
+    const CompactionDebt debt = planner_.DebtOf(table->runs);
+    if (worst.empty() || debt.level0_runs > most.level0_runs) worst = name;
+    most.level0_runs = std::max(most.level0_runs, debt.level0_runs);
+    most.bytes = std::max(most.bytes, debt.bytes);
+  }
+  pressure_.Look(worst, most);
+}
+
+Status Database::Impl::Compactor::AwaitUnder(std::uint64_t bytes) {
+  pressure_.Slow(bytes);
+  if (pressure_.force() != Pressure::Force::kStop) return {};
+  Clock* const clock = database_.environment_.clock();
+  const std::int64_t start = clock->SteadyMicros();
+  Trace(database_.environment_.trace(), "commit.stop", pressure_.stats().reason);
+  const Status calm = OrOutOfMemory([this] { return AwaitWhileStopped(); });
+  pressure_.NoteStopped(clock->SteadyMicros() - start);
+  if (calm) return {};
+  return NotBegun("nothing of this commit was kept: compaction is behind, and failed",
+                  calm.error());
+}
+
+bool Database::Impl::Compactor::IsUnderWay() const {
+  std::lock_guard lock(database_.tasks_.mutex);
+  return database_.tasks_.compaction_waiting || working_ > 0;
+}
+
+// Whoever waits does the work if nobody else does, and is told what hinders it.
+Status Database::Impl::Compactor::AwaitWhileStopped() {
+  while (pressure_.force() == Pressure::Force::kStop) {
+    const std::uint32_t seen = pressure_.seen();
+    if (!IsUnderWay()) {
+      VARVE_ASSIGN(const bool more, CompactNext());
+      if (!more) Look();
+    } else if (!database_.environment_.executor()->RunOne()) {
+      pressure_.AwaitChange(seen);
+    }
+  }
+  return {};
+}
+
+Result<bool> Database::Impl::Compactor::CompactNext() {
+  return CompactOne([this](const TableState& table) { return planner_.Next(table.runs); });
+}
+
+bool Database::Impl::Compactor::IsDue() const {
+  const auto state = database_.manifest_->state();
+  return std::ranges::any_of(state->tables, [this](const auto& table) {
+    return planner_.Next(table.second->runs).has_value();
+  });
+}
+
+void Database::Impl::Compactor::Schedule() {
+  Tasks& tasks = database_.tasks_;
+  {
+    std::lock_guard lock(tasks.mutex);
+    if (tasks.compaction_waiting) return;
+    tasks.compaction_waiting = true;
+    ++tasks.count;
+  }
+  const auto begun = [&tasks] {
+    std::lock_guard lock(tasks.mutex);
+    tasks.compaction_waiting = false;
+  };
+  const bool submitted = HadMemory([&] {
+    database_.environment_.executor()->Submit([this, begun] {
+      begun();
+      const auto more = OrOutOfMemory([this] { return CompactNext(); });
+      if (!more) {
+        Trace(database_.environment_.trace(), "compact.failed", more.error().message());
+      } else if (*more) {
+        Schedule();  // the executor's other tasks have their turn first
+      }
+      database_.EndTask();
+    });
+  });
+  if (submitted) return;
+  begun();
+  database_.EndTask();
+}
+
+Result<bool> Database::Impl::Compactor::CompactOne(const Choose& choose) {
+  std::lock_guard lock(one_at_a_time_);
+  const Working working(&working_);
+  VARVE_TRY(database_.CheckOpen());
+  VARVE_TRY(database_.manifest_->CheckCommits());
+  const auto compaction = Begin(choose);
+  if (!compaction) return false;
+  NewRuns made;
+  if (!compaction->only_move) {
+    VARVE_ASSIGN(made, Write(*compaction));
+  }
+  if (const auto published = Publish(*compaction, &made); !published) {
+    database_.DropRuns(made, published.error());
+    return std::unexpected(published.error());
+  }
+  return true;
+}
+
+// Of the first table of which something is to be compacted.
+std::optional<Compaction> Database::Impl::Compactor::Begin(const Choose& choose) {
+  std::lock_guard lock(database_.commit_mutex_);
+  for (const auto& [name, table] : database_.official_->tables) {
+    const auto plan = choose(*table);
+    if (!plan) continue;
+    Compaction compaction{.table_name = name,
+                          .table_id = table->id,
+                          .schema_id = table->schema_id,
+                          .schema = table->schema,
+                          .inputs = {},
+                          .level = plan->level,
+                          .only_move = plan->only_move,
+                          .altered = table->altered().value,
+                          .run_bytes_max = database_.options_.memtable_bytes_max,
+                          .stop = stop_.get_token()};
+    for (const auto& run : plan->inputs) {
+      compaction.inputs.push_back(database_.runs_.Shown(run->id, table->schema));
+    }
+    compaction.older = FindOlder(table->runs, compaction);
+    return compaction;
+  }
+  return std::nullopt;
+}
+
+Result<NewRuns> Database::Impl::Compactor::Write(const Compaction& compaction) {
+  const auto next_run_id = [this] {
+    std::lock_guard lock(database_.flush_mutex_);
+    auto& next = database_.next_run_id_;
+    next = std::max(next, database_.manifest_->state()->next_run_id);
+    return next++;
+  };
+  VARVE_ASSIGN(const auto metas,
+               CompactRuns(database_.environment_.store(), compaction, next_run_id));
+  NewRuns made;
+  for (const auto& meta : metas) made.edits.emplace_back(std::in_place_type<AddRunEdit>, meta);
+  for (const auto& meta : metas) {
+    auto run = Run::Open(database_.environment_.store(), compaction.schema, *meta,
+                         database_.read_cache_);
+    if (!run) {
+      database_.DropRuns(made, run.error());
+      return std::unexpected(std::move(run).error());
+    }
+    made.opened.push_back(*std::move(run));
+  }
+  return made;
+}
+
+Result<std::vector<Edit>> Database::Impl::Compactor::EditsOfInputs(
+    const Compaction& compaction) const {
+  const auto state = database_.manifest_->state();
+  std::vector<Edit> edits;
+  for (const auto& run : compaction.inputs) {
+    const std::uint64_t id = run->meta().id;
+    if (!StillStands(state->FindTable(compaction.table_id), id)) {
+      return Fail(ErrorKind::kConflict, fmt::format("run {} of table {} was taken away meanwhile",
+                                                    id, compaction.table_name));
+    }
+    if (compaction.only_move) {
+      edits.push_back(MoveRunEdit{compaction.table_id, id, compaction.level});
+    } else {
+      edits.push_back(HideRunEdit{compaction.table_id, id, {compaction.shown_from()}});
+    }
+  }
+  return edits;
+}
+
+Status Database::Impl::Compactor::Publish(const Compaction& compaction, NewRuns* made) {
+  Impl& database = database_;
+  std::lock_guard flush_lock(database.flush_mutex_);
+  if (database.lock_ == nullptr) return database.CheckOpen();
+  VARVE_ASSIGN(auto edits, EditsOfInputs(compaction));
+  edits.insert(edits.begin(), made->edits.begin(), made->edits.end());
+  VARVE_ASSIGN(auto committed,
+               database.manifest_->Commit(edits, database.environment_.clock()->Now()));
+  {
+    std::lock_guard lock(database.commit_mutex_);
+    database.official_ = std::move(committed);
+    for (auto& run : made->opened) database.runs_.Add(std::move(run));
+    for (const auto& run : compaction.inputs) {
+      RunMeta meta = run->meta();
+      if (compaction.only_move) {
+        meta.level = compaction.level;
+      } else {
+        meta.hidden_from = compaction.shown_from();
+      }
+      database.runs_.Replace(meta);
+    }
+    ++database.compactions_;
+    database.InstallView();
+  }
+  Trace(database.environment_.trace(), "compact.done", database.path_,
+        {{"inputs", compaction.inputs.size()}, {"outputs", made->opened.size()}});
+  database.retirer_->RetireIfDue();
+  Look();
+  return {};
+}
+
+}  // namespace varve

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compactor: compacts runs in the background after flushes, one compaction at a time, and by hand.
+// It works on runs that never change, under no lock that commits or flushes want; what it made
+// becomes official if its inputs still stand (docs/design/0017).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string_view>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/pressure.h"
+#include "upkeep/compact.h"
+#include "upkeep/plan.h"
+
+namespace varve {
+
+class Database::Impl::Compactor {
+ public:
+  explicit Compactor(Impl* database);
+
+  // Flushes, and makes one level of all runs of each table, or of one.
+  Result<CompactInfo> CompactAll(std::string_view table);
+  // Looks what is due, after so many bytes of rows became runs.
+  void AfterFlush(std::uint64_t bytes) noexcept;
+  // Before a commit of so many bytes: waits as far as compaction is behind. An error is that of a
+  // compaction which would have helped; nothing of the commit was kept.
+  Status AwaitCalm(std::uint64_t bytes) {
+    return pressure_.force() == Pressure::Force::kNone ? Status() : AwaitUnder(bytes);
+  }
+  Pressure::Stats pressure() const { return pressure_.stats(); }
+  // What runs ends early and leaves nothing; nobody waits for it any more.
+  void Stop();
+
+ private:
+  using Choose = std::function<std::optional<CompactionPlan>(const TableState&)>;
+
+  // A task that compacts what is due, and then another if more is.
+  void Schedule();
+  bool IsDue() const;
+  void Look();
+  Status AwaitUnder(std::uint64_t bytes);
+  Status AwaitWhileStopped();
+  bool IsUnderWay() const;
+  Result<bool> CompactNext();
+  Result<bool> CompactOne(const Choose& choose);  // false: there was nothing to do
+  std::optional<Compaction> Begin(const Choose& choose);
+  Result<NewRuns> Write(const Compaction& compaction);
+  // What becomes of the inputs, if each still stands.
+  Result<std::vector<Edit>> EditsOfInputs(const Compaction& compaction) const;
+  Status Publish(const Compaction& compaction, NewRuns* made);
+
+  Impl& database_;
+  const LeveledPlanner planner_;
+  Pressure pressure_;
+  std::atomic<int> working_ = 0;
+  std::stop_source stop_;
+  std::mutex one_at_a_time_;  // before flush_mutex_
+};
+
+}  // namespace varve
