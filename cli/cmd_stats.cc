@@ -19,16 +19,19 @@ std::uint64_t LogBytes(const LogStats& log) {
   return bytes;
 }
 
+Json DescribeLevel(const LevelStats& level) {
+  return {{"runs", level.runs}, {"bytes", level.bytes}, {"rows", level.rows}};
+}
+
 Json DescribeTable(const TableStats& table) {
   Json levels = Json::array();
-  for (const LevelStats& level : table.levels) {
-    levels.push_back({{"runs", level.runs}, {"bytes", level.bytes}, {"rows", level.rows}});
-  }
+  for (const LevelStats& level : table.levels) levels.push_back(DescribeLevel(level));
   return {{"name", table.name},
           {"key", table.key},
           {"rows_estimate", table.rows_estimate},
           {"memtable", {{"rows", table.memtable_rows}, {"bytes", table.memtable_bytes}}},
-          {"levels", std::move(levels)}};
+          {"levels", std::move(levels)},
+          {"history", DescribeLevel(table.history)}};
 }
 
 Json Document(const DatabaseStats& stats) {
@@ -54,6 +57,11 @@ Json Document(const DatabaseStats& stats) {
           {"manifest", {{"number", stats.manifest_number}}}};
 }
 
+std::string LevelText(const LevelStats& level) {
+  return fmt::format("{}, {}, {}", Counted(level.runs, "run"), FormatBytes(level.bytes),
+                     Counted(level.rows, "row"));
+}
+
 std::string Text(const DatabaseStats& stats) {
   std::string text = fmt::format(
       "commit    {} given out, {} visible, {} durable\n"
@@ -69,9 +77,10 @@ std::string Text(const DatabaseStats& stats) {
                         fmt::join(table.key, ","), Counted(table.rows_estimate, "row"),
                         WithThousands(table.memtable_rows));
     for (std::size_t i = 0; i < table.levels.size(); ++i) {
-      const LevelStats& level = table.levels[i];
-      text += fmt::format("  level {}  {}, {}, {}\n", i, Counted(level.runs, "run"),
-                          FormatBytes(level.bytes), Counted(level.rows, "row"));
+      text += fmt::format("  level {}  {}\n", i, LevelText(table.levels[i]));
+    }
+    if (table.history.runs > 0) {
+      text += fmt::format("  history  {}, for readers of the past\n", LevelText(table.history));
     }
   }
   return text;

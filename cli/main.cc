@@ -34,6 +34,8 @@ void Describe(CLI::App* app, Session* session) {
   AddUntag(app, session);
   AddRestore(app, session);
   AddFlush(app, session);
+  AddCompact(app, session);
+  AddRetire(app, session);
   AddStats(app, session);
   AddVerify(app, session);
   AddInspect(app, session);

@@ -31,15 +31,23 @@ std::optional<std::int64_t> MicrosOf(char unit) {
   }
 }
 
-std::optional<WallTime> ParseAgo(std::string_view text, WallTime now) {
-  if (text.size() < 3 || text.front() != '-') return std::nullopt;
+std::optional<std::int64_t> ParseMicros(std::string_view text) {
+  if (text.size() < 2) return std::nullopt;
   const auto unit = MicrosOf(text.back());
-  const auto count = ParseDigits(text.substr(1, text.size() - 2));
+  const auto count = ParseDigits(text.substr(0, text.size() - 1));
   constexpr std::uint64_t kCountMax = 100'000'000;  // in days, far before any commit
   if (!unit || !count || *count > kCountMax) return std::nullopt;
-  std::int64_t back = 0;
-  if (__builtin_mul_overflow(*unit, static_cast<std::int64_t>(*count), &back)) return std::nullopt;
-  return WallTime{now.micros - back};
+  std::int64_t micros = 0;
+  const auto times = static_cast<std::int64_t>(*count);
+  if (__builtin_mul_overflow(*unit, times, &micros)) return std::nullopt;
+  return micros;
+}
+
+std::optional<WallTime> ParseAgo(std::string_view text, WallTime now) {
+  if (text.empty() || text.front() != '-') return std::nullopt;
+  const auto back = ParseMicros(text.substr(1));
+  if (!back) return std::nullopt;
+  return WallTime{now.micros - *back};
 }
 
 bool LooksLikeName(std::string_view text) {
@@ -48,6 +56,12 @@ bool LooksLikeName(std::string_view text) {
 }
 
 }  // namespace
+
+Outcome<std::int64_t> ParseSpan(const std::string& text, const std::string& flag) {
+  if (const auto micros = ParseMicros(text)) return *micros;
+  return WrongUsage(flag + ": expected a number with s, m, h or d, such as 7d, found \"" + text +
+                    "\"");
+}
 
 Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now, const std::string& flag) {
   if (text.empty()) return AsOf();

@@ -23,6 +23,9 @@ inline constexpr const char* kWhereHelp =
 Outcome<AsOf> ParsePointInTime(const std::string& text, WallTime now,
                                const std::string& flag = "--at");
 
+// Microseconds of 30s, 5m, 2h, 7d. `flag` is for messages.
+Outcome<std::int64_t> ParseSpan(const std::string& text, const std::string& flag);
+
 // Database::GetSnapshot; where there is no such tag, the message lists what else V may be.
 Outcome<std::shared_ptr<Snapshot>> SnapshotAt(const Database& database, const AsOf& as_of);
 

@@ -772,6 +772,49 @@ class VerbsTest(CliTest):
         self.assertLessEqual({"runs", "bytes", "rows"}, set(table["levels"][0]))
         self.assertIn("commit", self.ok("stats", self.db).out)
 
+    def test_compact_leaves_each_row_once_and_older_commits_readable(self):
+        for _ in range(3):
+            self.load_orders(10)
+            self.ok("flush", self.db)
+        commits = [v["commit"] for v in
+                   self.ok("versions", self.db, "--json").document()["versions"]]
+        done = self.ok("compact", self.db, "orders", "--json").document()
+        self.assertEqual((done["runs_before"], done["runs_after"]), (3, 1))
+        self.assertLess(done["bytes_after"], done["bytes_before"])
+        table = self.ok("stats", self.db, "--json").document()["tables"][0]
+        self.assertEqual([level["rows"] for level in table["levels"]], [0, 10])
+        self.assertEqual(table["history"]["runs"], 3)
+        self.assertIn("history", self.ok("stats", self.db).out)
+        for commit in commits:
+            count = self.ok("scan", self.db, "orders", "--at", str(commit), "--count").out
+            self.assertEqual(count.strip(), "10")
+        self.assertIn("compacted 1 run", self.ok("compact", self.db).out)
+        self.assertTrue(self.ok("verify", self.db, "--deep", "--json").document()["sound"])
+        self.fails(3, "no table wings; the database has orders", "compact", self.db, "wings")
+
+    def test_retire_lets_go_of_what_no_window_and_no_tag_keeps(self):
+        for _ in range(3):
+            self.load_orders(10)
+            self.ok("flush", self.db)
+        commits = [v["commit"] for v in
+                   self.ok("versions", self.db, "--json").document()["versions"]]
+        self.ok("tag", self.db, "first", "--at", str(commits[-1]))
+        self.ok("compact", self.db)
+        files = len(list(self.db.rglob("*.parquet")))
+        self.assertEqual(self.ok("retire", self.db, "--json").document()["runs"], 0)
+        would = self.ok("retire", self.db, "--keep", "0s", "--dry-run", "--json").document()
+        self.assertEqual((would["dry_run"], would["runs"], would["oldest"]), (True, 2, commits[0]))
+        self.assertEqual(len(list(self.db.rglob("*.parquet"))), files)
+        done = self.ok("retire", self.db, "--keep", "0s", "--json").document()
+        self.assertEqual({**done, "dry_run": True}, would)
+        self.assertEqual(len(list(self.db.rglob("*.parquet"))), files - 2)
+        self.ok("scan", self.db, "orders", "--at", "first")
+        self.fails(3, f"the oldest that is left is commit {commits[0]}",
+                   "scan", self.db, "orders", "--at", str(commits[1]))
+        self.assertTrue(self.ok("verify", self.db, "--deep", "--json").document()["sound"])
+        for keep in ("7", "week", "-1d", "1y", ""):
+            self.fails(2, "--keep", "retire", self.db, "--keep", keep)
+
     def test_versions_are_newest_first_and_limited(self):
         self.load_orders(10, "--rows-per-commit", "2")
         versions = self.ok("versions", self.db, "--limit", "3", "--json").document()["versions"]
@@ -852,7 +895,8 @@ class UsageTest(CliTest):
             self.assertIn(name, self.ok("--help").out)
         self.assertEqual(self.ok("help", "scan").out, self.ok("scan", "--help").out)
         for verb in ("create", "load", "scan", "changes", "get", "delete", "drop", "rename",
-                     "alter", "tables", "versions", "tag", "untag", "restore", "flush", "stats",
+                     "alter", "tables", "versions", "tag", "untag", "restore", "flush", "compact",
+                     "retire", "stats",
                      "verify", "inspect"):
             text = self.ok(verb, "--help").out
             self.assertIn("Example:\n  varve " + verb, text)
