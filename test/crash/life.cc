@@ -350,6 +350,20 @@ void Life::Flush() {
   if (flushed) Acknowledged(tried(), AckLevel::kDurable);
 }
 
+void Life::Compact() {
+  if (failed_) return;
+  const auto compacted = db_->Compact();
+  Keep(compacted ? Status() : std::unexpected(compacted.error()));
+  if (compacted) Acknowledged(tried(), AckLevel::kDurable);
+}
+
+void Life::Retire() {
+  if (failed_) return;
+  promises_.let_go = tried();
+  const auto retired = db_->Retire({.keep_micros = 0});
+  Keep(retired ? Status() : std::unexpected(retired.error()));
+}
+
 void Life::Sync() {
   if (failed_) return;
   const Status synced = db_->Sync();

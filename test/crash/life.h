@@ -83,6 +83,8 @@ struct Promises {
 
   // When the process died and the power did not go.
   Promises AfterProcessDeath() const;
+  // Commits before this one may have been let go, but those that tags name.
+  std::uint64_t let_go = 0;
   // The commits after this one are not there.
   void Forget(std::uint64_t commit);
 };
@@ -128,6 +130,9 @@ class Life {
   void Erase(const std::vector<std::int64_t>& ids, AckLevel ack = AckLevel::kDurable);
   void Restore(const AsOf& as_of, std::uint64_t commit, AckLevel ack = AckLevel::kDurable);
   void Flush();
+  void Compact();
+  // All that only readers of older commits than the newest need.
+  void Retire();
   void Sync();
   void Tag(const std::string& name, std::uint64_t commit);  // which may be there already
   void Untag(const std::string& name);

@@ -382,6 +382,58 @@ void Restored(Life& life) {
   life.Close();
 }
 
+// Overwrites and deletes in several files, compacted in the background and by hand, read as of each
+// commit; columns and a name change in between.
+void Compacted(Life& life) {
+  life.Open();
+  life.Create();
+  life.Put({{1, "a"}, {2, "b"}, {3, "c"}});
+  life.Flush();
+  life.Put({{2, "B"}, {4, "d"}});
+  life.Flush();
+  life.Erase({1, 3});
+  life.Flush();
+  life.Put({{3, "again"}});
+  life.Tag("before", 3);
+  life.Flush();
+  life.RunTasks();
+  life.Put({{5, "e"}, {1, "back"}});
+  life.Compact();
+  life.Kill();
+  life.Open();
+  life.Erase({5});
+  life.Compact();
+  life.Put({{2, "bb"}});
+  life.Close();
+  life.Open();
+  life.Compact();
+  life.Close();
+}
+
+// Versions are let go, in between and again after a kill; a tag keeps one, and is taken away.
+void LetGo(Life& life) {
+  life.Open();
+  life.Create();
+  life.Put({{1, "a"}, {2, "b"}});
+  life.Flush();
+  life.Put({{2, "B"}, {3, "c"}});
+  life.Tag("kept", 2);
+  life.Flush();
+  life.Erase({1});
+  life.Compact();
+  life.Retire();
+  life.Put({{1, "back"}});
+  life.Kill();
+  life.Open();
+  life.Compact();
+  life.Retire();
+  life.Restore(TagName{"kept"}, 2);
+  life.Untag("kept");
+  life.Compact();
+  life.Retire();
+  life.Close();
+}
+
 }  // namespace
 
 NamedScript RetriedLife() { return {"retried", {.create_if_missing = true}, Retried}; }
@@ -395,7 +447,8 @@ std::vector<NamedScript> AllLives() {
           {"versioned", plain, Versioned}, {"busy", small, Busy},
           {"together", plain, Together},   RetriedLife(),
           {"relaxed", sealing, Relaxed},   {"followed", sealing, Followed},
-          {"restored", plain, Restored},   {"shaped", plain, Shaped}};
+          {"restored", plain, Restored},   {"shaped", plain, Shaped},
+          {"compacted", plain, Compacted}, {"let_go", plain, LetGo}};
 }
 
 }  // namespace varve::testing

@@ -59,6 +59,7 @@ void Life::Step(std::uint64_t number) {
     case 18: case 19: return Follow();
     case 20: case 21: return BeginScan();
     case 22: return EndScan();
+    case 23: return Below(2) == 0 ? Compact() : Write();
     default: return Write();
   }
 }
@@ -76,6 +77,14 @@ void Life::Open() {
 void Life::Flush() {
   last_ = "flush";
   Must(db_->Flush(), last_);
+  Acknowledge(newest(), AckLevel::kDurable);
+}
+
+// One table, or all. Nobody sees anything of it.
+void Life::Compact() {
+  const auto at = Below(2) == 0 ? PickTable() : std::nullopt;
+  last_ = "compact " + (at ? at->name : "all");
+  Must(db_->Compact(at ? at->name : ""), last_);
   Acknowledge(newest(), AckLevel::kDurable);
 }
 

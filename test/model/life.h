@@ -83,6 +83,7 @@ class Life {
   void EndSession();
   void Reopen();
   void Flush();
+  void Compact();
   void CheckClosed();
   void CheckHeld();
   AckLevel PickAck();
