@@ -24,9 +24,9 @@ struct LostVersion {
 };
 
 // Reads the keys of all runs, in one pass, and compares for each key what readers see at the commit
-// from which on a run that has it is hidden; not of runs that are hidden from `oldest` on, which only
-// tags keep: what came after theirs may have been let go. Calls `found` for the first finding of each run. An
-// error is one of reading.
+// from which on a run that has it is hidden; not of runs that are hidden from `oldest` on, which
+// only tags keep: what came after theirs may have been let go. Calls `found` for the first finding
+// of each run. An error is one of reading.
 Status FindLostVersions(const std::vector<std::shared_ptr<const Run>>& runs, CommitNumber oldest,
                         const std::function<void(const LostVersion&)>& found);
 
