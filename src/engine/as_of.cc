@@ -133,6 +133,9 @@ std::unexpected<Error> Database::Impl::TooOld(WallTime time, const Moment& now) 
 }
 
 Result<WallTime> Database::Impl::TimeOf(CommitNumber commit, const Moment& now) {
+  for (const auto& [name, tag] : now.flushed->tags) {  // whose version may have been let go
+    if (tag.commit == commit) return tag.commit_time;
+  }
   const auto& versions = now.flushed->versions;
   const auto at = std::ranges::lower_bound(versions, commit, {}, &VersionPoint::commit);
   if (at == versions.end()) {
@@ -151,11 +154,17 @@ Result<std::shared_ptr<const CommitTimes>> Database::Impl::TimesOf(const Version
     std::lock_guard lock(times_mutex_);
     if (times_ != nullptr && times_of_ == version.commit) return times_;
   }
-  VARVE_ASSIGN(auto times, ReadTimes(environment_.store(), version.commit, *version.times));
+  auto times = ReadTimes(environment_.store(), version.commit, *version.times);
+  if (!times && manifest_->state()->oldest > version.commit) {
+    return Fail(ErrorKind::kNotFound,
+                fmt::format("the version of commit {} of '{}' was let go at this moment; ask again",
+                            version.commit.value, path_));
+  }
+  if (!times) return std::unexpected(std::move(times).error());
   std::lock_guard lock(times_mutex_);
   times_of_ = version.commit;
-  times_ = times;
-  return times;
+  times_ = *times;
+  return times_;
 }
 
 }  // namespace varve

@@ -111,8 +111,10 @@ Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
   }
   if (!guard.alone) VARVE_TRY(AwaitRoom());
   watch->Lap(&WriteProfile::stall_micros);
-  if (!guard.alone) VARVE_TRY(compactor_->AwaitCalm(BytesOf(parts)));
-  watch->Lap(&WriteProfile::pressure_micros);
+  if (!guard.alone && compactor_->presses()) {
+    VARVE_TRY(compactor_->AwaitCalm(BytesOf(parts)));
+    watch->Lap(&WriteProfile::pressure_micros);
+  }
   auto keys = std::make_shared<KeysOfCommit>();
   keys->tables.reserve(parts.size());
   std::vector<NewRows> rows;

@@ -334,6 +334,27 @@ TEST_F(CompactionTest, ACommitThatIsStoppedByAFullDiskSaysSoAndGoesOnWhenThereIs
   EXPECT_EQ(Damages(), Strings());
 }
 
+TEST_F(CompactionTest, ADamagedTableHoldsUpNobodyElse) {
+  ASSERT_TRUE(db_->CreateTable("a", testing::RowsSchema(), {"id"}));
+  for (std::int64_t id = 0; id < 30; ++id) {
+    ASSERT_TRUE(db_->Upsert("a", testing::RowsBatch({{1, "x"}})));
+    ASSERT_TRUE(db_->Flush());
+    if (id > 0) continue;
+    const auto listed = files_.List(path_ + "/data/a");
+    ASSERT_TRUE(listed);
+    auto file = files_.Open(path_ + "/data/a/" + listed->front().name, OpenMode::kReadWrite);
+    ASSERT_TRUE(file) << file.error().message();
+    ASSERT_TRUE((*file)->WriteAt(5, "damage"));
+  }
+  executor_.RunAll();
+  EXPECT_EQ(db_->Stats().compactions, 0u);
+  PutRuns(4);
+  executor_.RunAll();
+  EXPECT_EQ(db_->Stats().compactions, 1u) << "of the other table";
+  EXPECT_EQ(db_->Stats().pressure, "");
+  ExpectEveryMoment();
+}
+
 TEST_F(CompactionTest, OneThatIsCutShortLeavesOrphansThatTheNextOpenRemoves) {
   PutRuns(4);
   const std::size_t files = DataFiles();

@@ -15,6 +15,10 @@
 namespace varve {
 namespace {
 
+// Of what is flushed, runs and levels are multiples; of any setting.
+constexpr std::uint64_t kUnitBytesMin = 4096;
+constexpr std::uint64_t kUnitBytesMax = 1ull << 40;
+
 struct Shown {
   std::uint64_t runs = 0, bytes = 0;
 };
@@ -34,13 +38,19 @@ Shown ShownNow(const ManifestState& state, const std::set<std::uint32_t>& tables
 
 class Working {
  public:
-  explicit Working(std::atomic<int>* count) : count_(count) { ++*count_; }
-  ~Working() { --*count_; }
+  Working(std::atomic<int>* count, Pressure* pressure) : count_(count), pressure_(pressure) {
+    ++*count_;
+  }
+  ~Working() {
+    --*count_;
+    pressure_->NoteEnded();
+  }
   Working(const Working&) = delete;
   Working& operator=(const Working&) = delete;
 
  private:
   std::atomic<int>* const count_;
+  Pressure* const pressure_;
 };
 
 bool StillStands(const TableState* table, std::uint64_t run_id) {
@@ -53,12 +63,15 @@ bool StillStands(const TableState* table, std::uint64_t run_id) {
 
 // A level 1 as large as level 0 when it is due, so that merging the two costs as little as it can.
 Database::Impl::Compactor::Compactor(Impl* database)
+    : Compactor(database, std::clamp(database->options_.memtable_bytes_max, kUnitBytesMin,
+                                     kUnitBytesMax)) {}
+
+Database::Impl::Compactor::Compactor(Impl* database, std::uint64_t unit_bytes)
     : database_(*database),
-      planner_({.level1_bytes = 2 * database->options_.memtable_bytes_max,
-                .moved_bytes_min = database->options_.memtable_bytes_max / 8}),
+      unit_bytes_(unit_bytes),
+      planner_({.level1_bytes = 2 * unit_bytes, .moved_bytes_min = unit_bytes / 8}),
       pressure_(database->environment_.clock(),
-                {.slow = {12, 16 * database->options_.memtable_bytes_max},
-                 .stop = {24, 64 * database->options_.memtable_bytes_max}}) {}
+                {.slow = {12, 16 * unit_bytes}, .stop = {24, 64 * unit_bytes}}) {}
 
 Result<CompactInfo> Database::Impl::Compactor::CompactAll(std::string_view name) {
   VARVE_TRY(database_.Flush());
@@ -71,8 +84,8 @@ Result<CompactInfo> Database::Impl::Compactor::CompactAll(std::string_view name)
     for (const auto& [unused, table] : before->tables) tables.insert(table->id);
   }
   for (const std::uint32_t id : tables) {
-    VARVE_TRY(CompactOne([id](const TableState& table) {
-      return table.id == id ? PlanAll(table.runs) : std::nullopt;
+    VARVE_TRY(CompactOne([this, id](const TableState& table) {
+      return table.id == id ? planner_.All(table.runs) : std::nullopt;
     }));
   }
   const Shown from = ShownNow(*before, tables);
@@ -92,7 +105,7 @@ void Database::Impl::Compactor::Stop() {
 
 void Database::Impl::Compactor::AfterFlush(std::uint64_t bytes) noexcept {
   (void)HadMemory([&] {
-    pressure_.NoteFlush(bytes);
+    if (bytes > 0) pressure_.NoteFlush(bytes);
     Look();
     if (IsDue()) Schedule();
   });
@@ -104,6 +117,7 @@ void Database::Impl::Compactor::Look() {
   std::string worst;
   CompactionDebt most;
   for (const auto& [name, table] : state->tables) {
+    if (LastTimeOf(table->id) == LastTime::kDamaged) continue;
     const CompactionDebt debt = planner_.DebtOf(table->runs);
     if (worst.empty() || debt.level0_runs > most.level0_runs) worst = name;
     most.level0_runs = std::max(most.level0_runs, debt.level0_runs);
@@ -112,7 +126,7 @@ void Database::Impl::Compactor::Look() {
   pressure_.Look(worst, most);
 }
 
-Status Database::Impl::Compactor::AwaitUnder(std::uint64_t bytes) {
+Status Database::Impl::Compactor::AwaitCalm(std::uint64_t bytes) {
   pressure_.Slow(bytes);
   if (pressure_.force() != Pressure::Force::kStop) return {};
   Clock* const clock = database_.environment_.clock();
@@ -135,8 +149,10 @@ Status Database::Impl::Compactor::AwaitWhileStopped() {
   while (pressure_.force() == Pressure::Force::kStop) {
     const std::uint32_t seen = pressure_.seen();
     if (!IsUnderWay()) {
-      VARVE_ASSIGN(const bool more, CompactNext());
-      if (!more) Look();
+      const auto more = CompactNext();
+      const bool damaged = !more && more.error().kind() == ErrorKind::kCorruption;
+      if (!more && !damaged) return std::unexpected(more.error());
+      if (damaged || !*more) Look();  // of a damaged table nobody waits for the rest
     } else if (!database_.environment_.executor()->RunOne()) {
       pressure_.AwaitChange(seen);
     }
@@ -184,47 +200,92 @@ void Database::Impl::Compactor::Schedule() {
   database_.EndTask();
 }
 
+// A task of the database, though a caller's thread runs it: Close waits for it.
+class Database::Impl::Compactor::Task {
+ public:
+  explicit Task(Impl* database) : database_(database) {
+    database_->BeginTask();
+  }
+  ~Task() { database_->EndTask(); }
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+
+ private:
+  Impl* const database_;
+};
+
 Result<bool> Database::Impl::Compactor::CompactOne(const Choose& choose) {
+  const Task task(&database_);
   std::lock_guard lock(one_at_a_time_);
-  const Working working(&working_);
+  const Working working(&working_, &pressure_);
   VARVE_TRY(database_.CheckOpen());
   VARVE_TRY(database_.manifest_->CheckCommits());
   const auto compaction = Begin(choose);
   if (!compaction) return false;
-  NewRuns made;
-  if (!compaction->only_move) {
-    VARVE_ASSIGN(made, Write(*compaction));
-  }
-  if (const auto published = Publish(*compaction, &made); !published) {
-    database_.DropRuns(made, published.error());
-    return std::unexpected(published.error());
-  }
+  const Status done = Compact(*compaction);
+  NoteOutcome(compaction->table_id, done);
+  const bool was_taken_away = !done && done.error().kind() == ErrorKind::kConflict;
+  if (!done && !was_taken_away) return std::unexpected(done.error());
   return true;
 }
 
-// Of the first table of which something is to be compacted.
+Status Database::Impl::Compactor::Compact(const Compaction& compaction) {
+  NewRuns made;
+  if (!compaction.only_move) {
+    VARVE_ASSIGN(made, Write(compaction));
+  }
+  const Status published = Publish(compaction, &made);
+  if (!published) database_.DropRuns(made, published.error());
+  return published;
+}
+
+void Database::Impl::Compactor::NoteOutcome(std::uint32_t table, const Status& outcome) {
+  std::lock_guard lock(failed_mutex_);
+  if (outcome || outcome.error().kind() == ErrorKind::kConflict) {
+    failed_.erase(table);
+  } else {
+    const bool damaged = outcome.error().kind() == ErrorKind::kCorruption;
+    failed_[table] = damaged ? LastTime::kDamaged : LastTime::kFailed;
+  }
+}
+
+Database::Impl::Compactor::LastTime Database::Impl::Compactor::LastTimeOf(
+    std::uint32_t table) const {
+  std::lock_guard lock(failed_mutex_);
+  const auto at = failed_.find(table);
+  return at == failed_.end() ? LastTime::kFine : at->second;
+}
+
+// Of the first table of which something is to be compacted, those that it failed for last.
 std::optional<Compaction> Database::Impl::Compactor::Begin(const Choose& choose) {
   std::lock_guard lock(database_.commit_mutex_);
-  for (const auto& [name, table] : database_.official_->tables) {
-    const auto plan = choose(*table);
-    if (!plan) continue;
-    Compaction compaction{.table_name = name,
-                          .table_id = table->id,
-                          .schema_id = table->schema_id,
-                          .schema = table->schema,
-                          .inputs = {},
-                          .level = plan->level,
-                          .only_move = plan->only_move,
-                          .altered = table->altered().value,
-                          .run_bytes_max = database_.options_.memtable_bytes_max,
-                          .stop = stop_.get_token()};
-    for (const auto& run : plan->inputs) {
-      compaction.inputs.push_back(database_.runs_.Shown(run->id, table->schema));
+  for (const auto last_time : {LastTime::kFine, LastTime::kFailed, LastTime::kDamaged}) {
+    for (const auto& [name, table] : database_.official_->tables) {
+      if (LastTimeOf(table->id) != last_time) continue;
+      if (const auto plan = choose(*table)) return CompactionOf(*table, *plan);
     }
-    compaction.older = FindOlder(table->runs, compaction);
-    return compaction;
   }
   return std::nullopt;
+}
+
+// Requires commit_mutex_.
+Compaction Database::Impl::Compactor::CompactionOf(const TableState& table,
+                                                   const CompactionPlan& plan) {
+  Compaction compaction{.table_name = table.name,
+                        .table_id = table.id,
+                        .schema_id = table.schema_id,
+                        .schema = table.schema,
+                        .inputs = {},
+                        .level = plan.level,
+                        .only_move = plan.only_move,
+                        .altered = table.altered().value,
+                        .run_bytes_max = unit_bytes_,
+                        .stop = stop_.get_token()};
+  for (const auto& run : plan.inputs) {
+    compaction.inputs.push_back(database_.runs_.Shown(run->id, table.schema));
+  }
+  compaction.older = FindOlder(table.runs, compaction);
+  return compaction;
 }
 
 Result<NewRuns> Database::Impl::Compactor::Write(const Compaction& compaction) {

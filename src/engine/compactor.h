@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,41 +28,52 @@ class Database::Impl::Compactor {
 
   // Flushes, and makes one level of all runs of each table, or of one.
   Result<CompactInfo> CompactAll(std::string_view table);
-  // Looks what is due, after so many bytes of rows became runs.
+  // Looks what is due, after so many bytes of rows became runs, or a table was changed: zero.
   void AfterFlush(std::uint64_t bytes) noexcept;
-  // Before a commit of so many bytes: waits as far as compaction is behind. An error is that of a
-  // compaction which would have helped; nothing of the commit was kept.
-  Status AwaitCalm(std::uint64_t bytes) {
-    return pressure_.force() == Pressure::Force::kNone ? Status() : AwaitUnder(bytes);
-  }
+  // Whether commits have to wait, as compaction is behind.
+  bool presses() const { return pressure_.force() != Pressure::Force::kNone; }
+  // Before a commit of so many bytes: waits as far as that is so. An error is that of a compaction
+  // which would have helped; nothing of the commit was kept.
+  Status AwaitCalm(std::uint64_t bytes);
   Pressure::Stats pressure() const { return pressure_.stats(); }
   // What runs ends early and leaves nothing; nobody waits for it any more.
   void Stop();
 
  private:
+  Compactor(Impl* database, std::uint64_t unit_bytes);
+
+  class Task;
   using Choose = std::function<std::optional<CompactionPlan>(const TableState&)>;
 
   // A task that compacts what is due, and then another if more is.
   void Schedule();
   bool IsDue() const;
   void Look();
-  Status AwaitUnder(std::uint64_t bytes);
   Status AwaitWhileStopped();
   bool IsUnderWay() const;
   Result<bool> CompactNext();
   Result<bool> CompactOne(const Choose& choose);  // false: there was nothing to do
   std::optional<Compaction> Begin(const Choose& choose);
+  Compaction CompactionOf(const TableState& table, const CompactionPlan& plan);
+  Status Compact(const Compaction& compaction);
+  // Of tables that one failed for, others come first; for damage nobody is to wait.
+  void NoteOutcome(std::uint32_t table, const Status& outcome);
+  enum class LastTime : std::uint8_t { kFine, kFailed, kDamaged };
+  LastTime LastTimeOf(std::uint32_t table) const;
   Result<NewRuns> Write(const Compaction& compaction);
   // What becomes of the inputs, if each still stands.
   Result<std::vector<Edit>> EditsOfInputs(const Compaction& compaction) const;
   Status Publish(const Compaction& compaction, NewRuns* made);
 
   Impl& database_;
+  const std::uint64_t unit_bytes_;  // a memtable's
   const LeveledPlanner planner_;
   Pressure pressure_;
   std::atomic<int> working_ = 0;
   std::stop_source stop_;
   std::mutex one_at_a_time_;  // before flush_mutex_
+  mutable std::mutex failed_mutex_;
+  std::map<std::uint32_t, LastTime> failed_;  // by table id; guarded by failed_mutex_
 };
 
 }  // namespace varve

@@ -16,7 +16,6 @@ constexpr double kBytesPerSecondMin = 1 << 20;
 constexpr double kBytesPerSecondFirst = 16 << 20;  // when no flush was measured
 constexpr double kSleepMicrosMin = 1000;
 constexpr double kSleepMicrosMax = 100'000;  // of one commit, however large
-constexpr std::int64_t kChangeMicrosMax = 1'000'000;
 
 bool Reaches(const CompactionDebt& debt, const CompactionDebt& limit) {
   return debt.level0_runs >= limit.level0_runs || debt.bytes >= limit.bytes;
@@ -56,7 +55,7 @@ void Pressure::Look(const std::string& table, const CompactionDebt& debt) {
     force_.store(now, std::memory_order_release);
     changed_.fetch_add(1, std::memory_order_release);
   }
-  FutexWakeAll(changed_);
+  WakeAll();
 }
 
 void Pressure::NoteFlush(std::uint64_t bytes) {
@@ -76,7 +75,7 @@ void Pressure::End() {
     force_.store(Force::kNone, std::memory_order_release);
     changed_.fetch_add(1, std::memory_order_release);
   }
-  FutexWakeAll(changed_);
+  WakeAll();
 }
 
 void Pressure::Slow(std::uint64_t bytes) {
@@ -102,8 +101,15 @@ void Pressure::Slow(std::uint64_t bytes) {
   slowed_micros_ += static_cast<std::uint64_t>(now - start);
 }
 
-void Pressure::AwaitChange(std::uint32_t seen) {
-  clock_->WaitWord(changed_, seen, kChangeMicrosMax);
+void Pressure::NoteEnded() noexcept {
+  changed_.fetch_add(1, std::memory_order_release);
+  WakeAll();
+}
+
+// By the futex those that wait with a deadline, the others by what the library waits on.
+void Pressure::WakeAll() noexcept {
+  FutexWakeAll(changed_);
+  changed_.notify_all();
 }
 
 void Pressure::NoteStopped(std::int64_t micros) {

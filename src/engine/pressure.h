@@ -45,13 +45,16 @@ class Pressure {
   Force force() const { return force_.load(std::memory_order_acquire); }
   // Waits while commits are slowed, for a commit of so many bytes.
   void Slow(std::uint64_t bytes);
-  // Waits until something changed since `seen`, at most a second.
+  // Waits until something changed since `seen`: a look, a compaction's end.
   std::uint32_t seen() const { return changed_.load(std::memory_order_acquire); }
-  void AwaitChange(std::uint32_t seen);
+  void AwaitChange(std::uint32_t seen) { changed_.wait(seen, std::memory_order_acquire); }
+  void NoteEnded() noexcept;  // of a compaction, whatever came of it
   void NoteStopped(std::int64_t micros);
   Stats stats() const;
 
  private:
+  void WakeAll() noexcept;
+
   Clock* const clock_;
   const PressureLimits limits_;
   std::atomic<Force> force_ = Force::kNone;

@@ -75,7 +75,9 @@ Result<RestoreInfo> Database::Impl::RestoreOnce(std::string_view table, const As
   }
   const Look look = [&](const TableViewPtr& view,
                         const BegunTransaction& begun) -> Result<PreparedWrite> {
-    VARVE_TRY(CheckWasThis(*view, info.as_of, Now(AsOf())));  // it may have changed since
+    const Moment later = Now(AsOf());
+    VARVE_TRY(Resolve(AsOf(info.as_of), later));           // it may have been let go since,
+    VARVE_TRY(CheckWasThis(*view, info.as_of, later));     // or another table got the name
     PreparedWrite write;
     write.looked_at.AddRange(KeyBounds{});  // whoever adds a row is in its way, too
     VARVE_ASSIGN(const auto difference,

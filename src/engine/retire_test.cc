@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -162,6 +164,18 @@ TEST_F(RetireDatabaseTest, ATagKeepsItsVersionForEver) {
   EXPECT_EQ(Damages(), Strings());
 }
 
+TEST_F(RetireDatabaseTest, ATagThatIsMadeOfATagHasItsTime) {
+  ThreeVersions();
+  const auto first = db_->Tag("v1", CommitNumber{1});
+  ASSERT_TRUE(first);
+  Retire(0);
+  const auto second = db_->Tag("w", TagName{"v1"});
+  ASSERT_TRUE(second) << second.error().message();
+  EXPECT_EQ(second->time, first->time);
+  EXPECT_EQ(db_->Tag("x", CommitNumber{1})->time, first->time);
+  EXPECT_EQ(db_->Tag("x", CommitNumber{2}).error().kind(), ErrorKind::kNotFound);
+}
+
 TEST_F(RetireDatabaseTest, ASnapshotKeepsItsFilesUntilItEnds) {
   ThreeVersions();
   auto held = *db_->GetSnapshot(CommitNumber{1});
@@ -240,6 +254,41 @@ TEST_F(RetireDatabaseTest, TheDatabaseRemembersItsWindow) {
 
 TEST_F(RetireDatabaseTest, AWindowBelowZeroIsRefused) {
   EXPECT_EQ(db_->Retire({.keep_micros = -1}).error().kind(), ErrorKind::kInvalid);
+}
+
+// Whoever prepared rows for former columns, or a table that is gone, learns it though nothing of them
+// is left.
+TEST_F(RetireDatabaseTest, WritersBesideChangesThatAreLetGoAtOnceAreKeptOrToldWhy) {
+  Open(0);
+  ASSERT_TRUE(db_->CreateTable("u", testing::RowsSchema(), {"id"}));
+  std::atomic<bool> stop = false;
+  std::atomic<std::int64_t> tried = 0;
+  std::vector<std::thread> writers;
+  for (std::int64_t writer = 0; writer < 3; ++writer) {
+    writers.emplace_back([&, writer] {
+      while (!stop) {
+        const std::int64_t id = 3 * ++tried + writer;
+        const auto info = db_->Upsert("t", testing::RowsBatch({{id, "x"}}));
+        EXPECT_TRUE(info || info.error().kind() == ErrorKind::kNotFound) << info.error().message();
+        const auto other = db_->Upsert("u", testing::RowsBatch({{id, "x"}}));
+        EXPECT_TRUE(other || other.error().kind() == ErrorKind::kInvalid)  // it lacks a column
+            << other.error().message();
+      }
+    });
+  }
+  for (int round = 0; round < 30; ++round) {
+    const auto target = tried + 4;
+    while (tried < target) std::this_thread::yield();
+    const auto altered = db_->AlterTable("u", {AddColumn{arrow::field("n", arrow::int8())}});
+    ASSERT_TRUE(altered) << altered.error().message();
+    ASSERT_TRUE(db_->AlterTable("u", {DropColumn{"n"}}));
+    ASSERT_TRUE(db_->DropTable("t"));
+    Retire(0);
+    ASSERT_TRUE(db_->CreateTable("t", testing::RowsSchema(), {"id"}));
+  }
+  stop = true;
+  for (auto& writer : writers) writer.join();
+  EXPECT_EQ(Damages(), Strings());
 }
 
 // Compactions and flushes retire by themselves, so files do not grow in number.

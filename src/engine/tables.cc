@@ -14,6 +14,7 @@
 #include "columns/alter_schema.h"
 #include "columns/schema_difference.h"
 #include "engine/alone.h"
+#include "engine/compactor.h"
 #include "engine/engine.h"
 
 namespace varve {
@@ -206,6 +207,7 @@ Result<CommitNumber> Database::Impl::CommitChange(std::string_view name,
     Show(std::move(view));
     for (const auto& follower : std::exchange(followers_, {})) follower->Wake();
   }
+  compactor_->AfterFlush(0);
   Trace(environment_.trace(), "table.changed", name, {{"commit", commit.value}});
   return commit;
 }
@@ -246,7 +248,7 @@ LastChangeOfTable Database::Impl::LastChange(std::uint32_t table_id) const {
     return {table, table->altered()};
   }
   const auto dropped = official_->dropped.find(table_id);
-  VARVE_CHECK(dropped != official_->dropped.end());
+  if (dropped == official_->dropped.end()) return {nullptr, official_->commit};  // let go since
   return {dropped->second.get(), dropped->second->dropped};
 }
 
@@ -254,6 +256,13 @@ std::unexpected<Error> Database::Impl::TableChanged(std::uint32_t table_id,
                                                     const CommitGuard& guard) const {
   const auto [table, commit] = LastChange(table_id);
   if (guard.winner != nullptr) *guard.winner = commit;
+  if (table == nullptr) {
+    return Fail(ErrorKind::kConflict,
+                fmt::format("table {} (by its id) was dropped after this transaction began (at "
+                            "commit {}), and its versions were let go; nothing was kept, begin "
+                            "again",
+                            table_id, guard.snapshot.value));
+  }
   const bool dropped = table->dropped != CommitNumber{};
   return Fail(
       ErrorKind::kConflict,

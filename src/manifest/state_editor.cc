@@ -447,7 +447,12 @@ void StateEditor::ForgetShapes(TableState* table) const {
   const auto is_needed = [this](const FormerShape& shape) {
     return shape.until > state_.oldest || HasTagBefore(shape.until);
   };
-  table->former.erase(table->former.begin(), std::ranges::find_if(table->former, is_needed));
+  // The last one with other columns says when they changed: a write that began before has to know.
+  const CommitNumber altered = table->altered();
+  const auto first_needed = std::ranges::find_if(table->former, [&](const FormerShape& shape) {
+    return is_needed(shape) || (altered != CommitNumber{} && shape.until >= altered);
+  });
+  table->former.erase(table->former.begin(), first_needed);
   std::uint32_t first = table->schema_id;
   for (const FormerShape& shape : table->former) first = std::min(first, shape.schema_id);
   for (const auto& run : table->runs) first = std::min(first, run->schema_id);

@@ -10,6 +10,8 @@ namespace {
 
 using RunMetaPtr = std::shared_ptr<const RunMeta>;
 
+constexpr std::size_t kInputsOfLevel0Max = 32;
+
 RunMetas ShownNow(const RunMetas& runs) {
   RunMetas shown;
   std::ranges::copy_if(runs, std::back_inserter(shown),
@@ -91,7 +93,8 @@ CompactionPlan LeveledPlanner::FromLevel0(const RunMetas& runs) const {
     if (Overlapping(runs, 0, span).size() > 1 || !Overlapping(runs, 1, span).empty()) continue;
     return {.inputs = {run}, .level = 1, .only_move = true};
   }
-  CompactionPlan plan = Into(runs, all, 1);
+  const std::size_t many = std::min(all.size(), kInputsOfLevel0Max);  // each takes memory
+  CompactionPlan plan = Into(runs, RunMetas(all.begin(), all.begin() + std::ptrdiff_t(many)), 1);
   plan.only_move = false;
   return plan;
 }
@@ -132,7 +135,7 @@ CompactionDebt LeveledPlanner::DebtOf(const RunMetas& all) const {
   return debt;
 }
 
-std::optional<CompactionPlan> PlanAll(const RunMetas& all) {
+std::optional<CompactionPlan> LeveledPlanner::All(const RunMetas& all) const {
   const RunMetas runs = ShownNow(all);
   if (runs.empty()) return std::nullopt;
   const auto level = runs.front()->level;
@@ -143,7 +146,12 @@ std::optional<CompactionPlan> PlanAll(const RunMetas& all) {
                             });
   if (is_one_level) return std::nullopt;
   const auto deepest = std::ranges::max(runs, {}, [](const auto& run) { return run->level; });
-  return CompactionPlan{.inputs = runs, .level = std::max(deepest->level, 1u)};
+  std::uint32_t fitting = 1;
+  double target = static_cast<double>(targets_.level1_bytes);
+  for (; static_cast<double>(SumOf(runs)) > target && fitting < kLevelMax; ++fitting) {
+    target *= static_cast<double>(targets_.growth);
+  }
+  return CompactionPlan{.inputs = runs, .level = std::max(deepest->level, fitting)};
 }
 
 }  // namespace varve

@@ -35,13 +35,15 @@ class CompactionPlanner {
   virtual CompactionDebt DebtOf(const RunMetas& runs) const = 0;
   // Nothing: the table is as it should be.
   virtual std::optional<CompactionPlan> Next(const RunMetas& runs) const = 0;
+  // All runs to one level, where they are not too much; nothing when they are, without deletes.
+  virtual std::optional<CompactionPlan> All(const RunMetas& runs) const = 0;
 };
 
 // Level 0 has the runs of flushes, which overlap; the runs of a level below do not, and the level
 // holds `growth` times the bytes of the one above. The level that is over its size by the most is
-// compacted: of level 0 all, of another the run that overlaps least below, each with what it
-// overlaps in the level below. What overlaps nothing is moved, unless it is small and of level 0,
-// where it is better merged with others.
+// compacted: of level 0 all, or the oldest of very many, of another the run that overlaps least
+// below, each with what it overlaps in the level below. What overlaps nothing is moved, unless it is
+// small and of level 0, where it is better merged with others.
 class LeveledPlanner final : public CompactionPlanner {
  public:
   struct Targets {
@@ -53,6 +55,7 @@ class LeveledPlanner final : public CompactionPlanner {
   explicit LeveledPlanner(const Targets& targets) : targets_(targets) {}
   std::optional<CompactionPlan> Next(const RunMetas& runs) const override;
   CompactionDebt DebtOf(const RunMetas& runs) const override;
+  std::optional<CompactionPlan> All(const RunMetas& runs) const override;
 
  private:
   // The one that is over its size by the most, if any is.
@@ -61,8 +64,5 @@ class LeveledPlanner final : public CompactionPlanner {
 
   const Targets targets_;
 };
-
-// All runs to one level; nothing when they are, without deletes.
-std::optional<CompactionPlan> PlanAll(const RunMetas& runs);
 
 }  // namespace varve

@@ -54,6 +54,14 @@ TEST(PlanTest, Level0IsDueAtItsNumberOfRunsAndTakesWhatItOverlapsBelow) {
   EXPECT_FALSE(plan->only_move);
 }
 
+TEST(PlanTest, OfVeryManyTheOldestGoFirst) {
+  RunMetas runs;
+  for (std::uint64_t id = 1; id <= 100; ++id) runs.push_back(NewRun(id, 0, "a", "b", 1));
+  const auto ids = Ids(LeveledPlanner(kTargets).Next(runs));
+  ASSERT_EQ(ids.size(), 32u);
+  EXPECT_EQ(ids.back(), 32u);
+}
+
 TEST(PlanTest, AHiddenRunIsLeftAlone) {
   const LeveledPlanner planner(kTargets);
   RunMetas runs;
@@ -63,7 +71,7 @@ TEST(PlanTest, AHiddenRunIsLeftAlone) {
     runs.push_back(run);
   }
   EXPECT_FALSE(planner.Next(runs));
-  EXPECT_EQ(Ids(PlanAll(runs)), (Numbers{3, 4, 5}));
+  EXPECT_EQ(Ids(LeveledPlanner(kTargets).All(runs)), (Numbers{3, 4, 5}));
 }
 
 TEST(PlanTest, ALargeRunThatOverlapsNothingIsMovedAndASmallOneIsMerged) {
@@ -118,15 +126,21 @@ TEST(PlanTest, TheDebtIsWhatLiesAboveItsPlace) {
   EXPECT_EQ(planner.DebtOf(runs).bytes, 540u);
 }
 
+TEST(PlanTest, AllOfATableGoesWhereItIsNotTooMuch) {
+  const RunMetas runs = {NewRun(1, 0, "a", "b", 9000), NewRun(2, 0, "a", "b", 9000)};
+  EXPECT_EQ(LeveledPlanner(kTargets).All(runs)->level, 3u);
+}
+
 TEST(PlanTest, AllOfATableIsOneLevelAndThenThereIsNothingToDo) {
-  EXPECT_FALSE(PlanAll({}));
-  EXPECT_FALSE(PlanAll({NewRun(1, 0, "a", "b", 9)}));
+  const auto all = [](const RunMetas& runs) { return LeveledPlanner(kTargets).All(runs); };
+  EXPECT_FALSE(all({}));
+  EXPECT_FALSE(all({NewRun(1, 0, "a", "b", 9)}));
   auto deletes = NewRun(1, 0, "a", "b", 9);
   deletes->deletes = {.name = "x", .bytes = 1, .rows = 1};
-  EXPECT_EQ(Ids(PlanAll({deletes})), Numbers{1});
-  EXPECT_EQ(PlanAll({NewRun(1, 3, "a", "b", 9), NewRun(2, 0, "a", "b", 9)})->level, 3u);
-  EXPECT_FALSE(PlanAll({NewRun(1, 3, "a", "b", 9), NewRun(2, 3, "c", "d", 9)}));
-  EXPECT_TRUE(PlanAll({NewRun(1, 0, "a", "b", 9), NewRun(2, 0, "c", "d", 9)}));
+  EXPECT_EQ(Ids(all({deletes})), Numbers{1});
+  EXPECT_EQ(all({NewRun(1, 3, "a", "b", 9), NewRun(2, 0, "a", "b", 9)})->level, 3u);
+  EXPECT_FALSE(all({NewRun(1, 3, "a", "b", 9), NewRun(2, 3, "c", "d", 9)}));
+  EXPECT_TRUE(all({NewRun(1, 0, "a", "b", 9), NewRun(2, 0, "c", "d", 9)}));
 }
 
 // Flushes of random ranges; each plan is followed as the engine would.
