@@ -256,8 +256,8 @@ TEST_F(RetireDatabaseTest, AWindowBelowZeroIsRefused) {
   EXPECT_EQ(db_->Retire({.keep_micros = -1}).error().kind(), ErrorKind::kInvalid);
 }
 
-// Whoever prepared rows for former columns, or a table that is gone, learns it though nothing of them
-// is left.
+// Whoever prepared rows for former columns, or a table that is gone, learns it though nothing of
+// them is left.
 TEST_F(RetireDatabaseTest, WritersBesideChangesThatAreLetGoAtOnceAreKeptOrToldWhy) {
   Open(0);
   ASSERT_TRUE(db_->CreateTable("u", testing::RowsSchema(), {"id"}));
@@ -269,7 +269,8 @@ TEST_F(RetireDatabaseTest, WritersBesideChangesThatAreLetGoAtOnceAreKeptOrToldWh
       while (!stop) {
         const std::int64_t id = 3 * ++tried + writer;
         const auto info = db_->Upsert("t", testing::RowsBatch({{id, "x"}}));
-        EXPECT_TRUE(info || info.error().kind() == ErrorKind::kNotFound) << info.error().message();
+        EXPECT_TRUE(info || info.error().kind() == ErrorKind::kNotFound)
+            << info.error().message();
         const auto other = db_->Upsert("u", testing::RowsBatch({{id, "x"}}));
         EXPECT_TRUE(other || other.error().kind() == ErrorKind::kInvalid)  // it lacks a column
             << other.error().message();

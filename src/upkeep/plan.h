@@ -42,8 +42,8 @@ class CompactionPlanner {
 // Level 0 has the runs of flushes, which overlap; the runs of a level below do not, and the level
 // holds `growth` times the bytes of the one above. The level that is over its size by the most is
 // compacted: of level 0 all, or the oldest of very many, of another the run that overlaps least
-// below, each with what it overlaps in the level below. What overlaps nothing is moved, unless it is
-// small and of level 0, where it is better merged with others.
+// below, each with what it overlaps in the level below. What overlaps nothing is moved, unless it
+// is small and of level 0, where it is better merged with others.
 class LeveledPlanner final : public CompactionPlanner {
  public:
   struct Targets {
