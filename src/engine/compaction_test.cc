@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -330,6 +332,27 @@ TEST_F(CompactionTest, ACommitThatIsStoppedByAFullDiskSaysSoAndGoesOnWhenThereIs
   files_.full = false;
   Put({{1, "after"}});
   EXPECT_EQ(Level(0).runs, 0u);
+  ExpectEveryMoment();
+  EXPECT_EQ(Damages(), Strings());
+}
+
+// What it writes, or takes back, must be done before somebody else opens the folder.
+TEST_F(CompactionTest, CloseWaitsForOneThatACallerRuns) {
+  PutRuns(3);
+  std::atomic<bool> closed = false;
+  std::thread closer;
+  files_.before_data = [&] {
+    closer = std::thread([&] {
+      EXPECT_TRUE(db_->Close());
+      closed = true;
+    });
+    while (db_->GetSnapshot()) std::this_thread::yield();
+    for (int i = 0; i < 1000 && !closed; ++i) std::this_thread::yield();
+    EXPECT_FALSE(closed);
+  };
+  (void)db_->Compact();  // may have come to its end
+  closer.join();
+  Open();
   ExpectEveryMoment();
   EXPECT_EQ(Damages(), Strings());
 }

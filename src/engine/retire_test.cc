@@ -181,7 +181,8 @@ TEST_F(RetireDatabaseTest, ASnapshotKeepsItsFilesUntilItEnds) {
   auto held = *db_->GetSnapshot(CommitNumber{1});
   auto reader = *held->Scan("t", {.batch_rows_max = 1});
   std::uint64_t times = 0;
-  for (const FileInfo& file : *files_->List("/db/times")) times += file.size;
+  const auto listed = *files_->List("/db/times");
+  for (const FileInfo& file : listed) times += file.size;
   times -= times / 3;  // the newest version's stays
   const RetireInfo info = Retire(0);
   EXPECT_EQ(info.bytes_held, info.bytes - times) << "its view holds all runs of then";
