@@ -28,7 +28,7 @@ struct Variant {
   std::vector<Shape> shapes;
 };
 
-class OneKey final : public LogKeyProvider {
+class OneKey final : public KeyProvider {
  public:
   Result<std::string> CurrentKeyId() override { return std::string("bench"); }
   Result<std::string> Key(std::string_view) override { return std::string(32, 'k'); }

@@ -14,7 +14,7 @@
 
 namespace {
 
-class Keys : public varve::LogKeyProvider {
+class Keys : public varve::KeyProvider {
  public:
   varve::Result<std::string> CurrentKeyId() override { return current; }
   varve::Result<std::string> Key(std::string_view name) override {

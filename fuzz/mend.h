@@ -27,7 +27,7 @@ inline constexpr std::uint8_t kEncrypt = 32;      // units marked as encrypted, 
 inline constexpr std::uint8_t kMendAll = 63;
 
 // One key for all names.
-class FixedKeys final : public LogKeyProvider {
+class FixedKeys final : public KeyProvider {
  public:
   Result<std::string> CurrentKeyId() override { return std::string("fuzz"); }
   Result<std::string> Key(std::string_view) override { return std::string(32, 'k'); }

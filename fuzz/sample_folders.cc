@@ -74,7 +74,7 @@ void DecryptFrame(const SegmentCipher& cipher, const FrameHeader& header, char* 
 
 // So that the input is the same each time, whatever the data keys are, and MendSegments can put
 // them under its own.
-LogFolder Decrypted(LogFolder folder, LogKeyProvider* keys) {
+LogFolder Decrypted(LogFolder folder, KeyProvider* keys) {
   for (auto& [sequence, bytes] : folder.segments) {
     const auto segment = DecodeSegmentHeader(bytes);
     FUZZ_EXPECT(segment.has_value(), segment.error().message());

@@ -74,7 +74,8 @@ enum varve_log_reason {
   VARVE_LOG_TIMED_OUT = 10,         /* unavailable: a deadline passed */
   VARVE_LOG_MISSING_KEY = 11,       /* not found: encrypted, and nobody gave the key */
   VARVE_LOG_WRONG_KEY = 12,         /* invalid: encrypted, and the key of that name is another */
-  VARVE_LOG_STALE_SEQUENCE = 13     /* conflict: of a database's producer (varve_db.h) */
+  VARVE_LOG_STALE_SEQUENCE = 13,    /* conflict: of a database's producer (varve_db.h) */
+  VARVE_LOG_EXPIRED_KEY = 14        /* invalid: encrypted, and that key is not given any more */
 };
 #define VARVE_LOG_KIND(code) ((code) & 0xff)
 #define VARVE_LOG_REASON(code) ((code) >> 8)
@@ -126,7 +127,8 @@ typedef void (*varve_log_done)(void* context, int code, const varve_log_ack* ack
                                const varve_log_error* error);
 /* The name of the key that wraps new data keys: 1 to 64 bytes. Gives 0 or a code. */
 typedef int (*varve_log_current_key)(void* context, char name[64], size_t* name_size);
-/* The key of that name, which ends with no 0. VARVE_LOG_NOT_FOUND: there is none. */
+/* The key of that name, which ends with no 0. VARVE_LOG_NOT_FOUND: there is none.
+ * VARVE_LOG_INVALID | VARVE_LOG_EXPIRED_KEY << 8: it is not given any more. */
 typedef int (*varve_log_key)(void* context, const char* name, size_t name_size,
                              unsigned char key[32]);
 

@@ -45,6 +45,7 @@ enum class ErrorReason : std::uint8_t {
   kMissingKey,         // kNotFound: encrypted, and nobody gave the key (or any key) it names
   kWrongKey,           // kInvalid: encrypted, and the key given under that name is another
   kStaleSequence,      // kConflict: the producer committed a later sequence already
+  kExpiredKey,         // kInvalid: encrypted, and the provider does not give this key any more
 };
 
 class [[nodiscard]] Error {

@@ -24,7 +24,7 @@ class Clock;     // src/base/clock.h
 class Executor;  // src/base/executor.h
 class Files;     // src/files/files.h
 class LogArchive;      // varve/log_archive.h
-class LogKeyProvider;  // below
+class KeyProvider;  // below
 class Random;          // src/base/random.h
 class TraceSink;       // varve/trace.h
 
@@ -56,15 +56,17 @@ enum class LogEncodeMode : std::uint8_t {
               // mismatch is mended from the serial form and turns the log serial, see LogStats
 };
 
-// Gives and opens the keys that encrypt a log. Each segment has a data key of its own, kept in its
-// header, wrapped by the key named here. Thread-safe. What it throws becomes an Internal error.
-class LogKeyProvider {
+// Gives the keys that encrypt a log, or a whole database (OpenOptions::keys). They encrypt no data
+// themselves: each file has a data key of its own, which stands in it, or in the manifest, wrapped
+// by the key named here. Thread-safe. What it throws becomes an Internal error.
+class KeyProvider {
  public:
-  virtual ~LogKeyProvider() = default;
+  virtual ~KeyProvider() = default;
   // The id (1 to 64 bytes, not secret) of the key that wraps new data keys. Changing it rotates:
-  // segments made from then on use the new key, earlier ones are opened by theirs.
+  // what is written from then on is under the new key, what there is stays under its own.
   virtual Result<std::string> CurrentKeyId() = 0;
-  // The 32 bytes of a key. NotFound: this provider has no such key.
+  // The 32 bytes of a key. NotFound: this provider has no such key. Invalid/kExpiredKey: it does
+  // not give it any more. Of both the caller of varve is told which key is needed for what.
   virtual Result<std::string> Key(std::string_view key_id) = 0;
 };
 
@@ -106,7 +108,7 @@ struct LogOptions {
   // Per unit, and kept only where it is smaller. Units below 64 bytes are not tried.
   LogCompression compression = LogCompression::kNone;
   // Units are encrypted with AES-256-GCM when there is a provider. It must outlive the log.
-  LogKeyProvider* keys = nullptr;
+  KeyProvider* keys = nullptr;
 
   // Open nothing for writing, change nothing, take no exclusive lock.
   bool read_only = false;

@@ -46,7 +46,7 @@ struct LogReaderOptions {
   // rest little by little in later calls.
   bool follow = false;
   // Opens encrypted logs. Must outlive the cursor.
-  LogKeyProvider* keys = nullptr;
+  KeyProvider* keys = nullptr;
 };
 
 // Used by one thread at a time. Memory: one frame (16 MiB at most, a flush has usually one), or the
@@ -120,13 +120,13 @@ struct LogVerification {
   std::vector<LogDamage> damages;
 };
 Result<LogVerification> VerifyLog(const std::string& dir, const LogComponents& components = {},
-                                  LogKeyProvider* keys = nullptr);
+                                  KeyProvider* keys = nullptr);
 
 // Calls `visit` for a line of text per header and frame of one segment file, up to the first
 // damage, which it describes in the last line. A group's line counts its units by codec and, where
 // they can be read (with `keys` also in an encrypted segment), its records by kind. For people; the
 // form of the lines may change.
 Status DumpLogSegment(const std::string& path, const std::function<void(std::string_view)>& visit,
-                      const LogComponents& components = {}, LogKeyProvider* keys = nullptr);
+                      const LogComponents& components = {}, KeyProvider* keys = nullptr);
 
 }  // namespace varve

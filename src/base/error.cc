@@ -31,6 +31,7 @@ std::string_view ToString(ErrorReason reason) {
     case ErrorReason::kStaleSequence: return "StaleSequence";
     case ErrorReason::kMissingKey: return "MissingKey";
     case ErrorReason::kWrongKey: return "WrongKey";
+    case ErrorReason::kExpiredKey: return "ExpiredKey";
   }
   return "None";
 }

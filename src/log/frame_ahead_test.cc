@@ -25,7 +25,7 @@ using testing::kLogDir;
 
 constexpr std::uint64_t kLittle = 64u << 10;  // read ahead, in the smallest pieces
 
-class OneKey final : public LogKeyProvider {
+class OneKey final : public KeyProvider {
  public:
   Result<std::string> CurrentKeyId() override { return std::string("key"); }
   Result<std::string> Key(std::string_view) override { return std::string(kCipherKeyBytes, 'k'); }

@@ -39,7 +39,7 @@ namespace varve {
 struct FollowerSettings {
   Files* files;
   std::string dir;
-  LogKeyProvider* keys;  // may be null
+  KeyProvider* keys;  // may be null
   bool follow;           // see LogReaderOptions
 };
 

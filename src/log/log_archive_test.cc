@@ -484,7 +484,7 @@ TEST_F(LogArchiveTest, AUnitThatIsNotWholeInTheArchiveIsLeftOut) {
   EXPECT_EQ(Restore(), appended_);
 }
 
-class MapKeys final : public LogKeyProvider {
+class MapKeys final : public KeyProvider {
  public:
   Result<std::string> CurrentKeyId() override { return std::string("k1"); }
   Result<std::string> Key(std::string_view) override { return std::string(32, 'K'); }

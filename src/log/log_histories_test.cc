@@ -21,7 +21,7 @@ using testing::LogArchiveTest;
 using testing::SeenUnit;
 
 // Another key for each segment.
-class ManyKeys final : public LogKeyProvider {
+class ManyKeys final : public KeyProvider {
  public:
   Result<std::string> CurrentKeyId() override { return "key " + std::to_string(++count_); }
   Result<std::string> Key(std::string_view id) override {

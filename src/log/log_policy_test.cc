@@ -18,7 +18,7 @@
 namespace varve {
 namespace {
 
-class Keys final : public LogKeyProvider {
+class Keys final : public KeyProvider {
  public:
   std::map<std::string, std::string, std::less<>> keys = {{"k1", std::string(32, '1')},
                                                           {"k2", std::string(32, '2')}};

@@ -16,7 +16,7 @@
 
 namespace varve::testing {
 
-class TestKeys final : public LogKeyProvider {
+class TestKeys final : public KeyProvider {
  public:
   std::string key = std::string(32, 'k');
   Result<std::string> CurrentKeyId() override { return std::string("test"); }

@@ -23,7 +23,7 @@ constexpr int kThreads = 2;  // that read ahead when no executor was given
 class LogRecovery {
  public:
   LogRecovery(Files* files, const std::string& dir, const RecoveryOptions& options,
-              OnDamage on_damage, const LogReplay& replay, LogKeyProvider* keys, Executor* executor)
+              OnDamage on_damage, const LogReplay& replay, KeyProvider* keys, Executor* executor)
       : files_(files),
         dir_(dir),
         options_(options),
@@ -77,7 +77,7 @@ class LogRecovery {
   const RecoveryOptions& options_;
   const OnDamage on_damage_;
   const LogReplay& replay_;
-  LogKeyProvider* const keys_;
+  KeyProvider* const keys_;
   Executor* executor_;              // null until it is needed, when none was given
   std::uint64_t ahead_bytes_;       // of the file that one task reads ahead; 0: there is none
   std::unique_ptr<ThreadPool> own_executor_;
@@ -493,7 +493,7 @@ Status LogRecovery::CountCut(const std::vector<SegmentOnDisk>& all) {
 
 Result<RecoveredLog> RecoverLog(Files* files, const std::string& dir,
                                 const RecoveryOptions& options, OnDamage on_damage,
-                                const LogReplay& replay, LogKeyProvider* keys, Executor* executor) {
+                                const LogReplay& replay, KeyProvider* keys, Executor* executor) {
   return LogRecovery(files, dir, options, on_damage, replay, keys, executor).Run();
 }
 

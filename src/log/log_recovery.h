@@ -89,7 +89,7 @@ enum class OnDamage : std::uint8_t {
 // tasks of `executor`, all of which have ended when this returns; null: by threads of its own.
 Result<RecoveredLog> RecoverLog(Files* files, const std::string& dir,
                                 const RecoveryOptions& options, OnDamage on_damage,
-                                const LogReplay& replay, LogKeyProvider* keys,
+                                const LogReplay& replay, KeyProvider* keys,
                                 Executor* executor);
 
 }  // namespace varve

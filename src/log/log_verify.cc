@@ -133,7 +133,7 @@ Lsn DurableEnd(const RecoveredLog& log) {
 }  // namespace
 
 Result<LogVerification> VerifyLog(const std::string& dir, const LogComponents& components,
-                                  LogKeyProvider* keys) {
+                                  KeyProvider* keys) {
   auto* files = components.files != nullptr ? components.files : PosixFiles();
   VARVE_ASSIGN(auto recovered, RecoverLog(files, dir, {}, OnDamage::kSkip, {}, keys,
                                           components.executor));
@@ -144,7 +144,7 @@ Result<LogVerification> VerifyLog(const std::string& dir, const LogComponents& c
 }
 
 Status DumpLogSegment(const std::string& path, const Visit& visit,
-                      const LogComponents& components, LogKeyProvider* keys) {
+                      const LogComponents& components, KeyProvider* keys) {
   auto* files = components.files != nullptr ? components.files : PosixFiles();
   VARVE_ASSIGN(const auto file, files->Open(path, OpenMode::kRead));
   VARVE_ASSIGN(const auto segment, LookAtSegment(file.get()));

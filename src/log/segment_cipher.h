@@ -16,8 +16,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
-#include "base/random.h"
+#include "base/cipher.h"
 #include "log/log_format.h"
 #include "varve/error.h"
 #include "varve/log_options.h"
@@ -25,16 +26,10 @@
 
 namespace varve {
 
-inline constexpr std::uint64_t kCipherTagBytes = 16;
-inline constexpr std::uint64_t kCipherKeyBytes = 32;
-
 // Thread-safe.
 class SegmentCipher {
  public:
-  explicit SegmentCipher(std::string data_key);
-  ~SegmentCipher();
-  SegmentCipher(const SegmentCipher&) = delete;
-  SegmentCipher& operator=(const SegmentCipher&) = delete;
+  explicit SegmentCipher(std::string data_key) : cipher_(std::move(data_key)) {}
 
   // Puts ciphertext and tag of `plain` at `to`, which has room for both and may be where `plain`
   // is. Internal when the library fails: nothing of the plain text may then be used.
@@ -43,18 +38,18 @@ class SegmentCipher {
   Status Decrypt(Lsn lsn, std::string_view header, std::string_view sealed, char* to) const;
 
  private:
-  const std::string key_;
-  const std::uint64_t id_;  // tells this thread's cached context whose key it has
+  const Cipher cipher_;
 };
 
 // Makes a data key for a new segment and puts it, wrapped by the provider's current key, into
 // `header`, whose identity is set. The data key comes from the operating system's generator, not
 // from an injected one.
-Result<std::shared_ptr<const SegmentCipher>> MakeSegmentCipher(LogKeyProvider* keys,
+Result<std::shared_ptr<const SegmentCipher>> MakeSegmentCipher(KeyProvider* keys,
                                                                SegmentHeader* header);
 // The cipher of a segment that exists; null when it is not encrypted. Errors: NotFound/kMissingKey
-// (no provider, or it has not that key), Invalid/kWrongKey, the provider's own.
-Result<std::shared_ptr<const SegmentCipher>> OpenSegmentCipher(LogKeyProvider* keys,
+// (no provider, or it has not that key), Invalid/kWrongKey, Invalid/kExpiredKey, the provider's
+// own.
+Result<std::shared_ptr<const SegmentCipher>> OpenSegmentCipher(KeyProvider* keys,
                                                                const SegmentHeader& header);
 
 }  // namespace varve

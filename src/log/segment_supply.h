@@ -39,7 +39,7 @@ struct SupplySettings {
   Random* random;
   std::string dir;
   std::uint64_t segment_bytes_max;
-  LogKeyProvider* keys;  // null: not encrypted
+  KeyProvider* keys;  // null: not encrypted
   LogSyncMethod sync_method;
   std::uint32_t recycled_max;  // files kept for use again
 };

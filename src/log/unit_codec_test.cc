@@ -156,7 +156,7 @@ TEST(UnitCodec, R16_CiphertextsCannotBeMovedToAnotherPosition) {
   EXPECT_EQ(unit.find("alice"), std::string::npos);
 }
 
-class MapKeys final : public LogKeyProvider {
+class MapKeys final : public KeyProvider {
  public:
   std::map<std::string, std::string, std::less<>> keys;
   std::string current;

@@ -412,7 +412,7 @@ void ABitOfEverything(Life& life) {
   life.Close();
 }
 
-class FixedKeys final : public LogKeyProvider {
+class FixedKeys final : public KeyProvider {
  public:
   Result<std::string> CurrentKeyId() override { return "the key"; }
   Result<std::string> Key(std::string_view) override { return std::string(32, 'k'); }
@@ -420,7 +420,7 @@ class FixedKeys final : public LogKeyProvider {
 
 LogOptions Small(std::uint32_t recycled, LogSyncMethod method,
                  LogCompression compression = LogCompression::kNone,
-                 LogKeyProvider* keys = nullptr) {
+                 KeyProvider* keys = nullptr) {
   LogOptions options;
   options.segment_bytes_max = kSegmentBytesMin;
   options.recycled_segments_max = recycled;
