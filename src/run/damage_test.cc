@@ -14,7 +14,8 @@ using namespace varve::testing;
 // A store in which a test may change what is stored.
 class DamageTest : public ::testing::Test {
  protected:
-  DamageTest() {
+  explicit DamageTest(bool encrypted = false) {
+    world_.encrypted = encrypted;
     for (std::uint64_t commit = 1; commit <= 4; ++commit) {
       model_.RandomCommit(&random_, commit, 12, 30, Into(&memtable_));
     }
@@ -52,6 +53,8 @@ class DamageTest : public ::testing::Test {
         << status.error().message();
   }
 
+  void ExpectEveryFlipFound();
+
   RunWorld world_;
   SeededRandom random_{TestSeed()};
   VersionModel model_;
@@ -60,7 +63,12 @@ class DamageTest : public ::testing::Test {
   std::vector<std::pair<std::string, std::uint64_t>> versions_;
 };
 
-TEST_F(DamageTest, EveryFlippedByteIsFound) {
+class EncryptedDamageTest : public DamageTest {
+ protected:
+  EncryptedDamageTest() : DamageTest(/*encrypted=*/true) {}
+};
+
+void DamageTest::ExpectEveryFlipFound() {
   ASSERT_TRUE(ReadAll());
   ASSERT_FALSE(meta_.deletes.name.empty());
   for (const auto& object : {meta_.data, meta_.deletes}) {
@@ -79,6 +87,10 @@ TEST_F(DamageTest, EveryFlippedByteIsFound) {
   ASSERT_TRUE(ReadAll());
   ASSERT_TRUE(ReadWindow({2, 3}));
 }
+
+TEST_F(DamageTest, EveryFlippedByteIsFound) { ExpectEveryFlipFound(); }
+
+TEST_F(EncryptedDamageTest, EveryFlippedByteIsFound) { ExpectEveryFlipFound(); }
 
 TEST_F(DamageTest, AFileOfAnotherSizeIsRefused) {
   const std::string good = world_.Bytes(meta_.data.name);

@@ -2,10 +2,14 @@
 #include "run/key_filters.h"
 
 #include <arrow/extension_type.h>
+#include <arrow/io/memory.h>
 #include <arrow/scalar.h>
 #include <arrow/type.h>
 #include <parquet/bloom_filter.h>
+#include <parquet/exception.h>
+#include <parquet/properties.h>
 #include <parquet/schema.h>
+#include <parquet/xxhasher.h>
 
 namespace varve {
 namespace {
@@ -86,6 +90,31 @@ bool MayContain(const parquet::BloomFilter& filter, const arrow::Scalar& value) 
     }
   }
   return true;
+}
+
+namespace {
+
+constexpr double kFalsePositives = 0.05;  // as Arrow's own
+
+}  // namespace
+
+std::uint64_t KeyHash(std::string_view key) { return parquet::XxHasher().Hash(key); }
+
+std::string MakeKeyFilter(const std::vector<std::uint64_t>& hashes) {
+  parquet::BlockSplitBloomFilter filter;
+  filter.Init(parquet::BlockSplitBloomFilter::OptimalNumOfBytes(hashes.size(), kFalsePositives));
+  filter.InsertHashes(hashes.data(), static_cast<int>(hashes.size()));
+  filter.FoldToTargetFpp(kFalsePositives);  // keys may have several versions
+  PARQUET_ASSIGN_OR_THROW(const auto sink, arrow::io::BufferOutputStream::Create());
+  filter.WriteTo(sink.get());
+  PARQUET_ASSIGN_OR_THROW(const auto bytes, sink->Finish());
+  return bytes->ToString();
+}
+
+bool MayContainKey(const std::string& filter, std::string_view key) {
+  arrow::io::BufferReader reader(arrow::Buffer::FromString(filter));
+  return parquet::BlockSplitBloomFilter::Deserialize(parquet::default_reader_properties(), &reader)
+      .FindHash(KeyHash(key));
 }
 
 std::vector<std::vector<int>> LeavesOfFields(const parquet::SchemaDescriptor& schema) {

@@ -127,7 +127,7 @@ class Finder {
     auto keys = file_.FindPiece(piece, Part::kKeys);
     if (keys == nullptr) {
       const int group = file_.pieces()[static_cast<std::size_t>(piece)].group;
-      VARVE_ASSIGN(const bool may_contain, MayContain(group, key));
+      VARVE_ASSIGN(const bool may_contain, file_.MayContain(group, key));
       if (!may_contain) {
         rejections_.fetch_add(1, std::memory_order_relaxed);
         return false;
@@ -140,13 +140,6 @@ class Finder {
     row_ = 0;
     spread_ = Spread(FirstKey(piece), EndKey(piece), keys_->keys.size());
     return true;
-  }
-
-  // Bytes that are no key of this table are looked for all the same, without the filters.
-  Result<bool> MayContain(int group, std::string_view key) const {
-    const auto decoded = file_.schema()->key_codec().Decode({key});
-    if (!decoded) return true;
-    return file_.MayContain(group, **decoded);
   }
 
   Place FindHere(std::string_view key) {

@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/parquet_properties.h"
+#include "run/file_cipher.h"
 #include "run/run_file.h"
 
 namespace varve {
@@ -36,6 +37,7 @@ struct PageSpan {
   std::int64_t end_row = 0;
   std::int64_t begin = 0;
   std::int64_t end = 0;
+  int first_page = 0;  // its number among the data pages of the chunk
 };
 
 PageSpan Cover(const Pages& pages, std::int64_t first_row, std::int64_t end_row,
@@ -46,11 +48,13 @@ PageSpan Cover(const Pages& pages, std::int64_t first_row, std::int64_t end_row,
       std::ranges::lower_bound(pages, end_row, {}, &parquet::PageLocation::first_row_index);
   const auto& last = end[-1];
   return {first->first_row_index, end == pages.end() ? group_rows : end->first_row_index,
-          first->offset, last.offset + last.compressed_page_size};
+          first->offset, last.offset + last.compressed_page_size,
+          static_cast<int>(first - pages.begin())};
 }
 
 // What is to be read of the row group at hand.
 struct Selection {
+  int index = 0;  // of the row group
   std::unique_ptr<parquet::RowGroupMetaData> group;
   std::vector<PageSpan> spans;  // by leaf; of the leaves that are asked for
 };
@@ -58,14 +62,15 @@ struct Selection {
 // One row group, of which there are only the pages selected.
 class SelectedGroup final : public parquet::RowGroupReader::Contents {
  public:
-  SelectedGroup(CheckedFile* file, const Selection* selection,
+  // `cipher`: null when the file is not encrypted.
+  SelectedGroup(CheckedFile* file, const FileCipher* cipher, const Selection* selection,
                 const parquet::ReaderProperties* properties)
-      : file_(*file), selection_(*selection), properties_(*properties) {}
+      : file_(*file), cipher_(cipher), selection_(*selection), properties_(*properties) {}
 
   std::unique_ptr<parquet::PageReader> GetColumnPageReader(int leaf) override {
     const auto chunk = selection_.group->ColumnChunk(leaf);
     const PageSpan& span = selection_.spans[static_cast<std::size_t>(leaf)];
-    PARQUET_ASSIGN_OR_THROW(auto bytes, ReadPages(*chunk, span));
+    PARQUET_ASSIGN_OR_THROW(auto bytes, ReadPages(leaf, *chunk, span));
     // Counted in values, of which only the pages know: the end of the bytes ends it.
     return parquet::PageReader::Open(std::make_shared<arrow::io::BufferReader>(std::move(bytes)),
                                      chunk->num_values(), chunk->compression(), properties_,
@@ -75,16 +80,29 @@ class SelectedGroup final : public parquet::RowGroupReader::Contents {
   const parquet::ReaderProperties* properties() const override { return &properties_; }
 
  private:
-  arrow::Result<std::shared_ptr<arrow::Buffer>> ReadPages(const parquet::ColumnChunkMetaData& chunk,
+  arrow::Result<std::shared_ptr<arrow::Buffer>> ReadPages(int leaf,
+                                                          const parquet::ColumnChunkMetaData& chunk,
                                                           const PageSpan& span) {
+    FileCipher::Place place{.group = selection_.index, .leaf = leaf,
+                            .first_page = span.first_page};
     ARROW_ASSIGN_OR_RAISE(auto pages, file_.ReadAt(span.begin, span.end - span.begin));
+    ARROW_ASSIGN_OR_RAISE(pages, Decrypted(std::move(pages), place));
     if (!chunk.has_dictionary_page()) return pages;
     const std::int64_t begin = chunk.dictionary_page_offset();
     ARROW_ASSIGN_OR_RAISE(auto dictionary, file_.ReadAt(begin, chunk.data_page_offset() - begin));
+    place.dictionary = true;
+    ARROW_ASSIGN_OR_RAISE(dictionary, Decrypted(std::move(dictionary), place));
     return arrow::ConcatenateBuffers({std::move(dictionary), std::move(pages)});
   }
 
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Decrypted(std::shared_ptr<arrow::Buffer> pages,
+                                                          const FileCipher::Place& place) {
+    if (cipher_ == nullptr) return pages;
+    return cipher_->DecryptPages(std::string_view(*pages), place);
+  }
+
   CheckedFile& file_;
+  const FileCipher* const cipher_;
   const Selection& selection_;
   const parquet::ReaderProperties& properties_;
 };
@@ -92,14 +110,16 @@ class SelectedGroup final : public parquet::RowGroupReader::Contents {
 // The file as Arrow's reader sees it: whichever row group it asks for is the selected one.
 class SelectedFile final : public parquet::ParquetFileReader::Contents {
  public:
-  SelectedFile(std::shared_ptr<CheckedFile> file, std::shared_ptr<parquet::FileMetaData> metadata,
-               const Selection* selection)
-      : file_(std::move(file)), metadata_(std::move(metadata)), selection_(selection) {}
+  SelectedFile(const RunFile& file, const Selection* selection)
+      : file_(file.file()),
+        metadata_(file.metadata()),
+        cipher_(file.cipher()),
+        selection_(selection) {}
 
   void Close() override {}
   std::shared_ptr<parquet::RowGroupReader> GetRowGroup(int) override {
     return std::make_shared<parquet::RowGroupReader>(
-        std::make_unique<SelectedGroup>(file_.get(), selection_, &properties_));
+        std::make_unique<SelectedGroup>(file_.get(), cipher_, selection_, &properties_));
   }
   std::shared_ptr<parquet::FileMetaData> metadata() const override { return metadata_; }
   std::shared_ptr<parquet::PageIndexReader> GetPageIndexReader() override { return nullptr; }
@@ -110,6 +130,7 @@ class SelectedFile final : public parquet::ParquetFileReader::Contents {
  private:
   const std::shared_ptr<CheckedFile> file_;
   const std::shared_ptr<parquet::FileMetaData> metadata_;
+  const FileCipher* const cipher_;
   const Selection* const selection_;
   const parquet::ReaderProperties properties_ = parquet::default_reader_properties();
 };
@@ -157,6 +178,7 @@ struct RowRangeReader::Parts {
   const RunFile* file = nullptr;
   // Before the index reader, which keeps a reference to it.
   const parquet::ReaderProperties properties = parquet::default_reader_properties();
+  std::unique_ptr<parquet::ParquetFileReader> encrypted;  // has the key of the index; else null
   std::shared_ptr<parquet::PageIndexReader> index;
   Selection selection;  // before the reader, which refers to it
   std::unique_ptr<parquet::arrow::FileReader> reader;
@@ -170,6 +192,7 @@ struct RowRangeReader::Parts {
 };
 
 void RowRangeReader::Parts::Enter(int group) {
+  selection.index = group;
   selection.group = file->metadata()->RowGroup(group);
   selection.spans.resize(static_cast<std::size_t>(selection.group->num_columns()));
   group_index = index == nullptr ? nullptr : index->RowGroup(group);
@@ -221,10 +244,16 @@ Result<std::unique_ptr<RowRangeReader>> RowRangeReader::Open(const RunFile& file
   const auto open = [&]() -> arrow::Status {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     parts->file = &file;
-    parts->index = parquet::PageIndexReader::Make(file.file().get(), file.metadata(),
-                                                  parts->properties);
+    if (file.cipher() == nullptr) {
+      parts->index = parquet::PageIndexReader::Make(file.file().get(), file.metadata(),
+                                                    parts->properties);
+    } else {
+      parts->encrypted =
+          parquet::ParquetFileReader::Open(file.file(), parts->properties, file.metadata());
+      parts->index = parts->encrypted->GetPageIndexReader();
+    }
     auto reader = std::make_unique<parquet::ParquetFileReader>();
-    reader->Open(std::make_unique<SelectedFile>(file.file(), file.metadata(), &parts->selection));
+    reader->Open(std::make_unique<SelectedFile>(file, &parts->selection));
     auto settings = ArrowReaderSettings();
     settings.set_pre_buffer(false);
     ARROW_ASSIGN_OR_RAISE(parts->reader,

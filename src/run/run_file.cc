@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/parquet_properties.h"
+#include "run/file_cipher.h"
 #include "run/key_filters.h"
 #include "run/object_sink.h"
 #include "run/row_range_reader.h"
@@ -29,7 +30,8 @@
 namespace varve {
 namespace {
 
-// A Parquet file ends with the footer's length in four bytes and the magic "PAR1".
+// A Parquet file ends with the footer's length in four bytes and the magic "PAR1", or "PARE" when
+// the footer is encrypted.
 constexpr std::uint64_t kTrailerBytes = 8;
 
 std::unexpected<Error> Damaged(const std::string& where, std::string_view what) {
@@ -94,9 +96,10 @@ Result<std::shared_ptr<const RunFile>> RunFile::Open(ObjectStore* store, const R
   VARVE_ASSIGN(auto reader, OpenObject(store, object, file->where_));
   VARVE_ASSIGN(auto tail, ReadTail(reader.get(), object, file->where_));
   RunFooter footer;
-  VARVE_TRY(file->ReadFooter(*tail, &footer));
+  VARVE_TRY(file->ReadFooter(tail, &footer));
   VARVE_TRY(file->CheckFooter(footer));
   VARVE_TRY(file->CheckLayout());
+  VARVE_TRY(file->NoteFilters(footer));
   VARVE_TRY(file->CutIntoPieces(&footer));
   file->first_keys_ = std::move(footer.row_group_keys);
   file->file_ = std::make_shared<CheckedFile>(std::move(reader), file->where_, object,
@@ -106,15 +109,25 @@ Result<std::shared_ptr<const RunFile>> RunFile::Open(ObjectStore* store, const R
   return file;
 }
 
-Status RunFile::ReadFooter(const arrow::Buffer& tail, RunFooter* footer) {
-  const auto size = static_cast<std::uint64_t>(tail.size());
-  const char* const end = reinterpret_cast<const char*>(tail.data()) + size;
+Status RunFile::ReadFooter(const std::shared_ptr<arrow::Buffer>& tail, RunFooter* footer) {
+  const auto size = static_cast<std::uint64_t>(tail->size());
+  const char* const end = reinterpret_cast<const char*>(tail->data()) + size;
   const auto length = LoadLittle<std::uint32_t>(end - kTrailerBytes);
-  if (std::string_view(end - 4, 4) != "PAR1" || length > size - kTrailerBytes) {
-    return Damaged(where_, "the file does not end as a Parquet file does");
+  const bool encrypted = !object_.file_key.empty();
+  if (std::string_view(end - 4, 4) != (encrypted ? "PARE" : "PAR1") ||
+      length > size - kTrailerBytes) {
+    return Damaged(where_, encrypted ? "the file does not end as an encrypted Parquet file does"
+                                     : "the file does not end as a Parquet file does");
   }
   const auto parse = [&]() -> arrow::Status {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
+    if (encrypted) {
+      ARROW_ASSIGN_OR_RAISE(auto read, DecryptFooter(tail, length, object_.file_key));
+      metadata_ = std::move(read.metadata);
+      cipher_ = std::move(read.cipher);
+      leaves_ = LeavesOfFields(*metadata_->schema());
+      return arrow::Status::OK();
+    }
     std::uint32_t parsed = length;
     metadata_ = parquet::FileMetaData::Make(end - kTrailerBytes - length, &parsed);
     leaves_ = LeavesOfFields(*metadata_->schema());
@@ -145,6 +158,20 @@ Status RunFile::CheckFooter(const RunFooter& footer) const {
                                        footer.block_crc32c.size(), blocks));
   }
   return {};
+}
+
+// The filters of encrypted keys begin where the row groups end.
+Status RunFile::NoteFilters(const RunFooter& footer) {
+  if (cipher_ == nullptr) return {};
+  const auto end = static_cast<std::int64_t>(object_.bytes);
+  auto at = static_cast<std::int64_t>(object_.data_bytes);
+  for (const std::int64_t bytes : footer.key_filters) {
+    if (bytes > end - at) break;
+    key_filters_.emplace_back(at, bytes);
+    at += bytes;
+  }
+  if (std::ssize(key_filters_) == metadata_->num_row_groups()) return {};
+  return Damaged(where_, "the footer's filters do not fit its row groups");
 }
 
 // The file's columns are the table's and the commit, and all their bytes are in the data region.
@@ -263,26 +290,41 @@ Result<std::unique_ptr<RowGroupReader>> RunFile::NewReader() const {
   return std::make_unique<RowGroupReader>(shared_from_this(), std::move(reader));
 }
 
-Result<bool> RunFile::MayContain(int group, const arrow::RecordBatch& key) const {
+Result<bool> RunFile::MayContain(int group, std::string_view key) const {
+  if (cipher_ == nullptr) {
+    const auto decoded = schema_->key_codec().Decode({key});
+    if (!decoded) return true;
+    return FromArrow(MayHaveValues(group, **decoded));
+  }
+  const auto [at, bytes] = key_filters_[static_cast<std::size_t>(group)];
+  VARVE_ASSIGN(const auto module, FromArrow(file_->ReadAt(at, bytes)));
+  const auto filter = cipher_->DecryptFilter(group, std::string_view(*module));
+  if (!filter) return std::unexpected(filter.error().Within(where_));
   const auto ask = [&]() -> arrow::Result<bool> {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
-    // The filter reader keeps a reference to its properties.
-    const auto properties = parquet::default_reader_properties();
-    auto filters = parquet::BloomFilterReader::Make(file_, metadata_, properties);
-    auto group_filters = filters->RowGroup(group);
-    if (group_filters == nullptr) return true;
-    for (int column = 0; column < key.num_columns(); ++column) {
-      if (!HasKeyFilter(*key.column(column)->type())) continue;
-      const auto field = static_cast<std::size_t>(key_fields_[static_cast<std::size_t>(column)]);
-      const auto filter = group_filters->GetColumnBloomFilter(leaves_[field].front());
-      if (filter == nullptr) continue;
-      ARROW_ASSIGN_OR_RAISE(const auto value, key.column(column)->GetScalar(0));
-      if (!varve::MayContain(*filter, *value)) return false;
-    }
-    return true;
+    return MayContainKey(*filter, key);
     END_PARQUET_CATCH_EXCEPTIONS
   };
   return FromArrow(ask());
+}
+
+arrow::Result<bool> RunFile::MayHaveValues(int group, const arrow::RecordBatch& key) const {
+  BEGIN_PARQUET_CATCH_EXCEPTIONS
+  // The filter reader keeps a reference to its properties.
+  const auto properties = parquet::default_reader_properties();
+  auto filters = parquet::BloomFilterReader::Make(file_, metadata_, properties);
+  auto group_filters = filters->RowGroup(group);
+  if (group_filters == nullptr) return true;
+  for (int column = 0; column < key.num_columns(); ++column) {
+    if (!HasKeyFilter(*key.column(column)->type())) continue;
+    const auto field = static_cast<std::size_t>(key_fields_[static_cast<std::size_t>(column)]);
+    const auto filter = group_filters->GetColumnBloomFilter(leaves_[field].front());
+    if (filter == nullptr) continue;
+    ARROW_ASSIGN_OR_RAISE(const auto value, key.column(column)->GetScalar(0));
+    if (!varve::MayContain(*filter, *value)) return false;
+  }
+  return true;
+  END_PARQUET_CATCH_EXCEPTIONS
 }
 
 RowGroupReader::RowGroupReader(std::shared_ptr<const RunFile> file,

@@ -34,6 +34,7 @@ class FileReader;
 
 namespace varve {
 
+class FileCipher;
 class RowRangeReader;
 class RunFile;
 
@@ -115,12 +116,13 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
       int group, std::int64_t first_row, std::int64_t rows, const std::vector<int>& fields,
       const std::shared_ptr<arrow::Schema>& schema) const;
 
-  // False when a bloom filter says that no row of the group has this key: `key` as a one-row batch
-  // of the key columns.
-  Result<bool> MayContain(int group, const arrow::RecordBatch& key) const;
+  // False when a bloom filter says that no row of the group has this key. Of bytes that are no key
+  // of this table it may say anything.
+  Result<bool> MayContain(int group, std::string_view key) const;
 
   const std::shared_ptr<CheckedFile>& file() const { return file_; }
   const std::shared_ptr<parquet::FileMetaData>& metadata() const { return metadata_; }
+  const FileCipher* cipher() const { return cipher_.get(); }  // null: not encrypted
   // Leaf columns of fields, those first that take the longest to decode: Arrow decodes columns at
   // once, in this order, and what is begun last should be short.
   std::vector<int> LeavesByWork(int group, const std::vector<int>& fields) const;
@@ -136,17 +138,21 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
  private:
   friend class RowGroupReader;
   RunFile() = default;
-  Status ReadFooter(const arrow::Buffer& tail, RunFooter* footer);
+  Status ReadFooter(const std::shared_ptr<arrow::Buffer>& tail, RunFooter* footer);
+  Status NoteFilters(const RunFooter& footer);
   Status CheckFooter(const RunFooter& footer) const;
   Status CheckLayout() const;
   Status CutIntoPieces(RunFooter* footer);
   Result<CachedPiece> DecodePiece(const Piece& piece, ReadCache::Part part) const;
+  arrow::Result<bool> MayHaveValues(int group, const arrow::RecordBatch& key) const;
 
   RunObject object_;
   std::string where_;
   std::shared_ptr<const TableSchema> schema_;
   std::shared_ptr<arrow::Schema> columns_;
   std::shared_ptr<parquet::FileMetaData> metadata_;
+  std::shared_ptr<const FileCipher> cipher_;  // null: not encrypted
+  std::vector<std::pair<std::int64_t, std::int64_t>> key_filters_;  // by row group: where, bytes
   std::shared_ptr<CheckedFile> file_;
   std::vector<std::vector<int>> leaves_;  // leaf columns of each top-level field
   std::vector<int> key_fields_;

@@ -5,16 +5,19 @@
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <parquet/arrow/schema.h>
+#include <parquet/encryption/encryption.h>
 #include <parquet/exception.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
+#include "base/cipher.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/gather.h"
 #include "columns/parquet_properties.h"
+#include "run/file_cipher.h"
 #include "run/group_encoder.h"
 #include "run/key_filters.h"
 #include "run/run_writer.h"
@@ -51,7 +54,8 @@ arrow::Result<std::vector<parquet::SortingColumn>> SortingColumns(
 }
 
 arrow::Result<std::shared_ptr<parquet::WriterProperties>> WriterSettings(
-    const arrow::Schema& file_schema, const TableSchema& schema, const RunTarget& target) {
+    const arrow::Schema& file_schema, const TableSchema& schema, const RunTarget& target,
+    const std::shared_ptr<parquet::FileEncryptionProperties>& encryption) {
   PropertiesBuilder builder;
   builder.created_by("varve")
       ->compression(parquet::Compression::ZSTD)
@@ -62,12 +66,16 @@ arrow::Result<std::shared_ptr<parquet::WriterProperties>> WriterSettings(
       ->enable_page_checksum()
       ->enable_write_page_index();
   for (const auto& field : schema.key_schema()->fields()) {
-    if (HasKeyFilter(*field->type())) builder.enable_bloom_filter(field->name(), {});
+    if (encryption != nullptr || !HasKeyFilter(*field->type())) continue;
+    builder.enable_bloom_filter(field->name(), {});
   }
-  auto properties = builder.build();
+  auto properties = builder.encryption(encryption)->build();
   if (!schema.key_codec().parquet_order()) return properties;
   ARROW_ASSIGN_OR_RAISE(auto columns, SortingColumns(file_schema, schema, *properties));
-  return PropertiesBuilder(*properties).set_sorting_columns(std::move(columns))->build();
+  return PropertiesBuilder(*properties)
+      .set_sorting_columns(std::move(columns))
+      ->encryption(encryption)
+      ->build();
 }
 
 // How many rows a piece of these has, so that it is small in memory.
@@ -107,12 +115,18 @@ Result<std::unique_ptr<RunFileWriter>> RunFileWriter::Open(
     file->key_fields_.push_back(columns->GetFieldIndex(key));
   }
   file->file_schema_ = WithCommitColumn(*ParquetSchema(*columns));
+  std::shared_ptr<parquet::FileEncryptionProperties> encryption;
+  if (target.encrypted) {
+    VARVE_ASSIGN(file->file_key_, SecretBytes(kCipherKeyBytes));
+    encryption = EncryptionWith(file->file_key_);
+    file->cipher_ = std::make_shared<const FileCipher>(file->file_key_, encryption->file_aad());
+  }
   VARVE_ASSIGN(auto object, store->NewWriter(name));
   file->sink_ = std::make_shared<ObjectSink>(std::move(object));
   const auto open = [&]() -> arrow::Status {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     ARROW_ASSIGN_OR_RAISE(const auto settings,
-                          WriterSettings(*file->file_schema_, schema, target));
+                          WriterSettings(*file->file_schema_, schema, target, encryption));
     ARROW_ASSIGN_OR_RAISE(file->encoder_, GroupEncoder::Open(*file->file_schema_, file->sink_,
                                                              settings, large));
     return arrow::Status::OK();
@@ -124,7 +138,8 @@ Result<std::unique_ptr<RunFileWriter>> RunFileWriter::Open(
 
 Status RunFileWriter::WriteRowGroup(std::shared_ptr<arrow::RecordBatch> rows,
                                     const std::vector<std::uint64_t>& commits,
-                                    std::string first_key) {
+                                    std::string first_key,
+                                    const std::vector<std::uint64_t>& key_hashes) {
   VARVE_CHECK(rows->num_rows() == std::ssize(commits));
   VARVE_TRY(NotePieces(*rows));
   VARVE_ASSIGN(rows, ToParquet(rows));
@@ -132,8 +147,13 @@ Status RunFileWriter::WriteRowGroup(std::shared_ptr<arrow::RecordBatch> rows,
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     arrow::ArrayVector columns = rows->columns();
     columns.push_back(CommitArray(commits));
-    return encoder_->WriteGroup(
-        *arrow::RecordBatch::Make(file_schema_, rows->num_rows(), std::move(columns)));
+    ARROW_RETURN_NOT_OK(encoder_->WriteGroup(
+        *arrow::RecordBatch::Make(file_schema_, rows->num_rows(), std::move(columns))));
+    if (cipher_ != nullptr) {
+      VARVE_CHECK(key_hashes.size() == commits.size());
+      key_filters_.push_back(MakeKeyFilter(key_hashes));
+    }
+    return arrow::Status::OK();
     END_PARQUET_CATCH_EXCEPTIONS
   };
   VARVE_TRY(FromArrow(write()));
@@ -152,9 +172,22 @@ Status RunFileWriter::NotePieces(const arrow::RecordBatch& rows) {
   return {};
 }
 
+// The filters of encrypted keys, between the row groups and what Parquet's writer puts behind them.
+Status RunFileWriter::WriteFilters() {
+  for (std::size_t group = 0; group < key_filters_.size(); ++group) {
+    VARVE_ASSIGN(const auto module,
+                 cipher_->EncryptFilter(static_cast<int>(group), key_filters_[group]));
+    const auto bytes = static_cast<std::int64_t>(module.size());
+    VARVE_TRY(FromArrow(sink_->Write(module.data(), bytes)));
+    footer_.key_filters.push_back(bytes);
+  }
+  return {};
+}
+
 Result<RunObject> RunFileWriter::Finish() {
   sink_->EndData();
   footer_.block_crc32c = sink_->block_crc32c();
+  VARVE_TRY(WriteFilters());
   const auto close = [&]() -> arrow::Status {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     return encoder_->Close(footer_.ToMetadata());
@@ -166,7 +199,8 @@ Result<RunObject> RunFileWriter::Finish() {
                    .bytes = sink_->bytes(),
                    .rows = rows_,
                    .data_bytes = sink_->data_bytes(),
-                   .tail_crc32c = sink_->tail_crc32c()};
+                   .tail_crc32c = sink_->tail_crc32c(),
+                   .file_key = file_key_};
 }
 
 }  // namespace varve

@@ -15,6 +15,7 @@
 
 namespace varve {
 
+class FileCipher;
 class GroupEncoder;
 class ObjectSink;
 
@@ -29,15 +30,18 @@ class RunFileWriter {
       const TableSchema& schema, const RunTarget& target, bool large);
   ~RunFileWriter();
 
-  // `rows` in order, as many as there are commits.
+  // `rows` in order, as many as there are commits. `key_hashes`: KeyHash of each row's key, when
+  // the target is encrypted.
   Status WriteRowGroup(std::shared_ptr<arrow::RecordBatch> rows,
-                       const std::vector<std::uint64_t>& commits, std::string first_key);
+                       const std::vector<std::uint64_t>& commits, std::string first_key,
+                       const std::vector<std::uint64_t>& key_hashes);
   // Publishes the object. Without it nothing is left.
   Result<RunObject> Finish();
 
  private:
   RunFileWriter() = default;
   Status NotePieces(const arrow::RecordBatch& rows);
+  Status WriteFilters();
 
   const TableSchema* schema_ = nullptr;
   std::vector<int> key_fields_;
@@ -46,6 +50,9 @@ class RunFileWriter {
   std::shared_ptr<arrow::Schema> file_schema_;  // as Parquet has it, commit column included
   std::shared_ptr<ObjectSink> sink_;            // outlives the writer, which closes it
   std::unique_ptr<GroupEncoder> encoder_;
+  std::string file_key_;                      // empty: not encrypted, and then the next are too
+  std::shared_ptr<const FileCipher> cipher_;
+  std::vector<std::string> key_filters_;      // of each row group
   RunFooter footer_;
   std::uint64_t rows_ = 0;
 };

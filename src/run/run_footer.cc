@@ -18,6 +18,7 @@ constexpr char kFormatKey[] = "varve.format";
 constexpr char kRowGroupKeysKey[] = "varve.row_group_keys";
 constexpr char kPieceRowsKey[] = "varve.piece_rows";
 constexpr char kPieceKeysKey[] = "varve.piece_keys";
+constexpr char kKeyFiltersKey[] = "varve.key_filters";
 constexpr char kBlockCrcKey[] = "varve.block_crc32c";
 
 std::unexpected<Error> BadFooter(const std::string& object, std::string_view what) {
@@ -73,10 +74,12 @@ bool SplitHex(std::string_view text, std::vector<std::string>* keys) {
 std::shared_ptr<arrow::KeyValueMetadata> RunFooter::ToMetadata() const {
   std::string crc_bytes;
   for (const std::uint32_t crc : block_crc32c) AppendLittle(&crc_bytes, crc);
-  return arrow::key_value_metadata(
+  auto metadata = arrow::key_value_metadata(
       {kFormatKey, kRowGroupKeysKey, kPieceRowsKey, kPieceKeysKey, kBlockCrcKey},
       {kRunFormat, JoinHex(row_group_keys), JoinNumbers(piece_rows), JoinHex(piece_keys),
        arrow::util::base64_encode(crc_bytes)});
+  if (!key_filters.empty()) metadata->Append(kKeyFiltersKey, JoinNumbers(key_filters));
+  return metadata;
 }
 
 Result<RunFooter> RunFooter::Parse(const arrow::KeyValueMetadata* metadata,
@@ -99,6 +102,12 @@ Result<RunFooter> RunFooter::Parse(const arrow::KeyValueMetadata* metadata,
     if (!SplitNumbers(rows, &footer.piece_rows) || !SplitHex(pieces, &footer.piece_keys)) {
       return BadFooter(object, fmt::format("has an unreadable entry {} or {}", kPieceRowsKey,
                                            kPieceKeysKey));
+    }
+  }
+  if (metadata->Contains(kKeyFiltersKey)) {
+    VARVE_ASSIGN(const std::string sizes, FooterEntry(metadata, kKeyFiltersKey, object));
+    if (!SplitNumbers(sizes, &footer.key_filters)) {
+      return BadFooter(object, fmt::format("has an unreadable entry {}", kKeyFiltersKey));
     }
   }
   VARVE_ASSIGN(const std::string encoded, FooterEntry(metadata, kBlockCrcKey, object));

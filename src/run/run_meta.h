@@ -16,6 +16,7 @@ struct RunObject {
   std::uint64_t rows = 0;
   std::uint64_t data_bytes = 0;
   std::uint32_t tail_crc32c = 0;
+  std::string file_key;  // secret: the data key that the file is encrypted with; empty: it is not
 };
 
 inline constexpr std::uint32_t kLevelMax = 63;
@@ -46,6 +47,7 @@ struct RunMeta {
   // It has every version that its commits wrote: changes, and what a transaction may conflict with,
   // are looked for in such runs alone, hidden or not.
   bool HoldsAllVersions() const { return shown_from == 0; }
+  bool IsEncrypted() const { return !data.file_key.empty() || !deletes.file_key.empty(); }
 };
 
 }  // namespace varve

@@ -3,15 +3,18 @@
 
 #include <arrow/io/memory.h>
 #include <arrow/table.h>
+#include <arrow/util/secure_string.h>
 #include <gtest/gtest.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
+#include <parquet/properties.h>
 
 #include <limits>
 #include <set>
 
 #include "columns/gather.h"
+#include "run/file_cipher.h"
 #include "run/merge.h"
 #include "run/object_sink.h"
 #include "run/run_test_world.h"
@@ -67,9 +70,19 @@ class RunTest : public ::testing::Test {
     model_.Upsert(rows, commit, Into(&memtable_));
   }
 
+  // What holds of plain and encrypted runs.
+  void ExpectTheModel();
+  void ExpectRejections();
+  void ExpectEveryType();
+
   RunWorld world_;
   VersionModel model_;
   Memtable memtable_{ModelSchema()};
+};
+
+class EncryptedRunTest : public RunTest {
+ protected:
+  EncryptedRunTest() { world_.encrypted = true; }
 };
 
 std::shared_ptr<arrow::RecordBatch> Numbers(const std::string& name,
@@ -117,7 +130,7 @@ void ExpectFound(const std::set<std::int64_t>& keys, std::int64_t piece_rows,
   }
 }
 
-TEST_F(RunTest, RandomWalksAndLookupsShowExactlyTheModel) {
+void RunTest::ExpectTheModel() {
   const std::uint64_t seed = TestSeed();
   SCOPED_TRACE(SeedTrace(seed));
   SeededRandom random(seed);
@@ -138,6 +151,10 @@ TEST_F(RunTest, RandomWalksAndLookupsShowExactlyTheModel) {
     }
   }
 }
+
+TEST_F(RunTest, RandomWalksAndLookupsShowExactlyTheModel) { ExpectTheModel(); }
+
+TEST_F(EncryptedRunTest, RandomWalksAndLookupsShowExactlyTheModel) { ExpectTheModel(); }
 
 // A hole of a relative of ours: deletes beyond the first batch of a scan were not applied.
 TEST_F(RunTest, DeletesBeyondTheFirstRowGroupAreApplied) {
@@ -220,7 +237,7 @@ TEST_F(RunTest, SeekSkipsRowGroups) {
   EXPECT_EQ(run->row_groups_read(), 2u);
 }
 
-TEST_F(RunTest, AKeyThatIsNotThereIsRejectedByAFilterWithoutReadingRows) {
+void RunTest::ExpectRejections() {
   std::vector<ModelRow> rows;
   for (std::int32_t i = 0; i < 1000; ++i) rows.push_back({"name", 2 * i, i + 1});
   model_.Upsert(rows, 1, Into(&memtable_));
@@ -233,6 +250,12 @@ TEST_F(RunTest, AKeyThatIsNotThereIsRejectedByAFilterWithoutReadingRows) {
   EXPECT_GE(run->bloom_rejections(), 150u);
   EXPECT_LE(run->row_groups_read(), 50u);
   ExpectGets(*run, 1, {0, 1, 2, 3});
+}
+
+TEST_F(RunTest, AKeyThatIsNotThereIsRejectedByAFilterWithoutReadingRows) { ExpectRejections(); }
+
+TEST_F(EncryptedRunTest, AKeyThatIsNotThereIsRejectedByAFilterWithoutReadingRows) {
+  ExpectRejections();
 }
 
 TEST_F(RunTest, BytesThatAreNoKeyAreSimplyNotFound) {
@@ -329,7 +352,7 @@ TEST(Run, LookupsFindKeysHoweverTheySpread) {
 // A row of a large row group is found though most of the group's bytes are damaged: they are not
 // read. Where they are needed they are checked.
 // Hole e read everything for one row.
-TEST(Run, HoleE_ALookupReadsOnlyThePagesThatHoldTheRow) {
+void ExpectOnlyThePagesOfARow(bool encrypted) {
   constexpr std::int64_t kRows = 20000;
   const auto noise = arrow::fixed_size_binary(64);
   const auto schema =
@@ -350,6 +373,7 @@ TEST(Run, HoleE_ALookupReadsOnlyThePagesThatHoldTheRow) {
   Memtable memtable(table);
   memtable.Insert(*std::move(rows), 1);
   RunWorld world;
+  world.encrypted = encrypted;
   auto meta = world.Write(memtable, kRows, kRowGroupBytesMax, 1000);
   ASSERT_TRUE(meta);
   const std::string good = world.Bytes(meta->data.name);
@@ -367,6 +391,10 @@ TEST(Run, HoleE_ALookupReadsOnlyThePagesThatHoldTheRow) {
   EXPECT_GE(failed, 1);
   EXPECT_LE(failed, blocks / 2);
 }
+
+TEST(Run, HoleE_ALookupReadsOnlyThePagesThatHoldTheRow) { ExpectOnlyThePagesOfARow(false); }
+
+TEST(EncryptedRun, HoleE_ALookupReadsOnlyThePagesThatHoldTheRow) { ExpectOnlyThePagesOfARow(true); }
 
 TEST_F(RunTest, WritingNothingIsAnErrorAndLeavesNothing) {
   EXPECT_EQ(world_.Write(memtable_, 10).error().kind(), ErrorKind::kInvalid);
@@ -403,6 +431,65 @@ TEST_F(RunTest, AnyParquetReaderOpensTheFiles) {
             (std::vector<std::string>{"name", "id", "_varve_commit"}));
 }
 
+// With the file's key alone, and Parquet's own way of giving it.
+TEST_F(EncryptedRunTest, AnyParquetReaderWithTheKeyOpensTheFiles) {
+  Ascending(50, 3);
+  model_.Delete({{"b", 1, 0}, {"b", 2, 0}}, 4, Into(&memtable_));
+  const auto run = world_.Flush(memtable_, 20);
+  const auto& meta = run->meta();
+  ASSERT_NE(meta.data.file_key, meta.deletes.file_key);
+  for (const auto& object : {meta.data, meta.deletes}) {
+    const auto read = [&](std::string key) -> arrow::Result<std::int64_t> {
+      parquet::ReaderProperties properties = parquet::default_reader_properties();
+      properties.file_decryption_properties(
+          parquet::FileDecryptionProperties::Builder()
+              .footer_key(arrow::util::SecureString(std::move(key)))
+              ->build());
+      parquet::arrow::FileReaderBuilder builder;
+      ARROW_RETURN_NOT_OK(builder.Open(std::make_shared<arrow::io::BufferReader>(
+                                           arrow::Buffer::FromString(world_.Bytes(object.name))),
+                                       properties));
+      ARROW_ASSIGN_OR_RAISE(const auto reader, builder.Build());
+      ARROW_ASSIGN_OR_RAISE(const auto table, reader->ReadTable());
+      return table->num_rows();
+    };
+    EXPECT_EQ(read(object.file_key).ValueOr(-1), static_cast<std::int64_t>(object.rows));
+    EXPECT_FALSE(read(std::string(32, 'x')).ok());
+  }
+}
+
+// A file that is not what the manifest says of its key: never read as if it were.
+TEST_F(EncryptedRunTest, AFileIsReadWithItsOwnKeyAlone) {
+  Ascending(50, 1);
+  const auto encrypted = *world_.Write(memtable_, 20);
+  world_.encrypted = false;
+  const auto plain = *world_.Write(memtable_, 20);
+  const auto open = [&](RunMeta meta, std::string key) {
+    meta.data.file_key = std::move(key);
+    return varve::Run::Open(world_.store(), ModelSchema(), meta);
+  };
+  EXPECT_TRUE(open(encrypted, encrypted.data.file_key));
+  EXPECT_TRUE(open(plain, ""));
+  EXPECT_EQ(open(encrypted, "").error().kind(), ErrorKind::kCorruption);
+  EXPECT_EQ(open(encrypted, std::string(32, 'x')).error().kind(), ErrorKind::kCorruption);
+  EXPECT_EQ(open(plain, encrypted.data.file_key).error().kind(), ErrorKind::kCorruption);
+}
+
+// Pages of one place do not pass for those of another, even where checksums are made to fit.
+TEST_F(EncryptedRunTest, PagesCannotBeMovedToAnotherPlace) {
+  Ascending(50, 1);
+  const auto meta = *world_.Write(memtable_, 20);
+  const std::string key = meta.data.file_key;
+  const FileCipher cipher(key, "aad");
+  const std::string module = *cipher.EncryptFilter(1, "a filter");
+  EXPECT_EQ(cipher.DecryptFilter(1, module).value_or(""), "a filter");
+  EXPECT_EQ(cipher.DecryptFilter(2, module).error().kind(), ErrorKind::kCorruption);
+  EXPECT_FALSE(FileCipher(key, "another").DecryptFilter(1, module));
+  EXPECT_FALSE(cipher.DecryptFilter(1, module.substr(0, 20)));
+  EXPECT_FALSE(cipher.DecryptFilter(1, ""));
+  EXPECT_FALSE(cipher.DecryptPages(module, {}).ok());
+}
+
 TEST_F(RunTest, TheFileCarriesOrderFiltersIndexesAndChecksums) {
   Ascending(50, 1);
   const auto run = world_.Flush(memtable_, 20);
@@ -428,7 +515,7 @@ TEST_F(RunTest, TheFileCarriesOrderFiltersIndexesAndChecksums) {
   }
 }
 
-TEST_F(RunTest, EveryTypeComesBackAsItWas) {
+void RunTest::ExpectEveryType() {
   for (const auto& type : AllTypes()) {
     SCOPED_TRACE(type.name);
     auto schema = TableSchema::Make(type.schema, {"id"});
@@ -462,6 +549,10 @@ TEST_F(RunTest, EveryTypeComesBackAsItWas) {
     EXPECT_EQ(Findings(*run, true), std::vector<std::string>());
   }
 }
+
+TEST_F(RunTest, EveryTypeComesBackAsItWas) { ExpectEveryType(); }
+
+TEST_F(EncryptedRunTest, EveryTypeComesBackAsItWas) { ExpectEveryType(); }
 
 }  // namespace
 }  // namespace varve

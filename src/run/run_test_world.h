@@ -24,6 +24,7 @@ namespace varve {
 class RunWorld {
  public:
   std::shared_ptr<ReadCache> cache;  // of the runs that are opened from now on
+  bool encrypted = false;            // the runs that are written from now on
 
   ObjectStore* store() { return store_.get(); }
 
@@ -44,6 +45,7 @@ class RunWorld {
                     {.id = runs_,
                      .data_name = "data/t/" + id + ".parquet",
                      .deletes_name = "data/t/deletes/" + id + ".parquet",
+                     .encrypted = encrypted,
                      .row_group_rows = row_group_rows,
                      .row_group_bytes_max = row_group_bytes_max,
                      .piece_rows_max = piece_rows_max == 0 ? row_group_rows / 3 + 1

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "columns/gather.h"
 #include "columns/row_bytes.h"
+#include "run/key_filters.h"
 #include "run/run_file_writer.h"
 
 namespace varve {
@@ -41,6 +42,7 @@ class RunWriter::DataPart {
     group_bytes_ += bytes;
     if (commits_.empty()) first_key_ = cursor.key();
     commits_.push_back(cursor.commit());
+    if (target_.encrypted) key_hashes_.push_back(KeyHash(cursor.key()));
     if (!slices_.empty() && slices_.back().batch == batch &&
         slices_.back().start + slices_.back().length == cursor.row()) {
       ++slices_.back().length;
@@ -68,9 +70,11 @@ class RunWriter::DataPart {
                                               std::ssize(commits_) >= kLargeRows));
     }
     VARVE_ASSIGN(auto rows, Gather(schema_.schema(), slices_));
-    VARVE_TRY(file_->WriteRowGroup(std::move(rows), commits_, std::move(first_key_)));
+    VARVE_TRY(file_->WriteRowGroup(std::move(rows), commits_, std::move(first_key_),
+                                   key_hashes_));
     slices_.clear();
     commits_.clear();
+    key_hashes_.clear();
     row_bytes_.clear();
     group_bytes_ = 0;
     return {};
@@ -83,6 +87,7 @@ class RunWriter::DataPart {
   // Of the row group being filled.
   std::vector<RowSlice> slices_;
   std::vector<std::uint64_t> commits_;
+  std::vector<std::uint64_t> key_hashes_;  // when the target is encrypted
   std::string first_key_;
   std::uint64_t group_bytes_ = 0;
   std::unordered_map<const arrow::RecordBatch*, RowBytes> row_bytes_;
@@ -97,6 +102,7 @@ class RunWriter::DeletesPart {
   Status Add(const VersionCursor& cursor) {
     keys_.emplace_back(cursor.key());
     commits_.push_back(cursor.commit());
+    if (target_.encrypted) key_hashes_.push_back(KeyHash(cursor.key()));
     return std::ssize(commits_) >= target_.row_group_rows ? EndRowGroup() : Status();
   }
 
@@ -112,9 +118,11 @@ class RunWriter::DeletesPart {
                                               schema_, target_, /*large=*/false));
     }
     VARVE_ASSIGN(auto batch, schema_.key_codec().Decode({keys_.begin(), keys_.end()}));
-    VARVE_TRY(file_->WriteRowGroup(std::move(batch), commits_, std::move(keys_.front())));
+    VARVE_TRY(file_->WriteRowGroup(std::move(batch), commits_, std::move(keys_.front()),
+                                   key_hashes_));
     keys_.clear();
     commits_.clear();
+    key_hashes_.clear();
     return {};
   }
 
@@ -124,6 +132,7 @@ class RunWriter::DeletesPart {
   std::unique_ptr<RunFileWriter> file_;
   std::vector<std::string> keys_;
   std::vector<std::uint64_t> commits_;
+  std::vector<std::uint64_t> key_hashes_;  // when the target is encrypted
 };
 
 namespace {

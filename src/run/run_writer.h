@@ -36,6 +36,7 @@ struct RunTarget {
   std::uint32_t level = 0;
   std::string data_name;     // object names
   std::string deletes_name;
+  bool encrypted = false;    // each object under a new data key of its own (RunObject::file_key)
   std::int64_t row_group_rows = kRowGroupRows;            // smaller in tests
   std::uint64_t row_group_bytes_max = kRowGroupBytesMax;  // smaller in tests
   std::int64_t piece_rows_max = kPieceRowsMax;            // smaller in tests

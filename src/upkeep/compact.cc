@@ -68,12 +68,15 @@ class Outputs {
 
   RunTarget Target() const {
     const std::uint64_t id = next_run_id_();
+    const bool encrypted = compaction_.inputs.front()->meta().IsEncrypted();
+    const auto folder = RunFolder(compaction_.table_name, compaction_.table_id, encrypted);
     return {.id = id,
             .table_id = compaction_.table_id,
             .schema_id = compaction_.schema_id,
             .level = compaction_.level,
-            .data_name = RunDataName(compaction_.table_name, id),
-            .deletes_name = RunDeletesName(compaction_.table_name, id),
+            .data_name = RunDataName(folder, id),
+            .deletes_name = RunDeletesName(folder, id),
+            .encrypted = encrypted,
             .row_group_rows = CutsOfFlushes().row_group_rows,
             .piece_rows_max = CutsOfFlushes().piece_rows_max};
   }

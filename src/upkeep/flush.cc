@@ -23,6 +23,10 @@ std::string RunDeletesName(std::string_view table, std::uint64_t run_id) {
   return fmt::format("data/{}/_deletes/{:020}.parquet", table, run_id);
 }
 
+std::string RunFolder(std::string_view table_name, std::uint32_t table_id, bool encrypted) {
+  return encrypted ? fmt::format("{:010}", table_id) : std::string(table_name);
+}
+
 FlushCuts& CutsOfFlushes() {
   static FlushCuts cuts;
   return cuts;
@@ -85,20 +89,23 @@ class VersionSorter {
 
 Result<Metas> FlushMemtable(ObjectStore* store, const Memtable& memtable,
                             std::string_view table_name, std::uint32_t table_id,
-                            std::uint32_t schema_id, std::uint64_t* next_run_id) {
+                            std::uint32_t schema_id, std::uint64_t* next_run_id,
+                            bool encrypted) {
   const auto rows = memtable.rows();
   VARVE_CHECK(rows > 0);
   const TableSchema& schema = *memtable.schema();
   std::vector<int> columns(static_cast<std::size_t>(schema.schema()->num_fields()));
   std::iota(columns.begin(), columns.end(), 0);
+  const std::string folder = RunFolder(table_name, table_id, encrypted);
   const auto target = [&] {
     const std::uint64_t id = (*next_run_id)++;
     return RunTarget{.id = id,
                      .table_id = table_id,
                      .schema_id = schema_id,
                      .level = 0,
-                     .data_name = RunDataName(table_name, id),
-                     .deletes_name = RunDeletesName(table_name, id),
+                     .data_name = RunDataName(folder, id),
+                     .deletes_name = RunDeletesName(folder, id),
+                     .encrypted = encrypted,
                      .row_group_rows = CutsOfFlushes().row_group_rows,
                      .piece_rows_max = CutsOfFlushes().piece_rows_max};
   };

@@ -18,9 +18,12 @@
 
 namespace varve {
 
-// Names of a run's objects: data/<table>/<20 digits>.parquet and .../_deletes/<20 digits>.parquet
+// Names of a run's objects: data/<table>/<20 digits>.parquet and .../_deletes/<20 digits>.parquet,
+// where <table> is RunFolder.
 std::string RunDataName(std::string_view table, std::uint64_t run_id);
 std::string RunDeletesName(std::string_view table, std::uint64_t run_id);
+// The table's name; of an encrypted database, whose names are secret, its id.
+std::string RunFolder(std::string_view table_name, std::uint32_t table_id, bool encrypted);
 
 // Into how many rows flushes cut their runs, in the whole process. Tests alone change it, so that a
 // few rows are several row groups: while no database is open, since nothing guards it.
@@ -34,6 +37,7 @@ FlushCuts& CutsOfFlushes();
 // `next_run_id`, which is counted up. After an error nothing is left, as RunWriter says.
 Result<std::vector<std::shared_ptr<const RunMeta>>> FlushMemtable(
     ObjectStore* store, const Memtable& memtable, std::string_view table_name,
-    std::uint32_t table_id, std::uint32_t schema_id, std::uint64_t* next_run_id);
+    std::uint32_t table_id, std::uint32_t schema_id, std::uint64_t* next_run_id,
+    bool encrypted = false);
 
 }  // namespace varve
