@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/result.h"
+#include "manifest/manifest_cipher.h"
 
 namespace varve {
 namespace {
@@ -165,8 +166,24 @@ bool IsTimesName(std::string_view name) {
          digits.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-Result<TimesObject> WriteTimes(ObjectStore* store, const CommitTimes& times) {
-  const auto bytes = times.Encode();
+namespace {
+
+// Those of format 1, which is what an encrypted object holds.
+Result<CommitTimes> DecodeWith(const std::string& file_key, std::string_view bytes) {
+  if (file_key.empty()) return CommitTimes::Decode(bytes);
+  VARVE_ASSIGN(const auto plain, DecryptTimes(file_key, bytes));
+  return CommitTimes::Decode(plain);
+}
+
+}  // namespace
+
+Result<TimesObject> WriteTimes(ObjectStore* store, const CommitTimes& times, bool encrypted) {
+  auto bytes = times.Encode();
+  std::string file_key;
+  if (encrypted) {
+    VARVE_ASSIGN(file_key, SecretBytes(kCipherKeyBytes));
+    VARVE_ASSIGN(bytes, EncryptTimes(file_key, bytes));
+  }
   const auto name = TimesName(times.last());
   if (const Status put = store->Put(name, bytes); !put) {
     return std::unexpected(put.error().Within(store->Describe(name)));
@@ -174,7 +191,8 @@ Result<TimesObject> WriteTimes(ObjectStore* store, const CommitTimes& times) {
   return TimesObject{.first = times.first(),
                      .min_time = times.Earliest(),
                      .bytes = bytes.size(),
-                     .crc32c = LoadLittle<std::uint32_t>(bytes.data() + bytes.size() - 4)};
+                     .crc32c = LoadLittle<std::uint32_t>(bytes.data() + bytes.size() - 4),
+                     .file_key = std::move(file_key)};
 }
 
 Result<std::shared_ptr<const CommitTimes>> ReadTimes(ObjectStore* store, CommitNumber last,
@@ -191,12 +209,13 @@ Result<std::shared_ptr<const CommitTimes>> ReadTimes(ObjectStore* store, CommitN
                        "expected this object, which the manifest names, found none"));
   }
   if (!bytes) return std::unexpected(std::move(bytes).error());
-  auto times = CommitTimes::Decode(*bytes);
+  auto times = DecodeWith(object.file_key, *bytes);
   if (!times) return named(times.error());
   const TimesObject found{.first = times->first(),
                           .min_time = times->Earliest(),
                           .bytes = bytes->size(),
-                          .crc32c = LoadLittle<std::uint32_t>(bytes->data() + bytes->size() - 4)};
+                          .crc32c = LoadLittle<std::uint32_t>(bytes->data() + bytes->size() - 4),
+                          .file_key = object.file_key};
   if (times->last() != last || found != object) {
     return named(Error(
         ErrorKind::kCorruption,
@@ -208,8 +227,9 @@ Result<std::shared_ptr<const CommitTimes>> ReadTimes(ObjectStore* store, CommitN
   return std::make_shared<const CommitTimes>(*std::move(times));
 }
 
-Status DumpTimes(std::string_view bytes, const std::function<void(std::string_view)>& line) {
-  VARVE_ASSIGN(const auto times, CommitTimes::Decode(bytes));
+Status DumpTimes(std::string_view bytes, const std::function<void(std::string_view)>& line,
+                 const std::string& file_key) {
+  VARVE_ASSIGN(const auto times, DecodeWith(file_key, bytes));
   line(fmt::format("times of commits {} to {}, {} bytes", times.first().value, times.last().value,
                    bytes.size()));
   for (auto commit = times.first(); commit <= times.last(); ++commit.value) {

@@ -40,6 +40,7 @@ struct TimesObject {
   WallTime min_time;  // the earliest of all
   std::uint64_t bytes = 0;
   std::uint32_t crc32c = 0;
+  std::string file_key;  // secret: the data key that it is encrypted with; empty: it is not
   bool operator==(const TimesObject&) const = default;
 };
 
@@ -71,14 +72,18 @@ std::string TimeText(WallTime time);
 std::string TimesName(CommitNumber last);
 bool IsTimesName(std::string_view name);
 
-// Writes the object, durable on return, whatever an earlier try left under its name.
-Result<TimesObject> WriteTimes(ObjectStore* store, const CommitTimes& times);
+// Writes the object, durable on return, whatever an earlier try left under its name. `encrypted`:
+// under a new data key (manifest_cipher.h).
+Result<TimesObject> WriteTimes(ObjectStore* store, const CommitTimes& times,
+                               bool encrypted = false);
 
 // The object of the flush that ended with commit `last`. Corruption names object, expected, found.
 Result<std::shared_ptr<const CommitTimes>> ReadTimes(ObjectStore* store, CommitNumber last,
                                                      const TimesObject& object);
 
 // A description of one object's bytes, line by line, up to the first damage, which is the error.
-Status DumpTimes(std::string_view bytes, const std::function<void(std::string_view)>& line);
+// `file_key`: of an encrypted one.
+Status DumpTimes(std::string_view bytes, const std::function<void(std::string_view)>& line,
+                 const std::string& file_key = {});
 
 }  // namespace varve

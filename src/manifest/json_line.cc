@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kMembersMax = 64;  // the largest kind has 18
+constexpr int kMembersMax = 64;  // the largest kind has 20
 constexpr std::size_t kDescribedBytesMax = 160;
 
 // Never throws: bytes that are not UTF-8 become U+FFFD.
@@ -128,6 +128,13 @@ void JsonLine::TakeHex(const char* name, std::string* bytes) {
   if (!FromHex(text, bytes)) Complain(name, "an even number of hexadecimal digits");
 }
 
+void JsonLine::TakeHex(const char* name, std::size_t count, std::string* bytes) {
+  TakeHex(name, bytes);
+  if (!complaint_.empty() || bytes->size() == count) return;
+  complaint_ = fmt::format("member \"{}\" of \"{}\": expected {} bytes in hexadecimal, found {}",
+                           name, kind_, count, bytes->size());
+}
+
 void JsonLine::TakeCrc(const char* name, std::uint32_t* crc) {
   std::string bytes;
   TakeHex(name, &bytes);
@@ -153,6 +160,10 @@ std::string JsonLine::Describe() const {
   std::string out = kind_;
   for (const auto& [name, value] : members_.items()) {
     if (name == "kind") continue;
+    if (name.ends_with("file_key")) {
+      out += ' ' + name + "=(secret)";
+      continue;
+    }
     const auto* text = value.get_ptr<const std::string*>();
     const auto shown = text != nullptr ? *text : Print(value);
     out += ' ' + name + '=' + shown.substr(0, kDescribedBytesMax);

@@ -28,6 +28,7 @@ class JsonLine {
   void Take(const char* name, bool* value);
   void Take(const char* name, std::string* value);
   void TakeHex(const char* name, std::string* bytes);
+  void TakeHex(const char* name, std::size_t count, std::string* bytes);  // so many bytes
   void TakeCrc(const char* name, std::uint32_t* crc);
 
   // Corruption: a member is missing or not what it must be. Invalid/kUnsupportedFormat: a member

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "manifest/manifest.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -8,12 +9,15 @@
 
 #include "base/crc32c.h"
 #include "base/result.h"
+#include "manifest/manifest_cipher.h"
 #include "manifest/manifest_codec.h"
 #include "manifest/manifest_read.h"
 #include "manifest/state_editor.h"
 
 namespace varve {
 namespace {
+
+constexpr std::uint64_t kHeadBytesMax = 1024;  // an encrypted object's first line is shorter
 
 enum class Outcome : std::uint8_t {
   kPublished,  // there, ours, durable
@@ -49,6 +53,24 @@ Publication Publish(ObjectStore* store, const std::string& name, const std::stri
   auto put = store->PutIfAbsent(name, bytes);
   if (put) return {Outcome::kPublished, std::nullopt};
   return ReadBack(store, name, bytes, std::move(put).error());
+}
+
+// Nothing plain becomes part of an encrypted database, nor the other way round.
+Status CheckEncryption(const Edit& edit, bool encrypted) {
+  const auto check = [&](const std::string& name, const std::string& file_key) -> Status {
+    if (name.empty() || file_key.empty() != encrypted) return {};
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{} is {}encrypted, the database {}", name,
+                            file_key.empty() ? "not " : "", encrypted ? "is" : "is not"));
+  };
+  if (const auto* added = std::get_if<AddRunEdit>(&edit)) {
+    VARVE_TRY(check(added->run->data.name, added->run->data.file_key));
+    return check(added->run->deletes.name, added->run->deletes.file_key);
+  }
+  if (const auto* times = std::get_if<AddTimesEdit>(&edit)) {
+    return check(TimesName(times->commit), times->times.file_key);
+  }
+  return {};
 }
 
 Error UnknownOutcome(const std::string& where, const std::string& why) {
@@ -89,11 +111,17 @@ CommitNumber TableState::altered() const {
   return {};
 }
 
-Manifest::Manifest(ObjectStore* store, std::shared_ptr<const ManifestState> state,
-                   std::uint32_t newest_crc32c)
-    : store_(store), newest_crc32c_(newest_crc32c), state_(std::move(state)) {}
+Manifest::Manifest(ObjectStore* store, KeyProvider* keys,
+                   std::shared_ptr<const ManifestState> state, std::uint32_t newest_crc32c,
+                   std::string newest_key_id)
+    : store_(store),
+      keys_(keys),
+      newest_crc32c_(newest_crc32c),
+      newest_key_id_(std::move(newest_key_id)),
+      state_(std::move(state)) {}
 
-Status Manifest::Create(ObjectStore* store, const std::string& database_id, WallTime now) {
+Status Manifest::Create(ObjectStore* store, const std::string& database_id, WallTime now,
+                        KeyProvider* keys) {
   VARVE_TRY(CheckDatabaseId(database_id));
   VARVE_ASSIGN(const auto objects, ListManifests(store));
   if (!objects.empty()) {
@@ -106,7 +134,12 @@ Status Manifest::Create(ObjectStore* store, const std::string& database_id, Wall
   state.database_id = database_id;
   state.number = 1;
   const auto name = ManifestName(1);
-  auto published = Publish(store, name, EncodeManifest(state, {}, 0, now));
+  auto bytes = EncodeManifest(state, {}, 0, now);
+  if (keys != nullptr) {
+    VARVE_ASSIGN(const auto key, MakeManifestKey(keys, state.number));
+    VARVE_ASSIGN(bytes, EncryptManifest(key, state.number, bytes));
+  }
+  auto published = Publish(store, name, bytes);
   const auto where = store->Describe(name);
   switch (published.outcome) {
     case Outcome::kPublished: return {};
@@ -120,7 +153,7 @@ Status Manifest::Create(ObjectStore* store, const std::string& database_id, Wall
   return std::unexpected(UnknownOutcome(where, published.cause->message()));
 }
 
-Result<std::unique_ptr<Manifest>> Manifest::Open(ObjectStore* store) {
+Result<std::unique_ptr<Manifest>> Manifest::Open(ObjectStore* store, KeyProvider* keys) {
   VARVE_ASSIGN(const auto listed, ListManifests(store));
   if (listed.empty()) {
     return Fail(ErrorKind::kNotFound,
@@ -134,7 +167,7 @@ Result<std::unique_ptr<Manifest>> Manifest::Open(ObjectStore* store) {
     if (at == listed.rend() || (!objects.empty() && at->number + 1 != objects.back().number)) {
       return std::unexpected(MissingManifest(store, objects.back().number - 1));
     }
-    VARVE_ASSIGN(auto object, ReadManifest(store, *at));
+    VARVE_ASSIGN(auto object, ReadManifest(store, keys, *at));
     objects.push_back(std::move(object));
     if (objects.back().object.checkpoint != nullptr) break;
   }
@@ -144,7 +177,34 @@ Result<std::unique_ptr<Manifest>> Manifest::Open(ObjectStore* store) {
     VARVE_ASSIGN(state, Continue(store, state.get(), crc, *at));
     crc = at->crc32c;
   }
-  return std::unique_ptr<Manifest>(new Manifest(store, std::move(state), crc));
+  return std::unique_ptr<Manifest>(
+      new Manifest(store, keys, std::move(state), crc, objects.front().key_id));
+}
+
+Status Manifest::CheckKeys(ObjectStore* store, KeyProvider* keys) {
+  VARVE_ASSIGN(const auto listed, ListManifests(store));
+  if (listed.empty()) return {};
+  const ObjectInfo& newest = listed.back().info;
+  if (keys == nullptr) {  // one line tells: a plain database pays no more
+    const auto head = store->GetRange(newest.name, 0, std::min(newest.size, kHeadBytesMax));
+    if (!head || !IsEncryptedManifest(*head)) return {};
+  }
+  const auto read = ReadManifest(store, keys, listed.back());
+  if (read || read.error().kind() == ErrorKind::kCorruption) return {};
+  return std::unexpected(read.error());
+}
+
+// The next object's bytes, and the id of the key that they are encrypted with.
+Result<std::string> Manifest::Encode(const ManifestState& after, const std::vector<Edit>& edits,
+                                     WallTime now, std::string* key_id) {
+  if (keys_ == nullptr) return EncodeManifest(after, edits, newest_crc32c_, now);
+  VARVE_ASSIGN(DataKey key, MakeManifestKey(keys_, after.number));
+  *key_id = key.key_id;
+  const bool rotated = key.key_id != newest_key_id_;
+  auto bytes = EncryptManifest(key, after.number,
+                               EncodeManifest(after, edits, newest_crc32c_, now, rotated));
+  Wipe(&key.key);
+  return bytes;
 }
 
 std::shared_ptr<const ManifestState> Manifest::state() const {
@@ -162,13 +222,18 @@ Result<std::shared_ptr<const ManifestState>> Manifest::Commit(const std::vector<
   if (edits.empty()) return Fail(ErrorKind::kInvalid, where + ": there is no edit to publish");
   StateEditor editor(*before);
   for (std::size_t i = 0; i < edits.size(); ++i) {
-    if (auto applied = editor.Apply(edits[i]); !applied) {
+    auto applied = editor.Apply(edits[i]);
+    if (applied) applied = CheckEncryption(edits[i], keys_ != nullptr);
+    if (!applied) {
       return std::unexpected(applied.error().Within(
           fmt::format("{}: edit {} of {} was refused", where, i + 1, edits.size())));
     }
   }
   auto after = std::make_shared<const ManifestState>(editor.Finish(before->number + 1));
-  const auto bytes = EncodeManifest(*after, edits, newest_crc32c_, now);
+  std::string key_id;
+  auto encoded = Encode(*after, edits, now, &key_id);
+  if (!encoded) return std::unexpected(encoded.error().Within(where));
+  const std::string bytes = *std::move(encoded);
   if (bytes.size() > kManifestBytesMax) {
     return Fail(ErrorKind::kInvalid, fmt::format("{}: expected at most {} bytes, the edits need {}",
                                                  where, kManifestBytesMax, bytes.size()));
@@ -186,6 +251,7 @@ Result<std::shared_ptr<const ManifestState>> Manifest::Commit(const std::vector<
       return std::unexpected(UnknownOutcome(where, broken_));
   }
   newest_crc32c_ = Crc32c(bytes);
+  newest_key_id_ = std::move(key_id);
   std::lock_guard state_lock(state_mutex_);
   state_ = std::move(after);
   return state_;

@@ -31,6 +31,7 @@
 namespace varve {
 
 class Clock;
+class KeyProvider;  // varve/log_options.h
 
 // What a table was called and which columns it had, for commits before `until` and from the shape
 // before it on.
@@ -189,12 +190,21 @@ inline constexpr std::size_t kTagsMax = 65536;
 
 class Manifest {
  public:
+  // With keys all objects are encrypted, and the first one under another key than the one before is
+  // a checkpoint: from it on the keys before are not needed. Without keys none may be.
+
   // Makes manifest 1 of a new database. Conflict/kAlreadyExists when there is one.
-  static Status Create(ObjectStore* store, const std::string& database_id, WallTime now);
+  static Status Create(ObjectStore* store, const std::string& database_id, WallTime now,
+                       KeyProvider* keys = nullptr);
 
   // Reads the newest checkpoint and the edits after it. NotFound when there is no manifest;
-  // Corruption names object and line; Invalid/kUnsupportedFormat for a newer format.
-  static Result<std::unique_ptr<Manifest>> Open(ObjectStore* store);
+  // Corruption names object and line; Invalid/kUnsupportedFormat for a newer format;
+  // NotFound/kMissingKey, Invalid/kWrongKey and kExpiredKey; Invalid when there are keys and it is
+  // not encrypted. `keys` must outlive it.
+  static Result<std::unique_ptr<Manifest>> Open(ObjectStore* store, KeyProvider* keys = nullptr);
+
+  // The errors of Open that are of keys, by the newest object alone. Of damage it says nothing.
+  static Status CheckKeys(ObjectStore* store, KeyProvider* keys);
 
   std::shared_ptr<const ManifestState> state() const;
 
@@ -224,21 +234,34 @@ class Manifest {
 
   // Reads every manifest object, calls `damage` for each that does not check, and gives the newest
   // state that can be read. For verify.
+  // Of objects before the newest checkpoint whose key is gone only the checksum is looked at; they
+  // are counted.
   using DamageSink =
       std::function<void(const std::string& object, std::uint64_t offset, const std::string& what)>;
+  struct Counts {
+    std::uint64_t objects = 0;
+    std::uint64_t without_key = 0;
+  };
   static Result<std::shared_ptr<const ManifestState>> Verify(ObjectStore* store,
                                                              const DamageSink& damage,
-                                                             std::uint64_t* objects);
+                                                             Counts* counts,
+                                                             KeyProvider* keys = nullptr);
   // A description of one object's bytes, line by line, up to the first damage, which is the error.
-  static Status Dump(std::string_view bytes, const std::function<void(std::string_view)>& line);
+  // Without keys that of an encrypted one ends with the error that says which key it needs.
+  static Status Dump(std::string_view bytes, const std::function<void(std::string_view)>& line,
+                     KeyProvider* keys = nullptr);
 
  private:
-  Manifest(ObjectStore* store, std::shared_ptr<const ManifestState> state,
-           std::uint32_t newest_crc32c);
+  Manifest(ObjectStore* store, KeyProvider* keys, std::shared_ptr<const ManifestState> state,
+           std::uint32_t newest_crc32c, std::string newest_key_id);
+  Result<std::string> Encode(const ManifestState& after, const std::vector<Edit>& edits,
+                             WallTime now, std::string* key_id);
   ObjectStore* const store_;
+  KeyProvider* const keys_;  // null: not encrypted
   std::mutex commit_mutex_;
   std::string broken_;            // guarded by commit_mutex_: why no Commit can follow; else empty
   std::uint32_t newest_crc32c_;   // guarded by commit_mutex_: of the newest object's bytes
+  std::string newest_key_id_;     // guarded by commit_mutex_: empty when it is not encrypted
   mutable std::mutex state_mutex_;
   std::shared_ptr<const ManifestState> state_;  // guarded by state_mutex_
 };

@@ -57,6 +57,7 @@ void AddRunObject(const std::string& what, const RunObject& object, OrderedJson*
   (*line)[what + "_rows"] = object.rows;
   (*line)[what + "_data_bytes"] = object.data_bytes;
   (*line)[what + "_tail_crc32c"] = CrcText(object.tail_crc32c);
+  if (!object.file_key.empty()) (*line)[what + "_file_key"] = ToHex(object.file_key);
 }
 
 OrderedJson RunLine(const char* kind, const RunMeta& run) {
@@ -154,12 +155,14 @@ void WriteTable(const TableState& table, LineWriter* out) {
 }
 
 OrderedJson TimesLine(const char* kind, CommitNumber commit, const TimesObject& times) {
-  return {{"kind", kind},
-          {"commit", commit.value},
-          {"first", times.first.value},
-          {"min_time", times.min_time.micros},
-          {"bytes", times.bytes},
-          {"crc32c", CrcText(times.crc32c)}};
+  OrderedJson line = {{"kind", kind},
+                      {"commit", commit.value},
+                      {"first", times.first.value},
+                      {"min_time", times.min_time.micros},
+                      {"bytes", times.bytes},
+                      {"crc32c", CrcText(times.crc32c)}};
+  if (!times.file_key.empty()) line["file_key"] = ToHex(times.file_key);
+  return line;
 }
 OrderedJson LineOf(const AddTimesEdit& edit) {
   return TimesLine("add_times", edit.commit, edit.times);
@@ -229,9 +232,9 @@ Status Agree(const ManifestState& state, const ManifestHeader& header) {
 }  // namespace
 
 std::string EncodeManifest(const ManifestState& state, const std::vector<Edit>& edits,
-                           std::uint32_t previous_crc32c, WallTime time) {
+                           std::uint32_t previous_crc32c, WallTime time, bool checkpoint) {
   VARVE_CHECK(state.number > 0);
-  const bool checkpoint = IsCheckpointNumber(state.number);
+  checkpoint = checkpoint || IsCheckpointNumber(state.number);
   LineWriter out(state.number);
   out.Add(JsonText({{"kind", "header"},
                     {"format", kManifestFormat},

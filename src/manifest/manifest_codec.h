@@ -15,7 +15,8 @@
 //   add_run       run, table, schema_id, level; data, data_file_bytes, data_rows, data_bytes,
 //                 data_tail_crc32c and the same of deletes (RunObject; name "" when there is no
 //                 such object); min_key, max_key: hex; min_commit, max_commit; distinct_keys;
-//                 shown_from and hidden_from, each unless it is 0
+//                 shown_from and hidden_from, each unless it is 0; data_file_key and
+//                 deletes_file_key, hex, of encrypted objects, in encrypted manifests alone
 //   move_run      table, run, level
 //   retire        commit: the oldest that can be read
 //   set_history   micros
@@ -27,7 +28,7 @@
 //   rename_table  table, commit, name
 //   alter_table   table, commit, schema_id, columns, key, schema
 //   add_times     commit, first, min_time, bytes, crc32c: the object times/<commit>
-//                 (commit_times.h), after the advance to that commit
+//                 (commit_times.h), after the advance to that commit; file_key as in add_run
 //   tag           name, commit, commit_time, made
 //   untag         name
 //   in a checkpoint, which is object 1 and each whose number divides by kCheckpointEvery, then the
@@ -92,9 +93,10 @@ constexpr bool IsCheckpointNumber(std::uint64_t number) {
   return number == 1 || number % kCheckpointEvery == 0;
 }
 
-// The object that brings a database to `state`; with all of `state` when it is a checkpoint.
+// The object that brings a database to `state`; with all of `state` when it is a checkpoint, which
+// those are that must be, and any other when told.
 std::string EncodeManifest(const ManifestState& state, const std::vector<Edit>& edits,
-                           std::uint32_t previous_crc32c, WallTime time);
+                           std::uint32_t previous_crc32c, WallTime time, bool checkpoint = false);
 
 // All checks that the object alone allows. `number` is what its name says. Corruption names line
 // and offset, expected and found; Invalid/kUnsupportedFormat for what a newer varve wrote. After

@@ -28,11 +28,11 @@ class ManifestDamageTest : public ManifestTest {
   };
   Findings Verify() {
     Findings found;
-    std::uint64_t objects = 0;
+    Manifest::Counts counts;
     const auto sink = [&](const std::string& object, std::uint64_t offset, const std::string&) {
       found.places.emplace_back(object, offset);
     };
-    const auto state = Manifest::Verify(&store_, sink, &objects);
+    const auto state = Manifest::Verify(&store_, sink, &counts);
     if (state) found.newest = Text(**state);
     return found;
   }
@@ -436,9 +436,9 @@ TEST_F(ManifestDamageTest, AReadErrorIsNotTakenForDamage) {
   const auto opened = Manifest::Open(&store_);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().kind(), ErrorKind::kUnavailable);
-  std::uint64_t objects = 0;
+  Manifest::Counts counts;
   const auto verified = Manifest::Verify(
-      &store_, [](const auto&, auto, const auto& what) { ADD_FAILURE() << what; }, &objects);
+      &store_, [](const auto&, auto, const auto& what) { ADD_FAILURE() << what; }, &counts);
   EXPECT_EQ(verified.error().kind(), ErrorKind::kUnavailable);
 }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/cipher.h"
 #include "base/result.h"
 #include "manifest/json_line.h"
 #include "manifest/manifest_codec.h"
@@ -50,12 +51,18 @@ Result<CreateTableEdit> ReadTable(JsonLine* line, CommitNumber* dropped = nullpt
   return edit;
 }
 
+// Of an encrypted file; others have none.
+void TakeFileKey(const char* name, JsonLine* line, std::string* key) {
+  if (line->Has(name)) line->TakeHex(name, kCipherKeyBytes, key);
+}
+
 void TakeRunObject(const std::string& what, JsonLine* line, RunObject* object) {
   line->Take(what.c_str(), &object->name);
   line->Take((what + "_file_bytes").c_str(), &object->bytes);
   line->Take((what + "_rows").c_str(), &object->rows);
   line->Take((what + "_data_bytes").c_str(), &object->data_bytes);
   line->TakeCrc((what + "_tail_crc32c").c_str(), &object->tail_crc32c);
+  TakeFileKey((what + "_file_key").c_str(), line, &object->file_key);
 }
 
 Result<AddRunEdit> ReadRun(JsonLine* line) {
@@ -128,6 +135,7 @@ Result<AddTimesEdit> ReadTimes(JsonLine* line) {
   line->Take("min_time", &edit.times.min_time.micros);
   line->Take("bytes", &edit.times.bytes);
   line->TakeCrc("crc32c", &edit.times.crc32c);
+  TakeFileKey("file_key", line, &edit.times.file_key);
   VARVE_TRY(line->Finish());
   return edit;
 }

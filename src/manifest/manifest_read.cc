@@ -7,6 +7,7 @@
 
 #include "base/crc32c.h"
 #include "base/result.h"
+#include "manifest/manifest_cipher.h"
 
 namespace varve {
 namespace {
@@ -32,8 +33,26 @@ Result<std::vector<ListedManifest>> ListManifests(ObjectStore* store) {
   return listed;
 }
 
-Result<StoredManifest> ReadManifest(ObjectStore* store, const ListedManifest& listed,
-                                    std::uint64_t* offset) {
+namespace {
+
+// The object in format 1. With keys nothing else than an encrypted one is taken: whoever can write
+// to the store could otherwise put a manifest of his own there.
+Result<PlainManifest> Plain(KeyProvider* keys, std::string&& bytes, std::uint64_t number,
+                            std::uint64_t* offset) {
+  if (IsEncryptedManifest(bytes)) return DecryptManifest(keys, bytes, number, offset);
+  if (keys != nullptr) {
+    VARVE_TRY(DecodeManifest(bytes, number, offset));  // damage comes first
+    return Fail(ErrorKind::kInvalid,
+                "keys were given, but the database is not encrypted: nothing was changed; open it "
+                "without keys, and load its rows into one that was made with keys");
+  }
+  return PlainManifest{.key_id = {}, .bytes = std::move(bytes)};
+}
+
+}  // namespace
+
+Result<StoredManifest> ReadManifest(ObjectStore* store, KeyProvider* keys,
+                                    const ListedManifest& listed, std::uint64_t* offset) {
   if (offset != nullptr) *offset = 0;
   const auto& name = listed.info.name;
   if (listed.info.size > kManifestBytesMax) {
@@ -47,9 +66,12 @@ Result<StoredManifest> ReadManifest(ObjectStore* store, const ListedManifest& li
     return std::unexpected(Named(store, name, error));
   }
   if (!bytes) return std::unexpected(std::move(bytes).error());
-  auto object = DecodeManifest(*bytes, listed.number, offset);
+  const auto crc32c = Crc32c(*bytes);
+  auto plain = Plain(keys, *std::move(bytes), listed.number, offset);
+  if (!plain) return std::unexpected(Named(store, name, plain.error()));
+  auto object = DecodeManifest(plain->bytes, listed.number, offset);
   if (!object) return std::unexpected(Named(store, name, object.error()));
-  return StoredManifest{listed.number, Crc32c(*bytes), *std::move(object)};
+  return StoredManifest{listed.number, crc32c, std::move(plain->key_id), *std::move(object)};
 }
 
 Result<std::shared_ptr<const ManifestState>> Continue(ObjectStore* store,

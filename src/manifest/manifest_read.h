@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "files/object_store.h"
@@ -20,6 +21,7 @@ struct ListedManifest {
 struct StoredManifest {
   std::uint64_t number = 0;
   std::uint32_t crc32c = 0;  // of its bytes
+  std::string key_id;        // of the key that it is encrypted with; empty: it is not
   ManifestObject object;
 };
 
@@ -27,7 +29,9 @@ struct StoredManifest {
 Result<std::vector<ListedManifest>> ListManifests(ObjectStore* store);
 
 // Corruption and Invalid/kUnsupportedFormat name the object; `*offset` as in DecodeManifest.
-Result<StoredManifest> ReadManifest(ObjectStore* store, const ListedManifest& listed,
+// Errors of keys as Manifest::Open.
+Result<StoredManifest> ReadManifest(ObjectStore* store, KeyProvider* keys,
+                                    const ListedManifest& listed,
                                     std::uint64_t* offset = nullptr);
 
 // The state after `next`, given the state `before` and the checksum of the object that made it;

@@ -286,7 +286,7 @@ TEST_F(ManifestTest, ObjectsThatNobodyNeedsAreRemovedTheOldestFirst) {
     }
     Reopen();
     EXPECT_EQ(StateText(), before);
-    std::uint64_t objects = 0;
+    Manifest::Counts objects;
     const auto verified = Manifest::Verify(
         &store_, [&](const auto& name, auto, const auto& what) { ADD_FAILURE() << name << what; },
         &objects);
@@ -478,16 +478,16 @@ TEST_F(ManifestTest, AnyLifeReopensToTheSameStateAtEveryStep) {
       ASSERT_EQ(Text(*(*other)->state()), before) << step;
     }
   }
-  std::uint64_t objects = 0;
+  Manifest::Counts counts;
   const auto verified = Manifest::Verify(
       &store_,
       [](const std::string& object, std::uint64_t offset, const std::string& what) {
         ADD_FAILURE() << object << " at " << offset << ": " << what;
       },
-      &objects);
+      &counts);
   ASSERT_TRUE(verified);
   EXPECT_EQ(Text(**verified), StateText());
-  EXPECT_EQ(objects, 101u);
+  EXPECT_EQ(counts.objects, 101u);
 }
 
 TEST_F(ManifestTest, OpenReadsFromTheNewestCheckpointOn) {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Verify and Dump: looking at manifests without trusting or changing them.
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/result.h"
 #include "manifest/manifest.h"
+#include "manifest/manifest_cipher.h"
 #include "manifest/manifest_codec.h"
 #include "manifest/manifest_lines.h"
 #include "manifest/manifest_read.h"
@@ -21,13 +23,15 @@ bool IsDamage(const Error& error) {
 // Follows the history object by object. After damage it goes on from the next checkpoint.
 class Walk {
  public:
-  Walk(ObjectStore* store, std::uint64_t newest, const Manifest::DamageSink& damage)
-      : store_(store), newest_(newest), damage_(damage) {}
+  Walk(ObjectStore* store, KeyProvider* keys, std::uint64_t newest,
+       const Manifest::DamageSink& damage)
+      : store_(store), keys_(keys), newest_(newest), damage_(damage) {}
 
   Status Visit(const ListedManifest& listed) {
     Follow(listed);
     std::uint64_t offset = 0;
-    auto object = ReadManifest(store_, listed, &offset);
+    auto object = ReadManifest(store_, keys_, listed, &offset);
+    if (!object && IsOfKeys(object.error())) return WithoutKey(object.error());
     if (!object) return Damaged(listed, offset, object.error());
     if (!continuous_ && object->object.checkpoint == nullptr) return {};  // cannot be checked
     const auto* before = continuous_ ? state_.get() : nullptr;
@@ -36,12 +40,28 @@ class Walk {
     state_ = *std::move(state);
     crc32c_ = object->crc32c;
     continuous_ = true;
+    refused_.reset();
     return {};
   }
 
   std::shared_ptr<const ManifestState> state() const { return state_; }
+  std::uint64_t without_key() const { return without_key_; }
+  // Of the objects from the newest state on, whose key is needed.
+  const std::optional<Error>& refused() const { return refused_; }
 
  private:
+  static bool IsOfKeys(const Error& error) {
+    return error.reason() == ErrorReason::kMissingKey ||
+           error.reason() == ErrorReason::kExpiredKey || error.reason() == ErrorReason::kWrongKey;
+  }
+  // The bytes are sound. Before a checkpoint that can be read nobody needs them any more.
+  Status WithoutKey(const Error& error) {
+    continuous_ = false;
+    ++without_key_;
+    refused_.emplace(error);
+    return {};
+  }
+
   // Reports what is missing between the object before and this one. Before the first object
   // nothing is missing when it is a checkpoint, or when it may be followed by two: older ones are
   // removed, and a crash may have come in between.
@@ -66,8 +86,11 @@ class Walk {
   }
 
   ObjectStore* const store_;
+  KeyProvider* const keys_;
   const std::uint64_t newest_;  // the number of the last object
   const Manifest::DamageSink& damage_;
+  std::uint64_t without_key_ = 0;
+  std::optional<Error> refused_;
   std::shared_ptr<const ManifestState> state_;  // the newest that could be read
   std::uint32_t crc32c_ = 0;                    // of the object that made state_
   std::uint64_t last_number_ = 0;
@@ -78,13 +101,15 @@ class Walk {
 
 Result<std::shared_ptr<const ManifestState>> Manifest::Verify(ObjectStore* store,
                                                               const DamageSink& damage,
-                                                              std::uint64_t* objects) {
+                                                              Counts* counts, KeyProvider* keys) {
   VARVE_ASSIGN(const auto listed, ListManifests(store));
-  *objects = listed.size();
+  counts->objects = listed.size();
   const auto folder = store->Describe(std::string(kManifestPrefix));
   if (listed.empty()) return Fail(ErrorKind::kNotFound, folder + ": there is no manifest");
-  Walk walk(store, listed.back().number, damage);
+  Walk walk(store, keys, listed.back().number, damage);
   for (const auto& object : listed) VARVE_TRY(walk.Visit(object));
+  counts->without_key = walk.without_key();
+  if (walk.refused()) return std::unexpected(*walk.refused());
   if (walk.state() == nullptr) {
     return Fail(ErrorKind::kCorruption,
                 fmt::format("{}: expected a state that can be read, found none in {} objects; "
@@ -94,11 +119,18 @@ Result<std::shared_ptr<const ManifestState>> Manifest::Verify(ObjectStore* store
   return walk.state();
 }
 
-Status Manifest::Dump(std::string_view bytes, const std::function<void(std::string_view)>& line) {
+Status Manifest::Dump(std::string_view bytes, const std::function<void(std::string_view)>& line,
+                      KeyProvider* keys) {
   const auto number = HeaderNumber(LineReader::FirstText(bytes));
   if (!number) {
     return Fail(ErrorKind::kCorruption,
                 "line 1, offset 0: expected the line \"header\" of a manifest, found another");
+  }
+  if (IsEncryptedManifest(bytes)) {
+    line(DescribeLine(LineReader::FirstText(bytes)));
+    VARVE_ASSIGN(const auto plain, DecryptManifest(keys, bytes, *number));
+    line(fmt::format("encrypted with key '{}'", plain.key_id));
+    return Dump(plain.bytes, line);
   }
   LineReader lines(bytes, *number);
   while (!lines.done()) {
