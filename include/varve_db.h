@@ -31,7 +31,6 @@
  * tables, figures of the database, plans of scans, extremes of columns: varve_db_report.h. */
 #ifndef VARVE_DB_H_
 #define VARVE_DB_H_
-
 #include "varve_db_arrow.h"
 #include "varve_log.h"
 
@@ -53,6 +52,8 @@ typedef struct {
   size_t size; /* sizeof of this struct */
   uint64_t memtable_bytes_max, log_segment_bytes_max;
   uint8_t create_if_missing, read_only, reserved[6];
+  varve_log_current_key current_key; /* of an encrypted database, as in varve_log_options; called */
+  varve_log_key key; void* key_context; /* until it is freed */
 } varve_db_options;
 
 /* As varve::CommitInfo. `repeat`: 1 when the producer's sequence was committed before, and this is
@@ -177,6 +178,8 @@ VARVE_LOG_API int varve_db_upsert_stream(varve_db* db, const char* table,
 /* Writes all rows so far to Parquet; makes every commit so far durable. */
 VARVE_LOG_API int varve_db_flush(varve_db* db, varve_error** error);
 VARVE_LOG_API int varve_db_sync(varve_db* db, varve_error** error);
+/* As varve::Database::Rekey; *older_keys (may be NULL): how many other keys are still needed. */
+VARVE_LOG_API int varve_db_rekey(varve_db* db, uint64_t* older_keys, varve_error** error);
 
 /* A snapshot of the newest version, or as of `commit` when that is not NULL. */
 VARVE_LOG_API int varve_db_snapshot_take(varve_db* db, const uint64_t* commit,

@@ -107,7 +107,9 @@ class Database {
   // Errors: NotFound (no such folder, or no database in it); Invalid (the folder holds something
   // else); Unavailable/kLocked (names the process that has it open); Corruption (file, offset,
   // expected, found; nothing was changed); Invalid/kUnsupportedFormat; Unavailable/kIo, kNoSpace,
-  // kPermission.
+  // kPermission. Of keys, before anything is made or changed: NotFound/kMissingKey (encrypted, and
+  // nobody gave the key), Invalid/kWrongKey, Invalid/kExpiredKey, Invalid (keys, and the database
+  // is not encrypted); the provider's own.
   static Result<std::unique_ptr<Database>> Open(const std::string& path,
                                                 const OpenOptions& options = {},
                                                 const Components& components = {});
@@ -243,6 +245,14 @@ class Database {
 
   // Makes every commit so far durable, whatever ack level it asked for.
   Status Sync();
+
+  // Makes the database need the key provider's current key alone: flushes, goes on in a new log
+  // segment, and writes a manifest that has the data keys of all files. No data is written anew.
+  // Afterwards older keys may be let go of, unless the result names them; then the log is kept for
+  // somebody (an archive, a reader), and a later call will do. Gives the ids of the keys that are
+  // still needed: the current one first. Errors: Invalid (not encrypted; kExpiredKey: the current
+  // key); NotFound/kMissingKey; as Flush. After an error all keys are needed that were before.
+  Result<std::vector<std::string>> Rekey();
 
   DatabaseStats Stats() const;
   // Names a commit, durably; by default the newest visible one. Only what is durable can have a

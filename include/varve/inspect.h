@@ -33,18 +33,22 @@ struct Verification {
   std::uint64_t rows = 0;        // read with deep
   std::uint64_t bytes = 0;       // read
   std::uint64_t torn_bytes = 0;  // unacknowledged tail of the log; no damage
+  // Of those manifests, older than what is needed, under keys that were let go of: of them only the
+  // checksums were looked at.
+  std::uint64_t manifests_without_key = 0;
 };
 
 struct VerifyOptions {
   // Also decode every row of every run and check order, bounds, counts, null keys and checksums.
   bool deep = false;
+  KeyProvider* keys = nullptr;  // as OpenOptions
   // Called now and then with the bytes read so far and the bytes to read.
   std::function<void(std::uint64_t, std::uint64_t)> progress;
 };
 
 // Reads everything the database must trust: manifests, runs (size, footer, statistics), commit
 // times, log.
-// Damage is a result, not an error. Errors: NotFound, Unavailable.
+// Damage is a result, not an error. Errors: NotFound, Unavailable; of keys, as Database::Open.
 Result<Verification> VerifyDatabase(const std::string& path, const VerifyOptions& options = {},
                                     const Components& components = {});
 
@@ -53,9 +57,17 @@ std::string_view ToString(FileKind kind);
 
 // Says what a file is and calls `line` for each line of a description of its content, up to the
 // first damage. Damage to a manifest, run or commit times is Corruption; where a log segment stops
-// making sense may be a torn tail, and is its last line.
+// making sense may be a torn tail, and is its last line. An encrypted file is described as far as
+// that goes with these keys, or without; a run and commit times, whose keys the manifest has, must
+// lie in their database. Errors: also of keys, as Database::Open.
 Result<FileKind> InspectFile(const std::string& path,
                              const std::function<void(std::string_view)>& line,
-                             const Components& components = {});
+                             const Components& components = {}, KeyProvider* keys = nullptr);
+
+// The key of 32 bytes that a run's file is encrypted with, for other readers of Parquet: a footer
+// key, which is that of all columns. Whoever has it can read this file, for ever. Errors: NotFound
+// (no such file in the newest manifest of its database; it is not encrypted); as Database::Open.
+Result<std::string> DataKeyOf(const std::string& path, KeyProvider* keys,
+                              const Components& components = {});
 
 }  // namespace varve

@@ -29,6 +29,7 @@ namespace varve {
 class Clock;        // src/base/clock.h
 class Executor;     // src/base/executor.h
 class Files;        // src/files/files.h
+class KeyProvider;  // varve/log_options.h
 class ObjectStore;  // src/files/object_store.h
 class Random;       // src/base/random.h
 class TraceSink;    // varve/trace.h
@@ -80,6 +81,11 @@ struct OpenOptions {
   std::optional<std::int64_t> history_micros = {};
   // Upper size of one log segment on disk.
   std::uint64_t log_segment_bytes_max = 64ull << 20;
+  // A database is encrypted from its creation on, or never: one that is made with keys has every
+  // file encrypted, and is opened with keys alone; one made without is not opened with any. The
+  // provider must outlive the database. Its current key is used for what is written from then on;
+  // see Database::Rekey for letting go of an older one.
+  KeyProvider* keys = nullptr;
 };
 
 // What stands between a database and the outside. A null member means the real one: POSIX files, a

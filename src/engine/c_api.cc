@@ -9,13 +9,15 @@
 #include "columns/arrow_errors.h"
 #include "engine/c_database.h"
 #include "engine/c_given.h"
+#include "log/c_keys.h"
 
 namespace {
 
 using namespace varve;
 
 constexpr std::size_t kFirstOptionsBytes = 32;  // of ABI 1: members may be added behind
-static_assert(sizeof(void*) != 8 || sizeof(varve_db_options) == kFirstOptionsBytes);
+static_assert(sizeof(void*) != 8 ||
+              offsetof(varve_db_options, current_key) == kFirstOptionsBytes);
 static_assert(VARVE_DB_SERIALIZABLE == static_cast<int>(Isolation::kSerializable));
 
 using Batch = std::shared_ptr<arrow::RecordBatch>;
@@ -146,7 +148,15 @@ int varve_db_open(const char* path, const varve_db_options* given, varve_db** db
     if (options.log_segment_bytes_max != 0) {
       open.log_segment_bytes_max = options.log_segment_bytes_max;
     }
+    if ((options.current_key == nullptr) != (options.key == nullptr)) {
+      return Fail(ErrorKind::kInvalid, "options: expected both of current_key and key, or neither");
+    }
     auto handle = std::make_unique<varve_db>();
+    if (options.key != nullptr) {
+      handle->keys = std::make_unique<CallbackKeys>(options.current_key, options.key,
+                                                    options.key_context);
+      open.keys = handle->keys.get();
+    }
     VARVE_ASSIGN(handle->database, Database::Open(path, open));
     *db = handle.release();
     return {};
@@ -261,6 +271,15 @@ int varve_db_upsert_stream(varve_db* db, const char* table, ArrowArrayStream* ba
         return UpsertAll(db->database.get(), table, reader->get(), options, commit);
       },
       kUnknownOutcomeCode);
+}
+
+int varve_db_rekey(varve_db* db, uint64_t* older_keys, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(db, "db"));
+    VARVE_ASSIGN(const auto needed, db->database->Rekey());
+    if (older_keys != nullptr) *older_keys = needed.size() - 1;
+    return {};
+  });
 }
 
 int varve_db_flush(varve_db* db, varve_error** error) {

@@ -3,6 +3,7 @@
 #include <arrow/c/bridge.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,49 @@ TEST_F(CDatabase, WhatWasAcknowledgedIsThereAfterOpeningAgain) {
   EXPECT_EQ(ScanAt(nullptr), (Rows{{1, "a"}}));
   Ok(varve_db_close(db_, &error_));
   Refused(Upsert({{2, "b"}}), VARVE_LOG_INVALID, VARVE_LOG_CLOSED);
+}
+
+// A ring of one key, whose name is told by the context: the month.
+int CurrentKey(void* context, char name[64], std::size_t* size) {
+  *size = static_cast<std::string*>(context)->copy(name, 64);
+  return VARVE_LOG_OK;
+}
+int KeyOf(void* context, const char* name, std::size_t size, unsigned char key[32]) {
+  if (*static_cast<std::string*>(context) == "none") return VARVE_LOG_NOT_FOUND;
+  if (std::string(name, size) == "march") return VARVE_LOG_INVALID | VARVE_LOG_EXPIRED_KEY << 8;
+  std::fill_n(key, 32, static_cast<unsigned char>(name[0]));
+  return VARVE_LOG_OK;
+}
+
+TEST_F(CDatabase, ADatabaseIsEncryptedByCallbacks) {
+  const std::string path = folder_ + "/secret";
+  std::string month = "april";
+  varve_db_options options = {};
+  options.size = sizeof options;
+  options.create_if_missing = 1;
+  options.key = KeyOf;
+  const auto open = [&] {
+    varve_db_free(db_);
+    db_ = nullptr;
+    return varve_db_open(path.c_str(), &options, &db_, &error_);
+  };
+  Refused(open(), VARVE_LOG_INVALID);
+  options.current_key = CurrentKey;
+  options.key_context = &month;
+  Ok(open());
+  MakeTable("t");
+  Ok(Upsert({{1, "a"}}));
+  month = "may";
+  std::uint64_t older = 9;
+  Ok(varve_db_rekey(db_, &older, &error_));
+  EXPECT_EQ(older, 0u);
+  EXPECT_EQ(ScanAt(nullptr), (Rows{{1, "a"}}));
+  month = "march";
+  Refused(open(), VARVE_LOG_INVALID, VARVE_LOG_EXPIRED_KEY);
+  month = "none";
+  Refused(open(), VARVE_LOG_NOT_FOUND, VARVE_LOG_MISSING_KEY);
+  options.size = offsetof(varve_db_options, current_key);  // a program of before there were keys
+  Refused(open(), VARVE_LOG_NOT_FOUND, VARVE_LOG_MISSING_KEY);
 }
 
 TEST_F(CDatabase, AScanHasColumnsFilterLimitAndOrder) {

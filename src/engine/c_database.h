@@ -19,6 +19,7 @@
 #include "varve_db.h"
 
 struct varve_db {
+  std::unique_ptr<varve::KeyProvider> keys;  // outlives the database; null: not encrypted
   std::unique_ptr<varve::Database> database;
 };
 struct varve_db_snapshot {

@@ -119,6 +119,7 @@ Result<RetireInfo> Database::Retire(const RetireOptions& options) {
   return impl_->Retire(options);
 }
 Status Database::Sync() { return impl_->Sync(); }
+Result<std::vector<std::string>> Database::Rekey() { return impl_->Rekey(); }
 DatabaseStats Database::Stats() const { return impl_->Stats(); }
 std::vector<Version> Database::Versions(std::uint64_t limit) const {
   return impl_->Versions(limit);

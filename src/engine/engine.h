@@ -85,6 +85,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
                                                        std::string_view name) const;
 
   Status Flush();  // publish.cc
+  Result<std::vector<std::string>> Rekey();  // rekey.cc
   Result<CompactInfo> Compact(std::string_view table);  // compactor.cc
   Result<RetireInfo> Retire(const RetireOptions& options);  // retirer.cc
   Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of);  // as_of.cc
@@ -94,8 +95,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<TagInfo> Untag(const std::string& name);
   std::vector<TagInfo> Tags() const;
 
-  // report.cc
-  DatabaseStats Stats();
+  DatabaseStats Stats();  // report.cc
   std::vector<Version> Versions(std::uint64_t limit);
 
   // follow.cc

@@ -11,11 +11,12 @@ constexpr int kBackgroundThreads = 2;
 
 }  // namespace
 
-Environment::Environment(const Components& given, const std::string& path)
+Environment::Environment(const Components& given, const std::string& path, KeyProvider* keys)
     : files_(given.files != nullptr ? given.files : PosixFiles()),
       clock_(given.clock != nullptr ? given.clock : SystemClock()),
       random_(given.random != nullptr ? given.random : SystemRandom()),
       trace_(given.trace),
+      keys_(keys),
       store_(given.store),
       given_executor_(given.executor) {
   if (store_ == nullptr) {

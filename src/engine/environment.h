@@ -20,13 +20,15 @@ namespace varve {
 class Environment {
  public:
   // `path` is the database's folder; it is the root of the object store unless one is given.
-  Environment(const Components& given, const std::string& path);
+  // `keys`: null when it is not encrypted.
+  Environment(const Components& given, const std::string& path, KeyProvider* keys = nullptr);
 
   Files* files() const { return files_; }
   ObjectStore* store() const { return store_; }
   Clock* clock() const { return clock_; }
   Random* random() const { return random_; }
   TraceSink* trace() const { return trace_; }
+  KeyProvider* keys() const { return keys_; }
   Executor* executor() const;  // made at first use: most readers need no threads
 
   LogComponents ForLog() {
@@ -39,6 +41,7 @@ class Environment {
   Clock* clock_;
   Random* random_;
   TraceSink* trace_;
+  KeyProvider* keys_;
   std::unique_ptr<ObjectStore> own_store_;
   ObjectStore* store_;
   Executor* const given_executor_;

@@ -30,7 +30,8 @@ Status CheckLogIsNew(Environment* environment, const std::string& path) {
     return std::unexpected(
         LostManifest(path, fmt::format("its log holds commits, one at LSN {}", unit.lsn.value)));
   };
-  const auto log = Log::Open(LogFolder(path), {.read_only = true}, refuse, {},
+  const auto log = Log::Open(LogFolder(path), {.keys = environment->keys(), .read_only = true},
+                             refuse, {},
                              environment->ForLog());
   if (!log) {
     if (log.error().kind() == ErrorKind::kNotFound) return {};

@@ -14,8 +14,11 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "engine/data_key.h"
 #include "engine/environment.h"
 #include "manifest/manifest.h"
+#include "manifest/manifest_cipher.h"
+#include "run/file_cipher.h"
 #include "varve/log_reader.h"
 
 namespace varve {
@@ -24,6 +27,15 @@ namespace {
 using LineSink = std::function<void(std::string_view)>;
 
 constexpr std::uint64_t kSniffBytes = 64;
+constexpr std::string_view kEncryptedRun = "PARE";  // how an encrypted Parquet file begins and ends
+
+std::unexpected<Error> NeedsKey(const std::string& path) {
+  return Fail(ErrorKind::kNotFound,
+              fmt::format("{}: it is encrypted, its key is in the manifest of its database, and no "
+                          "keys were given; give those of the database",
+                          path),
+              ErrorReason::kMissingKey);
+}
 
 bool AllDigits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
@@ -32,7 +44,7 @@ bool AllDigits(std::string_view text) {
 // `folder` and `name` are the last two parts of the file's path.
 FileKind KindOf(std::string_view folder, std::string_view name, std::string_view head) {
   if (head.starts_with("VARVELOG")) return FileKind::kLogSegment;
-  if (head.starts_with("PAR1")) return FileKind::kRun;
+  if (head.starts_with("PAR1") || head.starts_with(kEncryptedRun)) return FileKind::kRun;
   if (head.starts_with("{\"")) return FileKind::kManifest;
   if (head.starts_with("VARVETIM")) return FileKind::kTimes;
   if (name.ends_with(".log")) return FileKind::kLogSegment;
@@ -65,13 +77,17 @@ void DumpRowGroup(const parquet::FileMetaData& metadata, int index, const LineSi
 // Keys of our own that are for machines are shown by their size.
 constexpr std::size_t kMetadataTextMax = 60;
 
-Status DumpRun(const std::string& path, std::string bytes, const LineSink& line) {
+// `key`: the file's own; empty: it is not encrypted.
+Status DumpRun(const std::string& path, std::string bytes, const std::string& key,
+               const LineSink& line) {
   const auto size = bytes.size();
   try {
     auto buffer = arrow::Buffer::FromString(std::move(bytes));
     auto input = std::make_shared<arrow::io::BufferReader>(std::move(buffer));
-    const auto reader = parquet::ParquetFileReader::Open(input);
+    const auto reader = parquet::ParquetFileReader::Open(
+        input, key.empty() ? parquet::default_reader_properties() : DecryptionWith(key));
     const auto metadata = reader->metadata();
+    if (!key.empty()) line("encrypted with a key of its own, which the manifest has");
     line(fmt::format("Parquet, {} bytes, {} rows, {} row groups, {} columns, written by {}", size,
                      metadata->num_rows(), metadata->num_row_groups(), metadata->num_columns(),
                      metadata->created_by()));
@@ -110,7 +126,7 @@ std::string_view ToString(FileKind kind) {
 }
 
 Result<FileKind> InspectFile(const std::string& path, const LineSink& line,
-                             const Components& components) {
+                             const Components& components, KeyProvider* keys) {
   Environment environment(components, ParentPath(path));
   Files* files = environment.files();
   VARVE_ASSIGN(const FileInfo info, files->Info(path));
@@ -128,24 +144,36 @@ Result<FileKind> InspectFile(const std::string& path, const LineSink& line,
   const FileKind kind = KindOf(parent.substr(parent.rfind('/') + 1), info.name, head);
   switch (kind) {
     case FileKind::kLogSegment:
-      VARVE_TRY(DumpLogSegment(path, line, environment.ForLog()));
+      VARVE_TRY(DumpLogSegment(path, line, environment.ForLog(), keys));
       break;
     case FileKind::kManifest: {
       VARVE_ASSIGN(const std::string bytes, ReadWholeFile(files, path));
-      if (const Status dumped = Manifest::Dump(bytes, line); !dumped) {
-        return Fail(dumped.error().kind(), path + ": " + dumped.error().message());
+      if (const Status dumped = Manifest::Dump(bytes, line, keys); !dumped) {
+        return std::unexpected(dumped.error().Within(path));
       }
       break;
     }
     case FileKind::kRun: {
       VARVE_ASSIGN(std::string bytes, ReadWholeFile(files, path));
-      VARVE_TRY(DumpRun(path, std::move(bytes), line));
+      std::string key;
+      if (bytes.starts_with(kEncryptedRun)) {
+        line(fmt::format("encrypted Parquet, {} bytes", bytes.size()));
+        if (keys == nullptr) return NeedsKey(path);
+        VARVE_ASSIGN(key, FindDataKey(path, keys, components));
+      }
+      VARVE_TRY(DumpRun(path, std::move(bytes), key, line));
       break;
     }
     case FileKind::kTimes: {
       VARVE_ASSIGN(const std::string bytes, ReadWholeFile(files, path));
-      if (const Status dumped = DumpTimes(bytes, line); !dumped) {
-        return Fail(dumped.error().kind(), path + ": " + dumped.error().message());
+      std::string key;
+      if (IsEncryptedTimes(bytes)) {
+        line(fmt::format("encrypted times, {} bytes", bytes.size()));
+        if (keys == nullptr) return NeedsKey(path);
+        VARVE_ASSIGN(key, FindDataKey(path, keys, components));
+      }
+      if (const Status dumped = DumpTimes(bytes, line, key); !dumped) {
+        return std::unexpected(dumped.error().Within(path));
       }
       break;
     }

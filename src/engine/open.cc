@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/key_wrap.h"
 #include "base/result.h"
 #include "engine/compactor.h"
 #include "engine/engine.h"
 #include "engine/folder.h"
 #include "engine/link.h"
 #include "engine/retirer.h"
+#include "log/log_keys.h"
 #include "upkeep/flush.h"
 
 namespace varve {
@@ -33,12 +35,17 @@ std::optional<std::uint64_t> RunIdOf(std::string_view name) {
   return id;
 }
 
+// No manifest, and so no database; not a manifest whose key is missing.
+bool IsAbsent(const Error& error) {
+  return error.kind() == ErrorKind::kNotFound && error.reason() != ErrorReason::kMissingKey;
+}
+
 }  // namespace
 
 Database::Impl::Impl(std::string path, const OpenOptions& options, const Components& components)
     : path_(std::move(path)),
       options_(options),
-      environment_(components, path_),
+      environment_(components, path_, options.keys),
       owner_(::getpid()),
       read_cache_(std::make_shared<ReadCache>(options.read_cache_bytes_max)),
       recent_keys_(options.memtable_bytes_max / 4),
@@ -56,17 +63,25 @@ Database::Impl::~Impl() {
 }
 
 Status Database::Impl::Open() {
+  // Before anything is made or changed: with a key that is no good nothing may be.
+  if (environment_.keys() != nullptr && !options_.read_only) {
+    VARVE_TRY(CheckCurrentKey(environment_.keys()));
+  }
   VARVE_TRY(PrepareFolder());
+  VARVE_TRY(Manifest::CheckKeys(environment_.store(), environment_.keys()));
+  if (environment_.keys() != nullptr) {
+    VARVE_TRY(CheckKeysOfLog(environment_.files(), LogFolder(path_), environment_.keys()));
+  }
   VARVE_ASSIGN(lock_, environment_.files()->Lock(
                           LockFile(path_),
                           options_.read_only ? LockMode::kShared : LockMode::kExclusive));
   // A process that died may have left names that are visible but not durable: settle them before
   // anything is concluded from them.
   if (!options_.read_only) VARVE_TRY(RemoveLeftovers(environment_.files(), path_));
-  auto manifest = Manifest::Open(environment_.store());
-  if (!manifest && manifest.error().kind() == ErrorKind::kNotFound) {
+  auto manifest = Manifest::Open(environment_.store(), environment_.keys());
+  if (!manifest && IsAbsent(manifest.error())) {
     VARVE_TRY(CreateDatabase());
-    manifest = Manifest::Open(environment_.store());
+    manifest = Manifest::Open(environment_.store(), environment_.keys());
   }
   if (!manifest) return std::unexpected(std::move(manifest).error());
   manifest_ = *std::move(manifest);
@@ -116,9 +131,11 @@ LogComponents Database::Impl::ForLog() {
 Status Database::Impl::CreateDatabase() {
   VARVE_TRY(CheckIsVacant(&environment_, path_));  // again, now that nobody else can write here
   VARVE_ASSIGN(log_, Log::Open(LogFolder(path_),
-                               {.segment_bytes_max = options_.log_segment_bytes_max}, {}, {},
-                               ForLog()));
-  return Manifest::Create(environment_.store(), log_->stats().id, environment_.clock()->Now());
+                               {.segment_bytes_max = options_.log_segment_bytes_max,
+                                .keys = environment_.keys()},
+                               {}, {}, ForLog()));
+  return Manifest::Create(environment_.store(), log_->stats().id, environment_.clock()->Now(),
+                          environment_.keys());
 }
 
 // A run that the manifest does not name is what a failed or cut-short flush left. Only after the
@@ -207,6 +224,7 @@ Status Database::Impl::OpenLog() {
 
 Status Database::Impl::RecoverFromLog(const ManifestState& state) {
   const LogOptions options{.segment_bytes_max = options_.log_segment_bytes_max,
+                           .keys = environment_.keys(),
                            .read_only = options_.read_only,
                            .create_if_missing = false,
                            .id = state.database_id};

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "engine/compactor.h"
 #include "engine/engine.h"
+#include "engine/retirer.h"
 #include "upkeep/flush.h"
 
 namespace varve {
@@ -152,7 +153,8 @@ Result<NewRuns> Database::Impl::WriteRuns(const Generation& generation) {
     const auto write = [&]() -> Status {
       VARVE_ASSIGN(const auto written,
                    FlushMemtable(environment_.store(), *memtable, table->name, table_id,
-                                 table->schema_id, &next_run_id_));
+                                 table->schema_id, &next_run_id_,
+                                 environment_.keys() != nullptr));
       for (const auto& meta : written) {
         runs.edits.emplace_back(std::in_place_type<AddRunEdit>, meta);
       }
@@ -207,7 +209,8 @@ Result<AddTimesEdit> Database::Impl::WriteTimesOf(const Generation& generation) 
   }
   VARVE_CHECK(first.value + times.size() == last.value + 1);
   VARVE_ASSIGN(const TimesObject object,
-               WriteTimes(environment_.store(), CommitTimes(first, std::move(times))));
+               WriteTimes(environment_.store(), CommitTimes(first, std::move(times)),
+                          environment_.keys() != nullptr));
   return AddTimesEdit{.commit = last, .times = object};
 }
 

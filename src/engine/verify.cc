@@ -12,6 +12,7 @@
 #include "engine/commit_record.h"
 #include "engine/environment.h"
 #include "engine/folder.h"
+#include "log/log_keys.h"
 #include "manifest/manifest.h"
 #include "run/run.h"
 #include "upkeep/lifetimes.h"
@@ -25,7 +26,7 @@ namespace {
 class Verifier {
  public:
   Verifier(const std::string& path, const VerifyOptions& options, const Components& components)
-      : path_(path), options_(options), environment_(components, path) {}
+      : path_(path), options_(options), environment_(components, path, options.keys) {}
 
   Result<Verification> Run() {
     const auto info = environment_.files()->Info(path_);
@@ -67,7 +68,10 @@ class Verifier {
   Status VerifyManifest() {
     const auto found = [this](const std::string& object, std::uint64_t offset,
                               const std::string& what) { Found(FileOf(object), offset, what); };
-    auto state = Manifest::Verify(environment_.store(), found, &result_.manifests);
+    Manifest::Counts counts;
+    auto state = Manifest::Verify(environment_.store(), found, &counts, environment_.keys());
+    result_.manifests = counts.objects;
+    result_.manifests_without_key = counts.without_key;
     if (state) {
       state_ = *std::move(state);
       result_.commit = state_->commit;
@@ -163,7 +167,10 @@ class Verifier {
   }
 
   Status VerifyLogFiles() {
-    auto log = VerifyLog(LogFolder(path_), environment_.ForLog());
+    if (environment_.keys() != nullptr) {
+      VARVE_TRY(CheckKeysOfLog(environment_.files(), LogFolder(path_), environment_.keys()));
+    }
+    auto log = VerifyLog(LogFolder(path_), environment_.ForLog(), environment_.keys());
     if (!log && log.error().kind() == ErrorKind::kNotFound) {
       Found(LogFolder(path_), 0, LostLog(path_).message());
       return {};
@@ -197,7 +204,9 @@ class Verifier {
       return {};
     };
     const auto log = Log::Open(LogFolder(path_),
-                               {.read_only = true, .id = state_->database_id}, visit,
+                               {.keys = environment_.keys(), .read_only = true,
+                                .id = state_->database_id},
+                               visit,
                                {.replay_from = state_->log_floor,
                                 .known_durable = state_->log_durable},
                                environment_.ForLog());
