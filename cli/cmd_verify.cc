@@ -37,6 +37,7 @@ Json Document(const Verification& found, const std::optional<CommitNumber>& newe
   return {{"sound", found.damages.empty()},
           {"commit", newest ? Json(newest->value) : Json()},
           {"manifests", found.manifests},
+          {"manifests_without_key", found.manifests_without_key},
           {"runs", found.runs},
           {"log_segments", found.log_segments},
           {"log_units", found.log_units},
@@ -68,6 +69,10 @@ std::string Text(const Verification& found, const std::optional<CommitNumber>& n
                       FormatBytes(found.bytes),
                       deep ? fmt::format(", {} decoded", Counted(found.rows, "row")) : "",
                       newest ? std::to_string(newest->value) : "unknown");
+  if (found.manifests_without_key > 0) {
+    text += fmt::format("{} before it, which nothing needs, could not be decrypted (no damage)\n",
+                        Counted(found.manifests_without_key, "manifest"));
+  }
   if (found.torn_bytes > 0) {
     text += fmt::format("the log ends in {} that were never acknowledged (no damage)\n",
                         FormatBytes(found.torn_bytes));
@@ -85,8 +90,12 @@ Outcome<ExitCode> Run(const Session& session, const VerifyArguments& options) {
   verify.progress = [&progress](std::uint64_t done, std::uint64_t total) {
     progress.Update(done, total);
   };
+  CLI_ASSIGN(verify.keys, session.Keys());
   auto found = VerifyDatabase(options.database, verify);
   progress.Clear();
+  if (!found && found.error().reason() == ErrorReason::kMissingKey) {
+    return std::unexpected(MissingKey(session, found.error()));
+  }
   if (!found && found.error().kind() == ErrorKind::kNotFound) {
     return NotFound(found.error().message() + "; check the path");
   }

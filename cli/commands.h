@@ -14,6 +14,7 @@ void AddGet(CLI::App* app, Session* session);
 void AddDelete(CLI::App* app, Session* session);
 void AddDrop(CLI::App* app, Session* session);
 void AddAlter(CLI::App* app, Session* session);
+void AddRekey(CLI::App* app, Session* session);
 void AddRename(CLI::App* app, Session* session);
 void AddTables(CLI::App* app, Session* session);
 void AddVersions(CLI::App* app, Session* session);

@@ -51,13 +51,17 @@ Done TakeVariable(const std::string& name, const std::string& value, Environment
     CLI_ASSIGN(environment->ack, ParseAckLevel(name, value));
     return {};
   }
+  if (name == "VARVE_KEY_FILE") {
+    environment->key_file = value;
+    return {};
+  }
   if (name == "VARVE_MEMTABLE_BYTES") {
     CLI_ASSIGN(environment->memtable_bytes, ParseCount(name, value, kMemtableBytesMin));
     return {};
   }
   return WrongUsage("environment variable " + name +
-                    " is not known; varve reads VARVE_COLOR, VARVE_MEMTABLE_BYTES, VARVE_ACK and "
-                    "VARVE_LOG_*");
+                    " is not known; varve reads VARVE_COLOR, VARVE_MEMTABLE_BYTES, VARVE_ACK, "
+                    "VARVE_KEY_FILE and VARVE_LOG_*");
 }
 
 }  // namespace
@@ -68,6 +72,7 @@ const char kEnvironmentHelp[] =
     "  VARVE_MEMTABLE_BYTES  memory for rows not yet flushed, in bytes\n"
     "  VARVE_ACK             durable, written or buffered: when load, delete and log append count\n"
     "                        a commit or unit\n"
+    "  VARVE_KEY_FILE        as --key-file: the keys of encrypted databases and logs\n"
     "  VARVE_LOG_<SETTING>   settings of `varve log` (VARVE_LOG_SEGMENT_BYTES_MAX=1048576); a\n"
     "                        wrong one lists them all\n"
     "  Any other VARVE_* variable is an error.\n"

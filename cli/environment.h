@@ -20,6 +20,7 @@ struct Environment {
   ColorMode color = ColorMode::kAuto;          // VARVE_COLOR, and NO_COLOR
   std::optional<std::uint64_t> memtable_bytes; // VARVE_MEMTABLE_BYTES
   AckLevel ack = AckLevel::kDurable;           // VARVE_ACK
+  std::string key_file;                        // VARVE_KEY_FILE
   LogOptions log;                              // VARVE_LOG_*; for the verbs of `varve log`
 };
 

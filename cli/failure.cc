@@ -20,7 +20,8 @@ ExitCode OfInvalid(ErrorReason reason) {
     case ErrorReason::kUnsupportedFormat: return kExitUnsupported;
     case ErrorReason::kClosed:
     case ErrorReason::kReadOnly: return kExitOther;
-    case ErrorReason::kWrongKey: return kExitPermission;
+    case ErrorReason::kWrongKey:
+    case ErrorReason::kExpiredKey: return kExitPermission;
     default: return kExitUsage;
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "key_file.h"
 
+#include <arrow/util/value_parsing.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
@@ -11,6 +12,9 @@
 #include <array>
 #include <cerrno>
 #include <utility>
+#include <vector>
+
+#include "process.h"
 
 namespace varve::cli {
 namespace {
@@ -19,6 +23,7 @@ constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kNameBytesMax = 64;
 constexpr std::size_t kNameDigits = 16;
 constexpr std::size_t kFileBytesMax = 1 << 20;
+constexpr std::string_view kUntil = "until=";
 constexpr std::string_view kBlanks = " \t\r\n";
 
 std::string_view WithoutBlanks(std::string_view text) {
@@ -91,10 +96,11 @@ Outcome<std::unique_ptr<KeyFile>> KeyFile::Read(const std::string& path) {
   return keys;
 }
 
-Outcome<std::unique_ptr<KeyFile>> KeyFile::Parse(const std::string& what, std::string_view text) {
-  std::unique_ptr<KeyFile> file(new KeyFile(what));
+Outcome<std::unique_ptr<KeyFile>> KeyFile::Parse(const std::string& what, std::string_view text,
+                                                 Now now) {
+  std::unique_ptr<KeyFile> file(new KeyFile(what, now ? std::move(now) : Now(WallNow)));
   if (text.size() == kKeyBytes && !IsText(text)) {
-    CLI_TRY(file->Add(0, {}, std::string(text)));
+    CLI_TRY(file->Add(0, {}, {.key = std::string(text), .until = {}, .until_text = {}}));
   } else if (text.size() == kKeyBytes) {
     return WrongUsage(what + ": expected 32 random bytes or 64 hex digits, found 32 characters of "
                       "text. Make a key with: openssl rand -hex 32. If this text is the key of a "
@@ -109,7 +115,7 @@ Outcome<std::unique_ptr<KeyFile>> KeyFile::Parse(const std::string& what, std::s
 }
 
 KeyFile::~KeyFile() {
-  for (auto& [name, key] : keys_) OPENSSL_cleanse(key.data(), key.size());
+  for (auto& [name, entry] : keys_) OPENSSL_cleanse(entry.key.data(), entry.key.size());
 }
 
 Done KeyFile::ParseLines(std::string_view text) {
@@ -118,42 +124,64 @@ Done KeyFile::ParseLines(std::string_view text) {
     const auto line = WithoutBlanks(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.empty() || line.starts_with('#')) continue;
-    const auto blank = line.find_first_of(kBlanks);
-    const bool named = blank != std::string_view::npos;
-    const auto name = named ? line.substr(0, blank) : std::string_view();
-    const auto digits = named ? WithoutBlanks(line.substr(blank)) : line;
-    std::string key;
-    if (name.size() > kNameBytesMax || !ParseHexKey(digits, &key)) {
-      return WrongUsage(fmt::format("{}: line {}: expected a name of at most {} bytes and 64 hex "
-                                    "digits, or the digits alone; or a file of 32 bytes",
-                                    what_, number, kNameBytesMax));
-    }
-    CLI_TRY(Add(number, name, std::move(key)));
+    CLI_TRY(ParseLine(number, line));
   }
   return {};
 }
 
-Done KeyFile::Add(std::size_t line, std::string_view id, std::string key) {
-  const std::string computed = KeyName(key);
+Done KeyFile::ParseLine(std::size_t number, std::string_view line) {
+  std::vector<std::string_view> words;
+  while (!line.empty()) {
+    const auto end = std::min(line.find_first_of(kBlanks), line.size());
+    words.push_back(line.substr(0, end));
+    line = WithoutBlanks(line.substr(end));
+  }
+  Entry entry;
+  bool good = true;
+  if (words.back().starts_with(kUntil)) {
+    entry.until_text = words.back().substr(kUntil.size());
+    words.pop_back();
+    good = arrow::internal::ParseTimestampISO8601(entry.until_text.data(), entry.until_text.size(),
+                                                  arrow::TimeUnit::MICRO,
+                                                  &entry.until.emplace().micros);
+  }
+  const auto name = words.size() > 1 ? words.front() : std::string_view();
+  good = good && (words.size() == 1 || words.size() == 2) && name.size() <= kNameBytesMax &&
+         ParseHexKey(words.back(), &entry.key);
+  if (good) return Add(number, name, std::move(entry));
+  return WrongUsage(fmt::format("{}: line {}: expected a name of at most {} bytes and 64 hex "
+                                "digits, or the digits alone, and perhaps until=2027-01-31; or a "
+                                "file of 32 bytes",
+                                what_, number, kNameBytesMax));
+}
+
+Done KeyFile::Add(std::size_t line, std::string_view id, Entry entry) {
+  const std::string computed = KeyName(entry.key);
   const std::string name = id.empty() ? computed : std::string(id);
   if (current_.empty()) current_ = name;
   for (const std::string& known_as : {name, computed}) {
-    const auto [at, is_new] = keys_.try_emplace(known_as, key);
-    if (!is_new && at->second != key) {
+    const auto [at, is_new] = keys_.try_emplace(known_as, entry);
+    if (!is_new && at->second.key != entry.key) {
       return WrongUsage(fmt::format("{}: line {}: another key has this name already: {}", what_,
                                     line, known_as));
     }
   }
-  OPENSSL_cleanse(key.data(), key.size());
+  OPENSSL_cleanse(entry.key.data(), entry.key.size());
   return {};
 }
 
 Result<std::string> KeyFile::Key(std::string_view key_id) {
   const auto found = keys_.find(key_id);
-  if (found != keys_.end()) return found->second;
-  return std::unexpected(Error(ErrorKind::kNotFound,
-                               fmt::format("{} has no key named {}", what_, key_id),
-                               ErrorReason::kMissingKey));
+  if (found == keys_.end()) {
+    return std::unexpected(Error(ErrorKind::kNotFound,
+                                 fmt::format("{} has no key named {}", what_, key_id),
+                                 ErrorReason::kMissingKey));
+  }
+  const Entry& entry = found->second;
+  if (!entry.until || now_() < *entry.until) return entry.key;
+  return std::unexpected(Error(ErrorKind::kInvalid,
+                               fmt::format("{} says until={} of it", what_, entry.until_text),
+                               ErrorReason::kExpiredKey));
 }
 
 }  // namespace varve::cli

@@ -45,12 +45,27 @@ TEST(KeyFileTest, TheNewestKeyIsCurrentAndOlderOnesAreFound) {
   EXPECT_EQ((*file)->Key("april").error().reason(), ErrorReason::kMissingKey);
 }
 
+TEST(KeyFileTest, AKeyIsGivenUntilItExpires) {
+  WallTime now{1'795'176'000'000'000};  // 2026-11-20T12:00:00Z
+  auto file = KeyFile::Parse("keys",
+                             "june " + Hex(kNew) + "\nmay " + Hex(kOld) +
+                                 "  until=2026-11-20T12:00:01Z",
+                             [&] { return now; });
+  EXPECT_EQ(*(*file)->Key("may"), kOld);
+  now.micros += 1'000'000;
+  EXPECT_EQ((*file)->Key("may").error().reason(), ErrorReason::kExpiredKey);
+  EXPECT_EQ((*file)->Key(KeyName(kOld)).error().reason(), ErrorReason::kExpiredKey);
+  EXPECT_EQ(*(*file)->Key("june"), kNew);
+}
+
 TEST(KeyFileTest, WhatIsNoKeyIsWrongUsage) {
   const std::string name(65, 'x');
   for (const std::string& text :
        {std::string(), std::string("# no key\n"), std::string("secret"), Hex(kNew).substr(1),
         Hex(kNew) + "0", Hex(kNew).substr(1) + "g", name + " " + Hex(kNew),
-        "june " + Hex(kNew) + "\njune " + Hex(kOld), kNew + "\n", std::string(2 << 20, '#')}) {
+        "june " + Hex(kNew) + "\njune " + Hex(kOld), kNew + "\n",
+        "june " + Hex(kNew) + " until=soon", std::string("until=2027-01-01"), Hex(kNew) + " until=",
+        "a b " + Hex(kNew), std::string(2 << 20, '#')}) {
     EXPECT_EQ(CurrentKeyOf(text), "exit 2") << text.substr(0, 100);
   }
 }

@@ -52,10 +52,7 @@ std::vector<LogDamage> FoundAgain(std::vector<LogDamage> now,
 void AddLogFolder(VerbLine verb, LogFolder* folder, bool takes_keys) {
   verb.Add("DIR", &folder->path, "Folder of the log").Required().NotEmpty();
   if (!takes_keys) return;
-  verb.Add("--key-file", &folder->key_file,
-           "File with the key of an encrypted log: 32 random bytes, 64 hex digits, or "
-           "lines of a name and 64 hex digits, newest first")
-      .NotEmpty();
+  AddKeyFile(verb, &folder->key_file);
 }
 
 Done CheckLogFolder(const std::string& path) {

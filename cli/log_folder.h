@@ -26,7 +26,8 @@ Verb<Options> AddLogVerb(CLI::App* parent, Session* session, bool takes_keys,
                          const std::string& name, const std::string& description,
                          const std::string& example,
                          Outcome<ExitCode> (*run)(const Session&, const Options&)) {
-  auto verb = AddVerb<Options>(parent, session, name, description, example, run);
+  auto verb = AddKeylessVerb<Options>(parent, session, name, description, example, run);
+  verb.options->folder.key_file = session->environment.key_file;
   AddLogFolder(verb.line, &verb.options->folder, takes_keys);
   return verb;
 }

@@ -34,6 +34,7 @@ void Describe(CLI::App* app, Session* session) {
   AddUntag(app, session);
   AddRestore(app, session);
   AddFlush(app, session);
+  AddRekey(app, session);
   AddCompact(app, session);
   AddRetire(app, session);
   AddStats(app, session);
@@ -101,6 +102,7 @@ std::string DescribeParseError(const CLI::App& app, const CLI::ParseError& error
 
 Outcome<ExitCode> Run(Session* session, std::vector<std::string> arguments) {
   CLI_ASSIGN(session->environment, ReadEnvironment(environ));
+  session->key_file = session->environment.key_file;
   CLI_ARROW_TRY(arrow::compute::Initialize());
   CLI::App app("varve: an embedded database of Arrow columns, durable by a write-ahead log",
                "varve");

@@ -22,6 +22,26 @@ Outcome<bool> Session::UseColor() const {
   return mode == ColorMode::kAlways || (mode == ColorMode::kAuto && IsTerminal(STDOUT_FILENO));
 }
 
+Outcome<KeyProvider*> Session::Keys() const {
+  if (keys_ == nullptr && !key_file.empty()) {
+    CLI_ASSIGN(keys_, KeyFile::Read(key_file));
+  }
+  return keys_.get();
+}
+
+void AddKeyFile(VerbLine verb, std::string* key_file) {
+  verb.Add("--key-file", key_file,
+           "File with the keys of an encrypted database or log: 32 random bytes, 64 hex digits, or "
+           "lines of a name and 64 hex digits, newest first")
+      .NotEmpty();
+}
+
+Failure MissingKey(const Session& session, const Error& error) {
+  const char* const next = session.key_file.empty() ? "; give it with --key-file"
+                                                    : "; add its line to the file of --key-file";
+  return Error(error.kind(), error.message() + next, error.reason());
+}
+
 Done RefuseRemote(const std::string& path) {
   if (!path.starts_with("s3://")) return {};
   return std::unexpected(Failure(Error(ErrorKind::kInvalid,
@@ -40,9 +60,13 @@ Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const st
   } else if (session.environment.memtable_bytes) {
     options.memtable_bytes_max = *session.environment.memtable_bytes;
   }
+  CLI_ASSIGN(options.keys, session.Keys());
   auto database = Database::Open(path, options);
   if (database) return *std::move(database);
   const Error& error = database.error();
+  if (error.reason() == ErrorReason::kMissingKey) {
+    return std::unexpected(MissingKey(session, error));
+  }
   if (error.kind() == ErrorKind::kNotFound) {
     return NotFound(error.message() + "; " + hint);
   }

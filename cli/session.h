@@ -12,6 +12,7 @@
 
 #include "environment.h"
 #include "failure.h"
+#include "key_file.h"
 #include "varve/database.h"
 #include "verb.h"
 
@@ -23,23 +24,40 @@ using Json = nlohmann::ordered_json;
 struct Session {
   bool json = false;
   std::string color_flag;
+  std::string key_file;  // of the flag, or VARVE_KEY_FILE
   Environment environment;
   // The chosen verb, set by the command line's parser; gives the exit code.
   std::function<Outcome<ExitCode>()> run;
 
   Outcome<bool> UseColor() const;
+  // The keys of the key file, read once; null without one. They live as long as the session.
+  Outcome<KeyProvider*> Keys() const;
+
+ private:
+  mutable std::unique_ptr<KeyFile> keys_;
 };
 
-// Adds a verb; `run` will be called with its options as parsed.
+// Adds a verb that takes keys itself, or none; `run` will be called with its options as parsed.
 template <typename Options>
-Verb<Options> AddVerb(CLI::App* parent, Session* session, const std::string& name,
-                      const std::string& description, const std::string& example,
-                      Outcome<ExitCode> (*run)(const Session&, const Options&)) {
+Verb<Options> AddKeylessVerb(CLI::App* parent, Session* session, const std::string& name,
+                             const std::string& description, const std::string& example,
+                             Outcome<ExitCode> (*run)(const Session&, const Options&)) {
   Verb<Options> verb{VerbLine(parent, session, name, description, example),
                      std::make_shared<Options>()};
   verb.line.OnChosen([session, run, options = verb.options] {
     session->run = [session, run, options] { return run(*session, *options); };
   });
+  return verb;
+}
+
+void AddKeyFile(VerbLine verb, std::string* key_file);
+// A verb that works on a database, which may be encrypted.
+template <typename Options>
+Verb<Options> AddVerb(CLI::App* parent, Session* session, const std::string& name,
+                      const std::string& description, const std::string& example,
+                      Outcome<ExitCode> (*run)(const Session&, const Options&)) {
+  auto verb = AddKeylessVerb<Options>(parent, session, name, description, example, run);
+  AddKeyFile(verb.line, &session->key_file);
   return verb;
 }
 
@@ -51,6 +69,8 @@ Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const st
                                                 OpenMode mode,
                                                 const std::string& memtable_bytes = {},
                                                 const std::string& hint = "check the path");
+// The error of a key that is not there, with what to do about it.
+Failure MissingKey(const Session& session, const Error& error);
 Done RefuseRemote(const std::string& path);
 
 // One line of JSON.
