@@ -350,6 +350,13 @@ void Life::Flush() {
   if (flushed) Acknowledged(tried(), AckLevel::kDurable);
 }
 
+void Life::Rekey() {
+  if (failed_) return;
+  const auto needed = db_->Rekey();
+  Keep(needed ? Status() : std::unexpected(needed.error()));
+  if (needed) Acknowledged(tried(), AckLevel::kDurable);
+}
+
 void Life::Compact() {
   if (failed_) return;
   const auto compacted = db_->Compact();

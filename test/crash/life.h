@@ -130,6 +130,7 @@ class Life {
   void Erase(const std::vector<std::int64_t>& ids, AckLevel ack = AckLevel::kDurable);
   void Restore(const AsOf& as_of, std::uint64_t commit, AckLevel ack = AckLevel::kDurable);
   void Flush();
+  void Rekey();
   void Compact();
   // All that only readers of older commits than the newest need.
   void Retire();

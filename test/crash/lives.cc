@@ -1,10 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/crash/lives.h"
 
+#include "test/support/test_keys.h"
+
 namespace varve::testing {
 namespace {
 
 std::string Long(std::size_t bytes) { return std::string(bytes, 'x'); }
+
+// The keys of the encrypted life; of each process, whichever way it ended.
+TestKeys& Keys() {
+  static TestKeys keys;
+  return keys;
+}
+
+// Keys change, with and without what is there coming under the new one.
+void Secret(Life& life) {
+  Keys().RotateTo("april");
+  life.Open();
+  life.Create();
+  life.PutOnce({{1, "a"}, {2, "b"}});
+  life.Flush();
+  life.Put({{2, "B"}});
+  Keys().RotateTo("may");
+  life.Put({{3, "c"}}, AckLevel::kBuffered);
+  life.Rekey();
+  life.RunTasks();
+  life.Erase({1});
+  life.Tag("there", 3);
+  life.Kill();
+  life.Open();
+  Keys().RotateTo("june");
+  life.Put({{4, "d"}});
+  life.Flush();
+  life.Put({{5, "e"}});
+  life.Rekey();
+  life.Put({{6, "f"}});
+  life.Close();
+}
 
 // Create, load, flush, reopen: the life of the issue.
 void Plain(Life& life) {
@@ -441,6 +474,7 @@ NamedScript RetriedLife() { return {"retried", {.create_if_missing = true}, Retr
 std::vector<NamedScript> AllLives() {
   OpenOptions plain{.create_if_missing = true};
   OpenOptions small{.create_if_missing = true, .memtable_bytes_max = 1 << 20};
+  OpenOptions secret{.create_if_missing = true, .keys = &Keys()};
   OpenOptions sealing{.create_if_missing = true, .seal_policy = SealAt({.commits_max = 3})};
   return {{"plain", plain, Plain},         {"rough", plain, Rough},
           {"once", plain, Once},           {"changing", plain, Changing},
@@ -448,7 +482,8 @@ std::vector<NamedScript> AllLives() {
           {"together", plain, Together},   RetriedLife(),
           {"relaxed", sealing, Relaxed},   {"followed", sealing, Followed},
           {"restored", plain, Restored},   {"shaped", plain, Shaped},
-          {"compacted", plain, Compacted}, {"let_go", plain, LetGo}};
+          {"compacted", plain, Compacted}, {"let_go", plain, LetGo},
+          {"secret", secret, Secret}};
 }
 
 }  // namespace varve::testing

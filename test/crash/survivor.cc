@@ -162,9 +162,10 @@ void CheckTables(const Database& db, const Promises& promises, bool* missing) {
   *missing = !table;
 }
 
-void CheckSound(SimulatedDisk* disk) {
+void CheckSound(SimulatedDisk* disk, const OpenOptions& options) {
   World world(98);
-  const auto verified = VerifyDatabase(kLifePath, {.deep = true}, world.components(disk));
+  const auto verified = VerifyDatabase(
+      kLifePath, {.deep = true, .keys = options.keys}, world.components(disk));
   ASSERT_TRUE(verified) << verified.error().message();
   ASSERT_TRUE(verified->damages.empty())
       << verified->damages[0].file << " " << verified->damages[0].message;
@@ -214,7 +215,7 @@ void CheckSurvivor(SimulatedDisk* disk, const OpenOptions& options, const Promis
   ASSERT_TRUE(flushed) << flushed.error().message();
   ASSERT_TRUE(db->Close());
   db.reset();
-  CheckSound(disk);
+  CheckSound(disk, options);
   if (Test::HasFatalFailure()) return;
   auto again = Database::Open(kLifePath, options, world.components(disk));
   ASSERT_TRUE(again) << again.error().message();

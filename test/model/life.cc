@@ -25,9 +25,12 @@ std::uint64_t SeedOfStep(std::uint64_t seed, std::uint64_t number) {
 
 // Each change of a table flushes: so that there are lives that do so by themselves alone, some
 // change no table. Some sync nothing by themselves: so commits that nobody sees yet stand beside
-// everything else, and may be lost.
+// everything else, and may be lost. Some are encrypted, and change their key instead of a flush.
 Life::Life(std::uint64_t seed)
-    : seed_(seed), random_(seed), chance_(std::make_unique<SeededRandom>(seed + 1)) {
+    : seed_(seed),
+      encrypted_(SeededRandom(~seed).Below(3) == 0),
+      random_(seed),
+      chance_(std::make_unique<SeededRandom>(seed + 1)) {
   memtable_bytes_ = Below(2) == 0 ? 4096 : 1 << 20;
   syncs_ = Below(3) > 0;
   CutsOfFlushes() = kCuts[Below(std::size(kCuts))];
@@ -69,14 +72,21 @@ void Life::Open() {
       .files = &disk_, .clock = &clock_, .random = &random_, .executor = &executor_};
   db_ = Must(Database::Open("/db", {.create_if_missing = true,
                                     .memtable_bytes_max = memtable_bytes_,
-                                    .log_segment_bytes_max = 256 << 10},
+                                    .log_segment_bytes_max = 256 << 10,
+                                    .keys = encrypted_ ? &keys_ : nullptr},
                             world),
              "open");
 }
 
 void Life::Flush() {
   last_ = "flush";
-  Must(db_->Flush(), last_);
+  if (encrypted_ && Below(3) == 0) {
+    last_ = "rekey";
+    keys_.RotateTo("month " + std::to_string(++month_));
+    Must(db_->Rekey(), last_);
+  } else {
+    Must(db_->Flush(), last_);
+  }
   Acknowledge(newest(), AckLevel::kDurable);
 }
 

@@ -20,6 +20,7 @@
 #include "test/model/batches.h"
 #include "test/model/table_scan.h"
 #include "test/model/table_write.h"
+#include "test/support/test_keys.h"
 #include "varve/database.h"
 
 namespace varve::testing {
@@ -205,6 +206,9 @@ class Life {
   std::uint64_t Below(std::uint64_t bound) { return chance_->Below(bound); }
 
   const std::uint64_t seed_;
+  const bool encrypted_;
+  TestKeys keys_;  // of all months so far
+  int month_ = 0;
   SeededRandom random_;  // of the database
   std::unique_ptr<SeededRandom> chance_;
   ManualClock clock_;
