@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "engine/compactor.h"
 #include "engine/engine.h"
+#include "engine/retirer.h"
 #include "upkeep/flush.h"
 
 namespace varve {
