@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/result.h"
 #include "run/column_map.h"
 #include "run/merge.h"
