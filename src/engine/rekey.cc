@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rekey: everything that keys of the provider wrap comes under its current key, and no data is
-// written anew (docs/design/0018). Runs and commit times have their data keys in the manifest, so a
+// written anew (docs/design/0019). Runs and commit times have their data keys in the manifest, so a
 // manifest that is a checkpoint under the current key does for them. A log segment has its own: the
 // log goes on in a new one, and those before are let go of, since the runs hold what they hold.
 #include <fmt/format.h>
