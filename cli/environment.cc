@@ -55,9 +55,13 @@ Done TakeVariable(const std::string& name, const std::string& value, Environment
     CLI_ASSIGN(environment->memtable_bytes, ParseCount(name, value, kMemtableBytesMin));
     return {};
   }
+  if (name == "VARVE_METRICS_MS") {
+    CLI_ASSIGN(environment->metrics_ms, ParseCount(name, value, 0));
+    return {};
+  }
   return WrongUsage("environment variable " + name +
-                    " is not known; varve reads VARVE_COLOR, VARVE_MEMTABLE_BYTES, VARVE_ACK and "
-                    "VARVE_LOG_*");
+                    " is not known; varve reads VARVE_COLOR, VARVE_MEMTABLE_BYTES, "
+                    "VARVE_METRICS_MS, VARVE_ACK and VARVE_LOG_*");
 }
 
 }  // namespace
@@ -66,6 +70,8 @@ const char kEnvironmentHelp[] =
     "Environment (flags win over it):\n"
     "  VARVE_COLOR           auto, always or never; NO_COLOR means never\n"
     "  VARVE_MEMTABLE_BYTES  memory for rows not yet flushed, in bytes\n"
+    "  VARVE_METRICS_MS      how often a writing verb publishes metrics, in milliseconds; 0: never\n"
+    "                        (load 1000, others 0)\n"
     "  VARVE_ACK             durable, written or buffered: when load, delete and log append count\n"
     "                        a commit or unit\n"
     "  VARVE_LOG_<SETTING>   settings of `varve log` (VARVE_LOG_SEGMENT_BYTES_MAX=1048576); a\n"

@@ -80,6 +80,9 @@ struct OpenOptions {
   std::optional<std::int64_t> history_micros = {};
   // Upper size of one log segment on disk.
   std::uint64_t log_segment_bytes_max = 64ull << 20;
+  // How long after something happened the file metrics.prom in the database's folder is replaced by
+  // what PrometheusText gives then, for other processes to see; 0: never.
+  std::uint64_t metrics_interval_ms = 0;
 };
 
 // What stands between a database and the outside. A null member means the real one: POSIX files, a
