@@ -6,7 +6,7 @@ namespace varve::cli {
 const std::string_view kReportStyle = R"CSS(
 :root {
   --paper: #f7f5f0; --card: #fffefb; --ink: #1f2a2d; --soft: #66716f; --line: #e3dfd4;
-  --water: #1c6e7d; --clay: #b4532a; --mark: #8a5a00;
+  --water: #1c6e7d; --clay: #b4532a; --mark: #c98f2d;
   --a0: #cfd9d2; --a1: #a3c1bd; --a2: #6fa5a6; --a3: #3c8590; --a4: #17606f;
   --made: #e9e5da; --shade: 0 1px 2px rgb(60 50 20 / .06), 0 6px 24px -12px rgb(60 50 20 / .18);
 }
@@ -63,7 +63,7 @@ nav a:hover { text-decoration: underline; }
   box-shadow: var(--shade);
 }
 svg { display: block; width: 100%; overflow: visible; }
-.level { display: grid; grid-template-columns: 92px 1fr; gap: 16px; padding: 10px 0; }
+.level { display: grid; grid-template-columns: 92px 1fr; gap: 16px; padding: 10px 0; align-items: center; }
 .level + .level { border-top: 1px solid var(--line); }
 .level-name { display: flex; flex-direction: column; font-size: 12.5px; line-height: 1.4; }
 .level-name b { font-size: 14px; }
@@ -99,10 +99,11 @@ i.hidden { background: var(--made); border: 1px dashed var(--soft); }
 g:focus { outline: none; }
 .plot svg { height: 160px; } .plot.small svg { height: 96px; } .plot.log svg { height: 28px; }
 .reach { fill: transparent; }
-.step { fill: var(--a3); } i.step, i.part { background: var(--a3); }
-.in-log .step { fill: var(--mark); } i.in-log { background: var(--mark); }
+.step { fill: var(--a1); } .top, .count { fill: var(--a3); }
+i.step { background: var(--a1); border-top: 2px solid var(--a3); } i.part { background: var(--a3); }
+.in-log .step { fill: var(--mark); } .in-log .top { fill: var(--clay); } i.in-log { background: var(--mark); }
 g:hover > .reach, g:focus > .reach { fill: var(--line); }
-g:hover > .step, g:focus > .step { fill: var(--mark); }
+g:hover > .step, g:focus > .step, g:hover > .count, g:focus > .count { fill: var(--mark); }
 .tag { stroke: var(--clay); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
 i.tag { background: var(--clay); width: 2px; height: 14px; }
 .segment .whole, .meter .whole { fill: var(--made); } i.whole { background: var(--made); }
@@ -145,6 +146,7 @@ footer { color: var(--soft); font-size: 12.5px; margin-top: 28px; }
   .level-name { flex-direction: row; gap: 10px; }
   .levels > .axis { margin-left: 0; }
   .figures { grid-template-columns: 1fr; }
+  .axis span { white-space: normal; overflow-wrap: anywhere; }
 }
 @media print { button, nav { display: none; } .card, .tile { box-shadow: none; } }
 )CSS";

@@ -28,15 +28,15 @@ std::string KeyText(const arrow::RecordBatch& keys, std::int64_t row) {
 // Gives each run its places, and lanes in its level: the first in which its keys come after those
 // of the run before.
 void Arrange(TableFacts* table) {
-  std::map<std::string_view, std::size_t> places;
+  std::ranges::sort(table->runs, {}, [](const RunFacts& run) {
+    return std::tuple(run.info.level, std::string_view(run.info.first_key), run.info.id);
+  });
+  std::map<std::string_view, std::size_t> places;  // lends the runs' keys, which stay from here on
   for (const RunFacts& run : table->runs) {
     places[run.info.first_key];
     places[run.info.last_key];
   }
   for (auto& [key, place] : places) place = table->places++;
-  std::ranges::sort(table->runs, {}, [](const RunFacts& run) {
-    return std::tuple(run.info.level, std::string_view(run.info.first_key), run.info.id);
-  });
   std::vector<std::size_t> ends;  // of each lane, the place of its last key
   for (std::size_t i = 0; i < table->runs.size(); ++i) {
     RunFacts& run = table->runs[i];

@@ -33,7 +33,7 @@ std::vector<const Version*> Chosen(const std::vector<Version>& versions) {
 std::string VersionTip(const Version& version) {
   std::string tip = fmt::format(
       "commit {} \xC2\xB7 {}\n{} in {}, {}{}", WithThousands(version.commit.value),
-      FormatTime(version.time), Counted(version.rows, "version of rows"),
+      ShortTime(version.time), Counted(version.rows, "version of rows"),
       Counted(version.runs, "run"), FormatBytes(version.bytes),
       version.flushed ? "" : "\nnot yet flushed: it is in the log");
   if (!version.tags.empty()) tip += fmt::format("\ntag {}", fmt::join(version.tags, ", "));
@@ -46,8 +46,9 @@ std::vector<double> Places(const std::vector<const Version*>& versions) {
   std::int64_t last = first;
   for (const Version* const version : versions) last = std::max(last, version->time.micros);
   const auto count = static_cast<double>(versions.size());
-  const double least = std::min(kStepLeast, kPlotWidth / count);
-  const double span = kPlotWidth - least * count;
+  const double least = std::min(kStepLeast, kPlotWidth * 0.9 / count);
+  const double newest = versions.size() > 1 ? kPlotWidth * 0.04 : 0;  // which lasts until now
+  const double span = kPlotWidth - newest - least * count;
   std::vector<double> places;
   double latest = 0;
   for (std::size_t i = 0; i < versions.size(); ++i) {
@@ -75,9 +76,10 @@ std::string Steps(const std::vector<const Version*>& versions) {
     svg += fmt::format(
         "<g class=\"version{}\"><title>{}</title>"
         "<rect class=\"reach\" x=\"{:.2f}\" y=\"0\" width=\"{:.2f}\" height=\"{:.0f}\"/>"
-        "<rect class=\"step\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\"/>",
+        "<rect class=\"step\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\"/>"
+        "<rect class=\"top\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"2\"/>",
         version.flushed ? "" : " in-log", VersionTip(version), places[i], width, kPlotHeight, places[i],
-        kPlotHeight - height, width, height);
+        kPlotHeight - height, width, height, places[i], kPlotHeight - std::max(height, 2.0), width);
     if (!version.tags.empty()) {
       svg += fmt::format("<line class=\"tag\" x1=\"{0:.2f}\" x2=\"{0:.2f}\" y1=\"0\" y2=\"{1}\"/>",
                          places[i] + 0.5, kPlotHeight);
@@ -129,7 +131,7 @@ std::string VersionsSection(const ReportFacts& facts) {
       "<i class=\"in-log\"></i><span>since then: only in the log</span>{}</p>\n",
       facts.versions_left_out ? "the newest " : "", Counted(versions.size(), "version"),
       Counted(tags, "tag"), FormatBytes(most), Steps(Chosen(versions)),
-      FormatTime(versions.front().time), FormatTime(versions.back().time),
+      ShortTime(versions.front().time), ShortTime(versions.back().time),
       tags > 0 ? "<i class=\"tag\"></i><span>tag</span>" : "");
   return html + VersionsList(versions) + "</section>\n";
 }

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 
+#include "format_cell.h"
+
 namespace varve::cli {
 namespace {
 
@@ -87,6 +89,13 @@ std::string PolicyHash(std::string_view text) {
   std::array<unsigned char, 2 * EVP_MAX_MD_SIZE> encoded{};
   const int size = EVP_EncodeBlock(encoded.data(), digest.data(), static_cast<int>(bytes));
   return "sha256-" + std::string(encoded.begin(), encoded.begin() + size);
+}
+
+std::string ShortTime(WallTime time) {
+  std::string text = FormatTime(time);
+  if (text.size() < 20 || text[10] != 'T') return text;  // beyond the years that have four digits
+  text[10] = ' ';
+  return text.substr(0, 19) + " UTC";
 }
 
 std::string Shortened(std::string_view text, std::size_t characters) {

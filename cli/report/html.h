@@ -23,4 +23,7 @@ std::string PolicyHash(std::string_view text);
 // At most so many characters of UTF-8, the last one an ellipsis when it was longer.
 std::string Shortened(std::string_view text, std::size_t characters);
 
+// 2026-11-20 12:00:00 UTC.
+std::string ShortTime(WallTime time);
+
 }  // namespace varve::cli

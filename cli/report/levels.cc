@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 
@@ -192,11 +193,27 @@ std::string ColumnsList(const TableFacts& table) {
   return html + "</tbody></table></div></details>\n";
 }
 
+// How many runs hold the range of one key, at most: a lookup may have to ask all of them.
+std::size_t Depth(const TableFacts& table) {
+  std::vector<std::ptrdiff_t> change(table.places + 1, 0);
+  for (const RunFacts& run : table.runs) {
+    if (run.info.hidden) continue;
+    ++change[run.first_place];
+    --change[run.last_place + 1];
+  }
+  std::ptrdiff_t depth = 0, most = 0;
+  for (const std::ptrdiff_t at : change) most = std::max(most, depth += at);
+  return static_cast<std::size_t>(most);
+}
+
 std::string FactsLine(const TableFacts& table) {
   std::vector<std::string> facts;
   if (table.stats) facts.push_back("at most " + Counted(table.stats->rows_estimate, "row"));
   facts.push_back(fmt::format("{} in {}", FormatBytes(table.bytes()),
                               Counted(table.runs.size(), "run")));
+  if (table.runs.size() > 1) {
+    facts.push_back(fmt::format("up to {} over one key", Counted(Depth(table), "run")));
+  }
   if (table.stats && table.stats->memtable_rows > 0) {
     facts.push_back(fmt::format("{} in memory, {}", Counted(table.stats->memtable_rows, "row"),
                                 FormatBytes(table.stats->memtable_bytes)));

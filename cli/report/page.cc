@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "format_cell.h"
 #include "report/assets.h"
 #include "report/html.h"
@@ -34,10 +36,12 @@ std::string Heading(const ReportFacts& facts) {
           ? fmt::format("as of commit {}, the newest", WithThousands(facts.as_of.value))
           : fmt::format("as of {}, commit {}", EscapeHtml(facts.asked_as_of),
                         WithThousands(facts.as_of.value));
+  const std::string name = std::filesystem::path(facts.path + "/").parent_path().filename();
   return fmt::format(
       "<header><div><p class=\"mark\">varve</p><h1>{}</h1><p class=\"sub\">{} \xC2\xB7 made {}"
-      "</p></div><button id=\"theme\" hidden type=\"button\">Dark</button></header>\n",
-      EscapeHtml(facts.path), as_of, FormatTime(facts.made));
+      "</p><p class=\"sub\"><code>{}</code></p></div>"
+      "<button id=\"theme\" hidden type=\"button\">Dark</button></header>\n",
+      EscapeHtml(name), as_of, ShortTime(facts.made), EscapeHtml(facts.path));
 }
 
 }  // namespace

@@ -29,6 +29,10 @@ std::uint64_t LogFileBytes(const LogStats& log) {
   return bytes;
 }
 
+std::uint64_t UsedBytes(const LogSegmentInfo& segment) {
+  return segment.end > segment.base ? segment.end.value - segment.base.value : 0;
+}
+
 // A part of a whole, with what it is.
 std::string Meter(std::string_view name, double part, double whole, const std::string& note) {
   const double share = whole <= 0 ? 0 : std::clamp(part / whole, 0.0, 1.0);
@@ -60,6 +64,13 @@ std::string Histogram(std::string_view title, const MetricSamples::Bounds& bound
   }
   while (!buckets.empty() && buckets.back().count <= 0) buckets.pop_back();
   if (buckets.empty()) return "";
+  constexpr std::size_t kBucketsLeast = 10;  // so that a bar looks like one
+  while (buckets.size() < kBucketsLeast && buckets.front().from > 1e-6) {
+    const double low = buckets.front().from;
+    buckets.insert(buckets.begin(), {low / 2, low, 0});
+    const double high = buckets.back().to;
+    if (high < std::numeric_limits<double>::infinity()) buckets.push_back({high, high * 2, 0});
+  }
   double most = 1;
   for (const Bucket& bucket : buckets) most = std::max(most, bucket.count);
   const double slot = 1000 / static_cast<double>(buckets.size());
@@ -70,7 +81,7 @@ std::string Histogram(std::string_view title, const MetricSamples::Bounds& bound
     const double height = count <= 0 ? 0 : std::max(count / most * 86, 1.0);
     bars += fmt::format(
         "<g><title>{} to {}: {}</title><rect class=\"reach\" x=\"{:.1f}\" width=\"{:.1f}\" y=\"0\" "
-        "height=\"90\"/><rect class=\"step\" x=\"{:.1f}\" width=\"{:.1f}\" y=\"{:.1f}\" "
+        "height=\"90\"/><rect class=\"count\" x=\"{:.1f}\" width=\"{:.1f}\" y=\"{:.1f}\" "
         "height=\"{:.1f}\"/></g>",
         TimeText(low), endless ? "more" : TimeText(high), WithThousands(Rounded(count)),
         static_cast<double>(i) * slot, slot, static_cast<double>(i) * slot + slot * 0.06,
@@ -100,7 +111,7 @@ std::string LastWriter(const ReportFacts& facts) {
   std::string html = fmt::format(
       "<h3>The last process that published metrics <small>{}, process {}</small></h3>\n"
       "<div class=\"tiles\">{}{}{}{}</div>\n",
-      FormatTime({static_cast<std::int64_t>(time * 1e6)}),
+      ShortTime({static_cast<std::int64_t>(time * 1e6)}),
       EscapeHtml(metrics.LabelOf("varve_database_info", "pid")),
       Tile("Commits", WithThousands(Rounded(metrics.Sum("varve_commits_total"))),
            Counted(Rounded(metrics.Sum("varve_commit_rows_total")), "row")),
@@ -125,17 +136,17 @@ std::string Segments(const LogStats& log) {
   double x = 0;
   for (const LogSegmentInfo& segment : log.segments) {
     const double width = static_cast<double>(segment.file_bytes) / all * 1000;
-    const double used = std::min(
-        static_cast<double>(segment.end.value - segment.base.value) / all * 1000, width);
+    const double used =
+        std::min(static_cast<double>(UsedBytes(segment)) / all * 1000, width);
     svg += fmt::format(
         "<g class=\"segment{}\"><title>{}\nLSN {} to {}\n{} of {} used{}</title>"
         "<rect class=\"whole\" x=\"{:.2f}\" width=\"{:.2f}\" height=\"28\"/>"
         "<rect class=\"part\" x=\"{:.2f}\" width=\"{:.2f}\" height=\"28\"/></g>\n",
         segment.sealed ? " sealed" : "", EscapeHtml(segment.name),
         WithThousands(segment.base.value), WithThousands(segment.end.value),
-        FormatBytes(segment.end.value - segment.base.value), FormatBytes(segment.file_bytes),
+        FormatBytes(UsedBytes(segment)), FormatBytes(segment.file_bytes),
         segment.sealed ? "; sealed" : "", x + 0.5, std::max(width - 1, 0.5), x + 0.5,
-        std::max(used - 1, 0.5));
+        std::max(used - 1, 0.0));
     x += width;
   }
   return svg;
@@ -155,15 +166,15 @@ std::string TilesSection(const ReportFacts& facts) {
   return "<section class=\"tiles\">\n" +
          Tile("Tables", WithThousands(facts.tables.size()), Counted(runs, "run")) +
          Tile(past ? "Rows in files" : "Rows", WithThousands(rows),
-              past ? "all versions of them" : "at most; " + WithThousands(in_memory) +
-                                                  " in memory") +
+              past ? "all versions of them"
+                   : in_memory == 0 ? "at most" : WithThousands(in_memory) + " in memory") +
          Tile("Files", FormatBytes(bytes), "Parquet") +
          Tile("Log", FormatBytes(LogFileBytes(facts.stats.log)),
               Counted(facts.stats.log.segments.size(), "segment")) +
          Tile("Commit", WithThousands(facts.as_of.value),
               past ? fmt::format("of {}", WithThousands(facts.stats.commit.value))
                    : fmt::format("{} durable", WithThousands(facts.stats.durable.value))) +
-         Tile("Manifest", WithThousands(facts.stats.manifest_number), "number") + "</section>\n";
+         Tile("Manifest", WithThousands(facts.stats.manifest_number), "newest") + "</section>\n";
 }
 
 std::string LogSection(const ReportFacts& facts) {
@@ -176,27 +187,26 @@ std::string LogSection(const ReportFacts& facts) {
       "<p class=\"legend\"><i class=\"part\"></i><span>written</span><i class=\"whole\"></i>"
       "<span>made ahead of need</span></p></section>\n",
       FormatBytes(LogFileBytes(log)), Counted(log.segments.size(), "segment"),
-      WithThousands(log.first.value), WithThousands(log.positions.appended.value),
-      WithThousands(log.positions.durable.value), Segments(log));
+      WithThousands(log.first.value),
+      WithThousands(std::max(log.first, log.positions.appended).value),
+      WithThousands(std::max(log.first, log.positions.durable).value), Segments(log));
 }
 
 std::string MemorySection(const ReportFacts& facts) {
   std::string html = "<section class=\"card\" id=\"memory\"><h2>Memory and stalls</h2>\n";
-  std::uint64_t most = 0;
-  for (const TableFacts& table : facts.tables) {
-    if (table.stats) most = std::max(most, table.stats->memtable_bytes);
-  }
+  const double told = facts.published.Sum("varve_memtable_bytes_max");
+  const double most = told > 0 ? told : static_cast<double>(OpenOptions{}.memtable_bytes_max);
   html += fmt::format(
-      "<p class=\"facts\">{} of rows that are not in files yet: an open puts them into memory "
-      "again</p>\n",
-      FormatBytes(facts.stats.memtable_bytes));
-  if (most > 0) {
+      "<p class=\"facts\">{} of rows that are not in files yet, which an open puts into memory "
+      "again; commits wait at {}</p>\n",
+      FormatBytes(facts.stats.memtable_bytes), FormatBytes(Rounded(most)));
+  if (facts.stats.memtable_bytes > 0) {
     html += "<div class=\"meters\">\n";
     for (const TableFacts& table : facts.tables) {
       if (!table.stats || table.stats->memtable_bytes == 0) continue;
       html += Meter(EscapeHtml(Shortened(table.name, 24)),
                     static_cast<double>(table.stats->memtable_bytes),
-                    static_cast<double>(facts.stats.memtable_bytes),
+                    most,
                     fmt::format("{}, {}", Counted(table.stats->memtable_rows, "row"),
                                 FormatBytes(table.stats->memtable_bytes)));
     }
