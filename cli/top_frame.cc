@@ -118,8 +118,8 @@ std::string SourceText(const Observation& seen, WallTime now) {
 void WriteWork(const TopFrame& frame, Page* page) {
   const MetricSamples& now = frame.now.metrics;
   const auto acks = Latencies(frame, "varve_commit_seconds");
-  page->Line("commits", fmt::format("{}   rows {}   {}   ack p50 {}  p99 {}",
-                                    page->Bold(Page::PerSecond(frame.Rate("varve_commits_total"))),
+  const std::string commits = Page::PerSecond(frame.Rate("varve_commits_total"));
+  page->Line("commits", fmt::format("{}   rows {}   {}   ack p50 {}  p99 {}", page->Bold(commits),
                                     Page::PerSecond(frame.Rate("varve_commit_rows_total")),
                                     Page::PerSecond(frame.Rate("varve_commit_bytes_total"), true),
                                     Spent(Quantile(acks, 0.5)), Spent(Quantile(acks, 0.99))));
@@ -144,7 +144,8 @@ void WriteWork(const TopFrame& frame, Page* page) {
 
 void WriteMemory(const TopFrame& frame, Page* page) {
   const MetricSamples& now = frame.now.metrics;
-  const double bytes = now.Sum("varve_memtable_bytes"), most = now.Sum("varve_memtable_bytes_max");
+  const double bytes = now.Sum("varve_memtable_bytes");
+  const double most = now.Sum("varve_memtable_bytes_max");
   page->Line("memory", fmt::format("{} {} of {}; {} sealed, {}", page->Bar(bytes, most),
                                    Bytes(bytes), Bytes(most),
                                    Whole(now.Sum("varve_sealed_memtables")),
@@ -157,12 +158,12 @@ void WriteMemory(const TopFrame& frame, Page* page) {
   page->Line("stalls", waiting > 0 || part > 0.01 ? page->Warn(stalls) : stalls);
   const double failed = now.Sum("varve_flush_failures_total");
   const std::string failures = fmt::format("{} failed", Whole(failed));
+  const auto times = Latencies(frame, "varve_flush_seconds");
   page->Line("flushes", fmt::format("{}, {}; {} written; p50 {}  p99 {}",
                                     Whole(now.Sum("varve_flushes_total")),
                                     failed > 0 ? page->Warn(failures) : failures,
                                     Bytes(now.Sum("varve_flush_bytes_total")),
-                                    Spent(Quantile(Latencies(frame, "varve_flush_seconds"), 0.5)),
-                                    Spent(Quantile(Latencies(frame, "varve_flush_seconds"), 0.99))));
+                                    Spent(Quantile(times, 0.5)), Spent(Quantile(times, 0.99))));
 }
 
 void WriteReads(const TopFrame& frame, Page* page) {
@@ -183,9 +184,9 @@ void WriteReads(const TopFrame& frame, Page* page) {
              fmt::format("{} {} of {}; {} of lookups found there", page->Bar(bytes, most),
                          Bytes(bytes), Bytes(most),
                          asked > 0 ? fmt::format("{:.0f} %", hits / asked * 100) : "-"));
-  page->Line("open", fmt::format("{}, {}",
-                                 Counted(Whole(now.Sum("varve_open_snapshots")), "snapshot"),
-                                 Counted(Whole(now.Sum("varve_open_transactions")), "transaction")));
+  const std::string snapshots = Counted(Whole(now.Sum("varve_open_snapshots")), "snapshot");
+  page->Line("open", snapshots + ", " +
+                         Counted(Whole(now.Sum("varve_open_transactions")), "transaction"));
 }
 
 std::string LevelsOf(const MetricSamples& now, std::string_view table) {

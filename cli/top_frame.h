@@ -22,7 +22,7 @@ struct TopFrame {
 TopFrame MakeFrame(const std::optional<Observation>& before, Observation now);
 
 Json Document(const TopFrame& frame, const std::string& path);
-// `columns` wide; `now` is the wall clock, for how old it is.
+// `now` is the wall clock, for how old it is.
 std::string Text(const TopFrame& frame, const std::string& path, WallTime now, bool color);
 
 }  // namespace varve::cli

@@ -36,7 +36,9 @@ header { display: flex; justify-content: space-between; align-items: flex-start;
   margin: 0; color: var(--water); font-weight: 650; letter-spacing: .14em; font-size: 12px;
   text-transform: uppercase;
 }
-h1 { margin: 2px 0 4px; font-size: 26px; line-height: 1.2; font-weight: 650; overflow-wrap: anywhere; }
+h1 {
+  margin: 2px 0 4px; font-size: 26px; line-height: 1.2; font-weight: 650; overflow-wrap: anywhere;
+}
 h2 { margin: 0; font-size: 18px; font-weight: 650; overflow-wrap: anywhere; }
 h3 { margin: 22px 0 10px; font-size: 14px; font-weight: 650; }
 h2 small, h3 small, figcaption small { font-weight: 400; color: var(--soft); font-size: 13px; }
@@ -57,13 +59,17 @@ nav a:hover { text-decoration: underline; }
 }
 .card .tile { background: var(--paper); box-shadow: none; }
 .tile span, .tile small { color: var(--soft); font-size: 12.5px; }
-.tile b { font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; line-height: 1.35; }
+.tile b {
+  font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; line-height: 1.35;
+}
 .card {
   background: var(--card); border-radius: 14px; padding: 22px 24px; margin-top: 18px;
   box-shadow: var(--shade);
 }
 svg { display: block; width: 100%; overflow: visible; }
-.level { display: grid; grid-template-columns: 92px 1fr; gap: 16px; padding: 10px 0; align-items: center; }
+.level {
+  display: grid; grid-template-columns: 92px 1fr; gap: 16px; padding: 10px 0; align-items: center;
+}
 .level + .level { border-top: 1px solid var(--line); }
 .level-name { display: flex; flex-direction: column; font-size: 12.5px; line-height: 1.4; }
 .level-name b { font-size: 14px; }
@@ -101,7 +107,8 @@ g:focus { outline: none; }
 .reach { fill: transparent; }
 .step { fill: var(--a1); } .top, .count { fill: var(--a3); }
 i.step { background: var(--a1); border-top: 2px solid var(--a3); } i.part { background: var(--a3); }
-.in-log .step { fill: var(--mark); } .in-log .top { fill: var(--clay); } i.in-log { background: var(--mark); }
+.in-log .step { fill: var(--mark); } .in-log .top { fill: var(--clay); }
+i.in-log { background: var(--mark); }
 g:hover > .reach, g:focus > .reach { fill: var(--line); }
 g:hover > .step, g:focus > .step, g:hover > .count, g:focus > .count { fill: var(--mark); }
 .tag { stroke: var(--clay); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
@@ -117,13 +124,17 @@ i.tag { background: var(--clay); width: 2px; height: 14px; }
 .meter span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .meter svg { height: 10px; border-radius: 5px; overflow: hidden; }
 .meter small { color: var(--soft); text-align: right; font-variant-numeric: tabular-nums; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 20px 28px; }
+.figures {
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 20px 28px;
+}
 figure { margin: 18px 0 0; min-width: 0; }
 figcaption { font-size: 13.5px; margin-bottom: 8px; }
 details { margin-top: 10px; border-top: 1px solid var(--line); padding-top: 10px; }
 summary { cursor: pointer; color: var(--water); font-size: 14px; width: fit-content; }
 .scroll { overflow: auto; max-height: 420px; margin-top: 8px; }
-table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
+table {
+  border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums;
+}
 th, td { padding: 4px 12px 4px 0; text-align: right; white-space: nowrap; }
 th {
   position: sticky; top: 0; background: var(--card); color: var(--soft); font-weight: 500;
@@ -186,7 +197,10 @@ const root = document.documentElement;
 const dark = () => root.dataset.theme ? root.dataset.theme === "dark"
                                       : matchMedia("(prefers-color-scheme: dark)").matches;
 function label() { button.textContent = dark() ? "Light" : "Dark"; }
-button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; label(); });
+button.addEventListener("click", () => {
+  root.dataset.theme = dark() ? "light" : "dark";
+  label();
+});
 button.hidden = false;
 label();
 )JS";

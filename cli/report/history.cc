@@ -78,8 +78,10 @@ std::string Steps(const std::vector<const Version*>& versions) {
         "<rect class=\"reach\" x=\"{:.2f}\" y=\"0\" width=\"{:.2f}\" height=\"{:.0f}\"/>"
         "<rect class=\"step\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\"/>"
         "<rect class=\"top\" x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"2\"/>",
-        version.flushed ? "" : " in-log", VersionTip(version), places[i], width, kPlotHeight, places[i],
-        kPlotHeight - height, width, height, places[i], kPlotHeight - std::max(height, 2.0), width);
+        version.flushed ? "" : " in-log", VersionTip(version), places[i], width, kPlotHeight,
+        places[i],
+        kPlotHeight - height, width, height, places[i], kPlotHeight - std::max(height, 2.0),
+        width);
     if (!version.tags.empty()) {
       svg += fmt::format("<line class=\"tag\" x1=\"{0:.2f}\" x2=\"{0:.2f}\" y1=\"0\" y2=\"{1}\"/>",
                          places[i] + 0.5, kPlotHeight);
@@ -116,7 +118,9 @@ std::string VersionsList(const std::vector<Version>& versions) {
 std::string VersionsSection(const ReportFacts& facts) {
   const auto& versions = facts.versions;
   std::string html = "<section class=\"card\" id=\"versions\"><h2>Versions over time</h2>\n";
-  if (versions.empty()) return html + "<p class=\"none\">Nothing was committed yet.</p></section>\n";
+  if (versions.empty()) {
+    return html + "<p class=\"none\">Nothing was committed yet.</p></section>\n";
+  }
   std::uint64_t most = 0, tags = 0;
   for (const Version& version : versions) {
     most = std::max(most, version.bytes);

@@ -95,8 +95,10 @@ std::string Bar(const TableFacts& table, const RunFacts& run, const Ages& ages, 
   const double height = lane - std::min(lane * 0.2, 2.0);
   std::string bar = fmt::format(
       "<g class=\"run a{}{}\" data-run=\"{}\"><title>{}</title>"
-      "<rect class=\"bar\" x=\"{:.3f}\" y=\"{:.2f}\" width=\"{:.3f}\" height=\"{:.2f}\"/>",
-      ages.Of(run), run.info.hidden ? " hidden" : "", run.info.id, RunTip(run), x, y, width, height);
+      "<rect class=\"bar\" x=\"{:.3f}\" y=\"{:.2f}\" width=\"{:.3f}\" "
+      "height=\"{:.2f}\"/>",
+      ages.Of(run), run.info.hidden ? " hidden" : "", run.info.id, RunTip(run), x, y, width,
+      height);
   if (run.info.deletes > 0) {
     const double part = static_cast<double>(run.info.deletes) /
                         static_cast<double>(run.info.deletes + run.info.rows);

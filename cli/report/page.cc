@@ -63,8 +63,8 @@ std::string ReportPage(const ReportFacts& facts) {
   }
   for (std::size_t i = 0; i < facts.tables.size(); ++i) html += TableSection(facts.tables[i], i);
   html += VersionsSection(facts) + LogSection(facts) + MemorySection(facts);
-  html += "<footer>Made by varve report. The figures stand in this page as JSON too, in the element "
-          "<code>#varve-report</code>.</footer>\n</main>\n<div id=\"tip\" hidden></div>\n";
+  html += "<footer>Made by varve report. The figures stand in this page as JSON too, in the "
+          "element <code>#varve-report</code>.</footer>\n</main>\n<div id=\"tip\" hidden></div>\n";
   html += "<script type=\"application/json\" id=\"varve-report\">" +
           JsonForScript(Document(facts)) + "</script>\n";
   html += "<script>" + std::string(kReportScript) + "</script>\n</body>\n</html>\n";

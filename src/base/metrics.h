@@ -90,7 +90,8 @@ struct HistogramInfo {
 
 // Of microseconds, told as seconds.
 inline constexpr HistogramInfo kHistograms[] = {
-    {"commit_seconds", "ack", "durable", "From a commit's call to its ack, by the level asked for."},
+    {"commit_seconds", "ack", "durable",
+     "From a commit's call to its ack, by the level asked for."},
     {"commit_seconds", "ack", "written", ""},
     {"commit_seconds", "ack", "buffered", ""},
     {"commit_wait_seconds", "reason", "memtables_full",

@@ -30,8 +30,15 @@ void Database::Impl::PublishSoon() noexcept {
   }
   const bool armed = !options_.read_only && HadMemory([this] {
     environment_.executor()->SubmitAfter(metrics_file_.interval_micros(), [link = link_] {
-      const std::lock_guard lock(link->mutex);
-      if (link->database != nullptr) link->database->Publish(/*open=*/true);
+      Impl* database = nullptr;
+      {
+        const std::lock_guard lock(link->mutex);
+        database = link->database;
+        if (database != nullptr) database->BeginTask();  // it waits for us from here on
+      }
+      if (database == nullptr) return;
+      database->Publish(/*open=*/true);
+      database->EndTask();
     });
   });
   if (!armed) metrics_file_.EndTurn();

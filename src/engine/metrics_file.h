@@ -3,7 +3,8 @@
 // (OpenOptions::metrics_interval_ms).
 //
 // It is replaced whole, by rename, and never synced: nothing depends on it, and a power cut may
-// leave it empty or old. Who reads it asks the lock file whether its process still has the database.
+// leave it empty or old. Who reads it asks the lock file whether its process still has the
+// database.
 //
 // Nobody writes it while nothing happens: a commit, a read or a flush takes the turn when none is
 // taken, and an interval later the file is written and the turn is free again.

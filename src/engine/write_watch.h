@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// WriteWatch: when one commit began and, when somebody wants to know, where its time goes; without a
-// profile it asks the clock once.
+// WriteWatch: when one commit began and, when somebody wants to know, where its time goes; without
+// a profile it asks the clock once.
 #pragma once
 
 #include <cstdint>
