@@ -60,7 +60,7 @@ VARVE_LOG_API int varve_db_stats(varve_db* db, char** json, varve_error** error)
 
 /* The same and what was counted since the open, in Prometheus' text form; each name is begun by
  * `prefix` (NULL: "varve_"). docs/operating.md lists the names. The text is freed with
- * varve_db_text_free. INVALID, CLOSED: the database was closed. */
+ * varve_log_text_free. INVALID, CLOSED: the database was closed. */
 VARVE_LOG_API int varve_db_prometheus(varve_db* db, const char* prefix, char** text,
                                       varve_error** error);
 

@@ -928,7 +928,6 @@ class UsageTest(CliTest):
                           ("load", self.db, "orders", "orders.csv", "--ack", "maybe"),
                           ("load", self.db, "new", "orders.csv", "--create"),
                           ("delete", self.db, "orders"),
-                          ("stats", self.db, "--json", "--prometheus"),
                           ("top", self.db, "--interval", "0"), ("top", self.db, "--count", "0"),
                           ("top", self.db, "--once", "--count", "2"),
                           ("report", self.db), ("report", self.db, "-o", "")):
@@ -1516,6 +1515,11 @@ class WatchingTest(ProcessCase):
         self.assertEqual(samples["varve_log_durable_lsn", ()], stats["log"]["durable_lsn"])
         self.assertIn(("varve_commit_seconds_bucket", (("ack", "durable"), ("le", "+Inf"))),
                       samples)
+
+    def test_prometheus_and_json_exclude_each_other(self):
+        self.load_orders(1)
+        done = self.run_varve("stats", self.db, "--json", "--prometheus", exit_code=2)
+        self.assertIn("exclude each other", done.err)
 
     def test_buckets_grow_to_the_count(self):
         text = self.ok("log", "append", "a.log", "--metrics", stdin=b"a\nb\n" * 50).err
