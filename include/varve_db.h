@@ -53,6 +53,7 @@ typedef struct {
   size_t size; /* sizeof of this struct */
   uint64_t memtable_bytes_max, log_segment_bytes_max;
   uint8_t create_if_missing, read_only, reserved[6];
+  uint64_t metrics_interval_ms;
 } varve_db_options;
 
 /* As varve::CommitInfo. `repeat`: 1 when the producer's sequence was committed before, and this is

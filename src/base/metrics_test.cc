@@ -130,6 +130,7 @@ TEST(SpanTest, TellsItsBeginningAndItsEndOnce) {
 }
 
 TEST(SpanTest, WithoutASinkThereIsNothing) {
+  static_assert(sizeof(Span) == sizeof(void*));
   const Telemetry telemetry;
   Span span(&telemetry, "get", "orders");
   EXPECT_FALSE(span.on());

@@ -315,6 +315,17 @@ TEST_F(CReport, MetricsAreTextWithThePrefixAskedFor) {
   varve_log_text_free(text);
 }
 
+TEST_F(CReport, MetricsArePublishedWhenTheyAreAskedFor) {
+  const auto file = folder_ + "/db/metrics.prom";
+  EXPECT_FALSE(std::filesystem::exists(file));
+  varve_db_free(std::exchange(db_, nullptr));
+  varve_db_options options = {};
+  options.size = sizeof options;
+  options.metrics_interval_ms = 1000;
+  Ok(varve_db_open((folder_ + "/db").c_str(), &options, &db_, &error_));
+  EXPECT_TRUE(std::filesystem::exists(file));
+}
+
 TEST_F(CReport, WhatIsNoArgumentIsRefusedAndNamed) {
   char* json = nullptr;
   Refused(varve_db_prometheus(nullptr, nullptr, &json, &error_), VARVE_LOG_INVALID);

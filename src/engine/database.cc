@@ -62,9 +62,10 @@ Result<CommitInfo> Database::Delete(std::string_view table,
 Result<CommitInfo> Database::Write(std::string_view table, const WriteRequest& request,
                                    const CommitOptions& options) {
   Span span = SpanOf(*impl_->telemetry(), table, request);
-  const auto submitted = span.Watch(impl_->Write(table, request, options));
-  if (!submitted) return std::unexpected(submitted.error());
-  return Watched(&span, impl_->Await(*submitted));
+  VARVE_ASSIGN(const auto submitted, span.Watch(impl_->Write(table, request, options)));
+  auto committed = impl_->Await(submitted);
+  TellOf(committed, &span);
+  return committed;
 }
 
 Result<RestoreInfo> Database::RestoreTable(std::string_view table, const AsOf& as_of,

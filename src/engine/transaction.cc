@@ -259,11 +259,11 @@ Result<Submitted> Transaction::Impl::Submit(const CommitOptions& options) {
 
 Result<CommitInfo> Transaction::Impl::Commit(const CommitOptions& options) {
   const auto database = database_;
-  if (database == nullptr) return std::unexpected(CheckOpen().error());
-  Span span(database->telemetry().get(), "commit");
-  const auto submitted = span.Watch(Submit(options));
-  if (!submitted) return std::unexpected(submitted.error());
-  return Watched(&span, database->Await(*submitted));
+  Span span(database == nullptr ? nullptr : database->telemetry().get(), "commit");
+  VARVE_ASSIGN(const auto submitted, span.Watch(Submit(options)));
+  auto committed = database->Await(submitted);
+  TellOf(committed, &span);
+  return committed;
 }
 
 void Transaction::Impl::CommitThen(const CommitOptions& options, CommitCallback done) {

@@ -26,20 +26,17 @@ Span SpanOf(const Telemetry& telemetry, std::string_view table, const WriteReque
   return span;
 }
 
-Result<CommitInfo> Watched(Span* span, Result<CommitInfo> committed) {
-  if (!span->on()) return committed;
-  if (committed) {
-    span->Set("varve.commit", committed->commit.value);
-    span->Set("varve.rows", committed->rows);
-  }
-  return span->Watch(std::move(committed));
+void TellOf(const Result<CommitInfo>& committed, Span* span) noexcept {
+  if (!committed) return span->SetError(committed.error());
+  span->Set("varve.commit", committed->commit.value);
+  span->Set("varve.rows", committed->rows);
 }
 
 CommitCallback Watched(Span span, CommitCallback done) {
   if (!span.on()) return done;
   auto shared = std::make_shared<Span>(std::move(span));  // a function can be copied
   return [shared, done = std::move(done)](const Result<CommitInfo>& committed) {
-    (void)Watched(shared.get(), committed);
+    TellOf(committed, shared.get());
     shared->End();
     done(committed);
   };

@@ -18,8 +18,8 @@ std::string_view OperationOf(WriteMode mode);
 // A span of one write.
 Span SpanOf(const Telemetry& telemetry, std::string_view table, const WriteRequest& request);
 
-// What became of it is told with the span, and given back.
-Result<CommitInfo> Watched(Span* span, Result<CommitInfo> committed);
+// What became of the commit is told with the span.
+void TellOf(const Result<CommitInfo>& committed, Span* span) noexcept;
 
 // `done` itself when nobody hears of the span; else one that ends it first.
 CommitCallback Watched(Span span, CommitCallback done);
