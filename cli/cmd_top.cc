@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "commands.h"
 #include "process.h"
@@ -74,10 +75,11 @@ Outcome<ExitCode> Run(const Session& session, const TopArguments& options) {
     const TopFrame frame = MakeFrame(before, seen);
     CLI_TRY(Show(session, options, frame, screen ? &*screen : nullptr));
     if (++shown == frames || Stdout()->closed()) return kExitDone;
-    if (!before || seen.time > before->time) before = seen;
     const auto key = AwaitKey(interval);
     if (Interrupted() || key == 'q' || key == 'Q' || key == '\x1b') return kExitDone;
-    CLI_ASSIGN(seen, observer.Next());
+    CLI_ASSIGN(auto next, observer.Next());
+    if (next.time > seen.time) before = std::move(seen);  // else it published nothing since
+    seen = std::move(next);
   }
 }
 
