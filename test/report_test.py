@@ -31,7 +31,9 @@ BARS = """[...document.querySelectorAll('g.run')].map(run => {
           fill: getComputedStyle(bar).fill, hidden: run.classList.contains('hidden')};
 })"""
 DATA = "JSON.parse(document.getElementById('varve-report').textContent)"
-HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"owned()\">'&"
+# Ends an element with and without the ">", and begins a comment that would swallow the true end.
+HOSTILE = ("</script ></script><!--<script><script>document.title='owned'</script>"
+           "<img src=x onerror=\"owned()\">'&")
 
 
 class ReportTest(unittest.TestCase):
