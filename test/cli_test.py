@@ -1597,8 +1597,11 @@ class WatchingTest(ProcessCase):
         self.fails(4, str(process.pid), "report", self.db, "-o", "page.html")
 
     def test_what_an_earlier_process_published_is_not_taken_for_the_present(self):
-        self.load_orders(10)
-        self.assertTrue((self.db / "metrics.prom").exists())
+        killed = self.start_slow_load(env=clean_environment(VARVE_METRICS_MS="50"))
+        self.await_published(1)
+        killed.kill()
+        killed.wait()
+        self.assertIn("varve_open 1\n", (self.db / "metrics.prom").read_text())
         process = self.start("load", self.db, "orders", "-", "--input-format", "jsonl",
                              "--commits", "--rows-per-commit", "1", stdin=subprocess.PIPE,
                              bufsize=0, env=clean_environment(VARVE_METRICS_MS="0"))
