@@ -78,6 +78,10 @@ class MetricsTextTest : public ::testing::Test {
   std::string Value(const std::string& sample) const {
     return In(db_->PrometheusText(), "varve_" + sample);
   }
+  // Until the timers that there are now, of upkeep too, have come.
+  void LetTimePass() {
+    for (int i = 0; i < 5 && executor_.RunLater(); ++i) executor_.RunAll();
+  }
   // What other processes see.
   std::string Published() {
     const auto text = ReadWholeFile(&disk_, "/db/metrics.prom");
@@ -168,6 +172,19 @@ TEST_F(MetricsTextTest, AFlushIsCountedWithItsFiles) {
   EXPECT_EQ(std::stoi(Value("store_puts_total{kind=\"manifest\"}")), manifests + 1);
 }
 
+TEST_F(MetricsTextTest, ACompactionIsCounted) {
+  Open();
+  for (int i = 0; i < 2; ++i) {
+    Put(1, 10);
+    ASSERT_TRUE(db_->Flush());
+  }
+  EXPECT_EQ(Value("compactions_total"), "0");
+  ASSERT_TRUE(db_->Compact("t"));
+  EXPECT_EQ(Value("compactions_total"), "1");
+  EXPECT_EQ(Value("commits_held_back"), "0");
+  EXPECT_EQ(Value("commit_held_back_seconds_total{how=\"stopped\"}"), "0");
+}
+
 TEST_F(MetricsTextTest, AFlushThatFailsIsCounted) {
   Open();
   Put(1);
@@ -214,14 +231,14 @@ TEST_F(MetricsTextTest, TheFileIsReplacedAnIntervalAfterSomethingHappened) {
   Put(1);
   Put(2);
   EXPECT_EQ(In(Published(), "varve_commit_number"), "0");
-  EXPECT_TRUE(executor_.RunLater());
-  executor_.RunAll();
-  EXPECT_EQ(In(Published(), "varve_commit_number"), "2");
-  EXPECT_EQ(In(Published(), "varve_open"), "1");
-  EXPECT_FALSE(executor_.RunLater()) << "an idle database asks for nothing";
+  LetTimePass();
+  const std::string published = Published();
+  EXPECT_EQ(In(published, "varve_commit_number"), "2");
+  EXPECT_EQ(In(published, "varve_open"), "1");
+  LetTimePass();
+  EXPECT_EQ(Published(), published) << "an idle database writes nothing";
   Get(1);
-  EXPECT_TRUE(executor_.RunLater());
-  executor_.RunAll();
+  LetTimePass();
   EXPECT_EQ(In(Published(), "varve_get_keys_total"), "1");
   Put(3);
   ASSERT_TRUE(db_->Close());

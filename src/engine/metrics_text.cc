@@ -23,6 +23,13 @@ void WriteCommits(const DatabaseStats& stats, const Metrics& metrics, Prometheus
              stats.durable.value);
   out->Gauge("commits_waiting", "Commits that wait for room now, by reason.",
              stats.commits_stalled, {{"reason", "memtables_full"}});
+  const char* const behind = "Time that commits were held back because compaction is behind.";
+  out->CounterOfSeconds("commit_held_back_seconds_total", behind, stats.commit_slowed_micros,
+                        {{"how", "slowed"}});
+  out->CounterOfSeconds("commit_held_back_seconds_total", behind, stats.commit_stopped_micros,
+                        {{"how", "stopped"}});
+  out->Gauge("commits_held_back", "1 while commits are slowed or stopped for it.",
+             stats.pressure.empty() ? 0 : 1);
 }
 
 void WriteTables(const DatabaseStats& stats, PrometheusWriter* out) {
@@ -91,6 +98,7 @@ std::string Database::Impl::PrometheusText(std::string_view prefix) {
                      environment_.clock()->Now().micros);
   WriteCommits(stats, metrics, &out);
   out.Counter("flushes_total", "Flushes that are official.", stats.flushes);
+  out.Counter("compactions_total", "Compactions that are official.", stats.compactions);
   metrics.WriteTo(&out);
   // What ended first: between the two more may begin, and the difference is never below zero.
   const std::uint64_t ended = metrics.Read("snapshots_ended_total");

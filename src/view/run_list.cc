@@ -14,7 +14,7 @@ Result<std::vector<RunInfo>> ListRuns(const TableView& table, CommitNumber as_of
   std::vector<RunInfo> runs;
   for (const auto& run : table.runs) {
     const RunMeta& meta = run->meta();
-    if (meta.min_commit > as_of.value) continue;
+    if (meta.min_commit > as_of.value || as_of.value < meta.shown_from) continue;
     RunInfo info{.id = meta.id,
                  .level = meta.level,
                  .name = meta.data.name,
@@ -27,7 +27,7 @@ Result<std::vector<RunInfo>> ListRuns(const TableView& table, CommitNumber as_of
                  .first_key = meta.min_key,
                  .last_key = meta.max_key,
                  .keys = nullptr,
-                 .hidden = meta.IsHiddenAt(as_of.value)};
+                 .hidden = !meta.IsShownAt(as_of.value)};
     const std::vector<std::string_view> ends = {meta.min_key, meta.max_key};
     VARVE_ASSIGN(info.keys, table.schema->key_codec().Decode(ends));
     runs.push_back(std::move(info));
