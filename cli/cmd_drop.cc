@@ -18,7 +18,7 @@ struct DropArguments {
 };
 
 // Who still has to decide wants to know it exactly; without that, nothing is read for it.
-Outcome<std::uint64_t> Rows(const Database& database, const Table& table, bool exact) {
+Outcome<std::uint64_t> RowsThatGo(const Database& database, const Table& table, bool exact) {
   if (exact) {
     CLI_ASSIGN(const RowCount count, table.snapshot->Count(table.name));
     return count.rows;
@@ -31,7 +31,7 @@ Outcome<ExitCode> Run(const Session& session, const DropArguments& options) {
   const OpenMode mode = options.yes ? OpenMode::kWrite : OpenMode::kRead;
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, mode));
   CLI_ASSIGN(const Table table, FindTable(*database, options.table));
-  CLI_ASSIGN(const std::uint64_t rows, Rows(*database, table, !options.yes));
+  CLI_ASSIGN(const std::uint64_t rows, RowsThatGo(*database, table, !options.yes));
   Json document = {{"table", table.name}, {"dry_run", !options.yes}, {"rows_estimate", rows}};
   std::string text =
       fmt::format("{} table {} with {}{}", options.yes ? "dropped" : "would drop", table.name,

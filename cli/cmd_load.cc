@@ -22,6 +22,7 @@ namespace varve::cli {
 namespace {
 
 constexpr std::uint64_t kThreadsMax = 256;
+constexpr std::uint64_t kMetricsMs = 1000;  // so that `varve top` can look on
 
 struct LoadArguments {
   std::string database;
@@ -370,7 +371,7 @@ Outcome<ExitCode> Run(const Session& session, const LoadArguments& options) {
   }
   CLI_ASSIGN(auto database,
              OpenDatabase(session, options.database, mode, options.memtable_bytes,
-                          "to make it with this table, add --create --key COLUMNS"));
+                          "to make it with this table, add --create --key COLUMNS", kMetricsMs));
   CLI_ASSIGN(const Target target, PrepareTable(session, options, plan, database.get(), &first));
   CLI_ASSIGN(auto committer, Committer::Make(database.get(), plan.committer));
   Load load(options, plan, committer.get());

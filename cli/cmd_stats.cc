@@ -5,12 +5,15 @@
 
 #include "commands.h"
 #include "format_cell.h"
+#include "observation.h"
+#include "process.h"
 
 namespace varve::cli {
 namespace {
 
 struct StatsArguments {
   std::string database;
+  bool prometheus = false;
 };
 
 std::uint64_t LogBytes(const LogStats& log) {
@@ -86,7 +89,22 @@ std::string Text(const DatabaseStats& stats) {
   return text;
 }
 
+// Also of a database that another process writes, when that publishes them.
+Outcome<ExitCode> PrintPrometheus(const Session& session, const std::string& path) {
+  CLI_ASSIGN(const auto seen, Observe(session, path));
+  if (seen.text.empty()) {
+    return std::unexpected(
+        Failure(Error(ErrorKind::kUnavailable, seen.why, ErrorReason::kLocked)));
+  }
+  CLI_TRY(Print(seen.text));
+  return kExitDone;
+}
+
 Outcome<ExitCode> Run(const Session& session, const StatsArguments& options) {
+  if (options.prometheus) {
+    if (session.json) return WrongUsage("--json and --prometheus exclude each other");
+    return PrintPrometheus(session, options.database);
+  }
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kRead));
   const DatabaseStats stats = database->Stats();
   CLI_TRY(PrintResult(session, Document(stats), Text(stats)));
@@ -98,8 +116,15 @@ Outcome<ExitCode> Run(const Session& session, const StatsArguments& options) {
 void AddStats(CLI::App* app, Session* session) {
   auto [verb, options] =
       AddVerb<StatsArguments>(app, session, "stats", "Print sizes, positions and levels",
-                              "varve stats flights.varve --json", Run);
+                              "varve stats flights.varve --json\n"
+                              "  varve stats flights.varve --prometheus\n"
+                              "\n"
+                              "With --prometheus also while another process writes, if that one\n"
+                              "publishes its metrics (OpenOptions::metrics_interval_ms).",
+                              Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  verb.AddFlag("--prometheus", &options->prometheus,
+               "Print metrics in Prometheus' text form instead");
 }
 
 }  // namespace varve::cli

@@ -25,6 +25,8 @@ void AddCompact(CLI::App* app, Session* session);
 void AddFlush(CLI::App* app, Session* session);
 void AddRetire(CLI::App* app, Session* session);
 void AddStats(CLI::App* app, Session* session);
+void AddTop(CLI::App* app, Session* session);
+void AddReport(CLI::App* app, Session* session);
 void AddVerify(CLI::App* app, Session* session);
 void AddInspect(CLI::App* app, Session* session);
 

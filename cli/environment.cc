@@ -59,9 +59,13 @@ Done TakeVariable(const std::string& name, const std::string& value, Environment
     CLI_ASSIGN(environment->memtable_bytes, ParseCount(name, value, kMemtableBytesMin));
     return {};
   }
+  if (name == "VARVE_METRICS_MS") {
+    CLI_ASSIGN(environment->metrics_ms, ParseCount(name, value, 0));
+    return {};
+  }
   return WrongUsage("environment variable " + name +
-                    " is not known; varve reads VARVE_COLOR, VARVE_MEMTABLE_BYTES, VARVE_ACK, "
-                    "VARVE_KEY_FILE and VARVE_LOG_*");
+                    " is not known; varve reads VARVE_COLOR, VARVE_MEMTABLE_BYTES, "
+                    "VARVE_METRICS_MS, VARVE_ACK, VARVE_KEY_FILE and VARVE_LOG_*");
 }
 
 }  // namespace
@@ -70,6 +74,8 @@ const char kEnvironmentHelp[] =
     "Environment (flags win over it):\n"
     "  VARVE_COLOR           auto, always or never; NO_COLOR means never\n"
     "  VARVE_MEMTABLE_BYTES  memory for rows not yet flushed, in bytes\n"
+    "  VARVE_METRICS_MS      how often a writing verb publishes metrics, in ms; 0: never (load\n"
+    "                        1000, others 0)\n"
     "  VARVE_ACK             durable, written or buffered: when load, delete and log append count\n"
     "                        a commit or unit\n"
     "  VARVE_KEY_FILE        as --key-file: the keys of encrypted databases and logs\n"

@@ -19,6 +19,7 @@ enum class ColorMode { kAuto, kAlways, kNever };
 struct Environment {
   ColorMode color = ColorMode::kAuto;          // VARVE_COLOR, and NO_COLOR
   std::optional<std::uint64_t> memtable_bytes; // VARVE_MEMTABLE_BYTES
+  std::optional<std::uint64_t> metrics_ms;     // VARVE_METRICS_MS
   AckLevel ack = AckLevel::kDurable;           // VARVE_ACK
   std::string key_file;                        // VARVE_KEY_FILE
   LogOptions log;                              // VARVE_LOG_*; for the verbs of `varve log`

@@ -38,6 +38,8 @@ void Describe(CLI::App* app, Session* session) {
   AddCompact(app, session);
   AddRetire(app, session);
   AddStats(app, session);
+  AddTop(app, session);
+  AddReport(app, session);
   AddVerify(app, session);
   AddInspect(app, session);
   AddLog(app, session);

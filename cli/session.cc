@@ -52,7 +52,8 @@ Done RefuseRemote(const std::string& path) {
 
 Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const std::string& path,
                                                 OpenMode mode, const std::string& memtable_bytes,
-                                                const std::string& hint) {
+                                                const std::string& hint,
+                                                std::uint64_t metrics_ms) {
   CLI_TRY(RefuseRemote(path));
   OpenOptions options = OptionsFor(mode);
   if (!memtable_bytes.empty()) {
@@ -61,6 +62,7 @@ Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const st
     options.memtable_bytes_max = *session.environment.memtable_bytes;
   }
   CLI_ASSIGN(options.keys, session.Keys());
+  options.metrics_interval_ms = session.environment.metrics_ms.value_or(metrics_ms);
   auto database = Database::Open(path, options);
   if (database) return *std::move(database);
   const Error& error = database.error();

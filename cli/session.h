@@ -64,11 +64,13 @@ Verb<Options> AddVerb(CLI::App* parent, Session* session, const std::string& nam
 enum class OpenMode { kRead, kWrite, kCreate };
 
 // Errors as Database::Open; a folder that holds something else is "not found". `hint` says what to
-// do where there is no database. S3 paths are not supported in this version.
+// do where there is no database. `metrics_ms` is OpenOptions::metrics_interval_ms when the
+// environment says nothing. S3 paths are not supported in this version.
 Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const std::string& path,
                                                 OpenMode mode,
                                                 const std::string& memtable_bytes = {},
-                                                const std::string& hint = "check the path");
+                                                const std::string& hint = "check the path",
+                                                std::uint64_t metrics_ms = 0);
 // The error of a key that is not there, with what to do about it.
 Failure MissingKey(const Session& session, const Error& error);
 Done RefuseRemote(const std::string& path);

@@ -52,6 +52,7 @@ typedef struct {
   size_t size; /* sizeof of this struct */
   uint64_t memtable_bytes_max, log_segment_bytes_max;
   uint8_t create_if_missing, read_only, reserved[6];
+  uint64_t metrics_interval_ms;
   varve_log_current_key current_key; /* of an encrypted database, as in varve_log_options; called */
   varve_log_key key; void* key_context; /* until it is freed */
 } varve_db_options;

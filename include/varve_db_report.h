@@ -58,6 +58,12 @@ VARVE_LOG_API int varve_db_snapshot_tables(const varve_db_snapshot* snapshot,
  * No I/O, and quick: it may be asked every second. INVALID, CLOSED: the database was closed. */
 VARVE_LOG_API int varve_db_stats(varve_db* db, char** json, varve_error** error);
 
+/* The same and what was counted since the open, in Prometheus' text form; each name is begun by
+ * `prefix` (NULL: "varve_"). docs/operating.md lists the names. The text is freed with
+ * varve_log_text_free. INVALID, CLOSED: the database was closed. */
+VARVE_LOG_API int varve_db_prometheus(varve_db* db, const char* prefix, char** text,
+                                      varve_error** error);
+
 /* What varve_db_scan with these options (NULL: everything) would read and skip, as JSON:
  *   as_of       the snapshot's commit
  *   key_range   the keys that it looks for, as text, out of range and filter; "all", "none"

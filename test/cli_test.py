@@ -9,7 +9,9 @@ import gzip
 import json
 import os
 import pathlib
+import pty
 import re
+import select
 import shutil
 import signal
 import struct
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import unittest
 
+import prometheus_client.parser
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -891,12 +894,13 @@ class VerbsTest(CliTest):
 class UsageTest(CliTest):
     def test_help_and_version(self):
         self.assertRegex(self.ok("--version").out, r"^varve \d+\.\d+\.\d+\n$")
-        for name in ("VARVE_COLOR", "VARVE_MEMTABLE_BYTES", "VARVE_ACK", "create", "inspect"):
+        for name in ("VARVE_COLOR", "VARVE_MEMTABLE_BYTES", "VARVE_METRICS_MS", "VARVE_ACK",
+                     "create", "inspect"):
             self.assertIn(name, self.ok("--help").out)
         self.assertEqual(self.ok("help", "scan").out, self.ok("scan", "--help").out)
         for verb in ("create", "load", "scan", "changes", "get", "delete", "drop", "rename",
                      "alter", "tables", "versions", "tag", "untag", "restore", "flush", "compact",
-                     "retire", "stats",
+                     "retire", "stats", "top", "report",
                      "verify", "inspect"):
             text = self.ok(verb, "--help").out
             self.assertIn("Example:\n  varve " + verb, text)
@@ -923,7 +927,10 @@ class UsageTest(CliTest):
                           ("load", self.db, "orders", "orders.csv", "--rows-per-commit", "0"),
                           ("load", self.db, "orders", "orders.csv", "--ack", "maybe"),
                           ("load", self.db, "new", "orders.csv", "--create"),
-                          ("delete", self.db, "orders")):
+                          ("delete", self.db, "orders"),
+                          ("top", self.db, "--interval", "0"), ("top", self.db, "--count", "0"),
+                          ("top", self.db, "--once", "--count", "2"),
+                          ("report", self.db), ("report", self.db, "-o", "")):
             with self.subTest(arguments):
                 self.fails(2, ".", *arguments)
 
@@ -944,7 +951,8 @@ class UsageTest(CliTest):
     def test_environment(self):
         self.load_orders()
         for name, value in (("VARVE_COLOUR", "auto"), ("VARVE_COLOR", "red"),
-                            ("VARVE_ACK", "later"), ("VARVE_MEMTABLE_BYTES", "lots")):
+                            ("VARVE_ACK", "later"), ("VARVE_MEMTABLE_BYTES", "lots"),
+                            ("VARVE_METRICS_MS", "often")):
             self.fails(2, name, "tables", self.db, env=clean_environment(**{name: value}))
         self.ok("tables", self.db, env=clean_environment(VARVE_TEST_SEED="1", VARVE_ACK="written"))
         table = ("scan", self.db, "orders", "--format", "table")
@@ -1356,7 +1364,30 @@ class OutputFileTest(CliTest):
         self.assertTrue(pipe.is_fifo())
 
 
-class ProcessTest(CliTest):
+class ProcessCase(CliTest):
+    def start(self, *arguments, env=None, **more):
+        process = subprocess.Popen([VARVE, *(str(a) for a in arguments)], cwd=self.folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=env or clean_environment(), **more)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)  # a test that fails leaves nothing running
+        return process
+
+    def start_slow_load(self, env=None):
+        """A load that waits for more input after its first commit."""
+        process = self.start("load", self.db, "orders", "-", "--input-format", "jsonl", "--create",
+                             "--key", "id", "--schema", "id int64", "--rows-per-commit", "1",
+                             "--commits", stdin=subprocess.PIPE, bufsize=0, env=env)
+        self.addCleanup(process.stdin.close)
+        # Reads ahead by a megabyte: blank lines are no rows.
+        process.stdin.write(b'{"id":1}\n' + b"\n" * (3 << 20))
+        self.assertIn(b'"rows":1', process.stdout.readline())
+        return process
+
+
+class ProcessTest(ProcessCase):
     def test_pipes_are_opened_once(self):
         text = self.orders(20_000).encode()
         lines = b"".join(b'{"id":%d}\n' % i for i in range(20_000))
@@ -1401,27 +1432,6 @@ class ProcessTest(CliTest):
         self.assertTrue(self.ok("verify", self.db, "--deep", "--json").document()["sound"])
         self.assertEqual(len(self.scan()), 1000)
 
-    def start(self, *arguments, **more):
-        process = subprocess.Popen([VARVE, *(str(a) for a in arguments)], cwd=self.folder,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   env=clean_environment(), **more)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)  # a test that fails leaves nothing running
-        return process
-
-    def start_slow_load(self):
-        """A load that waits for more input after its first commit."""
-        process = self.start("load", self.db, "orders", "-", "--input-format", "jsonl", "--create",
-                             "--key", "id", "--schema", "id int64", "--rows-per-commit", "1",
-                             "--commits", stdin=subprocess.PIPE, bufsize=0)
-        self.addCleanup(process.stdin.close)
-        # Reads ahead by a megabyte: blank lines are no rows.
-        process.stdin.write(b'{"id":1}\n' + b"\n" * (3 << 20))
-        self.assertIn(b'"rows":1', process.stdout.readline())
-        return process
-
     def test_a_database_that_is_open_elsewhere_says_by_whom(self):
         process = self.start_slow_load()
         self.fails(4, str(process.pid), "flush", self.db)
@@ -1462,6 +1472,202 @@ class ProcessTest(CliTest):
         self.assertEqual(done.returncode, 7)
         self.assertIn(b"No space left", done.stderr)
         self.fails(3, "nowhere", "scan", self.db, "orders", "-o", "nowhere/rows.csv")
+
+
+def samples_of(text):
+    """(name, labels as a sorted tuple) -> value; breaches of the text format are errors."""
+    samples, families = {}, set()
+    for family in prometheus_client.parser.text_string_to_metric_families(text):
+        assert family.type in ("counter", "gauge", "histogram"), family
+        assert family.documentation, f"{family.name} has no HELP"
+        assert family.name not in families, f"{family.name} comes twice"
+        families.add(family.name)
+        assert family.samples, f"{family.name} has no sample"
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in samples, f"{key} comes twice"
+            samples[key] = sample.value
+            if family.type == "counter":
+                assert sample.name.endswith("_total"), sample
+            assert not re.search("micro|milli", sample.name), sample
+    return samples
+
+
+class WatchingTest(ProcessCase):
+    def prometheus(self, *more, **how):
+        return samples_of(self.ok("stats", self.db, "--prometheus", *more, **how).out)
+
+    def frames(self, *more, **how):
+        return self.ok("top", self.db, "--json", *more, **how).lines()
+
+    def test_prometheus_text_is_what_a_parser_of_it_reads(self):
+        self.load_orders(100)
+        self.ok("flush", self.db)
+        samples = self.prometheus()
+        stats = self.ok("stats", self.db, "--json").document()
+        table = (("table", "orders"),)
+        level = (("level", "0"), ("table", "orders"))
+        self.assertEqual(samples["varve_commit_number", ()], stats["commit"])
+        self.assertEqual(samples["varve_manifest_number", ()], stats["manifest"]["number"])
+        self.assertEqual(samples["varve_table_rows", table], 100)
+        self.assertEqual(samples["varve_level_bytes", level],
+                         stats["tables"][0]["levels"][0]["bytes"])
+        self.assertEqual(samples["varve_log_durable_lsn", ()], stats["log"]["durable_lsn"])
+        self.assertIn(("varve_commit_seconds_bucket", (("ack", "durable"), ("le", "+Inf"))),
+                      samples)
+
+    def test_prometheus_and_json_exclude_each_other(self):
+        self.load_orders(1)
+        done = self.run_varve("stats", self.db, "--json", "--prometheus", exit_code=2)
+        self.assertIn("exclude each other", done.err)
+
+    def test_buckets_grow_to_the_count(self):
+        text = self.ok("log", "append", "a.log", "--metrics", stdin=b"a\nb\n" * 50).err
+        samples = samples_of(text[text.index("# HELP"):])
+        bounds = sorted((float(labels[0][1]), value) for (name, labels), value in samples.items()
+                        if name == "varve_log_flush_seconds_bucket")
+        self.assertGreater(len(bounds), 20)
+        self.assertLess(bounds[0][0], 0.001)
+        counts = [count for _, count in bounds]
+        self.assertEqual(counts, sorted(counts))
+        self.assertEqual(counts[-1], samples["varve_log_flush_seconds_count", ()])
+        self.assertGreater(samples["varve_log_flush_seconds_sum", ()], 0)
+
+    def test_names_of_any_kind_are_labels(self):
+        folder = self.folder / 'a "b"\\c.varve'
+        self.db = folder
+        self.load_orders(1)
+        labels = next(dict(labels) for name, labels in self.prometheus()
+                      if name == "varve_database_info")
+        self.assertEqual(labels["path"], str(folder))
+
+    def await_published(self, commits):
+        """The metrics of the process that writes, once they tell of so many commits."""
+        with self.start("top", self.db, "--json", "--interval", "0.1") as top:
+            for line in top.stdout:
+                frame = json.loads(line)
+                if frame["source"] != "published":
+                    continue
+                at = {m["name"]: m["value"] for m in frame["metrics"]}
+                if at["varve_commit_number"] >= commits:
+                    top.kill()
+                    return frame, at
+        self.fail("top ended")
+
+    def test_top_and_stats_see_what_a_writer_publishes(self):
+        process = self.start_slow_load(env=clean_environment(VARVE_METRICS_MS="50"))
+        frame, at = self.await_published(1)
+        self.assertIn(str(process.pid), frame["holder"])
+        self.assertEqual(at["varve_commit_rows_total"], 1)
+        samples = self.prometheus()
+        self.assertEqual(samples["varve_commits_total", (("ack", "durable"),)], 1)
+        self.assertEqual(samples["varve_open", ()], 1)
+        text = self.ok("top", self.db, "--once").out
+        self.assertIn(f"process {process.pid}", text)
+        self.assertIn("orders", text)
+        process.stdin.write(b'{"id":2}\n' + b"\n" * (3 << 20))
+        frame, at = self.await_published(2)
+        self.assertEqual(at["varve_commit_rows_total"], 2)
+        process.stdin.close()
+        self.assertEqual(process.wait(timeout=60), 0)
+        self.assertEqual(self.frames("--once")[0]["source"], "opened")
+
+    def test_rates_are_of_two_looks(self):
+        process = self.start_slow_load(env=clean_environment(VARVE_METRICS_MS="50"))
+        self.await_published(1)
+        with self.start("top", self.db, "--json", "--interval", "0.1") as top:
+            first = json.loads(top.stdout.readline())
+            self.assertEqual(set(first["per_second"].values()), {None})
+            process.stdin.write(b'{"id":2}\n' + b"\n" * (3 << 20))
+            rates = [json.loads(line)["per_second"]["rows"] for line, _ in zip(top.stdout,
+                                                                               range(30))]
+            self.assertTrue(any(rates), rates)
+            top.kill()
+
+    def test_a_writer_that_publishes_nothing_is_seen_from_outside(self):
+        process = self.start_slow_load(env=clean_environment(VARVE_METRICS_MS="0"))
+        frame = self.frames("--once")[0]
+        self.assertEqual(frame["source"], "folder")
+        self.assertEqual(frame["folder"]["manifest_number"], 2)
+        self.assertGreater(frame["folder"]["log_bytes"], 0)
+        self.assertIn(str(process.pid), frame["why"])
+        self.assertIn("metrics_interval_ms", frame["why"])
+        self.assertIn("metrics_interval_ms", self.ok("top", self.db).out)
+        self.fails(4, "metrics_interval_ms", "stats", self.db, "--prometheus")
+        self.fails(4, str(process.pid), "report", self.db, "-o", "page.html")
+
+    def test_what_an_earlier_process_published_is_not_taken_for_the_present(self):
+        killed = self.start_slow_load(env=clean_environment(VARVE_METRICS_MS="50"))
+        self.await_published(1)
+        killed.kill()
+        killed.wait()
+        self.assertIn("varve_open 1\n", (self.db / "metrics.prom").read_text())
+        process = self.start("load", self.db, "orders", "-", "--input-format", "jsonl",
+                             "--commits", "--rows-per-commit", "1", stdin=subprocess.PIPE,
+                             bufsize=0, env=clean_environment(VARVE_METRICS_MS="0"))
+        self.addCleanup(process.stdin.close)
+        process.stdin.write(b'{"id":1}\n' + b"\n" * (3 << 20))
+        process.stdout.readline()
+        self.assertEqual(self.frames("--once")[0]["source"], "folder")
+
+    def test_a_metrics_file_of_garbage_is_no_trouble(self):
+        self.load_orders(10)
+        for garbage in (b"", b"\xff\x00{{{\n", b'varve_open{a="', b"varve_open 1e\n" * 3):
+            (self.db / "metrics.prom").write_bytes(garbage)
+            self.ok("top", self.db, "--once")
+            self.ok("report", self.db, "-o", "page.html", "--yes")
+            self.ok("stats", self.db)
+        self.ok("verify", self.db, "--deep")
+
+    def test_top_shows_one_frame_to_a_pipe_and_as_many_as_asked_for(self):
+        self.load_orders(1000)
+        out = self.ok("top", self.db).out
+        self.assertIn("1,000", out)
+        self.assertNotIn("\x1b", out)
+        self.assertEqual(len(self.frames("--count", "3", "--interval", "0.1")), 3)
+        self.fails(3, "no such folder", "top", "nowhere.varve", "--once")
+
+    def in_terminal(self, env=None, keys=b"q", ending=None):
+        """What top writes to a terminal, which is then as it was. Once a frame is there the keys
+        are pressed, or this signal is sent."""
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        before = subprocess.run(["stty", "-a"], stdin=slave, capture_output=True, check=True).stdout
+        process = subprocess.Popen([VARVE, "top", self.db], stdin=slave, stdout=slave,
+                                   stderr=slave, env=env or clean_environment(TERM="xterm"))
+        self.addCleanup(process.kill)
+        out = b""
+        while select.select([master], [], [], 0 if process.poll() is not None else 0.1)[0] or \
+                process.poll() is None:
+            if not select.select([master], [], [], 0)[0]:
+                continue
+            out += os.read(master, 1 << 16)
+            if b"q quits" in out and keys:
+                if ending:
+                    process.send_signal(ending)
+                else:
+                    os.write(master, keys)
+                keys = b""
+        after = subprocess.run(["stty", "-a"], stdin=slave, capture_output=True, check=True).stdout
+        os.close(slave)
+        self.assertEqual(before, after)
+        self.assertEqual(process.returncode, 0, out)
+        return out.decode()
+
+    def test_top_leaves_the_terminal_as_it_was(self):
+        self.load_orders(10)
+        out = self.in_terminal()
+        self.assertTrue(out.startswith("\x1b[?1049h\x1b[?25l"), repr(out))
+        self.assertTrue(out.endswith("\x1b[?25h\x1b[?1049l"), repr(out))
+        self.assertIn("\x1b[1m", out)
+        self.assertIn("orders", out)
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            self.assertTrue(self.in_terminal(ending=ending).endswith("\x1b[?1049l"))
+
+    def test_no_color_leaves_only_the_movements(self):
+        self.load_orders(10)
+        out = self.in_terminal(env=clean_environment(TERM="xterm", NO_COLOR="1"))
+        self.assertNotRegex(out, r"\x1b\[[0-9;]+m")
 
 
 class StorageTest(CliTest):

@@ -6,15 +6,19 @@
 # setup.sh bench: also the databases that the benchmarks compare with. Without them (no network, no
 # root) the benchmarks run all the same and report those peers as missing. tonbo is built by cargo
 # when that is there; nothing here installs it.
+# A browser, in which test/report_test.py looks at reports, is installed too where that can be done;
+# without one that test is skipped.
 # setup.sh fuzz: also the clang that `./run fuzz` compiles with; g++ compiles everything else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 pyarrow_version=25.0.1
 duckdb_version=1.4.2
+prometheus_client_version=0.26.0  # whose parser reads what we write
 packages=(g++ cmake ninja-build ccache mold git ca-certificates python3 python3-venv
   libgtest-dev libbenchmark-dev nlohmann-json3-dev libcli11-dev libfmt-dev libisal-dev
   librapidcheck-dev libzstd-dev liblz4-dev libssl-dev)
+browser_packages=(chromium)
 fuzz_packages=(clang-19 libclang-rt-19-dev llvm-19)
 # libpython: DuckDB's C API comes out of its Python wheel, whose library wants Python's symbols.
 bench_packages=(librocksdb-dev libleveldb-dev libsqlite3-dev liblmdb-dev libpython3.11)
@@ -49,6 +53,9 @@ install() {
 }
 
 install "${packages[@]}" || exit
+if ! command -v chromium >/dev/null; then
+  install "${browser_packages[@]}" || say "going on without a browser: report_test.py is skipped"
+fi
 if [ "${1:-}" = bench ]; then
   install "${bench_packages[@]}" || say "going on without; the benchmarks will name what is missing"
 fi
@@ -58,12 +65,13 @@ if [ "${1:-}" = fuzz ]; then
 fi
 
 venv=build/venv
-stamp="pyarrow $pyarrow_version duckdb $duckdb_version"
+stamp="pyarrow $pyarrow_version duckdb $duckdb_version prometheus $prometheus_client_version"
 if [ "$(cat $venv/varve-stamp 2>/dev/null)" != "$stamp" ]; then
   say "making $venv with pyarrow $pyarrow_version"
   mkdir -p build
   [ -x $venv/bin/python ] || /usr/bin/python3 -m venv $venv
   $venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    "pyarrow==$pyarrow_version" "duckdb==$duckdb_version"
+    "pyarrow==$pyarrow_version" "duckdb==$duckdb_version" \
+    "prometheus_client==$prometheus_client_version"
   printf '%s\n' "$stamp" >$venv/varve-stamp
 fi

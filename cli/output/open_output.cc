@@ -88,25 +88,6 @@ bool IsInDatabase(const std::filesystem::path& file) {
   return false;
 }
 
-// Refuses places where a new file would do damage.
-Done CheckPlace(const OutputOptions& options) {
-  const std::string& path = options.path;
-  std::error_code ignored;
-  if (IsInDatabase(path)) {
-    return WrongUsage(path + ": is inside a database, which holds nothing but its own files; name "
-                             "another place");
-  }
-  const auto found = std::filesystem::status(path, ignored);
-  if (!std::filesystem::exists(found)) return {};
-  if (!std::filesystem::is_regular_file(found)) {
-    return WrongUsage(path + ": is no regular file; leave out -o and redirect stdout");
-  }
-  if (options.overwrite) return {};
-  return std::unexpected(Failure(Error(ErrorKind::kConflict,
-                                       path + ": exists already; add --yes to overwrite it",
-                                       ErrorReason::kAlreadyExists)));
-}
-
 Outcome<std::unique_ptr<RowWriter>> MakeWriter(OutputFormat format, ByteStream to,
                                                const std::shared_ptr<arrow::Schema>& schema,
                                                const OutputOptions& options) {
@@ -128,6 +109,23 @@ Outcome<std::unique_ptr<RowWriter>> MakeWriter(OutputFormat format, ByteStream t
 }
 
 }  // namespace
+
+Done CheckPlace(const std::string& path, bool overwrite) {
+  std::error_code ignored;
+  if (IsInDatabase(path)) {
+    return WrongUsage(path + ": is inside a database, which holds nothing but its own files; name "
+                             "another place");
+  }
+  const auto found = std::filesystem::status(path, ignored);
+  if (!std::filesystem::exists(found)) return {};
+  if (!std::filesystem::is_regular_file(found)) {
+    return WrongUsage(path + ": is no regular file; leave out -o and redirect stdout");
+  }
+  if (overwrite) return {};
+  return std::unexpected(Failure(Error(ErrorKind::kConflict,
+                                       path + ": exists already; add --yes to overwrite it",
+                                       ErrorReason::kAlreadyExists)));
+}
 
 Outcome<OutputFormat> ChooseFormat(const OutputOptions& options) {
   const bool terminal = options.path.empty() && IsTerminal(STDOUT_FILENO);
@@ -152,7 +150,7 @@ Outcome<std::unique_ptr<RowWriter>> OpenOutput(const OutputOptions& options,
                                                const std::shared_ptr<arrow::Schema>& schema) {
   CLI_ASSIGN(const OutputFormat format, ChooseFormat(options));
   if (options.path.empty()) return MakeWriter(format, Stdout(), schema, options);
-  CLI_TRY(CheckPlace(options));
+  CLI_TRY(CheckPlace(options.path, options.overwrite));
   CLI_ASSIGN(auto file, ReplacedFile::Open(options.path));
   auto writer = std::make_unique<FileWriter>(nullptr, file);
   ByteStream to = file;

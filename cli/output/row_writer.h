@@ -41,6 +41,10 @@ class RowWriter {
 Outcome<std::unique_ptr<RowWriter>> OpenOutput(const OutputOptions& options,
                                                const std::shared_ptr<arrow::Schema>& schema);
 
+// Refuses places where a new file would do damage: wrong usage, and Conflict when there is one and
+// it may not be replaced.
+Done CheckPlace(const std::string& path, bool overwrite);
+
 // The format that OpenOutput would use. Check it before any work.
 Outcome<OutputFormat> ChooseFormat(const OutputOptions& options);
 

@@ -255,6 +255,9 @@ class Database {
   Result<std::vector<std::string>> Rekey();
 
   DatabaseStats Stats() const;
+  // The same and what was counted since open, in Prometheus' text form, each name begun by
+  // `prefix`; docs/operating.md has the list. Costs about what Stats does.
+  std::string PrometheusText(std::string_view prefix = "varve_") const;
   // Names a commit, durably; by default the newest visible one. Only what is durable can have a
   // name. `name`: 1 to 128 letters, digits, "_", "-" and ".", beginning with a letter or "_", so
   // that nobody takes it for a commit number or a time. At most 65,536 tags. Errors: Invalid (name;

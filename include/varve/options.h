@@ -86,6 +86,9 @@ struct OpenOptions {
   // provider must outlive the database. Its current key is used for what is written from then on;
   // see Database::Rekey for letting go of an older one.
   KeyProvider* keys = nullptr;
+  // How long after something happened the file metrics.prom in the database's folder is replaced by
+  // what PrometheusText gives then, for other processes to see; 0: never.
+  std::uint64_t metrics_interval_ms = 0;
 };
 
 // What stands between a database and the outside. A null member means the real one: POSIX files, a

@@ -62,6 +62,23 @@ struct ScanPlan {
   std::string filter;     // what is evaluated after the merge; empty when nothing
 };
 
+// A run: a Parquet file of rows sorted by key, and one of deleted keys when there are any.
+struct RunInfo {
+  std::uint64_t id = 0;
+  std::uint32_t level = 0;
+  std::string name;             // of the file with the rows; empty: it has none
+  std::string deletes_name;     // of that with the deleted keys; empty: it has none
+  std::uint64_t rows = 0;       // versions of rows
+  std::uint64_t deletes = 0;    // of keys
+  std::uint64_t bytes = 0;      // of both files
+  CommitNumber first_commit;    // that has a version in it
+  CommitNumber last_commit;
+  std::string first_key;        // bytes, which compare as keys do
+  std::string last_key;
+  std::shared_ptr<arrow::RecordBatch> keys;  // two rows of the key columns: the first and last key
+  bool hidden = false;  // nobody reads it: other runs have newer versions of all its keys
+};
+
 class Superversion;  // src/view/superversion.h
 
 class Snapshot {
@@ -86,6 +103,9 @@ class Snapshot {
 
   // What that Scan would read and skip, and why.
   Result<ScanPlan> Explain(std::string_view table, const ScanOptions& options = {}) const;
+
+  // The table's runs that hold commits up to commit(). No I/O.
+  Result<std::vector<RunInfo>> Runs(std::string_view table) const;
 
   // How many rows that Scan would give; `options` without columns and reverse. Exact. Reads nothing
   // of files whose rows nothing else can hide or replace, as long as there is no filter.

@@ -67,6 +67,7 @@ Moment Database::Impl::Now(const AsOf& as_of) {
 
 Result<std::shared_ptr<Snapshot>> Database::Impl::GetSnapshot(const AsOf& as_of) {
   VARVE_TRY(CheckOpen());
+  PublishSoon();
   const Moment now = Now(as_of);
   VARVE_ASSIGN(const CommitNumber commit, Resolve(as_of, now));
   if (commit >= now.flushed->changed) return std::make_shared<Snapshot>(now.view, commit);

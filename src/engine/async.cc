@@ -41,6 +41,7 @@ void Database::Impl::Then(Submitted submitted, CommitCallback done) {
 void Database::Impl::Reached(const std::shared_ptr<Later>& later, const Result<LogAck>& ack) {
   Submitted& made = later->submitted;
   if (!ack) {
+    NoteFailure(ack.error());
     return Finish(later.get(), std::unexpected(InCommit(made.info.commit, ack.error())));
   }
   Acknowledge(*ack, &made);

@@ -17,7 +17,7 @@ using namespace varve;
 
 constexpr std::size_t kFirstOptionsBytes = 32;  // of ABI 1: members may be added behind
 static_assert(sizeof(void*) != 8 ||
-              offsetof(varve_db_options, current_key) == kFirstOptionsBytes);
+              offsetof(varve_db_options, metrics_interval_ms) == kFirstOptionsBytes);
 static_assert(VARVE_DB_SERIALIZABLE == static_cast<int>(Isolation::kSerializable));
 
 using Batch = std::shared_ptr<arrow::RecordBatch>;
@@ -143,7 +143,8 @@ int varve_db_open(const char* path, const varve_db_options* given, varve_db** db
     VARVE_TRY(Need(db, "db"));
     VARVE_ASSIGN(const auto options, Sized("varve_db_options", given, kFirstOptionsBytes));
     OpenOptions open{.create_if_missing = options.create_if_missing != 0,
-                     .read_only = options.read_only != 0};
+                     .read_only = options.read_only != 0,
+                     .metrics_interval_ms = options.metrics_interval_ms};
     if (options.memtable_bytes_max != 0) open.memtable_bytes_max = options.memtable_bytes_max;
     if (options.log_segment_bytes_max != 0) {
       open.log_segment_bytes_max = options.log_segment_bytes_max;

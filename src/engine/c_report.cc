@@ -180,6 +180,18 @@ int varve_db_stats(varve_db* db, char** json, varve_error** error) {
   });
 }
 
+int varve_db_prometheus(varve_db* db, const char* prefix, char** text, varve_error** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Need(db, "db"));
+    VARVE_TRY(Need(text, "text"));
+    VARVE_TRY(CheckOpen(*db));
+    GiveText(prefix == nullptr ? db->database->PrometheusText()
+                               : db->database->PrometheusText(prefix),
+             text);
+    return {};
+  });
+}
+
 int varve_db_explain(const varve_db_snapshot* snapshot, const char* table,
                      const varve_db_scan_options* options, char** json, varve_error** error) {
   return Guarded(error, [&]() -> Status {

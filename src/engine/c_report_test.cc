@@ -302,8 +302,36 @@ TEST_F(CReport, ExtremesThatThereAreNotAreRefused) {
           VARVE_LOG_INVALID);
 }
 
+TEST_F(CReport, MetricsAreTextWithThePrefixAskedFor) {
+  Ok(Upsert({{1, "a"}}));
+  char* text = nullptr;
+  Ok(varve_db_prometheus(db_, nullptr, &text, &error_));
+  EXPECT_NE(std::string(text).find("\nvarve_commits_total{ack=\"durable\"} 1\n"),
+            std::string::npos);
+  varve_log_text_free(text);
+  Ok(varve_db_prometheus(db_, "shop_", &text, &error_));
+  EXPECT_NE(std::string(text).find("\nshop_log_units_total 1\n"), std::string::npos);
+  EXPECT_EQ(std::string(text).find("\nvarve_"), std::string::npos);
+  varve_log_text_free(text);
+}
+
+TEST_F(CReport, MetricsArePublishedWhenTheyAreAskedFor) {
+  const auto file = folder_ + "/db/metrics.prom";
+  EXPECT_FALSE(std::filesystem::exists(file));
+  varve_db_free(std::exchange(db_, nullptr));
+  varve_db_options options = {};
+  options.size = sizeof options;
+  options.metrics_interval_ms = 1000;
+  Ok(varve_db_open((folder_ + "/db").c_str(), &options, &db_, &error_));
+  EXPECT_TRUE(std::filesystem::exists(file));
+}
+
 TEST_F(CReport, WhatIsNoArgumentIsRefusedAndNamed) {
   char* json = nullptr;
+  Refused(varve_db_prometheus(nullptr, nullptr, &json, &error_), VARVE_LOG_INVALID);
+  EXPECT_NE(Refused(varve_db_prometheus(db_, nullptr, nullptr, &error_), VARVE_LOG_INVALID)
+                .find("text"),
+            std::string::npos);
   EXPECT_NE(Refused(varve_db_tables(nullptr, Listed::Each, nullptr, &error_), VARVE_LOG_INVALID)
                 .find("db"),
             std::string::npos);
@@ -337,6 +365,7 @@ TEST_F(CReport, AClosedDatabaseSaysSoAndSnapshotsGoOn) {
   Refused(varve_db_tables(db_, Listed::Each, &listed, &error_), VARVE_LOG_INVALID,
           VARVE_LOG_CLOSED);
   Refused(varve_db_stats(db_, &json, &error_), VARVE_LOG_INVALID, VARVE_LOG_CLOSED);
+  Refused(varve_db_prometheus(db_, nullptr, &json, &error_), VARVE_LOG_INVALID, VARVE_LOG_CLOSED);
   const auto no_version = [](void*, const varve_db_version*) { return 0; };
   Refused(varve_db_versions(db_, 0, no_version, nullptr, &error_), VARVE_LOG_INVALID,
           VARVE_LOG_CLOSED);

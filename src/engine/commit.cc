@@ -101,7 +101,7 @@ static std::uint64_t BytesOf(const std::vector<TablePart>& parts) {
 Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
                                             const CommitOptions& options, CommitGuard guard,
                                             WriteWatch* watch) {
-  Submitted submitted{.info = {}, .ticket = {}, .ack = options.ack, .watch = {}};
+  Submitted submitted{.info = {}, .ticket = {}, .ack = options.ack, .watch = *watch};
   watch->Lap(&WriteProfile::encode_micros);
   if (parts.empty() && !options.producer) {  // nothing to keep: no commit, no I/O
     std::lock_guard lock(view_mutex_);
@@ -132,7 +132,10 @@ Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
     VARVE_ASSIGN(placed, Place(parts, keys, options, guard));
   }
   watch->Lap(&WriteProfile::queue_micros);
-  if (placed->repeat) return RepeatOf(placed->commit, options.ack, *watch);
+  if (placed->repeat) {
+    environment_.telemetry()->metrics.Add("commit_repeats_total");
+    return RepeatOf(placed->commit, options.ack, *watch);
+  }
   Insert(*placed, std::move(rows));
   SealIfDue();
   watch->Lap(&WriteProfile::memtable_micros);
@@ -158,6 +161,7 @@ Result<CommitInfo> Database::Impl::Await(const Submitted& submitted) {
   }
   auto ack = log_->Wait(done.ticket, done.ack);
   if (!ack) {
+    NoteFailure(ack.error());
     return std::unexpected(InCommit(done.info.commit, ack.error()));
   }
   if (done.ack == AckLevel::kDurable) VARVE_TRY(AwaitVisible(done.info.commit));
@@ -172,6 +176,26 @@ void Database::Impl::Acknowledge(const LogAck& ack, Submitted* submitted) {
   if (submitted->info.repeat) return;
   submitted->info.log_bytes = ack.bytes;
   submitted->info.group_units = ack.group_units;
+  Metrics& metrics = environment_.telemetry()->metrics;
+  metrics.Add("commit_rows_total", submitted->info.rows);
+  metrics.Add("commit_bytes_total", ack.bytes);
+  // The log's clock is ours: it told when the unit had its place, and how long that was ago.
+  const std::int64_t acked = submitted->ticket.enqueued_micros + ack.wait_micros;
+  const std::int64_t micros = acked - submitted->watch.began_micros();
+  switch (submitted->ack) {
+    case AckLevel::kDurable: return metrics.Record("commit_seconds/durable", micros);
+    case AckLevel::kWritten: return metrics.Record("commit_seconds/written", micros);
+    case AckLevel::kBuffered: return metrics.Record("commit_seconds/buffered", micros);
+  }
+}
+
+void Database::Impl::NoteFailure(const Error& error) {
+  Metrics& metrics = environment_.telemetry()->metrics;
+  if (error.reason() == ErrorReason::kUnknownOutcome) {
+    metrics.Add("commit_failures_total/unknown_outcome");
+  } else if (error.kind() == ErrorKind::kConflict) {
+    metrics.Add("commit_failures_total/conflict");
+  }
 }
 
 std::uint64_t Database::Impl::MemtableBytes() const {
@@ -196,6 +220,8 @@ Status Database::Impl::AwaitRoom() {
   };
   lock.unlock();
   const std::int64_t start = environment_.clock()->SteadyMicros();
+  Metrics& metrics = environment_.telemetry()->metrics;
+  metrics.Add("commit_waits_total/memtables_full");
   Trace(environment_.trace(), "commit.stall", "memtables are full");
   const auto make_room = [&]() -> Status {
     while (must_wait()) {
@@ -214,9 +240,11 @@ Status Database::Impl::AwaitRoom() {
   const Status made = OrOutOfMemory(make_room);
   if (!lock.owns_lock()) lock.lock();
   --room_.waiting;
-  room_.waited_micros +=
-      static_cast<std::uint64_t>(environment_.clock()->SteadyMicros() - start);
+  const std::int64_t waited = environment_.clock()->SteadyMicros() - start;
+  room_.waited_micros += static_cast<std::uint64_t>(waited);
+  metrics.Record("commit_wait_seconds/memtables_full", waited);
   if (!made) {
+    metrics.Add("commit_failures_total/no_room");
     return NotBegun(
         "nothing of this commit was kept: memory is full and the flush that would free it failed",
         made.error());

@@ -5,6 +5,7 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "engine/promised.h"
+#include "engine/watched.h"
 
 namespace varve {
 
@@ -49,34 +50,40 @@ Result<CommitNumber> Database::RenameTable(std::string_view from, const std::str
 Result<CommitInfo> Database::Upsert(std::string_view table,
                                     const std::shared_ptr<arrow::RecordBatch>& rows,
                                     const CommitOptions& options) {
-  VARVE_ASSIGN(const auto submitted,
-               impl_->Write(table, {.mode = WriteMode::kUpsert, .rows = rows}, options));
-  return impl_->Await(submitted);
+  return Write(table, {.mode = WriteMode::kUpsert, .rows = rows}, options);
 }
 
 Result<CommitInfo> Database::Delete(std::string_view table,
                                     const std::shared_ptr<arrow::RecordBatch>& keys,
                                     const CommitOptions& options) {
-  VARVE_ASSIGN(const auto submitted,
-               impl_->Write(table, {.mode = WriteMode::kDelete, .rows = keys}, options));
-  return impl_->Await(submitted);
+  return Write(table, {.mode = WriteMode::kDelete, .rows = keys}, options);
 }
 
 Result<CommitInfo> Database::Write(std::string_view table, const WriteRequest& request,
                                    const CommitOptions& options) {
-  VARVE_ASSIGN(const auto submitted, impl_->Write(table, request, options));
-  return impl_->Await(submitted);
+  Span span = SpanOf(*impl_->telemetry(), table, request);
+  VARVE_ASSIGN(const auto submitted, span.Watch(impl_->Write(table, request, options)));
+  auto committed = impl_->Await(submitted);
+  TellOf(committed, &span);
+  return committed;
 }
 
 Result<RestoreInfo> Database::RestoreTable(std::string_view table, const AsOf& as_of,
                                            const RestoreOptions& options,
                                            const CommitOptions& commit) {
-  return impl_->RestoreTable(table, as_of, options, commit);
+  Span span(impl_->telemetry().get(), "restore", table);
+  auto restored = span.Watch(impl_->RestoreTable(table, as_of, options, commit));
+  if (restored) {
+    span.Set("varve.commit", restored->commit.commit.value);
+    span.Set("varve.rows", restored->commit.rows);
+  }
+  return restored;
 }
 
 void Database::WriteThen(std::string_view table, const WriteRequest& request,
                          const CommitOptions& options, CommitCallback done) {
-  impl_->WriteThen(table, request, options, std::move(done));
+  impl_->WriteThen(table, request, options,
+                   Watched(SpanOf(*impl_->telemetry(), table, request), std::move(done)));
 }
 
 std::future<Result<CommitInfo>> Database::WriteAsync(std::string_view table,
@@ -121,6 +128,9 @@ Result<RetireInfo> Database::Retire(const RetireOptions& options) {
 Status Database::Sync() { return impl_->Sync(); }
 Result<std::vector<std::string>> Database::Rekey() { return impl_->Rekey(); }
 DatabaseStats Database::Stats() const { return impl_->Stats(); }
+std::string Database::PrometheusText(std::string_view prefix) const {
+  return impl_->PrometheusText(prefix);
+}
 std::vector<Version> Database::Versions(std::uint64_t limit) const {
   return impl_->Versions(limit);
 }

@@ -23,6 +23,7 @@
 #include "engine/environment.h"
 #include "engine/generation.h"
 #include "engine/later.h"
+#include "engine/metrics_file.h"
 #include "engine/moment.h"
 #include "engine/recent_keys.h"
 #include "engine/shown_runs.h"
@@ -59,7 +60,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
                            CommitGuard guard, WriteWatch* watch);
   Result<CommitInfo> Await(const Submitted& submitted);
   Status Sync();
-
   Result<std::optional<ProducerMark>> LastOf(std::string_view producer);  // exactly_once.cc
 
   // write.cc, restore.cc
@@ -83,23 +83,22 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<std::shared_ptr<const TableView>> FindTable(std::string_view name) const;
   Result<std::shared_ptr<const TableView>> FindTableIn(const Superversion& view,
                                                        std::string_view name) const;
-
   Status Flush();  // publish.cc
   Result<std::vector<std::string>> Rekey();  // rekey.cc
   Result<CompactInfo> Compact(std::string_view table);  // compactor.cc
   Result<RetireInfo> Retire(const RetireOptions& options);  // retirer.cc
   Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of);  // as_of.cc
-
-  // tags.cc
+  // tags.cc, report.cc
   Result<TagInfo> Tag(const std::string& name, const AsOf& as_of, const TagOptions& options);
   Result<TagInfo> Untag(const std::string& name);
   std::vector<TagInfo> Tags() const;
-
-  DatabaseStats Stats();  // report.cc
+  DatabaseStats Stats();
   std::vector<Version> Versions(std::uint64_t limit);
-
-  // follow.cc
-  struct Link;  // link.h
+  std::string PrometheusText(std::string_view prefix);  // metrics_text.cc
+  const std::shared_ptr<Telemetry>& telemetry() const { return environment_.telemetry(); }
+  void PublishSoon() noexcept;  // metrics_file.cc
+  void Publish(bool open);
+  struct Link;  // follow.cc; link.h
   const std::shared_ptr<Link>& link() const { return link_; }
   // The table to follow by this name from a commit on, which may be gone (varve/changes.h).
   Result<std::shared_ptr<const TableView>> FindFollowed(std::string_view name,
@@ -147,7 +146,8 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
                                  const std::vector<std::string>& known) const;
   Result<Submitted> SubmitNew(std::vector<TablePart> parts, const CommitOptions& options,
                               CommitGuard guard, WriteWatch* watch);
-  static void Acknowledge(const LogAck& ack, Submitted* submitted);
+  void Acknowledge(const LogAck& ack, Submitted* submitted);
+  void NoteFailure(const Error& error);  // of a commit, counts it
   Status AwaitRoom();
   std::uint64_t MemtableBytes() const;  // requires commit_mutex_
   bool HasRoom() const;                 // so does this
@@ -199,8 +199,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   ReadyMarks MakeMarksReady(const Producer& producer) const;  // requires commit_mutex_
   void NoteProducer(ReadyMarks ready, std::uint64_t sequence, CommitNumber commit) noexcept;  // too
 
-  // follow.cc
-  void EndFollowing();
+  void EndFollowing();  // follow.cc
   void WakeFollowers();
 
   // async.cc
@@ -274,6 +273,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Room room_;                                          // guarded by commit_mutex_
   std::uint64_t flushes_ = 0, compactions_ = 0;        // guarded by commit_mutex_
   bool timer_armed_ = false;                           // guarded by commit_mutex_
+  MetricsFile metrics_file_;                           // has its own synchronization
 
   // What new snapshots see. Held for a moment only: readers never wait for the log or a flush.
   mutable std::mutex view_mutex_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/environment.h"
 
+#include "files/counting_store.h"
 #include "files/simulated_disk.h"
 
 namespace varve {
@@ -15,14 +16,18 @@ Environment::Environment(const Components& given, const std::string& path, KeyPr
     : files_(given.files != nullptr ? given.files : PosixFiles()),
       clock_(given.clock != nullptr ? given.clock : SystemClock()),
       random_(given.random != nullptr ? given.random : SystemRandom()),
-      trace_(given.trace),
       keys_(keys),
+      telemetry_(std::make_shared<Telemetry>()),
       store_(given.store),
       given_executor_(given.executor) {
+  telemetry_->trace = given.trace;
+  telemetry_->database = path;
   if (store_ == nullptr) {
     own_store_ = NewFolderStore(files_, path, random_);
     store_ = own_store_.get();
   }
+  counting_store_ = NewCountingStore(store_, &telemetry_->metrics);
+  store_ = counting_store_.get();
 }
 
 Executor* Environment::executor() const {

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
-#include "varve/trace.h"
+#include "base/telemetry.h"
 #include "files/files.h"
 #include "files/object_store.h"
 #include "varve/log.h"
@@ -27,23 +27,25 @@ class Environment {
   ObjectStore* store() const { return store_; }
   Clock* clock() const { return clock_; }
   Random* random() const { return random_; }
-  TraceSink* trace() const { return trace_; }
+  TraceSink* trace() const { return telemetry_->trace; }
+  const std::shared_ptr<Telemetry>& telemetry() const { return telemetry_; }
   KeyProvider* keys() const { return keys_; }
   Executor* executor() const;  // made at first use: most readers need no threads
 
   LogComponents ForLog() {
     return {.files = files_, .clock = clock_, .random = random_,
-            .executor = executor(), .trace = trace_};
+            .executor = executor(), .trace = trace()};
   }
 
  private:
   Files* files_;
   Clock* clock_;
   Random* random_;
-  TraceSink* trace_;
   KeyProvider* keys_;
-  std::unique_ptr<ObjectStore> own_store_;
-  ObjectStore* store_;
+  const std::shared_ptr<Telemetry> telemetry_;
+  std::unique_ptr<ObjectStore> own_store_;       // null when one was given
+  std::unique_ptr<ObjectStore> counting_store_;  // over it, or that
+  ObjectStore* store_;                           // counting_store_
   Executor* const given_executor_;
   mutable std::once_flag made_;
   mutable std::unique_ptr<Executor> own_executor_;

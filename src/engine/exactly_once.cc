@@ -17,7 +17,9 @@ Result<Submitted> Database::Impl::Submit(std::vector<TablePart> parts, const Com
   if (submitted) return submitted;
   // A twin that was faster may be why it was refused: then it is no error, or another one.
   VARVE_ASSIGN(const auto twin, Repeat(options, *watch));
-  return twin ? *twin : submitted;
+  if (twin) return *twin;
+  if (guard.winner == nullptr) NoteFailure(submitted.error());  // else it is tried again
+  return submitted;
 }
 
 Result<std::optional<CommitNumber>> Database::Impl::FindRepeat(const CommitOptions& options) const {
@@ -46,6 +48,7 @@ Result<std::optional<Submitted>> Database::Impl::Repeat(const CommitOptions& opt
     VARVE_ASSIGN(commit, FindRepeat(options));
   }
   if (!commit) return std::optional<Submitted>();
+  environment_.telemetry()->metrics.Add("commit_repeats_total");
   return RepeatOf(*commit, options.ack, watch);
 }
 
@@ -79,7 +82,8 @@ Result<std::optional<ProducerMark>> Database::Impl::LastOf(std::string_view prod
     last = producers_.Find(producer);
   }
   if (last) {
-    if (auto kept = Await(RepeatOf(last->commit, AckLevel::kDurable, {})); !kept) {
+    if (auto kept = Await(RepeatOf(last->commit, AckLevel::kDurable,
+                                   WriteWatch(environment_.clock(), false))); !kept) {
       return std::unexpected(std::move(kept).error());
     }
   }

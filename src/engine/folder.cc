@@ -7,6 +7,7 @@
 #include <array>
 
 #include "base/result.h"
+#include "engine/metrics_file.h"
 #include "varve/log.h"
 
 namespace varve {
@@ -20,8 +21,8 @@ Error LostManifest(const std::string& path, const std::string& evidence) {
 }
 
 // What a database's folder holds besides its manifest.
-constexpr std::array<std::string_view, 6> kOwnNames = {"LOCK",     "tmp",  "log",
-                                                       "manifest", "data", "times"};
+constexpr std::array<std::string_view, 8> kOwnNames = {
+    "LOCK", "tmp", "log", "manifest", "data", "times", kMetricsFile, kMetricsFileInMaking};
 
 // A creation makes the log before the manifest, and nothing is committed before both are there: so
 // a log without a manifest is either new or all that is left of a database.

@@ -47,8 +47,10 @@ Database::Impl::Impl(std::string path, const OpenOptions& options, const Compone
       options_(options),
       environment_(components, path_, options.keys),
       owner_(::getpid()),
-      read_cache_(std::make_shared<ReadCache>(options.read_cache_bytes_max)),
+      read_cache_(std::make_shared<ReadCache>(options.read_cache_bytes_max,
+                                              environment_.telemetry())),
       recent_keys_(options.memtable_bytes_max / 4),
+      metrics_file_(path_, options.metrics_interval_ms),
       link_(std::make_shared<Link>()),
       compactor_(std::make_unique<Compactor>(this)),
       retirer_(std::make_unique<Retirer>(this)) {
@@ -95,6 +97,7 @@ Status Database::Impl::Open() {
   VARVE_TRY(SetHistory());
   SealIfDue();
   compactor_->AfterFlush(0);
+  Publish(/*open=*/true);
   return {};
 }
 
@@ -289,6 +292,7 @@ Status Database::Impl::Close() {
   AdvanceVisible();
   {
     std::lock_guard flush_lock(flush_mutex_);  // nobody changes the manifest any more
+    Publish(/*open=*/false);
     lock_.reset();
   }
   Trace(environment_.trace(), "database.close", path_);

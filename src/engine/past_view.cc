@@ -45,6 +45,7 @@ std::shared_ptr<const Superversion> PastView(const Superversion& view, const Man
   auto past = std::make_shared<Superversion>();
   past->executor = view.executor;
   past->clock = view.clock;
+  past->telemetry = view.telemetry;
   for (const auto& [id, table] : tables) {
     const auto& [now, table_state] = table;
     if (!table_state->IsThereAt(commit)) continue;

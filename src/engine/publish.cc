@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "engine/compactor.h"
 #include "engine/engine.h"
+#include "engine/flush_watch.h"
 #include "engine/retirer.h"
 #include "upkeep/flush.h"
 
@@ -27,6 +28,7 @@ std::shared_ptr<const Superversion> Database::Impl::MakeView() {
   auto view = std::make_shared<Superversion>();
   view->executor = [this] { return environment_.executor(); };
   view->clock = environment_.clock();
+  view->telemetry = environment_.telemetry();
   for (const auto& [name, table] : official_->tables) {
     const auto table_view = base(*table);
     table_view->active = active_->memtables.at(table->id);
@@ -215,6 +217,7 @@ Result<AddTimesEdit> Database::Impl::WriteTimesOf(const Generation& generation) 
 }
 
 Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, Lsn floor) {
+  FlushWatch watch(environment_.telemetry().get(), environment_.clock());
   VARVE_TRY(manifest_->CheckCommits());  // or its runs would be written for nothing, at each try
   // Only durable commits become official: a run must never hold what the log could still lose.
   if (log_->positions().durable < floor) VARVE_TRY(log_->Sync());
@@ -249,8 +252,10 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
     ++flushes_;
     InstallView();
   }
+  watch.Done(last.commit, runs);
   compactor_->AfterFlush(generation->bytes());
   retirer_->RetireIfDue();
+  PublishSoon();
   Trace(environment_.trace(), "flush.done", path_,
         {{"commit", last.commit.value}, {"runs", runs.opened.size()}, {"floor", floor.value}});
   // The rows are where they belong: a log that keeps its old segments is only longer than it must.

@@ -55,7 +55,7 @@ Result<RestoreInfo> Database::Impl::RestoreOnce(std::string_view table, const As
                                                 const CommitOptions& commit) {
   VARVE_TRY(options.dry_run ? CheckOpen() : CheckWritable());
   RestoreInfo info;
-  WriteWatch watch = commit.profile ? WriteWatch(environment_.clock()) : WriteWatch();
+  WriteWatch watch(environment_.clock(), commit.profile);
   if (!options.dry_run) {
     VARVE_ASSIGN(const auto repeat, Repeat(commit, watch));  // whatever it is called by now
     if (repeat) {

@@ -72,6 +72,7 @@ bool Database::Impl::IsDue() const {
 
 // The commit is made whatever comes of this: without memory for it the next one asks again.
 void Database::Impl::SealIfDue() noexcept {
+  PublishSoon();
   (void)HadMemory([this] {
     {
       std::lock_guard lock(commit_mutex_);

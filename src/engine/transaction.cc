@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 #include "engine/promised.h"
 #include "engine/own_writes.h"
+#include "engine/watched.h"
 #include "engine/write_request.h"
 #include "view/scan_plan.h"
 
@@ -237,7 +238,7 @@ Result<std::vector<TablePart>> Transaction::Impl::MakeParts() const {
 
 Result<Submitted> Transaction::Impl::Submit(const CommitOptions& options) {
   VARVE_TRY(CheckOpen());
-  WriteWatch watch = options.profile ? WriteWatch(database_->clock()) : WriteWatch();
+  WriteWatch watch(database_->clock(), options.profile);
   if (writes_.empty() && !options.producer) {
     End();
     return Submitted{
@@ -258,12 +259,18 @@ Result<Submitted> Transaction::Impl::Submit(const CommitOptions& options) {
 
 Result<CommitInfo> Transaction::Impl::Commit(const CommitOptions& options) {
   const auto database = database_;
-  VARVE_ASSIGN(const auto submitted, Submit(options));
-  return database->Await(submitted);
+  Span span(database == nullptr ? nullptr : database->telemetry().get(), "commit");
+  VARVE_ASSIGN(const auto submitted, span.Watch(Submit(options)));
+  auto committed = database->Await(submitted);
+  TellOf(committed, &span);
+  return committed;
 }
 
 void Transaction::Impl::CommitThen(const CommitOptions& options, CommitCallback done) {
   const auto database = database_;
+  if (database != nullptr) {
+    done = Watched(Span(database->telemetry().get(), "commit"), std::move(done));
+  }
   auto submitted = Submit(options);
   if (!submitted) return done(std::unexpected(std::move(submitted).error()));
   database->Then(*std::move(submitted), std::move(done));

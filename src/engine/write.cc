@@ -28,7 +28,7 @@ Result<Submitted> Database::Impl::Write(std::string_view table, const WriteReque
 Result<Submitted> Database::Impl::WriteOnce(std::string_view table, const WriteRequest& request,
                                             const CommitOptions& options) {
   VARVE_TRY(CheckWritable());
-  WriteWatch watch = options.profile ? WriteWatch(environment_.clock()) : WriteWatch();
+  WriteWatch watch(environment_.clock(), options.profile);
   VARVE_ASSIGN(const auto repeat, Repeat(options, watch));  // its own rows would be in its way
   if (repeat) return *repeat;
   if (!LooksFirst(request)) return WriteBlind(table, request, options, &watch);
@@ -61,6 +61,7 @@ Result<Submitted> Database::Impl::WriteLooking(std::string_view table, const Loo
     VARVE_ASSIGN(const auto twin, Repeat(options, *watch));
     if (twin) return *twin;
     if (winner == CommitNumber{}) return submitted;
+    environment_.telemetry()->metrics.Add("commit_conflict_tries_total");
     alone.reset();
     watch->Lap(&WriteProfile::encode_micros);
     VARVE_TRY(AwaitLast());

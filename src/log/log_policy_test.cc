@@ -789,7 +789,7 @@ TEST_F(LogPolicyTest, MetricsCountWhatHappened) {
   EXPECT_EQ(stats.ack_micros.count, 2u);
   const auto text = log_->PrometheusText();
   EXPECT_NE(text.find("varve_log_units_total 2\n"), std::string::npos);
-  EXPECT_NE(text.find("varve_log_flush_microseconds_count 2\n"), std::string::npos);
+  EXPECT_NE(text.find("varve_log_flush_seconds_count 2\n"), std::string::npos);
   EXPECT_NE(text.find("le=\"+Inf\"} 2\n"), std::string::npos);
 }
 

@@ -1,57 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // LogStats in Prometheus' text form:
 // https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
-#include <fmt/format.h>
-
-#include <iterator>
 #include <string>
 #include <string_view>
 
-#include "log/log_metrics.h"
+#include "base/prometheus.h"
 #include "varve/log.h"
 
 namespace varve {
 namespace {
 
-class PrometheusWriter {
- public:
-  explicit PrometheusWriter(std::string_view prefix) : prefix_(prefix) {}
-
-  void Counter(std::string_view name, std::string_view help, std::uint64_t value) {
-    One(name, help, "counter", value);
-  }
-  void Gauge(std::string_view name, std::string_view help, std::uint64_t value) {
-    One(name, help, "gauge", value);
-  }
-  // Bucket i of a LogHistogram counts the values of i significant bits: below 2^i.
-  void Histogram(std::string_view name, std::string_view help, const LogHistogram& histogram) {
-    Head(name, help, "histogram");
-    std::uint64_t below = 0;
-    for (std::size_t i = 0; i + 1 < std::size(histogram.buckets); ++i) {
-      below += histogram.buckets[i];
-      fmt::format_to(std::back_inserter(text_), "{}{}_bucket{{le=\"{}\"}} {}\n", prefix_, name,
-                     (1ull << i) - 1, below);
-    }
-    fmt::format_to(std::back_inserter(text_),
-                   "{0}{1}_bucket{{le=\"+Inf\"}} {2}\n{0}{1}_sum {3}\n{0}{1}_count {2}\n", prefix_,
-                   name, histogram.count, histogram.sum);
-  }
-  std::string Take() { return std::move(text_); }
-
- private:
-  void Head(std::string_view name, std::string_view help, std::string_view type) {
-    fmt::format_to(std::back_inserter(text_), "# HELP {0}{1} {2}\n# TYPE {0}{1} {3}\n", prefix_,
-                   name, help, type);
-  }
-  void One(std::string_view name, std::string_view help, std::string_view type,
-           std::uint64_t value) {
-    Head(name, help, type);
-    fmt::format_to(std::back_inserter(text_), "{}{} {}\n", prefix_, name, value);
-  }
-
-  const std::string_view prefix_;
-  std::string text_;
-};
+void WriteTimes(PrometheusWriter* out, std::string_view name, std::string_view help,
+                const LogHistogram& micros) {
+  out->HistogramOfSeconds(name, help, micros.buckets, micros.sum);
+}
 
 }  // namespace
 
@@ -85,12 +47,12 @@ std::string Log::PrometheusText(std::string_view prefix) const {
   out.Gauge("open_transactions", "Transactions begun and not ended.", now.open_transactions);
   out.Gauge("serial_fallback", "1 when a mismatch made the log encode serially.",
             now.serial_reason.empty() ? 0 : 1);
-  out.Histogram("queue_microseconds",
+  WriteTimes(&out, "queue_seconds",
                 "From enqueue until a flush takes the unit, of units that another caller flushed.",
                 now.queue_micros);
-  out.Histogram("encode_microseconds", "Encoding of a unit, sampled.", now.encode_micros);
-  out.Histogram("flush_microseconds", "Write and sync of a group.", now.flush_micros);
-  out.Histogram("ack_microseconds", "From enqueue to the acknowledgement.", now.ack_micros);
+  WriteTimes(&out, "encode_seconds", "Encoding of a unit, sampled.", now.encode_micros);
+  WriteTimes(&out, "flush_seconds", "Write and sync of a group.", now.flush_micros);
+  WriteTimes(&out, "ack_seconds", "From enqueue to the acknowledgement.", now.ack_micros);
   return out.Take();
 }
 

@@ -130,6 +130,7 @@ class Finder {
       VARVE_ASSIGN(const bool may_contain, file_.MayContain(group, key));
       if (!may_contain) {
         rejections_.fetch_add(1, std::memory_order_relaxed);
+        file_.CountBloomRejection();
         return false;
       }
       if (std::exchange(group_read_, group) != group) file_.CountRowGroupRead();

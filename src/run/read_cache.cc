@@ -20,10 +20,10 @@ CachedPiecePtr ReadCache::Find(const Id& id) {
   std::lock_guard lock(shard.mutex);
   const auto at = shard.places.find(id);
   if (at == shard.places.end()) {
-    ++shard.misses;
+    ++shard.Of(id.part).misses;
     return nullptr;
   }
-  ++shard.hits;
+  ++shard.Of(id.part).hits;
   shard.entries.splice(shard.entries.begin(), shard.entries, at->second);
   return at->second->piece;
 }
@@ -40,6 +40,7 @@ void ReadCache::Insert(const Id& id, CachedPiecePtr piece) {
     Remove(&shard, std::prev(shard.entries.end()), &removed);
   }
   shard.bytes += piece->bytes;
+  shard.Of(id.part).bytes += piece->bytes;
   shard.entries.push_front({id, std::move(piece)});
   shard.places[id] = shard.entries.begin();
 }
@@ -59,19 +60,26 @@ void ReadCache::DropFile(std::uint64_t file, std::uint32_t pieces) {
 
 void ReadCache::Remove(Shard* shard, std::list<Entry>::iterator entry, std::list<Entry>* removed) {
   shard->bytes -= entry->piece->bytes;
+  shard->Of(entry->id.part).bytes -= entry->piece->bytes;
   shard->places.erase(entry->id);
   removed->splice(removed->begin(), shard->entries, entry);
 }
 
-ReadCache::Stats ReadCache::stats() const {
+ReadCache::Stats ReadCache::stats(Part part) const {
   Stats stats;
   for (const Shard& shard : shards_) {
     std::lock_guard lock(shard.mutex);
-    stats.bytes += shard.bytes;
-    stats.hits += shard.hits;
-    stats.misses += shard.misses;
+    const Stats& of = shard.parts[static_cast<std::size_t>(part)];
+    stats.bytes += of.bytes;
+    stats.hits += of.hits;
+    stats.misses += of.misses;
   }
   return stats;
+}
+
+ReadCache::Stats ReadCache::stats() const {
+  const Stats keys = stats(Part::kKeys), rows = stats(Part::kRows);
+  return {keys.bytes + rows.bytes, keys.hits + rows.hits, keys.misses + rows.misses};
 }
 
 }  // namespace varve

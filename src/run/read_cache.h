@@ -18,8 +18,10 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "base/telemetry.h"
 #include "columns/key_codec.h"
 
 namespace arrow {
@@ -39,7 +41,9 @@ using CachedPiecePtr = std::shared_ptr<const CachedPiece>;
 
 class ReadCache {
  public:
-  explicit ReadCache(std::uint64_t bytes_max) : shard_bytes_max_(bytes_max / kShards) {}
+  // What is read of the files beside it is counted there, when it is given.
+  explicit ReadCache(std::uint64_t bytes_max, std::shared_ptr<Telemetry> telemetry = nullptr)
+      : shard_bytes_max_(bytes_max / kShards), telemetry_(std::move(telemetry)) {}
 
   enum class Part : std::uint8_t { kKeys, kRows };
   struct Id {
@@ -63,6 +67,10 @@ class ReadCache {
     std::uint64_t misses = 0;
   };
   Stats stats() const;
+  Stats stats(Part part) const;
+  void Count(CounterId counter) const noexcept {
+    if (telemetry_ != nullptr) telemetry_->metrics.Add(counter);
+  }
 
  private:
   static constexpr std::size_t kShards = 8;
@@ -78,14 +86,15 @@ class ReadCache {
     std::list<Entry> entries;  // used last comes first; guarded by mutex
     std::unordered_map<Id, std::list<Entry>::iterator, IdHash> places;  // guarded by mutex
     std::uint64_t bytes = 0;                                            // guarded by mutex
-    std::uint64_t hits = 0;                                             // guarded by mutex
-    std::uint64_t misses = 0;                                           // guarded by mutex
+    std::array<Stats, 2> parts;                                         // guarded by mutex
+    Stats& Of(Part part) { return parts[static_cast<std::size_t>(part)]; }
   };
   Shard& ShardOf(const Id& id) { return shards_[IdHash()(id) >> 32 & (kShards - 1)]; }
   // Moves the entry into `removed`, which the caller destroys after the lock.
   static void Remove(Shard* shard, std::list<Entry>::iterator entry, std::list<Entry>* removed);
 
   const std::uint64_t shard_bytes_max_;
+  const std::shared_ptr<Telemetry> telemetry_;  // may be null
   std::atomic<std::uint64_t> files_ = 0;
   std::array<Shard, kShards> shards_;
 };

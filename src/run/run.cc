@@ -151,6 +151,24 @@ Run::Plan Run::Explain(const std::vector<int>& columns, const KeyBounds& bounds,
   return plan;
 }
 
+Run::Groups Run::CountGroups(const KeyBounds& bounds, const std::vector<bool>* left_out) const {
+  Groups groups;
+  const auto add = [&](const RunFile& file, const std::vector<bool>* out) {
+    const int begin = file.FirstGroup(bounds.lower, meta_.distinct_keys);
+    const int end =
+        std::max(begin, bounds.upper ? file.EndGroup(*bounds.upper) : file.row_groups());
+    groups.all += static_cast<std::uint64_t>(file.row_groups());
+    groups.within += static_cast<std::uint64_t>(end - begin);
+    if (out != nullptr) {
+      groups.left_out +=
+          static_cast<std::uint64_t>(std::count(out->begin() + begin, out->begin() + end, true));
+    }
+  };
+  if (opened_->data != nullptr) add(*opened_->data, left_out);
+  if (opened_->deletes != nullptr) add(*opened_->deletes, nullptr);
+  return groups;
+}
+
 namespace {
 
 // Of rows that lack the column: all show its default.

@@ -99,6 +99,14 @@ class Run {
   Plan Explain(const std::vector<int>& columns, const KeyBounds& bounds,
                const std::vector<bool>* left_out = nullptr) const;
 
+  // Of its row groups: all, those that can hold keys within `bounds`, and of these those left out.
+  struct Groups {
+    std::uint64_t all = 0;
+    std::uint64_t within = 0;
+    std::uint64_t left_out = 0;
+  };
+  Groups CountGroups(const KeyBounds& bounds, const std::vector<bool>* left_out = nullptr) const;
+
   // Encoded first keys of the data row groups: places where a scan may be cut into parts.
   const std::vector<std::string>& row_group_keys() const;
 

@@ -130,7 +130,13 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
     return leaves_[static_cast<std::size_t>(field)];
   }
   // Row groups that were read in whole or part, each once a cursor or lookup.
-  void CountRowGroupRead() const { row_groups_read_.fetch_add(1, std::memory_order_relaxed); }
+  void CountRowGroupRead() const {
+    row_groups_read_.fetch_add(1, std::memory_order_relaxed);
+    if (cache_ != nullptr) cache_->Count("row_groups_read_total");
+  }
+  void CountBloomRejection() const {
+    if (cache_ != nullptr) cache_->Count("bloom_rejections_total");
+  }
   std::uint64_t row_groups_read() const {
     return row_groups_read_.load(std::memory_order_relaxed);
   }

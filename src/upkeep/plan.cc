@@ -21,12 +21,12 @@ RunMetas ShownNow(const RunMetas& runs) {
 
 std::uint64_t BytesOf(const RunMeta& run) { return run.data.bytes + run.deletes.bytes; }
 
-struct Span {
+struct KeySpan {
   std::string min, max;
 };
 
-Span SpanOf(const RunMetas& runs) {
-  Span span{runs.front()->min_key, runs.front()->max_key};
+KeySpan SpanOf(const RunMetas& runs) {
+  KeySpan span{runs.front()->min_key, runs.front()->max_key};
   for (const auto& run : runs) {
     span.min = std::min(span.min, run->min_key);
     span.max = std::max(span.max, run->max_key);
@@ -34,11 +34,11 @@ Span SpanOf(const RunMetas& runs) {
   return span;
 }
 
-bool Overlaps(const RunMeta& run, const Span& span) {
+bool Overlaps(const RunMeta& run, const KeySpan& span) {
   return run.min_key <= span.max && span.min <= run.max_key;
 }
 
-RunMetas Overlapping(const RunMetas& runs, std::uint32_t level, const Span& span) {
+RunMetas Overlapping(const RunMetas& runs, std::uint32_t level, const KeySpan& span) {
   RunMetas found;
   std::ranges::copy_if(runs, std::back_inserter(found), [&](const RunMetaPtr& run) {
     return run->level == level && Overlaps(*run, span);
@@ -89,7 +89,7 @@ CompactionPlan LeveledPlanner::FromLevel0(const RunMetas& runs) const {
   const RunMetas all = Overlapping(runs, 0, SpanOf(runs));
   for (const auto& run : all) {
     if (BytesOf(*run) < targets_.moved_bytes_min) continue;
-    const Span span = SpanOf({run});
+    const KeySpan span = SpanOf({run});
     if (Overlapping(runs, 0, span).size() > 1 || !Overlapping(runs, 1, span).empty()) continue;
     return {.inputs = {run}, .level = 1, .only_move = true};
   }

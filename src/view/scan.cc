@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/out_of_memory.h"
 #include "base/result.h"
+#include "base/telemetry.h"
 #include "columns/arrow_errors.h"
 #include "view/parallel_rows.h"
 #include "view/scan_plan.h"
@@ -89,6 +90,10 @@ class ScanReader final : public arrow::RecordBatchReader {
     }
     *out = (*batch)->num_rows() > rows_left_ ? (*batch)->Slice(0, rows_left_) : *batch;
     rows_left_ -= (*out)->num_rows();
+    if (owner_->telemetry != nullptr) {
+      owner_->telemetry->metrics.Add("scan_rows_total",
+                                     static_cast<std::uint64_t>((*out)->num_rows()));
+    }
     if (profile_ != nullptr) {
       profile_->rows += static_cast<std::uint64_t>((*out)->num_rows());
       ++profile_->batches;
@@ -141,10 +146,33 @@ class ScanReader final : public arrow::RecordBatchReader {
 
 namespace {
 
+// How many row groups the plan of a whole scan passes over, and why. Of parts of one nobody counts:
+// each passes over the others.
+void CountSkipped(const TableView& table, const ScanRecipe& recipe, CommitNumber as_of,
+                  Metrics* metrics) {
+  std::uint64_t whole = 0, by_key = 0, by_values = 0;
+  for (const auto& run : table.runs) {
+    const auto at = recipe.pruned.find(run.get());
+    const auto groups = run->CountGroups(
+        recipe.range.bounds, at == recipe.pruned.end() ? nullptr : &at->second);
+    if (!WhySkipped(*run, recipe.range.bounds, as_of.value).empty()) {
+      whole += groups.all;
+    } else {
+      by_key += groups.all - groups.within;
+      by_values += groups.left_out;
+    }
+  }
+  if (whole > 0) metrics->Add("row_groups_skipped_total/whole_run", whole);
+  if (by_key > 0) metrics->Add("row_groups_skipped_total/key_range", by_key);
+  if (by_values > 0) metrics->Add("row_groups_skipped_total/values", by_values);
+}
+
 std::shared_ptr<arrow::RecordBatchReader> StartScan(std::shared_ptr<const Superversion> owner,
                                                     const TableView& table, CommitNumber as_of,
-                                                    const ScanOptions& options, ScanRecipe recipe) {
+                                                    const ScanOptions& options, ScanRecipe recipe,
+                                                    Metrics* metrics) {
   if (recipe.filter) recipe.pruned = PruneByValues(table, as_of.value, recipe.filter->bound());
+  if (metrics != nullptr) CountSkipped(table, recipe, as_of, metrics);
   auto reader = std::make_shared<ScanReader>(std::move(owner), std::move(recipe), options);
   reader->Start(table, as_of, options);
   return reader;
@@ -158,7 +186,8 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> NewScan(std::shared_ptr<const 
                                                           const ScanOptions& options) {
   const Stopwatch plan(*owner, options.profile.get(), &ScanProfile::plan_micros);
   VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
-  return StartScan(std::move(owner), table, as_of, options, std::move(recipe));
+  Metrics* const metrics = owner->telemetry != nullptr ? &owner->telemetry->metrics : nullptr;
+  return StartScan(std::move(owner), table, as_of, options, std::move(recipe), metrics);
 }
 
 Result<std::shared_ptr<arrow::RecordBatchReader>> NewScanWithin(
@@ -167,7 +196,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> NewScanWithin(
   const Stopwatch plan(*owner, options.profile.get(), &ScanProfile::plan_micros);
   VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
   recipe.range.bounds = bounds;
-  return StartScan(std::move(owner), table, as_of, options, std::move(recipe));
+  return StartScan(std::move(owner), table, as_of, options, std::move(recipe), nullptr);
 }
 
 }  // namespace varve

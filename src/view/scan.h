@@ -29,6 +29,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> NewScanWithin(
     const ScanOptions& options, const KeyBounds& bounds);
 Result<ScanPlan> ExplainScan(const TableView& table, CommitNumber as_of,
                              const ScanOptions& options);
+Result<std::vector<RunInfo>> ListRuns(const TableView& table, CommitNumber as_of);
 Result<std::shared_ptr<arrow::RecordBatch>> GetRows(
     const TableView& table, CommitNumber as_of, const std::shared_ptr<arrow::RecordBatch>& keys,
     std::vector<bool>* found);

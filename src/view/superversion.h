@@ -25,6 +25,7 @@ namespace varve {
 
 class Clock;
 class Executor;
+struct Telemetry;
 
 struct TableView {
   std::uint32_t id = 0;
@@ -47,6 +48,7 @@ class Superversion {
   // Gives the threads that a read may use beside its own; null: none.
   std::function<Executor*()> executor;
   Clock* clock = nullptr;  // for profiles; null: the system's
+  std::shared_ptr<Telemetry> telemetry;  // null: nobody counts
   std::map<std::string, std::shared_ptr<const TableView>, std::less<>> tables;
   // Those that a commit dropped, by id; for reading as of a commit before it.
   std::map<std::uint32_t, std::shared_ptr<const TableView>> dropped;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Database::PrometheusText: what is counted (base/metrics.h), and what can be asked for now.
+#include <string>
+
+#include "base/prometheus.h"
+#include "engine/engine.h"
+
+namespace varve {
+namespace {
+
+void WriteCommits(const DatabaseStats& stats, const Metrics& metrics, PrometheusWriter* out) {
+  const char* const help = "Commits acknowledged, by the level asked for.";
+  out->Counter("commits_total", help, metrics.ReadTimes("commit_seconds/durable").count(),
+               {{"ack", "durable"}});
+  out->Counter("commits_total", help, metrics.ReadTimes("commit_seconds/written").count(),
+               {{"ack", "written"}});
+  out->Counter("commits_total", help, metrics.ReadTimes("commit_seconds/buffered").count(),
+               {{"ack", "buffered"}});
+  out->Gauge("commit_number", "The last commit given out.", stats.commit.value);
+  out->Gauge("visible_commit_number", "The last commit that new snapshots show.",
+             stats.visible.value);
+  out->Gauge("durable_commit_number", "The last commit known to be on the device.",
+             stats.durable.value);
+  out->Gauge("commits_waiting", "Commits that wait for room now, by reason.",
+             stats.commits_stalled, {{"reason", "memtables_full"}});
+  const char* const behind = "Time that commits were held back because compaction is behind.";
+  out->CounterOfSeconds("commit_held_back_seconds_total", behind, stats.commit_slowed_micros,
+                        {{"how", "slowed"}});
+  out->CounterOfSeconds("commit_held_back_seconds_total", behind, stats.commit_stopped_micros,
+                        {{"how", "stopped"}});
+  out->Gauge("commits_held_back", "1 while commits are slowed or stopped for it.",
+             stats.pressure.empty() ? 0 : 1);
+}
+
+void WriteTables(const DatabaseStats& stats, PrometheusWriter* out) {
+  const auto each = [&](const char* name, const char* help, auto value) {
+    for (const TableStats& table : stats.tables) {
+      out->Gauge(name, help, value(table), {{"table", table.name}});
+    }
+  };
+  each("table_rows", "Rows of a table, at most.",
+       [](const TableStats& table) { return table.rows_estimate; });
+  each("table_memtable_rows", "Versions of rows in memory, not yet flushed.",
+       [](const TableStats& table) { return table.memtable_rows; });
+  each("table_memtable_bytes", "Memory of rows that are not yet flushed.",
+       [](const TableStats& table) { return table.memtable_bytes; });
+  const auto each_level = [&](const char* name, const char* help, auto member) {
+    for (const TableStats& table : stats.tables) {
+      for (std::size_t level = 0; level < table.levels.size(); ++level) {
+        out->Gauge(name, help, table.levels[level].*member,
+                   {{"table", table.name}, {"level", std::to_string(level)}});
+      }
+    }
+  };
+  each_level("level_runs", "Runs of a table, by level.", &LevelStats::runs);
+  each_level("level_bytes", "Bytes of a table's files, by level.", &LevelStats::bytes);
+  each_level("level_rows", "Versions of rows in a table's files, by level.", &LevelStats::rows);
+}
+
+void WriteCache(const ReadCache& cache, std::uint64_t bytes_max, PrometheusWriter* out) {
+  struct Kind {
+    const char* name;
+    ReadCache::Stats stats;
+  };
+  const Kind kinds[] = {{"keys", cache.stats(ReadCache::Part::kKeys)},
+                        {"rows", cache.stats(ReadCache::Part::kRows)}};
+  for (const auto& [name, stats] : kinds) {
+    out->Gauge("read_cache_bytes", "Memory of the read cache, by kind.", stats.bytes,
+               {{"kind", name}});
+  }
+  for (const auto& [name, stats] : kinds) {
+    out->Counter("read_cache_hits_total", "Pieces of files that lookups found in memory.",
+                 stats.hits, {{"kind", name}});
+  }
+  for (const auto& [name, stats] : kinds) {
+    out->Counter("read_cache_misses_total", "Pieces of files that lookups did not find in memory.",
+                 stats.misses, {{"kind", name}});
+  }
+  out->Gauge("read_cache_bytes_max", "Memory that the read cache may take.", bytes_max);
+}
+
+}  // namespace
+
+std::string Database::Impl::PrometheusText(std::string_view prefix) {
+  const DatabaseStats stats = Stats();
+  std::uint64_t sealed = 0, sealed_bytes = 0, transactions = 0;
+  {
+    const std::lock_guard lock(commit_mutex_);
+    sealed = sealed_.size();
+    for (const auto& generation : sealed_) sealed_bytes += generation->bytes();
+    transactions = open_transactions_.size();
+  }
+  const Metrics& metrics = environment_.telemetry()->metrics;
+  PrometheusWriter out(prefix);
+  out.Gauge("database_info", "1; the labels say which database this is, and of which process.", 1,
+            {{"path", path_}, {"pid", std::to_string(owner_)}});
+  out.GaugeOfSeconds("text_timestamp_seconds", "When this text was made.",
+                     environment_.clock()->Now().micros);
+  WriteCommits(stats, metrics, &out);
+  out.Counter("flushes_total", "Flushes that are official.", stats.flushes);
+  out.Counter("compactions_total", "Compactions that are official.", stats.compactions);
+  metrics.WriteTo(&out);
+  // What ended first: between the two more may begin, and the difference is never below zero.
+  const std::uint64_t ended = metrics.Read("snapshots_ended_total");
+  out.Gauge("open_snapshots", "Snapshots held now, each of which keeps the files it needs.",
+            metrics.Read("snapshots_begun_total") - ended);
+  out.Gauge("open_transactions", "Transactions begun and not ended.", transactions);
+  out.Gauge("memtable_bytes", "Memory of rows that are not yet flushed.", stats.memtable_bytes);
+  out.Gauge("memtable_bytes_max", "Memory at which commits wait.", options_.memtable_bytes_max);
+  out.Gauge("sealed_memtables", "Generations of memtables that wait for their flush.", sealed);
+  out.Gauge("sealed_memtable_bytes", "Memory of those.", sealed_bytes);
+  out.Gauge("manifest_number", "Number of the newest manifest.", stats.manifest_number);
+  WriteTables(stats, &out);
+  WriteCache(*read_cache_, options_.read_cache_bytes_max, &out);
+  std::string text = out.Take();
+  if (log_ != nullptr) text += log_->PrometheusText(std::string(prefix) + "log_");
+  return text;
+}
+
+}  // namespace varve
