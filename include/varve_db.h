@@ -27,8 +27,8 @@
  * callback must not do stands with its type. Free what a database gave (snapshots, transactions,
  * streams, cursors) before the database. No call waits for a reader, and no reader for a call.
  *
- * Tags, versions, restoring, and reading as of a moment or a tag: varve_db_versions.h. The list of
- * tables, figures of the database, plans of scans, extremes of columns: varve_db_report.h. */
+ * Tags, versions, restoring, as of a moment or a tag: varve_db_versions.h. Tables, figures of the
+ * database, plans of scans, extremes of columns: varve_db_report.h. */
 #ifndef VARVE_DB_H_
 #define VARVE_DB_H_
 #include "varve_db_arrow.h"
@@ -37,7 +37,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
 #define VARVE_DB_ABI 1
 /* The VARVE_DB_ABI of the library that is linked; the program's must be the same. */
 VARVE_LOG_API int varve_db_abi(void);

@@ -94,7 +94,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::vector<TagInfo> Tags() const;
   DatabaseStats Stats();
   std::vector<Version> Versions(std::uint64_t limit);
-  std::string PrometheusText(std::string_view prefix);  // metrics_text.cc
+  std::string PrometheusText(std::string_view prefix, bool names = true);  // metrics_text.cc
   const std::shared_ptr<Telemetry>& telemetry() const { return environment_.telemetry(); }
   void PublishSoon() noexcept;  // metrics_file.cc
   void Publish(bool open);

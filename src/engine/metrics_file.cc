@@ -49,7 +49,7 @@ void Database::Impl::Publish(bool open) {
   metrics_file_.EndTurn();  // first: what happens from here on asks for another one
   (void)HadMemory([&] {
     const std::string text =
-        PrometheusText("varve_") +
+        PrometheusText("varve_", /*names=*/environment_.keys() == nullptr) +
         "# HELP varve_open 1 while the process that wrote this has the database open.\n"
         "# TYPE varve_open gauge\nvarve_open " + (open ? "1\n" : "0\n");
     const Status replaced = metrics_file_.Replace(environment_.files(), text);

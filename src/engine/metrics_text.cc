@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Database::PrometheusText: what is counted (base/metrics.h), and what can be asked for now.
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/prometheus.h"
 #include "engine/engine.h"
@@ -30,6 +32,12 @@ void WriteCommits(const DatabaseStats& stats, const Metrics& metrics, Prometheus
                         {{"how", "stopped"}});
   out->Gauge("commits_held_back", "1 while commits are slowed or stopped for it.",
              stats.pressure.empty() ? 0 : 1);
+}
+
+// Where others may read it, tables of an encrypted database have no names but their ids.
+std::vector<TableStats> WithoutNames(std::vector<TableStats> tables) {
+  for (TableStats& table : tables) table.name = "id " + std::to_string(table.id);
+  return tables;
 }
 
 void WriteTables(const DatabaseStats& stats, PrometheusWriter* out) {
@@ -81,8 +89,9 @@ void WriteCache(const ReadCache& cache, std::uint64_t bytes_max, PrometheusWrite
 
 }  // namespace
 
-std::string Database::Impl::PrometheusText(std::string_view prefix) {
-  const DatabaseStats stats = Stats();
+std::string Database::Impl::PrometheusText(std::string_view prefix, bool names) {
+  DatabaseStats stats = Stats();
+  if (!names) stats.tables = WithoutNames(std::move(stats.tables));
   std::uint64_t sealed = 0, sealed_bytes = 0, transactions = 0;
   {
     const std::lock_guard lock(commit_mutex_);
