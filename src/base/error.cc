@@ -32,6 +32,7 @@ std::string_view ToString(ErrorReason reason) {
     case ErrorReason::kMissingKey: return "MissingKey";
     case ErrorReason::kWrongKey: return "WrongKey";
     case ErrorReason::kExpiredKey: return "ExpiredKey";
+    case ErrorReason::kNotEncrypted: return "NotEncrypted";
   }
   return "None";
 }

@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/executor.h"
 
+#include <sys/resource.h>
+
 #include <exception>
 #include <utility>
 
 namespace varve {
 namespace {
+
+// A third of what other threads get, where processors lack.
+constexpr int kBackgroundNice = 5;
+
+// Of this thread alone; not above that of a process which has less. A system that does not allow it
+// leaves it as it is.
+void LowerPriority() {
+  const int now = getpriority(PRIO_PROCESS, 0);
+  if (now < kBackgroundNice) (void)setpriority(PRIO_PROCESS, 0, kBackgroundNice);
+}
 
 bool PopAndRun(std::mutex* mutex, std::deque<Executor::Task>* queue) {
   Executor::Task task;
@@ -21,7 +33,7 @@ bool PopAndRun(std::mutex* mutex, std::deque<Executor::Task>* queue) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads, Priority priority) : priority_(priority) {
   threads_.reserve(static_cast<std::size_t>(threads));
   try {
     while (threads_.size() < static_cast<std::size_t>(threads)) {
@@ -84,6 +96,7 @@ bool ThreadPool::Next(std::unique_lock<std::mutex>* lock, Task* task) {
 }
 
 void ThreadPool::Work() {
+  if (priority_ == Priority::kBackground) LowerPriority();
   Task task;
   std::unique_lock lock(mutex_);
   while (Next(&lock, &task)) {

@@ -34,7 +34,9 @@ class ThreadPool final : public Executor {
  public:
   // Fewer threads when no more can be made; throws (std::system_error, std::bad_alloc) when it is
   // not even one.
-  explicit ThreadPool(int threads);
+  // kBackground: where processors lack, other threads of the process come first.
+  enum class Priority : std::uint8_t { kNormal, kBackground };
+  explicit ThreadPool(int threads, Priority priority = Priority::kNormal);
   ~ThreadPool() override;
   void Submit(Task task) override;
   void SubmitAfter(std::int64_t micros, Task task) override;
@@ -49,6 +51,7 @@ class ThreadPool final : public Executor {
   std::condition_variable ready_;
   std::deque<Task> queue_;  // guarded by mutex_
   std::multimap<Time, Task> later_;  // guarded by mutex_
+  const Priority priority_;
   bool stopping_ = false;   // guarded by mutex_
   std::vector<std::thread> threads_;
 };
@@ -61,6 +64,10 @@ class ManualExecutor final : public Executor {
   // What was submitted for later, whatever its time: run by RunLater, not by RunOne.
   bool RunLater();
   bool RunOne() override;
+  std::size_t waiting() {
+    std::lock_guard lock(mutex_);
+    return queue_.size();
+  }
   void RunAll() {
     while (RunOne()) {
     }

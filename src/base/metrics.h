@@ -41,6 +41,7 @@ inline constexpr CounterInfo kCounters[] = {
     {"commit_repeats_total", "", "", "Commits of a producer that had been made before."},
     {"commit_waits_total", "reason", "memtables_full",
      "Commits that waited for room before they had their number, by reason."},
+    {"commit_waits_total", "reason", "memory", ""},
     // Reads.
     {"reads_total", "operation", "scan", "Reads begun, by kind."},
     {"reads_total", "operation", "get", ""},
@@ -51,9 +52,10 @@ inline constexpr CounterInfo kCounters[] = {
     {"get_rows_total", "", "", "Rows that lookups found."},
     {"scan_rows_total", "", "", "Rows that scans gave."},
     {"row_groups_read_total", "", "", "Row groups of runs read in whole or part."},
-    {"row_groups_skipped_total", "reason", "whole_run",
+    {"runs_skipped_total", "", "",
+     "Runs that scans did not even open: what is asked for is not in them."},
+    {"row_groups_skipped_total", "reason", "key_range",
      "Row groups that scans passed over, by what told that they hold nothing."},
-    {"row_groups_skipped_total", "reason", "key_range", ""},
     {"row_groups_skipped_total", "reason", "values", ""},
     {"bloom_rejections_total", "", "", "Lookups in a row group that its bloom filter answered."},
     // Flushes.
@@ -96,6 +98,7 @@ inline constexpr HistogramInfo kHistograms[] = {
     {"commit_seconds", "ack", "buffered", ""},
     {"commit_wait_seconds", "reason", "memtables_full",
      "Time that a commit waited for room, by reason."},
+    {"commit_wait_seconds", "reason", "memory", ""},
     {"flush_seconds", "", "", "Time of a flush, from its first run to the manifest."},
 };
 

@@ -77,6 +77,7 @@ struct FileInfo {
   std::uint64_t size = 0;
   WallTime modified;
   bool is_directory = false;
+  bool is_link = false;  // a symbolic one, to what the rest tells of; only List tells
   std::uint64_t device = 0;  // of the file system (st_dev), for this boot; 0: of memory
 };
 

@@ -24,6 +24,7 @@ namespace varve {
 namespace {
 
 constexpr std::string_view kTemporaryFolder = "tmp";
+constexpr std::string_view kLeaseFolder = "leases";  // of others, who need nothing there to stay
 constexpr std::uint64_t kBufferBytes = 1ull << 20;
 // A seeded source repeats its names after a crash, so a leftover may stand in the way.
 constexpr int kNameTries = 1000;
@@ -361,6 +362,8 @@ class FolderStore final : public ObjectStore {
     for (const auto& entry : *entries) {
       const auto name = folder + entry.name;
       if (!IsNamePart(entry.name) || name == kTemporaryFolder) continue;  // no object
+      // What is behind a link is somebody else's. One in the root may have its files elsewhere.
+      if (entry.is_link && !folder.empty()) continue;
       if (entry.is_directory) {
         VARVE_TRY(Walk(name + "/", visit));
       } else {
@@ -374,13 +377,20 @@ class FolderStore final : public ObjectStore {
   OpenFiles open_files_;  // of its readers
 };
 
+// As Folder::NewTemporary makes them.
+bool IsTemporaryName(std::string_view name) {
+  return name.size() == 2 * sizeof(std::uint64_t) &&
+         name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 // Makes every name below `folder` durable.
 Status SyncFolders(Files* files, const std::string& folder) {
   auto entries = files->List(folder);
   if (!entries && entries.error().kind() == ErrorKind::kNotFound) return {};
   if (!entries) return std::unexpected(std::move(entries).error());
   for (const auto& entry : *entries) {
-    if (entry.is_directory) VARVE_TRY(SyncFolders(files, JoinPath(folder, entry.name)));
+    if (!entry.is_directory || entry.name == kLeaseFolder) continue;
+    VARVE_TRY(SyncFolders(files, JoinPath(folder, entry.name)));
   }
   return files->SyncDirectory(folder);
 }
@@ -399,7 +409,7 @@ Status RemoveLeftovers(Files* files, const std::string& root) {
   }
   if (leftovers) {
     for (const auto& leftover : *leftovers) {
-      if (leftover.is_directory) continue;  // none of ours
+      if (leftover.is_directory || !IsTemporaryName(leftover.name)) continue;  // none of ours
       VARVE_TRY(files->Remove(JoinPath(folder, leftover.name)));
     }
   }

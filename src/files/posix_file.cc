@@ -31,6 +31,7 @@
 #include "base/result.h"
 #include "files/file_errors.h"
 #include "files/posix_call.h"
+#include "files/posix_owner.h"
 
 namespace varve {
 namespace {
@@ -184,6 +185,7 @@ Result<std::unique_ptr<File>> OpenPosixFile(const std::string& path, OpenMode mo
   if (mode == OpenMode::kCreate && ::fchmod(descriptor.get(), kFileMode) != 0) {
     return FailWith("set the mode of", path, errno);
   }
+  if (mode == OpenMode::kCreate) GiveToOwnerOfFolder(descriptor.get(), path);
   struct stat facts;
   if (::fstat(descriptor.get(), &facts) != 0) return FailWith(operation, path, errno);
   if (S_ISDIR(facts.st_mode)) return FailWith(operation, path, EISDIR);

@@ -19,6 +19,7 @@
 #include "files/posix_call.h"
 #include "files/posix_file.h"
 #include "files/posix_lock.h"
+#include "files/posix_owner.h"
 #include "files/posix_watch.h"
 
 namespace varve {
@@ -55,6 +56,10 @@ Status MakeFolder(const std::string& path) {
     return FailWith("make the folder", path, errno);
   }
   if (::chmod(path.c_str(), kFolderMode) != 0) return FailWith("set the mode of", path, errno);
+  // By a descriptor, for by now somebody else may have put something else there.
+  const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  const Descriptor made(Retry([&] { return ::open(path.c_str(), flags); }));
+  if (made) GiveToOwnerOfFolder(made.get(), path);
   return {};
 }
 
@@ -86,6 +91,9 @@ class FilesOfPosix final : public Files {
         return FailWith("look at", JoinPath(directory, name), errno);
       }
       found.push_back(InfoOf(name, facts));
+      struct stat own;
+      found.back().is_link = ::fstatat(::dirfd(folder.get()), name.c_str(), &own,
+                                       AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(own.st_mode);
     }
     if (errno != 0) return FailWith("list", directory, errno);
     std::ranges::sort(found, {}, &FileInfo::name);

@@ -97,8 +97,30 @@ TEST_F(PosixFilesTest, ModesDoNotDependOnTheUmask) {
     ::umask(old);
     EXPECT_EQ(ModeOf(name), 0700u);
     EXPECT_EQ(ModeOf(name + "/f"), 0600u);
-    EXPECT_EQ(ModeOf(name + "/LOCK"), 0600u);
+    EXPECT_EQ(ModeOf(name + "/LOCK"), 0644u);
   }
+}
+
+// What root makes in a user's folder is that user's: or he could not open his database any more.
+TEST_F(PosixFilesTest, WhatRootMakesBelongsToTheOwnerOfTheFolder) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  constexpr uid_t kUser = 12345;
+  constexpr gid_t kGroup = 23456;
+  ASSERT_TRUE(files()->CreateDirectories(At("his")));
+  ASSERT_EQ(::chown(At("his").c_str(), kUser, kGroup), 0);
+  ASSERT_TRUE(files()->CreateDirectories(At("his/folder/inner")));
+  ASSERT_TRUE(files()->Open(At("his/folder/f"), OpenMode::kCreate));
+  ASSERT_TRUE(files()->Lock(At("his/folder/LOCK"), LockMode::kExclusive));
+  for (const char* name : {"his/folder", "his/folder/inner", "his/folder/f", "his/folder/LOCK"}) {
+    struct stat facts;
+    ASSERT_EQ(::stat(At(name).c_str(), &facts), 0) << name;
+    EXPECT_EQ(facts.st_uid, kUser) << name;
+    EXPECT_EQ(facts.st_gid, kGroup) << name;
+  }
+  ASSERT_TRUE(files()->CreateDirectories(At("roots")));
+  struct stat facts;
+  ASSERT_EQ(::stat(At("roots").c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_uid, 0u);
 }
 
 TEST_F(PosixFilesTest, DescriptorsDoNotReachOtherPrograms) {

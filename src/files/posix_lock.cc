@@ -23,9 +23,13 @@
 #include "base/result.h"
 #include "files/file_errors.h"
 #include "files/posix_call.h"
+#include "files/posix_owner.h"
 
 namespace varve {
 namespace {
+
+// Anybody whom the folder lets in may ask whether it is held; all it says is by whom.
+constexpr mode_t kLockMode = 0644;
 
 struct FileIdentity {
   dev_t device = 0;
@@ -181,10 +185,11 @@ Result<Descriptor> OpenOrCreate(const std::string& path) {
     if (found) return found;
     if (errno != ENOENT) return FailWith("open", path, errno);
     const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
-    Descriptor made(Retry([&] { return ::open(path.c_str(), flags, 0600); }));
+    Descriptor made(Retry([&] { return ::open(path.c_str(), flags, kLockMode); }));
     if (!made && errno == EEXIST) continue;
     if (!made) return FailWith("create", path, errno);
-    if (::fchmod(made.get(), 0600) != 0) return FailWith("set the mode of", path, errno);
+    if (::fchmod(made.get(), kLockMode) != 0) return FailWith("set the mode of", path, errno);
+    GiveToOwnerOfFolder(made.get(), path);
     return made;
   }
 }
