@@ -75,7 +75,8 @@ enum varve_log_reason {
   VARVE_LOG_MISSING_KEY = 11,       /* not found: encrypted, and nobody gave the key */
   VARVE_LOG_WRONG_KEY = 12,         /* invalid: encrypted, and the key of that name is another */
   VARVE_LOG_STALE_SEQUENCE = 13,    /* conflict: of a database's producer (varve_db.h) */
-  VARVE_LOG_EXPIRED_KEY = 14        /* invalid: encrypted, and that key is not given any more */
+  VARVE_LOG_EXPIRED_KEY = 14,       /* invalid: encrypted, and that key is not given any more */
+  VARVE_LOG_NOT_ENCRYPTED = 15      /* invalid: keys for a database that is not encrypted */
 };
 #define VARVE_LOG_KIND(code) ((code) & 0xff)
 #define VARVE_LOG_REASON(code) ((code) >> 8)

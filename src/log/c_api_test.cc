@@ -118,7 +118,8 @@ TEST_F(CLog, EveryCodeHasTheNamesOfItsKindAndReason) {
   EXPECT_EQ(name(VARVE_LOG_CONFLICT | VARVE_LOG_STALE_SEQUENCE << 8), "Conflict/StaleSequence");
   EXPECT_EQ(name(VARVE_LOG_INTERNAL | VARVE_LOG_WRONG_KEY << 8), "Internal/WrongKey");
   EXPECT_EQ(name(VARVE_LOG_INVALID | VARVE_LOG_EXPIRED_KEY << 8), "Invalid/ExpiredKey");
-  for (const int no_code : {-1, 7, 256, VARVE_LOG_INVALID | 15 << 8}) {
+  EXPECT_EQ(name(VARVE_LOG_INVALID | VARVE_LOG_NOT_ENCRYPTED << 8), "Invalid/NotEncrypted");
+  for (const int no_code : {-1, 7, 256, VARVE_LOG_INVALID | 16 << 8}) {
     EXPECT_EQ(name(no_code), "unknown/unknown");
   }
 }

@@ -10,10 +10,10 @@ namespace {
 constexpr std::size_t kStructBytesMost = 4096;  // a larger `size` was never set
 
 static_assert(VARVE_LOG_INTERNAL == static_cast<int>(ErrorKind::kInternal) + 1 &&
-              VARVE_LOG_EXPIRED_KEY == static_cast<int>(ErrorReason::kExpiredKey));
+              VARVE_LOG_NOT_ENCRYPTED == static_cast<int>(ErrorReason::kNotEncrypted));
 
 constexpr int kKinds = VARVE_LOG_INTERNAL;
-constexpr int kReasons = VARVE_LOG_EXPIRED_KEY + 1;
+constexpr int kReasons = VARVE_LOG_NOT_ENCRYPTED + 1;
 constexpr char kNoMemory[] = "no memory";  // so short that a string needs none for it
 using NoMemoryErrors = std::array<varve_log_error, kKinds * kReasons>;
 
@@ -41,7 +41,7 @@ bool IsCode(int code) {
   const int kind = VARVE_LOG_KIND(code);
   const int reason = VARVE_LOG_REASON(code);
   return kind >= VARVE_LOG_INVALID && kind <= VARVE_LOG_INTERNAL && reason >= 0 &&
-         reason <= VARVE_LOG_EXPIRED_KEY;
+         reason <= VARVE_LOG_NOT_ENCRYPTED;
 }
 
 Error FromCode(int code, const std::string& message) {

@@ -275,6 +275,13 @@ Result<Step> FrameFollower::Place(Lsn from, const std::optional<ReadFrame>& give
   return Step::kFrame;
 }
 
+Status FrameFollower::Sync(Lsn end) {
+  if (durable_ >= end) return {};
+  VARVE_TRY(file_->Sync());
+  durable_ = std::max(durable_, end);
+  return {};
+}
+
 Result<Step> FrameFollower::Next(Lsn durable, LogFrame* frame) {
   while (true) {
     if (!promised_ && !AtStop()) {

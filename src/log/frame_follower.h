@@ -84,10 +84,14 @@ class FrameFollower {
   // is. Reads headers of later frames, each once.
   Result<Step> KnowsDurable(Lsn end);
 
+  // Makes everything before `end`, which was read, durable; no work when that is known already.
+  Status Sync(Lsn end);
+
   // Corruption at the frame that Next gave last, unless the files changed: then kMoved.
   Result<Step> Refuse(const std::string& defect);
 
   const std::shared_ptr<const SegmentCipher>& cipher() const { return cipher_; }
+  const LogId& log_id() const { return *log_id_; }  // once it was placed
   // That is being read.
   SegmentLife segment() const { return {header_.sequence, header_.generation}; }
   // That Next gave last.

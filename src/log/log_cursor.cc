@@ -52,9 +52,20 @@ Status LogCursor::Impl::Open() {
     if (position_ >= Limit(live_.positions())) return {};  // its frame need not be there yet
   }
   VARVE_TRY(Place());
+  VARVE_TRY(CheckId());
   // The oldest there is now: what is truncated before it was read is missed.
   if (position_ == Lsn{}) position_ = follower_.begin();
   return {};
+}
+
+// From here on the follower takes no other log for this one.
+Status LogCursor::Impl::CheckId() const {
+  const std::string found = LogIdText(follower_.log_id());
+  if (options_.id.empty() || options_.id == found) return {};
+  return Fail(ErrorKind::kCorruption,
+              fmt::format("{}: expected the log with id {}, found the files of another log, {}; "
+                          "nothing was changed",
+                          dir_, options_.id, found));
 }
 
 // From here on the files are read anew.
@@ -100,7 +111,7 @@ Result<Step> LogCursor::Impl::MayGive(Lsn end) {
 
 // Whether there is a unit to give. Errors leave the place to be found again.
 Result<bool> LogCursor::Impl::FillOnce() {
-  Lsn durable;
+  Lsn durable = options_.known_durable;
   if (live_.positions) {
     const auto positions = live_.positions();
     durable = positions.durable;
@@ -225,12 +236,22 @@ Result<bool> LogCursor::Impl::WaitForMore(std::uint64_t timeout_ms) {
   }
 }
 
+// The files before this one were synced when it was begun.
+Status LogCursor::Impl::Sync() {
+  if (live_.positions) {
+    return Fail(ErrorKind::kInvalid, "the log is open in this process: sync that");
+  }
+  if (!given_in_) return {};
+  return follower_.Sync(position_);
+}
+
 LogCursor::LogCursor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LogCursor::~LogCursor() = default;
 Result<std::optional<LogUnit>> LogCursor::Next() { return impl_->Next(); }
 Result<bool> LogCursor::WaitForMore(std::uint64_t timeout_ms) {
   return impl_->WaitForMore(timeout_ms);
 }
+Status LogCursor::Sync() { return impl_->Sync(); }
 Lsn LogCursor::position() const { return impl_->position(); }
 
 Result<std::unique_ptr<LogCursor>> LogCursor::Open(const std::string& dir,

@@ -34,6 +34,7 @@ class LogCursor::Impl {
   Status Open();
   Result<std::optional<LogUnit>> Next();
   Result<bool> WaitForMore(std::uint64_t timeout_ms);
+  Status Sync();
   Lsn position() const { return position_; }
 
  private:
@@ -41,6 +42,7 @@ class LogCursor::Impl {
   Result<bool> FillOnce();
   Result<bool> PassUnwanted();
   Status Place();
+  Status CheckId() const;
   Result<FrameFollower::Step> TakeNextFrame(Lsn durable);
   Result<FrameFollower::Step> MayGive(Lsn end);
   Result<LogUnit> Give();

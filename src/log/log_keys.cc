@@ -36,7 +36,8 @@ Status CheckKeysOfLog(Files* files, const std::string& dir, KeyProvider* keys) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("keys were given, but segment {} of the log in '{}' is not encrypted; "
                             "nothing was changed",
-                            header.sequence, dir));
+                            header.sequence, dir),
+                ErrorReason::kNotEncrypted);
   }
   return {};
 }

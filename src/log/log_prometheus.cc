@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/prometheus.h"
+#include "log/log_look.h"
 #include "varve/log.h"
 
 namespace varve {
@@ -17,8 +18,7 @@ void WriteTimes(PrometheusWriter* out, std::string_view name, std::string_view h
 
 }  // namespace
 
-std::string Log::PrometheusText(std::string_view prefix) const {
-  const auto now = stats();
+std::string LogPrometheusText(const LogStats& now, std::string_view prefix) {
   std::uint64_t file_bytes = 0;
   for (const auto& segment : now.segments) file_bytes += segment.file_bytes;
   PrometheusWriter out(prefix);
@@ -54,6 +54,10 @@ std::string Log::PrometheusText(std::string_view prefix) const {
   WriteTimes(&out, "flush_seconds", "Write and sync of a group.", now.flush_micros);
   WriteTimes(&out, "ack_seconds", "From enqueue to the acknowledgement.", now.ack_micros);
   return out.Take();
+}
+
+std::string Log::PrometheusText(std::string_view prefix) const {
+  return LogPrometheusText(stats(), prefix);
 }
 
 }  // namespace varve
