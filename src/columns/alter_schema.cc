@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/result.h"
@@ -85,7 +86,8 @@ class Draft {
       : metadata_(before.schema()->metadata()),
         fields_(before.schema()->fields()),
         key_(before.key_columns()),
-        identity_(before.identity()) {}
+        identity_(before.identity()),
+        lifetime_(before.lifetime()) {}
 
   Status Apply(const AddColumn& add) {
     if (add.field == nullptr) return Fail(ErrorKind::kInvalid, "a column to add has no field");
@@ -100,6 +102,10 @@ class Draft {
   Status Apply(const DropColumn& drop) {
     VARVE_ASSIGN(const int place, Find(drop.name));
     if (IsKey(place)) return RefuseKey(drop.name, "dropped");
+    if (lifetime_ && identity_.ids[static_cast<std::size_t>(place)] == lifetime_->column) {
+      return Refuse(drop.name, "rows expire by it: drop the table's time to live first, or set one "
+                               "by another column");
+    }
     fields_.erase(fields_.begin() + place);
     identity_.ids.erase(identity_.ids.begin() + place);
     identity_.defaults.erase(identity_.defaults.begin() + place);
@@ -135,11 +141,33 @@ class Draft {
     return {};
   }
 
+  Status Apply(const SetTimeToLive& set) {
+    VARVE_ASSIGN(const int place, Find(set.to.column));
+    lifetime_ = Lifetime{.column = identity_.ids[static_cast<std::size_t>(place)],
+                         .micros = set.to.micros,
+                         .unit = set.to.unit};
+    return {};
+  }
+
+  Status Apply(const DropTimeToLive&) {
+    if (!lifetime_) return Fail(ErrorKind::kInvalid, "the table has no time to live to drop");
+    lifetime_.reset();
+    return {};
+  }
+
   Result<std::shared_ptr<const TableSchema>> Finish() {
     std::vector<std::string> key;
     for (const int place : key_) key.push_back(At(place)->name());
-    return TableSchema::Make(arrow::schema(std::move(fields_), metadata_), key,
-                             std::move(identity_));
+    std::optional<TimeToLive> live;
+    if (lifetime_) {
+      const auto at = std::ranges::find(identity_.ids, lifetime_->column);
+      live = TimeToLive{.column = At(static_cast<int>(at - identity_.ids.begin()))->name(),
+                        .micros = lifetime_->micros,
+                        .unit = lifetime_->unit};
+    }
+    VARVE_ASSIGN(auto made, TableSchema::Make(arrow::schema(std::move(fields_), metadata_), key,
+                                              std::move(identity_)));
+    return live ? made->WithTimeToLive(live) : made;
   }
 
  private:
@@ -169,6 +197,7 @@ class Draft {
   arrow::FieldVector fields_;
   std::vector<int> key_;  // places
   ColumnIdentity identity_;
+  std::optional<Lifetime> lifetime_;
 };
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <limits>
 
 #include "columns/arrow_init.h"
+#include "columns/arrow_pool.h"
 #include "columns/take_rows.h"
 
 namespace varve {
@@ -38,7 +39,7 @@ arrow::Result<Data> Leaf(const Data& data, const Type& type) {
 // The validity of the array's own rows, from bit 0 on.
 arrow::Result<std::shared_ptr<arrow::Buffer>> OwnValidity(const arrow::ArrayData& data) {
   if (data.GetNullCount() == 0) return nullptr;
-  ARROW_ASSIGN_OR_RAISE(auto bitmap, arrow::AllocateEmptyBitmap(data.length));
+  ARROW_ASSIGN_OR_RAISE(auto bitmap, arrow::AllocateEmptyBitmap(data.length, ArrowPool()));
   for (std::int64_t i = 0; i < data.length; ++i) {
     arrow::bit_util::SetBitTo(bitmap->mutable_data(), i, data.IsValid(i));
   }
@@ -52,7 +53,8 @@ DataResult ListOfFixedSize(const Data& data, const Type& type) {
   if (rows * size > std::numeric_limits<std::int32_t>::max()) {
     return arrow::Status::CapacityError("more than 2^31 elements in the lists of one batch");
   }
-  ARROW_ASSIGN_OR_RAISE(auto offsets, arrow::AllocateBuffer((rows + 1) * sizeof(std::int32_t)));
+  ARROW_ASSIGN_OR_RAISE(auto offsets, arrow::AllocateBuffer((rows + 1) * sizeof(std::int32_t),
+                                                            ArrowPool()));
   auto* offset = reinterpret_cast<std::int32_t*>(offsets->mutable_data());
   for (std::int64_t i = 0; i <= rows; ++i) offset[i] = static_cast<std::int32_t>(i * size);
   ARROW_ASSIGN_OR_RAISE(auto values, CastArray(data->child_data[0], type->field(0)->type()));

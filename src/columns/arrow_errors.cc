@@ -56,12 +56,13 @@ arrow::Status ToArrow(const Error& error) {
                        std::make_shared<ErrorDetail>(error));
 }
 
+bool CarriesError(const arrow::Status& status) {
+  return status.detail() && std::string_view(status.detail()->type_id()) == kDetailId;
+}
+
 Error ErrorFromArrow(const arrow::Status& status) {
   VARVE_CHECK(!status.ok());
-  const auto& detail = status.detail();
-  if (detail && std::string_view(detail->type_id()) == kDetailId) {
-    return static_cast<const ErrorDetail&>(*detail).error();
-  }
+  if (CarriesError(status)) return static_cast<const ErrorDetail&>(*status.detail()).error();
   if (status.IsIOError()) {
     return Error(ErrorKind::kUnavailable, status.message(),
                  ReasonOfErrno(arrow::internal::ErrnoFromStatus(status)));

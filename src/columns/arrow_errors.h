@@ -16,6 +16,9 @@ namespace varve {
 
 arrow::Status ToArrow(const Error& error);
 
+// True when an Error was made a Status by ToArrow, whatever Arrow has put around it since.
+bool CarriesError(const arrow::Status& status);
+
 template <typename T>
 Result<T> FromArrow(arrow::Result<T> result) {
   if (!result.ok()) return std::unexpected(ErrorFromArrow(result.status()));

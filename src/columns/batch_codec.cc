@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "columns/array_cast.h"
 #include "columns/arrow_errors.h"
+#include "columns/arrow_pool.h"
 #include "columns/compact.h"
 #include "columns/packed_rows.h"
 #include "columns/plain_layout.h"
@@ -35,6 +36,7 @@ bool HasDictionary(const arrow::Schema& schema) {
 
 arrow::Result<std::shared_ptr<arrow::Buffer>> Write(const arrow::RecordBatch& batch, bool stream) {
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
+  options.memory_pool = ArrowPool();
   options.use_threads = false;
   if (!stream) return arrow::ipc::SerializeRecordBatch(batch, options);
   ARROW_ASSIGN_OR_RAISE(auto sink, arrow::io::BufferOutputStream::Create());
@@ -103,7 +105,7 @@ Result<BatchPtr> ViewBatch(const std::shared_ptr<arrow::Buffer>& bytes,
 }
 
 Result<BatchPtr> DecodeBatch(std::string_view bytes, const std::shared_ptr<arrow::Schema>& schema) {
-  VARVE_ASSIGN(auto own, FromArrow(arrow::AllocateBuffer(std::ssize(bytes))));
+  VARVE_ASSIGN(auto own, FromArrow(arrow::AllocateBuffer(std::ssize(bytes), ArrowPool())));
   std::memcpy(own->mutable_data(), bytes.data(), bytes.size());
   arrow::io::BufferReader source(std::shared_ptr<arrow::Buffer>(std::move(own)));
   auto batch = Read(HasDictionary(*schema), schema, &source);

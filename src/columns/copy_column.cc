@@ -15,19 +15,23 @@
 #include <utility>
 
 #include "base/check.h"
+#include "columns/arrow_pool.h"
 
 namespace varve {
 namespace {
 
 using BufferPtr = std::shared_ptr<arrow::Buffer>;
 
-constexpr std::ptrdiff_t kSourcesLookedAt = 8;
 constexpr std::int64_t kFewRowsMax = 16;
 
 // Rows that a merge chose come in parts of a few, and where each ends no processor foresees. To
 // copy a whole block, of which the next part writes over what was too much, is cheaper than a loop
 // that ends with the part; where a block would leave its memory the part alone is copied.
 constexpr std::int64_t kBlockValues = 8;
+// So many parts before their turn values are asked for: parts of many batches lie anywhere.
+constexpr std::size_t kPartsAhead = 12;
+// Of a merge of so few batches the processor itself sees where each goes on.
+constexpr std::size_t kSourcesInOrderMax = 32;
 constexpr std::size_t kBlockBytes = 64;
 
 using Part = ColumnCopier::Part;
@@ -75,12 +79,13 @@ struct Rows {
   const std::vector<Source>& sources;
   std::int64_t count;
   const std::shared_ptr<SharedBytes>& shared;  // null: each buffer has memory of its own
+  bool scattered = sources.size() > kSourcesInOrderMax;
 
   arrow::Result<BufferPtr> Allocate(std::int64_t bytes) const {
     if (shared != nullptr) {
       if (auto buffer = SharedBytes::Take(shared, bytes)) return buffer;
     }
-    ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateBuffer(bytes));
+    ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateBuffer(bytes, ArrowPool()));
     return BufferPtr(std::move(buffer));
   }
 
@@ -90,11 +95,30 @@ struct Rows {
     return part.length <= kBlockValues && kBlockValues <= room &&
            part.start + kBlockValues <= of(part).rows;
   }
+  // The same of text, whose offsets are asked for twice as early.
+  template <typename Offset>
+  void PrefetchText(const Part& part) const {
+    if (!scattered) return;
+    const auto at = static_cast<std::size_t>(&part - parts.data());
+    if (at + 2 * kPartsAhead < parts.size()) {
+      __builtin_prefetch(Values<sizeof(Offset)>(parts[at + 2 * kPartsAhead]));
+    }
+    if (at + kPartsAhead >= parts.size()) return;
+    const Part& ahead = parts[at + kPartsAhead];
+    __builtin_prefetch(of(ahead).buffers[2] + *Offsets<Offset>(ahead));
+  }
   // The first of the part's values, which are of `Width` bytes.
   template <std::size_t Width>
   const std::uint8_t* Values(const Part& part) const {
     const Source& source = of(part);
     return source.buffers[1] + (source.offset + part.start) * static_cast<std::int64_t>(Width);
+  }
+  // Asks for what is copied some parts after this one.
+  template <std::size_t Width>
+  void PrefetchAfter(const Part& part) const {
+    if (!scattered) return;
+    const auto ahead = static_cast<std::size_t>(&part - parts.data()) + kPartsAhead;
+    if (ahead < parts.size()) __builtin_prefetch(Values<Width>(parts[ahead]));
   }
   template <typename Offset>
   const Offset* Offsets(const Part& part) const {
@@ -130,6 +154,7 @@ template <std::size_t Width>
 void CopyFixed(const Rows& rows, std::uint8_t* into) {
   std::int64_t room = rows.count;
   for (const Part& part : rows.parts) {
+    rows.PrefetchAfter<Width>(part);
     const std::uint8_t* from = rows.Values<Width>(part);
     const auto bytes = static_cast<std::size_t>(part.length) * Width;
     if (rows.FillsABlock(part, room)) {
@@ -172,6 +197,7 @@ std::int64_t CopyOffsets(const Rows& rows, Offset* into) {
   std::int64_t bytes = 0;
   std::int64_t room = rows.count;
   for (const Part& part : rows.parts) {
+    rows.PrefetchAfter<sizeof(Offset)>(part);
     const auto* from = rows.Offsets<Offset>(part);
     const auto shift = static_cast<Bits>(bytes) - static_cast<Bits>(from[0]);
     const auto copy = [&](std::int64_t count) {
@@ -200,6 +226,7 @@ arrow::Status CopyText(const Rows& rows, Buffers* buffers) {
   auto room = static_cast<std::size_t>(bytes);
   std::uint8_t* at = BytesOf(text);
   for (const Part& part : rows.parts) {
+    rows.PrefetchText<Offset>(part);
     const auto* offset = rows.Offsets<Offset>(part);
     const Source& source = rows.of(part);
     const auto* from = source.buffers[2] + offset[0];
@@ -287,15 +314,30 @@ void FetchColumns(const std::vector<const arrow::RecordBatch*>& batches,
 
 }  // namespace
 
-std::uint32_t SliceSources::NumberOf(const arrow::RecordBatch* batch) {
+SliceSources::Known* SliceSources::Find(const arrow::RecordBatch* batch) {
+  Known* const table = many_.empty() ? few_.data() : many_.data();
+  const std::size_t last = (std::size_t{1} << bits_) - 1;
   const auto address = reinterpret_cast<std::uintptr_t>(batch);
-  Known& known = known_[(address * 0x9E3779B97F4A7C15u) >> 60];  // 4 bits: kKnown places
-  if (known.batch == batch) return known.number;
-  const auto begin = batches_.end() - std::min(std::ssize(batches_), kSourcesLookedAt);
-  const auto found = std::find(begin, batches_.end(), batch);
-  known = {batch, static_cast<std::uint32_t>(found - batches_.begin())};
-  if (found == batches_.end()) batches_.push_back(batch);
-  return known.number;
+  std::size_t at = (address * 0x9E3779B97F4A7C15u) >> (64 - bits_);
+  while (table[at].batch != batch && table[at].batch != nullptr) at = (at + 1) & last;
+  return &table[at];
+}
+
+void SliceSources::Grow() {
+  many_.assign(std::size_t{1} << ++bits_, {});
+  for (std::uint32_t number = 0; number < batches_.size(); ++number) {
+    *Find(batches_[number]) = {batches_[number], number};
+  }
+}
+
+std::uint32_t SliceSources::NumberOf(const arrow::RecordBatch* batch) {
+  Known* const known = Find(batch);
+  if (known->batch == batch) return known->number;
+  const auto number = static_cast<std::uint32_t>(batches_.size());
+  *known = {batch, number};
+  batches_.push_back(batch);
+  if (2 * batches_.size() > (std::size_t{1} << bits_)) Grow();
+  return number;
 }
 
 // What all columns of a copy of few rows share. The arrays have memory apart from their buffers:

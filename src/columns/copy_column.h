@@ -15,9 +15,10 @@
 
 namespace varve {
 
-// The batches that slices are of, numbered in the order in which they are first met. A merge has
-// many slices of few batches, a memtable one slice of each of many: only the last few batches are
-// looked at, so one may have several numbers.
+// The batches that slices are of, numbered in the order in which they are first met. A merge of
+// runs has many slices of few batches; a memtable whose keys came in any order has slices of many
+// batches that take turns, and what is looked up for each of them and column costs more than the
+// rows that are copied: so each is to have one number.
 class SliceSources {
  public:
   std::uint32_t NumberOf(const arrow::RecordBatch* batch);
@@ -28,12 +29,18 @@ class SliceSources {
     const arrow::RecordBatch* batch = nullptr;
     std::uint32_t number = 0;
   };
-  static constexpr std::size_t kKnown = 16;
+  static constexpr int kFewBits = 4;
+
+  // The batch's place, or the one where it would be.
+  Known* Find(const arrow::RecordBatch* batch);
+  void Grow();
 
   std::vector<const arrow::RecordBatch*> batches_;
-  // By the batch's address: which of a merge's few batches comes next no processor foresees, so a
-  // search would cost more than the slice.
-  std::array<Known, kKnown> known_;
+  // By the batch's address: which of a merge's batches comes next no processor foresees, so a
+  // search would cost more than the slice. At most half full; of few batches it needs no memory.
+  int bits_ = kFewBits;
+  std::array<Known, 1u << kFewBits> few_;
+  std::vector<Known> many_;  // instead, once it is larger
 };
 
 // Copies columns of the slices' rows, in order. The slices' batches must outlive it.

@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
+#include "columns/arrow_pool.h"
 #include "columns/compact.h"
 #include "columns/copy_column.h"
 #include "columns/take_rows.h"
@@ -67,7 +68,7 @@ class RowPicker {
       pieces.push_back(std::move(piece));
     }
     if (pieces.size() == 1) return pieces[0];
-    ARROW_ASSIGN_OR_RAISE(auto together, arrow::Concatenate(pieces));
+    ARROW_ASSIGN_OR_RAISE(auto together, arrow::Concatenate(pieces, ArrowPool()));
     return Select(together, order_);
   }
 
@@ -95,7 +96,7 @@ arrow::Result<std::shared_ptr<arrow::ArrayData>> JoinColumn(const std::vector<Ro
   for (const auto& slice : slices) {
     pieces.push_back(slice.batch->column(column)->Slice(slice.start, slice.length));
   }
-  ARROW_ASSIGN_OR_RAISE(const auto joined, arrow::Concatenate(pieces));
+  ARROW_ASSIGN_OR_RAISE(const auto joined, arrow::Concatenate(pieces, ArrowPool()));
   return joined->data();
 }
 

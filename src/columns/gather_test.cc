@@ -9,6 +9,7 @@
 
 #include <cstring>
 
+#include "columns/copy_column.h"
 #include "test/support/all_types.h"
 #include "test/support/seed.h"
 
@@ -127,6 +128,28 @@ TEST(CopyRows, LongTextAmongFewRowsGetsMemoryOfItsOwn) {
     ASSERT_TRUE(copy->ValidateFull().ok());
     ExpectRows(*copy, slices);
   }
+}
+
+// As a memtable whose keys came in any order.
+TEST(Gather, ManyBatchesThatTakeTurnsHaveOneNumberEach) {
+  const auto schema = arrow::schema({arrow::field("text", arrow::utf8())});
+  std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    batches.push_back(RandomBatch(schema, 5, seed));
+  }
+  SliceSources sources;
+  std::vector<RowSlice> slices;
+  for (std::int64_t row = 0; row < 5; ++row) {
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      const std::size_t turn = (7 * i) % batches.size();
+      EXPECT_EQ(sources.NumberOf(batches[turn].get()), i);
+      slices.push_back({batches[turn], row, 1});
+    }
+  }
+  EXPECT_EQ(sources.batches().size(), batches.size());
+  const auto gathered = Gather(schema, slices);
+  ASSERT_TRUE(gathered) << gathered.error().message();
+  ExpectRows(**gathered, slices);
 }
 
 TEST(Gather, OneSliceIsNotCopied) {

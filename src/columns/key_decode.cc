@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/arrow_init.h"
+#include "columns/arrow_pool.h"
 #include "columns/key_codec.h"
 #include "columns/key_component.h"
 
@@ -100,7 +101,7 @@ Result<std::shared_ptr<arrow::Array>> DecodeFixed(const arrow::Field& field,
   const auto rows = static_cast<std::int64_t>(rest->size());
   const bool bits = component.form == KeyForm::kBool;
   const std::int64_t size = bits ? arrow::bit_util::BytesForBits(rows) : rows * component.width;
-  VARVE_ASSIGN(auto buffer, FromArrow(arrow::AllocateBuffer(size)));
+  VARVE_ASSIGN(auto buffer, FromArrow(arrow::AllocateBuffer(size, ArrowPool())));
   if (bits) {
     std::fill_n(buffer->mutable_data(), size, std::uint8_t{0});
     VARVE_TRY(ReadBools(field, rest, buffer->mutable_data()));

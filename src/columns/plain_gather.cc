@@ -15,12 +15,13 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
+#include "columns/arrow_pool.h"
 #include "columns/plain_layout.h"
 
 namespace varve {
 namespace {
 
-constexpr std::size_t kPairBytes = 16;
+constexpr std::size_t kNodeBytes = 16;
 
 using BufferPtr = std::shared_ptr<arrow::Buffer>;
 
@@ -64,18 +65,18 @@ class PlainLayout::Gatherer {
   const std::uint8_t* BufferOf(const PlainSlice& slice, std::size_t buffer) const {
     const char* const head = reinterpret_cast<const char*>(slice.bytes->data());
     return slice.bytes->data() + layout_.head_.size() +
-           LoadLittle<std::int64_t>(head + layout_.buffers_at_ + buffer * kPairBytes);
+           LoadLittle<std::int64_t>(head + layout_.buffers_at_ + buffer * kNodeBytes);
   }
   bool HasNulls(const PlainSlice& slice, std::size_t i) const {
     const char* const head = reinterpret_cast<const char*>(slice.bytes->data());
-    return LoadLittle<std::int64_t>(head + layout_.nodes_at_ + i * kPairBytes + 8) > 0;
+    return LoadLittle<std::int64_t>(head + layout_.nodes_at_ + i * kNodeBytes + 8) > 0;
   }
   bool HasNulls(std::size_t i) const {
     return std::ranges::any_of(slices_, [&](const auto& slice) { return HasNulls(slice, i); });
   }
 
   arrow::Result<BufferPtr> Validity(std::size_t i) const {
-    ARROW_ASSIGN_OR_RAISE(auto bits, arrow::AllocateEmptyBitmap(rows_));
+    ARROW_ASSIGN_OR_RAISE(auto bits, arrow::AllocateEmptyBitmap(rows_, ArrowPool()));
     std::int64_t at = 0;
     for (const PlainSlice& slice : slices_) {
       if (HasNulls(slice, i)) {
@@ -90,7 +91,7 @@ class PlainLayout::Gatherer {
   }
 
   arrow::Status AddBits(const Column& column, std::vector<BufferPtr>* buffers) const {
-    ARROW_ASSIGN_OR_RAISE(auto bits, arrow::AllocateEmptyBitmap(rows_));
+    ARROW_ASSIGN_OR_RAISE(auto bits, arrow::AllocateEmptyBitmap(rows_, ArrowPool()));
     std::int64_t at = 0;
     for (const PlainSlice& slice : slices_) {
       arrow::internal::CopyBitmap(BufferOf(slice, column.first_buffer + 1), slice.start,
@@ -117,7 +118,8 @@ class PlainLayout::Gatherer {
   }
 
   arrow::Status AddFixed(const Column& column, std::vector<BufferPtr>* buffers) const {
-    ARROW_ASSIGN_OR_RAISE(BufferPtr values, arrow::AllocateBuffer(rows_ * column.width));
+    ARROW_ASSIGN_OR_RAISE(BufferPtr values,
+                          arrow::AllocateBuffer(rows_ * column.width, ArrowPool()));
     const auto buffer = column.first_buffer + 1;
     switch (column.width) {
       case 4:
@@ -136,7 +138,8 @@ class PlainLayout::Gatherer {
   template <typename Offset>
   arrow::Status AddText(const Column& column, std::vector<BufferPtr>* buffers) const {
     constexpr auto kOffset = static_cast<std::int64_t>(sizeof(Offset));
-    ARROW_ASSIGN_OR_RAISE(BufferPtr offsets, arrow::AllocateBuffer((rows_ + 1) * kOffset));
+    ARROW_ASSIGN_OR_RAISE(BufferPtr offsets,
+                          arrow::AllocateBuffer((rows_ + 1) * kOffset, ArrowPool()));
     auto* to = reinterpret_cast<Offset*>(offsets->mutable_data());
     std::int64_t size = 0;
     *to++ = 0;
@@ -150,7 +153,7 @@ class PlainLayout::Gatherer {
         return arrow::Status::CapacityError("text of one column passes 2 GiB");
       }
     }
-    ARROW_ASSIGN_OR_RAISE(BufferPtr texts, arrow::AllocateBuffer(size));
+    ARROW_ASSIGN_OR_RAISE(BufferPtr texts, arrow::AllocateBuffer(size, ArrowPool()));
     auto* text = texts->mutable_data();
     for (const PlainSlice& slice : slices_) {
       const auto* const from = OffsetsOf<Offset>(slice, column);

@@ -7,6 +7,8 @@
 
 #include <vector>
 
+#include "columns/expiry.h"
+
 namespace varve {
 namespace {
 
@@ -37,6 +39,10 @@ std::string DescribeDifference(const TableSchema& table, const TableSchema& expe
     differences.push_back(fmt::format("the table's key is {}, expected {}",
                                       fmt::join(table.key_names(), ", "),
                                       fmt::join(expected.key_names(), ", ")));
+  }
+  if (table.time_to_live() != expected.time_to_live()) {
+    differences.push_back(fmt::format("the table's time to live is {}, expected {}",
+                                      DescribeTimeToLive(table), DescribeTimeToLive(expected)));
   }
   return fmt::format("{}", fmt::join(differences, "; "));
 }

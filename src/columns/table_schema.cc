@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/batch_codec.h"
+#include "columns/expiry.h"
 #include "columns/plain_layout.h"
 #include "columns/type_probe.h"
 
@@ -31,6 +32,9 @@ namespace {
 // makes of their defaults as one row, the bytes.
 constexpr std::string_view kMagic = "VSC1";
 constexpr std::string_view kMagicWithIds = "VSC2";
+// As with ids; before the IPC bytes also: uint32 id of the column that rows expire by, uint32
+// EpochUnit, uint64 microseconds.
+constexpr std::string_view kMagicWithLifetime = "VSC3";
 
 constexpr std::uint32_t kNextColumnIdMax = UINT32_MAX / 2;  // leaves room to count on
 
@@ -120,6 +124,10 @@ class Reader {
     const auto word = Bytes(sizeof(std::uint32_t));
     return word.empty() ? 0 : LoadLittle<std::uint32_t>(word.data());
   }
+  std::uint64_t Wide() {
+    const auto word = Bytes(sizeof(std::uint64_t));
+    return word.empty() ? 0 : LoadLittle<std::uint64_t>(word.data());
+  }
   std::vector<std::uint32_t> Numbers() {
     const std::uint32_t count = Number();
     const auto words = Bytes(std::uint64_t{count} * sizeof(std::uint32_t));
@@ -208,7 +216,8 @@ int TableSchema::FindColumn(std::uint32_t id) const {
 }
 
 Result<std::shared_ptr<const TableSchema>> TableSchema::Assemble(
-    std::shared_ptr<arrow::Schema> schema, std::vector<int> key_columns, ColumnIdentity identity) {
+    std::shared_ptr<arrow::Schema> schema, std::vector<int> key_columns, ColumnIdentity identity,
+    std::optional<Lifetime> lifetime) {
   VARVE_TRY(CheckIdentity(identity, *schema));
   arrow::FieldVector key_fields;
   auto table = std::shared_ptr<TableSchema>(new TableSchema());
@@ -222,7 +231,31 @@ Result<std::shared_ptr<const TableSchema>> TableSchema::Assemble(
   table->schema_ = std::move(schema);
   table->key_columns_ = std::move(key_columns);
   table->identity_ = std::move(identity);
+  table->lifetime_ = lifetime;
+  if (lifetime) VARVE_TRY(CheckLifetime(*table));
   return table;
+}
+
+Result<std::shared_ptr<const TableSchema>> TableSchema::WithTimeToLive(
+    const std::optional<TimeToLive>& time_to_live) const {
+  if (!time_to_live) return Assemble(schema_, key_columns_, identity_);
+  const int place = schema_->GetFieldIndex(time_to_live->column);
+  if (place < 0) {
+    return Fail(ErrorKind::kNotFound,
+                fmt::format("there is no column '{}' for rows to expire by; the table has {}",
+                            time_to_live->column, Names(*schema_)));
+  }
+  return Assemble(schema_, key_columns_, identity_,
+                  Lifetime{.column = identity_.ids[static_cast<std::size_t>(place)],
+                           .micros = time_to_live->micros,
+                           .unit = time_to_live->unit});
+}
+
+std::optional<TimeToLive> TableSchema::time_to_live() const {
+  if (!lifetime_) return std::nullopt;
+  return TimeToLive{.column = schema_->field(FindColumn(lifetime_->column))->name(),
+                    .micros = lifetime_->micros,
+                    .unit = lifetime_->unit};
 }
 
 Result<std::shared_ptr<const TableSchema>> TableSchema::Make(std::shared_ptr<arrow::Schema> schema,
@@ -243,12 +276,18 @@ Result<std::shared_ptr<const TableSchema>> TableSchema::Make(std::shared_ptr<arr
 }
 
 std::string TableSchema::Serialize() const {
-  std::string bytes(plain() ? kMagic : kMagicWithIds);
+  const bool with_ids = lifetime_ || !plain();
+  std::string bytes(lifetime_ ? kMagicWithLifetime : with_ids ? kMagicWithIds : kMagic);
   AppendNumbers({key_columns_.begin(), key_columns_.end()}, &bytes);
-  if (!plain()) {
+  if (with_ids) {
     AppendNumbers(identity_.ids, &bytes);
     AppendLittle(&bytes, identity_.next_id);
     VARVE_CHECK(AppendDefaults(*schema_, identity_, &bytes).has_value());  // only memory can fail
+  }
+  if (lifetime_) {
+    AppendLittle(&bytes, lifetime_->column);
+    AppendLittle(&bytes, static_cast<std::uint32_t>(lifetime_->unit));
+    AppendLittle(&bytes, static_cast<std::uint64_t>(lifetime_->micros));
   }
   const auto body = arrow::ipc::SerializeSchema(*schema_);
   VARVE_CHECK(body.ok());  // only memory can fail here
@@ -263,24 +302,39 @@ struct SchemaParts {
   ColumnIdentity identity;
   std::vector<std::uint32_t> default_places;
   std::string_view defaults;
+  std::optional<Lifetime> lifetime;
   std::string_view schema;
 };
+
+Result<Lifetime> TakeLifetime(Reader* reader) {
+  Lifetime lifetime{.column = reader->Number()};
+  const std::uint32_t unit = reader->Number();
+  lifetime.micros = static_cast<std::int64_t>(reader->Wide());
+  if (unit > static_cast<std::uint32_t>(EpochUnit::kNanos)) {
+    return NotASchema(fmt::format("a time to live in unit {}", unit));
+  }
+  lifetime.unit = static_cast<EpochUnit>(unit);
+  return lifetime;
+}
 
 Result<SchemaParts> TakeApart(std::string_view bytes) {
   Reader reader(bytes);
   const auto magic = reader.Bytes(kMagic.size());
-  if (magic != kMagic && magic != kMagicWithIds) {
+  if (magic != kMagic && magic != kMagicWithIds && magic != kMagicWithLifetime) {
     return NotASchema(fmt::format("expected it to start with {}, found 0x{}", kMagic,
                                   ToHex(bytes.substr(0, kMagic.size()))));
   }
   SchemaParts parts;
   parts.key_columns = reader.Numbers();
-  parts.has_ids = magic == kMagicWithIds;
+  parts.has_ids = magic != kMagic;
   if (parts.has_ids) {
     parts.identity.ids = reader.Numbers();
     parts.identity.next_id = reader.Number();
     parts.default_places = reader.Numbers();
     if (!parts.default_places.empty()) parts.defaults = reader.Bytes(reader.Number());
+  }
+  if (magic == kMagicWithLifetime) {
+    VARVE_ASSIGN(parts.lifetime, TakeLifetime(&reader));
   }
   if (reader.cut() || parts.key_columns.empty()) {
     return NotASchema(fmt::format("{} key columns in {} bytes", parts.key_columns.size(),
@@ -331,7 +385,8 @@ Result<std::shared_ptr<const TableSchema>> TableSchema::Parse(std::string_view b
   auto key_columns = KeyIndices(**schema, key);
   if (!key_columns) return NotASchema(key_columns.error().message());
   VARVE_ASSIGN(auto identity, IdentityOf(parts, **schema));
-  auto table = Assemble(*std::move(schema), *std::move(key_columns), std::move(identity));
+  auto table = Assemble(*std::move(schema), *std::move(key_columns), std::move(identity),
+                        parts.lifetime);
   if (!table) return NotASchema(table.error().message());
   return table;
 }

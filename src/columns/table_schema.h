@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "columns/key_codec.h"
 #include "varve/error.h"
+#include "varve/options.h"
 
 namespace arrow {
 class Array;
@@ -36,6 +38,14 @@ struct ColumnIdentity {
   static ColumnIdentity Implied(int columns);
 };
 
+// Rows expire so long after the time in a column (TimeToLive), which it names by its id.
+struct Lifetime {
+  std::uint32_t column = 0;
+  std::int64_t micros = 0;
+  EpochUnit unit = EpochUnit::kMicros;
+  bool operator==(const Lifetime&) const = default;
+};
+
 class TableSchema {
  public:
   // Errors: Invalid (no column, duplicate or reserved or empty column name at any place, key empty,
@@ -48,6 +58,10 @@ class TableSchema {
   static Result<std::shared_ptr<const TableSchema>> Make(std::shared_ptr<arrow::Schema> schema,
                                                          const std::vector<std::string>& key,
                                                          ColumnIdentity identity);
+  // The same columns, whose rows expire so, or do not. Errors: NotFound (column), Invalid (one of
+  // another type, an impossible span, a unit where the column has its own).
+  Result<std::shared_ptr<const TableSchema>> WithTimeToLive(
+      const std::optional<TimeToLive>& time_to_live) const;
 
   // Arrow IPC bytes of the schema plus key indices; Parse gives Corruption on bytes not ours.
   std::string Serialize() const;
@@ -63,6 +77,8 @@ class TableSchema {
   bool plain() const;
   // The place of the column with this id; -1: there is none.
   int FindColumn(std::uint32_t id) const;
+  const std::optional<Lifetime>& lifetime() const { return lifetime_; }
+  std::optional<TimeToLive> time_to_live() const;  // the same, with the column by its name
 
   // The batch with its columns in the table's order, checked: same column names and types,
   // validated lengths and offsets (PrepareUpsert also does arrow's ValidateFull), no null in key or
@@ -79,13 +95,15 @@ class TableSchema {
   TableSchema() = default;
   static Result<std::shared_ptr<const TableSchema>> Assemble(std::shared_ptr<arrow::Schema> schema,
                                                              std::vector<int> key_columns,
-                                                             ColumnIdentity identity);
+                                                             ColumnIdentity identity,
+                                                             std::optional<Lifetime> lifetime = {});
   std::shared_ptr<arrow::Schema> schema_;
   std::shared_ptr<arrow::Schema> key_schema_;
   std::vector<int> key_columns_;
   std::vector<std::string> key_names_;
   KeyCodec key_codec_;
   ColumnIdentity identity_;
+  std::optional<Lifetime> lifetime_;
 };
 
 }  // namespace varve

@@ -11,6 +11,7 @@
 
 #include "columns/array_cast.h"
 #include "columns/arrow_init.h"
+#include "columns/arrow_pool.h"
 
 namespace varve {
 namespace {
@@ -42,10 +43,11 @@ arrow::Result<std::shared_ptr<arrow::Array>> TakeViews(const arrow::ArrayData& d
   using View = arrow::BinaryViewType::c_type;
   const auto rows = indices.length();
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> values,
-                        arrow::AllocateBuffer(rows * static_cast<std::int64_t>(sizeof(View))));
+                        arrow::AllocateBuffer(rows * static_cast<std::int64_t>(sizeof(View)),
+                                             ArrowPool()));
   std::shared_ptr<arrow::Buffer> validity;
   if (data.GetNullCount() > 0) {
-    ARROW_ASSIGN_OR_RAISE(validity, arrow::AllocateEmptyBitmap(rows));
+    ARROW_ASSIGN_OR_RAISE(validity, arrow::AllocateEmptyBitmap(rows, ArrowPool()));
   }
   const View* from = data.GetValues<View>(1);
   View* to = reinterpret_cast<View*>(values->mutable_data());

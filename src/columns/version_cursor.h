@@ -45,6 +45,9 @@ class VersionCursor {
   virtual bool valid() const = 0;
   // Of a fresh cursor: a task may begin to read what Next, or Seek to `target`, will need.
   virtual void StartAhead(std::optional<std::string_view> target) { (void)target; }
+  // Of a fresh cursor: no key of it is below this one, which is known without reading anything. A
+  // merge starts it when it comes there. Nothing: not known, or it has started.
+  virtual std::optional<std::string_view> LowerBound() const { return std::nullopt; }
 
   // Of the current version; valid() must hold.
   virtual std::string_view key() const = 0;
@@ -71,6 +74,7 @@ class ForwardingCursor : public VersionCursor {
   Status Seek(std::string_view key) override { return of_->Seek(key); }
   bool valid() const override { return of_->valid(); }
   void StartAhead(std::optional<std::string_view> target) override { of_->StartAhead(target); }
+  std::optional<std::string_view> LowerBound() const override { return of_->LowerBound(); }
   std::string_view key() const override { return of_->key(); }
   std::uint64_t commit() const override { return of_->commit(); }
   RowKind kind() const override { return of_->kind(); }

@@ -21,9 +21,11 @@ struct Memtable::Layers {
   std::vector<LayerPtr> open;
 };
 
-Memtable::Memtable(std::shared_ptr<const TableSchema> schema, Executor* executor)
+Memtable::Memtable(std::shared_ptr<const TableSchema> schema, Executor* executor,
+                   std::shared_ptr<MemoryBudget> budget)
     : schema_(std::move(schema)),
       executor_(executor),
+      booking_(std::move(budget), MemoryHolder::kMemtables),
       tiers_(std::make_unique<Tiers>(
           schema_.get(), executor ? LargeMerges::kLeftToOthers : LargeMerges::kAtOnce)) {
   layers_ = std::make_shared<const Layers>(Layers{tiers_->full(), {}});
@@ -78,6 +80,7 @@ void Memtable::Show(const Change& change, const LayerPtr& waited) {
     if (waited != nullptr) waiting_ = std::exchange(waited->next_waiting, nullptr);
   }
   bytes_.store(tiers_->bytes() + WaitingBytes(), std::memory_order_relaxed);
+  booking_.Set(bytes());
   // `shown` holds the old list: freed here, not under the readers' lock.
 }
 
@@ -90,6 +93,7 @@ void Memtable::ShowWaiting() {
 
 void Memtable::Wait(const LayerPtr& layer) noexcept {
   bytes_.fetch_add(layer->bytes(), std::memory_order_relaxed);
+  booking_.Set(bytes());
   std::lock_guard lock(layers_mutex_);
   layer->next_waiting = std::exchange(waiting_, layer);
 }
@@ -100,6 +104,11 @@ std::uint64_t Memtable::WaitingBytes() const {
     bytes += at->bytes();
   }
   return bytes;
+}
+
+void Memtable::BookAs(MemoryHolder holder) {
+  std::lock_guard lock(insert_mutex_);
+  booking_.MoveTo(holder);
 }
 
 // --- merges of many rows, in a task ---

@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/memory_budget.h"
 #include "columns/commit_window.h"
 #include "columns/table_schema.h"
 #include "columns/version_cursor.h"
@@ -41,7 +42,9 @@ class Memtable : public std::enable_shared_from_this<Memtable> {
  public:
   // `executor`, when there is one, must live as long as rows are inserted, and a std::shared_ptr
   // must own the memtable: a task that comes later finds it gone.
-  explicit Memtable(std::shared_ptr<const TableSchema> schema, Executor* executor = nullptr);
+  // `budget`: what it holds is booked there; null: nowhere.
+  explicit Memtable(std::shared_ptr<const TableSchema> schema, Executor* executor = nullptr,
+                    std::shared_ptr<MemoryBudget> budget = nullptr);
   ~Memtable();
 
   // Inserts a batch under `commit`. Commits may arrive out of order; (key, commit) must be new.
@@ -76,6 +79,8 @@ class Memtable : public std::enable_shared_from_this<Memtable> {
   std::uint64_t delete_rows() const { return delete_rows_.load(std::memory_order_relaxed); }
   std::uint64_t min_commit() const { return min_commit_.load(std::memory_order_relaxed); }
   std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  // As whose it is booked from now on; at first as one that receives rows.
+  void BookAs(MemoryHolder holder);
   const std::shared_ptr<const TableSchema>& schema() const { return schema_; }
 
  private:
@@ -99,6 +104,7 @@ class Memtable : public std::enable_shared_from_this<Memtable> {
   std::atomic<std::uint64_t> bytes_ = 0;
   std::atomic<std::uint64_t> min_commit_ = UINT64_MAX;  // no commit inserted is smaller
   std::mutex insert_mutex_;               // serializes writers
+  Booking booking_;                       // of bytes_; guarded by insert_mutex_
   std::unique_ptr<Tiers> tiers_;          // guarded by insert_mutex_
   bool merging_ = false;                  // guarded by insert_mutex_: a task is asked for, or runs
   mutable std::mutex layers_mutex_;       // held for a pointer copy only

@@ -52,6 +52,8 @@ void MemtableCursor::MoveTop(std::int64_t count) {
   Position& top = heap_.top();
   VARVE_CHECK(count <= top.end - top.at);
   top.at += count;
+  // Other layers' rows come between: that one's key is there when its turn comes.
+  if (top.end - top.at > 1) top.at[1].source->keys.Prefetch(top.at[1].row);
   if (top.at == top.end) {
     heap_.Pop();
   } else {
