@@ -18,13 +18,14 @@ namespace varve {
 
 CheckedFile::CheckedFile(std::unique_ptr<ObjectReader> reader, std::string where,
                          const RunObject& object, std::shared_ptr<arrow::Buffer> tail,
-                         std::vector<std::uint32_t> block_crc32c)
+                         std::vector<std::uint32_t> block_crc32c, arrow::MemoryPool* pool)
     : reader_(std::move(reader)),
       where_(std::move(where)),
       size_(static_cast<std::int64_t>(object.bytes)),
       data_bytes_(static_cast<std::int64_t>(object.data_bytes)),
       tail_(std::move(tail)),
-      block_crc32c_(std::move(block_crc32c)) {
+      block_crc32c_(std::move(block_crc32c)),
+      pool_(pool) {
   VARVE_CHECK(tail_->size() == size_ - data_bytes_);
   VARVE_CHECK(block_crc32c_.size() ==
               RoundUp(object.data_bytes, kChecksumBlockBytes) / kChecksumBlockBytes);
@@ -56,7 +57,7 @@ Result<std::shared_ptr<arrow::Buffer>> CheckedFile::ReadData(std::uint64_t begin
   const std::uint64_t to =
       std::min(RoundUp(end, kChecksumBlockBytes), static_cast<std::uint64_t>(data_bytes_));
   VARVE_ASSIGN(std::shared_ptr<arrow::Buffer> buffer,
-               FromArrow(arrow::AllocateBuffer(static_cast<std::int64_t>(to - from))));
+               FromArrow(arrow::AllocateBuffer(static_cast<std::int64_t>(to - from), pool_)));
   char* const bytes = reinterpret_cast<char*>(buffer->mutable_data());
   if (auto read = reader_->ReadAt(from, to - from, bytes); !read) return ReadError(read.error());
   for (std::uint64_t at = from; at < to; at += kChecksumBlockBytes) {

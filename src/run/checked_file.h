@@ -25,9 +25,11 @@ namespace varve {
 
 class CheckedFile final : public arrow::io::RandomAccessFile {
  public:
-  // `where` names the object to a person. There must be a checksum for each block.
+  // `where` names the object to a person. There must be a checksum for each block. Bytes that are
+  // read take memory of `pool`.
   CheckedFile(std::unique_ptr<ObjectReader> reader, std::string where, const RunObject& object,
-              std::shared_ptr<arrow::Buffer> tail, std::vector<std::uint32_t> block_crc32c);
+              std::shared_ptr<arrow::Buffer> tail, std::vector<std::uint32_t> block_crc32c,
+              arrow::MemoryPool* pool);
 
   arrow::Result<std::int64_t> ReadAt(std::int64_t position, std::int64_t size,
                                      void* out) override;
@@ -61,6 +63,7 @@ class CheckedFile final : public arrow::io::RandomAccessFile {
   const std::int64_t data_bytes_;
   const std::shared_ptr<arrow::Buffer> tail_;
   const std::vector<std::uint32_t> block_crc32c_;
+  arrow::MemoryPool* const pool_;
   std::int64_t position_ = 0;
   bool closed_ = false;
 };

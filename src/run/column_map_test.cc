@@ -70,23 +70,30 @@ class ColumnMapTest : public ::testing::Test {
     return columns;
   }
 
+  std::shared_ptr<const OpenRun> UnderLater() {
+    auto open = varve::Run::Under(own_->run(), Later())->Open();
+    EXPECT_TRUE(open) << open.error().message();
+    return std::make_shared<const OpenRun>(*std::move(open));
+  }
+
   SeededRandom random_;
   RunWorld world_;
   VersionModel model_;
   Memtable memtable_;
-  std::shared_ptr<const varve::Run> own_;
+  std::shared_ptr<const OpenRun> own_;
 };
 
 TEST_F(ColumnMapTest, UnderItsOwnSchemaARunIsItself) {
-  EXPECT_EQ(Run::Under(own_, ModelSchema()), own_);
-  const auto later = Run::Under(own_, Later());
-  EXPECT_NE(later, own_);
-  EXPECT_EQ(Run::Under(later, Later()), later);
+  const auto& own = own_->run();
+  EXPECT_EQ(varve::Run::Under(own, ModelSchema()), own);
+  const auto later = varve::Run::Under(own, Later());
+  EXPECT_NE(later, own);
+  EXPECT_EQ(varve::Run::Under(later, Later()), later);
 }
 
 TEST_F(ColumnMapTest, CursorsShowTheSameVersions) {
   SCOPED_TRACE(SeedTrace(TestSeed()));
-  const auto later = Run::Under(own_, Later());
+  const auto later = UnderLater();
   for (int round = 0; round < 40; ++round) {
     const auto columns = Columns();
     const auto bounds = model_.RandomBounds(&random_);
@@ -123,7 +130,7 @@ TEST_F(ColumnMapTest, CursorsShowTheSameVersions) {
 
 TEST_F(ColumnMapTest, CursorsOfAWindowShowTheSameVersions) {
   SCOPED_TRACE(SeedTrace(TestSeed()));
-  const auto later = varve::Run::Under(own_, Later());
+  const auto later = UnderLater();
   for (int round = 0; round < 40; ++round) {
     const auto columns = Columns();
     const auto bounds = model_.RandomBounds(&random_);
@@ -149,7 +156,7 @@ TEST_F(ColumnMapTest, CursorsOfAWindowShowTheSameVersions) {
 
 TEST_F(ColumnMapTest, LookupsFindTheSameRows) {
   SCOPED_TRACE(SeedTrace(TestSeed()));
-  const auto later = Run::Under(own_, Later());
+  const auto later = UnderLater();
   for (int round = 0; round < 40; ++round) {
     std::set<std::string> keys;
     for (int i = 0; i < 10; ++i) keys.insert(model_.RandomKey(&random_));
@@ -172,7 +179,7 @@ TEST_F(ColumnMapTest, LookupsFindTheSameRows) {
 }
 
 TEST_F(ColumnMapTest, StatisticsAreThoseOfTheColumn) {
-  const auto later = Run::Under(own_, Later());
+  const auto later = UnderLater();
   const auto place = [](const char* name) { return Later()->schema()->GetFieldIndex(name); };
   for (int group = 0; group < static_cast<int>(own_->row_group_keys().size()); ++group) {
     const auto stamps = own_->ValuesOf(group, 0);
@@ -190,7 +197,7 @@ TEST_F(ColumnMapTest, StatisticsAreThoseOfTheColumn) {
 }
 
 TEST_F(ColumnMapTest, NothingIsReadForColumnsThatTheRunLacks) {
-  const auto later = Run::Under(own_, Later());
+  const auto later = UnderLater();
   const int number = Later()->schema()->GetFieldIndex("number");
   EXPECT_EQ(later->Explain({number}, {}).bytes_read, own_->Explain({}, {}).bytes_read);
   EXPECT_LT(later->Explain({number}, {}).bytes_read, own_->Explain({0, 2}, {}).bytes_read);

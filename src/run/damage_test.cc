@@ -2,9 +2,18 @@
 // Damaged, cut, missing and unwritable files: always an error that says where, never wrong rows.
 #include <gtest/gtest.h>
 
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/result.h"
 #include "run/merge.h"
+#include "run/object_sink.h"
 #include "run/run_test_world.h"
+#include "test/support/mend_crc.h"
 
 namespace varve {
 namespace {
@@ -23,12 +32,12 @@ class DamageTest : public ::testing::Test {
   }
   // Opens the run and reads every column of every version. The first error, if any.
   Status ReadAll() {
-    VARVE_ASSIGN(const auto run, varve::Run::Open(world_.store(), ModelSchema(), meta_));
+    VARVE_ASSIGN(const auto run, world_.Open(ModelSchema(), meta_));
     return ReadAll(run->NewCursor({0, 1, 2, 3}, {}).get());
   }
   // The same through the cursor of changes.
   Status ReadWindow(const CommitWindow& window) {
-    VARVE_ASSIGN(const auto run, varve::Run::Open(world_.store(), ModelSchema(), meta_));
+    VARVE_ASSIGN(const auto run, world_.Open(ModelSchema(), meta_));
     return ReadAll(run->NewCursor({0, 1, 2, 3}, {}, window).get());
   }
   Status ReadAll(VersionCursor* cursor) {
@@ -91,6 +100,112 @@ void DamageTest::ExpectEveryFlipFound() {
 TEST_F(DamageTest, EveryFlippedByteIsFound) { ExpectEveryFlipFound(); }
 
 TEST_F(EncryptedDamageTest, EveryFlippedByteIsFound) { ExpectEveryFlipFound(); }
+
+// Whoever changes bytes and makes the checksums of their blocks agree.
+class ForgedPagesTest : public DamageTest {
+ protected:
+  explicit ForgedPagesTest(bool encrypted = false) : DamageTest(encrypted) {}
+
+  // The data object with a byte changed at `at`, four more behind it, and the same checksums.
+  std::string Forged(std::size_t at, char change) {
+    std::string block = good_.substr(0, meta_.data.data_bytes);
+    EXPECT_LT(block.size(), kChecksumBlockBytes);
+    const std::uint32_t crc = Crc32c(block);
+    block[at] = static_cast<char>(block[at] ^ change);
+    const std::size_t room = at + 12 < block.size() ? at + 6 : at - 8;
+    return testing::WithCrc32c(block, room, crc) + good_.substr(block.size());
+  }
+  // What reading all of it ends with, by scan, lookup, and cursor of changes.
+  std::array<Status, 3> ReadEach() {
+    const auto run = world_.Open(memtable_, meta_);
+    const auto drain = [](VersionCursor* cursor) -> Status {
+      VARVE_TRY(cursor->Next());
+      while (cursor->valid()) VARVE_TRY(cursor->Next());
+      return {};
+    };
+    const auto scan = run->NewCursor({0, 1, 2, 3}, {});
+    const auto window = run->NewCursor({0, 1, 2, 3}, {}, CommitWindow{0, 4});
+    return {drain(scan.get()), drain(window.get()), Lookups(*run)};
+  }
+  Status Lookups(const OpenRun& run) {
+    std::vector<std::string_view> keys;
+    for (const auto& [key, versions] : model_.versions()) keys.push_back(key);
+    VARVE_TRY(run.Get(keys, 4, {0, 1, 2, 3}));
+    return {};
+  }
+
+  const std::string good_ = world_.Bytes(meta_.data.name);
+};
+
+class ForgedEncryptedPagesTest : public ForgedPagesTest {
+ protected:
+  ForgedEncryptedPagesTest() : ForgedPagesTest(/*encrypted=*/true) {}
+};
+
+TEST_F(ForgedPagesTest, AreReadOrAreDamageAndNothingElse) {
+  std::uint64_t damaged = 0;
+  for (std::size_t at = 4; at < meta_.data.data_bytes; at += 7) {
+    SCOPED_TRACE(at);
+    Replace(meta_.data.name, Forged(at, static_cast<char>(1 << at % 8)));
+    for (const Status& status : ReadEach()) {
+      if (status) continue;
+      ASSERT_NO_FATAL_FAILURE(ExpectDamage(status));
+      ++damaged;
+    }
+    Findings(*world_.Open(memtable_, meta_), true);  // goes on to the end
+  }
+  EXPECT_GT(damaged, 50u);
+}
+
+TEST_F(ForgedEncryptedPagesTest, AreDamageThatNamesFileAndRowGroup) {
+  for (std::size_t at = 4; at < meta_.data.data_bytes; at += 17) {
+    SCOPED_TRACE(at);
+    Replace(meta_.data.name, Forged(at, '\x55'));
+    const auto read = ReadEach();
+    ASSERT_NO_FATAL_FAILURE(ExpectDamage(read[0]));
+    EXPECT_NE(read[0].error().message().find("row group "), std::string::npos)
+        << read[0].error().message();
+    for (const Status& status : read) {  // a lookup may need none of these bytes
+      if (status) continue;
+      ASSERT_NO_FATAL_FAILURE(ExpectDamage(status));
+    }
+    for (const bool deep : {false, true}) {
+      const auto found = Findings(*world_.Open(memtable_, meta_), deep);
+      ASSERT_GE(found.size(), 1u);
+      EXPECT_TRUE(found[0].starts_with(meta_.data.name + "@")) << found[0];
+    }
+  }
+}
+
+// With AES_GCM_CTR_V1 the pages would be taken without a tag.
+TEST_F(EncryptedDamageTest, AnotherCipherOrAPrefixInTheFooterIsDamage) {
+  const RunMeta meta = meta_;
+  const std::string good = world_.Bytes(meta_.data.name);
+  const auto length = LoadLittle<std::uint32_t>(good.data() + good.size() - 8);
+  const std::size_t at = good.size() - 8 - length;
+  // In Thrift's compact protocol: the algorithm, of the first kind, and 8 bytes unique to the file.
+  ASSERT_EQ(good.substr(at, 4), "\x1c\x1c\x28\x08");
+  const auto refused = [&](const std::string& bytes) {
+    Replace(meta.data.name, bytes);
+    meta_.data.bytes = bytes.size();
+    meta_.data.tail_crc32c = Crc32c(std::string_view(bytes).substr(meta.data.data_bytes));
+    ASSERT_NO_FATAL_FAILURE(ExpectDamage(ReadAll()));
+    EXPECT_NE(ReadAll().error().message().find("AES_GCM_V1"), std::string::npos)
+        << ReadAll().error().message();
+  };
+  std::string other = good;
+  other[at + 1] = '\x2c';  // of the second kind
+  refused(other);
+  std::string prefix = good;  // the same bytes to bind to, cut into prefix and the rest
+  prefix.replace(at + 2, 10, "\x18\x04" + good.substr(at + 4, 4) + "\x18\x04" +
+                                 good.substr(at + 8, 4));
+  StoreLittle(prefix.data() + prefix.size() - 8, length + 2);
+  refused(prefix);
+  std::string supplied = good;
+  supplied.insert(at + 12, "\x11");
+  StoreLittle(supplied.data() + supplied.size() - 8, length + 1);
+  refused(supplied);
+}
 
 TEST_F(DamageTest, AFileOfAnotherSizeIsRefused) {
   const std::string good = world_.Bytes(meta_.data.name);

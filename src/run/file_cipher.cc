@@ -160,6 +160,8 @@ std::shared_ptr<parquet::FileEncryptionProperties> EncryptionWith(const std::str
       .build();
 }
 
+namespace {
+
 parquet::ReaderProperties DecryptionWith(const std::string& key) {
   std::string copy = key;  // is wiped
   auto properties = parquet::default_reader_properties();
@@ -170,20 +172,40 @@ parquet::ReaderProperties DecryptionWith(const std::string& key) {
   return properties;
 }
 
+// What the file says of its encryption: AES_GCM_V1 without an AAD prefix, or it is not ours.
+arrow::Result<parquet::EncryptionAlgorithm> CheckedAlgorithm(const arrow::Buffer& tail,
+                                                             std::uint32_t footer_bytes) {
+  constexpr std::int64_t kTrailerBytes = 8;
+  if (tail.size() < kTrailerBytes || footer_bytes > tail.size() - kTrailerBytes) {
+    return arrow::Status::Invalid("the footer is larger than the file");
+  }
+  std::uint32_t parsed = footer_bytes;
+  const auto crypto = parquet::FileCryptoMetaData::Make(
+      tail.data() + (tail.size() - kTrailerBytes - footer_bytes), &parsed);
+  const auto algorithm = crypto->encryption_algorithm();
+  const auto& aad = algorithm.aad;
+  if (algorithm.algorithm == parquet::ParquetCipher::AES_GCM_V1 && aad.aad_prefix.empty() &&
+      !aad.supply_aad_prefix) {
+    return algorithm;
+  }
+  return arrow::Status::Invalid("expected AES_GCM_V1 without an AAD prefix, found ",
+                                algorithm.algorithm == parquet::ParquetCipher::AES_GCM_V1
+                                    ? "one with a prefix"
+                                    : "AES_GCM_CTR_V1");
+}
+
+}  // namespace
+
 arrow::Result<EncryptedFooter> DecryptFooter(const std::shared_ptr<arrow::Buffer>& tail,
                                              std::uint32_t footer_bytes, const std::string& key) {
   BEGIN_PARQUET_CATCH_EXCEPTIONS
+  ARROW_ASSIGN_OR_RAISE(const auto algorithm, CheckedAlgorithm(*tail, footer_bytes));
   EncryptedFooter footer;
   // All that is read of a file at open stands at its end.
   footer.metadata = parquet::ParquetFileReader::Open(
                         std::make_shared<arrow::io::BufferReader>(tail), DecryptionWith(key))
                         ->metadata();
-  constexpr std::int64_t kTrailerBytes = 8;
-  std::uint32_t parsed = footer_bytes;
-  const auto crypto = parquet::FileCryptoMetaData::Make(
-      tail->data() + (tail->size() - kTrailerBytes - footer_bytes), &parsed);
-  const auto aad = crypto->encryption_algorithm().aad;
-  footer.cipher = std::make_shared<const FileCipher>(key, aad.aad_prefix + aad.aad_file_unique);
+  footer.cipher = std::make_shared<const FileCipher>(key, algorithm.aad.aad_file_unique);
   return footer;
   END_PARQUET_CATCH_EXCEPTIONS
 }

@@ -62,11 +62,9 @@ class FileCipher {
 // For the writer of a file under this key.
 std::shared_ptr<parquet::FileEncryptionProperties> EncryptionWith(const std::string& key);
 
-// For any reader of Parquet.
-parquet::ReaderProperties DecryptionWith(const std::string& key);
-
 // The footer of an encrypted file, and the cipher of its modules. `tail` is the end of the file,
-// the footer in it.
+// the footer in it. An error unless it is encrypted as above: by the footer, which is not encrypted
+// itself in this, pages would be taken that nothing authenticates.
 struct EncryptedFooter {
   std::shared_ptr<parquet::FileMetaData> metadata;
   std::shared_ptr<const FileCipher> cipher;

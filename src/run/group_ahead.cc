@@ -55,9 +55,9 @@ struct GroupAhead::State {
 
   Result<Batch> Read(int group) {
     if (reader == nullptr) {
-      VARVE_ASSIGN(reader, file->NewReader());
+      VARVE_ASSIGN(reader, file->NewReader(holder));
     }
-    file->CountRowGroupRead();
+    file->life()->CountRowGroupRead();
     return reader->Read(group, fields, schema);
   }
 
@@ -69,15 +69,18 @@ struct GroupAhead::State {
   std::shared_ptr<const RunFile> file;
   std::vector<int> fields;
   std::shared_ptr<arrow::Schema> schema;
+  MemoryHolder holder = MemoryHolder::kReads;
   std::unique_ptr<RowGroupReader> reader;  // null before the first
 };
 
 GroupAhead::GroupAhead(std::shared_ptr<const RunFile> file, std::vector<int> fields,
-                       std::shared_ptr<arrow::Schema> schema, Executor* executor)
+                       std::shared_ptr<arrow::Schema> schema, Executor* executor,
+                       MemoryHolder holder)
     : state_(std::make_shared<State>()), executor_(executor) {
   state_->file = std::move(file);
   state_->fields = std::move(fields);
   state_->schema = std::move(schema);
+  state_->holder = holder;
 }
 
 // A task that comes late finds nothing to do, and nothing that it keeps alive.

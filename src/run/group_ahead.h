@@ -30,7 +30,8 @@ class GroupAhead {
 
   // `fields` and `schema` as for RowGroupReader::Read.
   GroupAhead(std::shared_ptr<const RunFile> file, std::vector<int> fields,
-             std::shared_ptr<arrow::Schema> schema, Executor* executor);
+             std::shared_ptr<arrow::Schema> schema, Executor* executor,
+             MemoryHolder holder = MemoryHolder::kReads);
   GroupAhead(const GroupAhead&) = delete;
   GroupAhead& operator=(const GroupAhead&) = delete;
   ~GroupAhead();  // waits for a task that reads at this moment

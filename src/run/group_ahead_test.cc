@@ -38,14 +38,14 @@ class Watched final : public ForwardingCursor {
 class GroupAheadTest : public ::testing::Test {
  protected:
   // 100 rows in ten groups.
-  std::shared_ptr<const varve::Run> TenGroups() {
+  std::shared_ptr<const OpenRun> TenGroups() {
     std::vector<ModelRow> rows;
     for (std::int32_t i = 0; i < 100; ++i) rows.push_back({"a", i, i + 1});
     model_.Upsert(rows, 1, Into(&memtable_));
     return world_.Flush(memtable_, 10);
   }
   // Ten groups of 2,000 rows, of numbers that take their room.
-  std::shared_ptr<const varve::Run> TenLargeGroups() {
+  std::shared_ptr<const OpenRun> TenLargeGroups() {
     SeededRandom random(1);
     std::vector<ModelRow> rows;
     for (std::int32_t i = 0; i < 20'000; ++i) {
@@ -55,7 +55,7 @@ class GroupAheadTest : public ::testing::Test {
     memtable.Insert(testing::ModelUpsert(rows), 1);
     return world_.Flush(memtable, 2000);
   }
-  static std::unique_ptr<VersionCursor> CursorOf(const varve::Run& run, Executor* executor) {
+  static std::unique_ptr<VersionCursor> CursorOf(const OpenRun& run, Executor* executor) {
     return run.NewCursor({0, 1, 2, 3}, {}, nullptr, executor);
   }
   // Steps of one row.
@@ -77,10 +77,10 @@ TEST_F(GroupAheadTest, IsAskedForWhenAPartOfTheGroupBeforeWasGoneThrough) {
   Step(cursor.get(), 3);
   EXPECT_TRUE(executor.RunOne());
   EXPECT_FALSE(executor.RunOne());  // one group, once
-  EXPECT_EQ(run->row_groups_read(), 2u);
+  EXPECT_EQ(run->run()->row_groups_read(), 2u);
   Step(cursor.get(), 8);
   EXPECT_EQ(cursor->key(), ModelKey("a", 11));
-  EXPECT_EQ(run->row_groups_read(), 2u);  // it was not read again
+  EXPECT_EQ(run->run()->row_groups_read(), 2u);  // it was not read again
 }
 
 TEST_F(GroupAheadTest, WhoReadOnHasTwoReadAhead) {
@@ -90,16 +90,16 @@ TEST_F(GroupAheadTest, WhoReadOnHasTwoReadAhead) {
   Step(cursor.get(), 12);
   while (executor.RunOne()) {
   }
-  EXPECT_EQ(run->row_groups_read(), 4u);  // two that it reads itself, and two ahead
+  EXPECT_EQ(run->run()->row_groups_read(), 4u);  // two that it reads itself, and two ahead
   Step(cursor.get(), 20);
   EXPECT_EQ(cursor->key(), ModelKey("a", 31));
-  EXPECT_EQ(run->row_groups_read(), 4u);
+  EXPECT_EQ(run->run()->row_groups_read(), 4u);
   executor.RunAll();
-  EXPECT_EQ(run->row_groups_read(), 6u);
+  EXPECT_EQ(run->run()->row_groups_read(), 6u);
   Step(cursor.get(), 69);
   EXPECT_FALSE(cursor->valid());
   executor.RunAll();
-  EXPECT_EQ(run->row_groups_read(), 10u);  // each once
+  EXPECT_EQ(run->run()->row_groups_read(), 10u);  // each once
 }
 
 TEST_F(GroupAheadTest, ACursorThatTakesWholeGroupsAsksForNone) {
@@ -119,10 +119,10 @@ TEST_F(GroupAheadTest, NobodyWaitsForATaskThatHasNotBegun) {
     Step(cursor.get(), 100);
     EXPECT_EQ(cursor->key(), ModelKey("a", 99));
     EXPECT_TRUE(executor.RunOne());  // late: the cursor has read the group itself
-    EXPECT_EQ(run->row_groups_read(), 10u);
+    EXPECT_EQ(run->run()->row_groups_read(), 10u);
   }
   executor.RunAll();  // of a cursor that is gone
-  EXPECT_EQ(run->row_groups_read(), 10u);
+  EXPECT_EQ(run->run()->row_groups_read(), 10u);
 }
 
 TEST_F(GroupAheadTest, AGroupThatIsPassedOverIsForgotten) {
@@ -158,7 +158,7 @@ TEST_F(GroupAheadTest, WhatAGroupIsLeftOutForIsLeftOutAhead) {
   executor.RunAll();
   Step(cursor.get(), 6);
   EXPECT_EQ(cursor->key(), ModelKey("a", 30));
-  EXPECT_EQ(run->row_groups_read(), 2u);
+  EXPECT_EQ(run->run()->row_groups_read(), 2u);
 }
 
 TEST_F(GroupAheadTest, AFailureComesWithTheGroupItIsOf) {
@@ -190,7 +190,7 @@ TEST_F(GroupAheadTest, AMergeAsksForTheFirstGroupsOfAllButOneRunAtOnce) {
   EXPECT_TRUE(executor.RunOne());
   EXPECT_TRUE(executor.RunOne());
   EXPECT_FALSE(executor.RunOne());
-  for (const auto& run : {one, two, three}) EXPECT_EQ(run->row_groups_read(), 1u);
+  for (const auto& run : {one, two, three}) EXPECT_EQ(run->run()->row_groups_read(), 1u);
 }
 
 TEST_F(GroupAheadTest, TheFirstGroupIsReadOnceWhoeverReadsIt) {
@@ -201,10 +201,10 @@ TEST_F(GroupAheadTest, TheFirstGroupIsReadOnceWhoeverReadsIt) {
   const auto merged = MergeVersions(std::move(cursors));
   merged->StartAhead({});
   executor.RunAll();
-  EXPECT_EQ(run->row_groups_read(), 1u);
+  EXPECT_EQ(run->run()->row_groups_read(), 1u);
   ASSERT_TRUE(merged->Next());
   EXPECT_EQ(merged->key(), ModelKey("a", 0));
-  EXPECT_EQ(run->row_groups_read(), 1u);
+  EXPECT_EQ(run->run()->row_groups_read(), 1u);
   merged->StartAhead({});  // it has started
   EXPECT_FALSE(executor.RunOne());
 }
@@ -217,20 +217,20 @@ TEST_F(GroupAheadTest, TheFirstGroupIsThatOfTheBoundsAndTheTarget) {
   executor.RunAll();
   ASSERT_TRUE(within->Next());
   EXPECT_EQ(within->key(), ModelKey("a", 6400));
-  EXPECT_EQ(run->row_groups_read(), 1u);
+  EXPECT_EQ(run->run()->row_groups_read(), 1u);
   const auto sought = CursorOf(*run, &executor);
   sought->StartAhead(ModelKey("a", 15'400));
   executor.RunAll();
   ASSERT_TRUE(sought->Seek(ModelKey("a", 15'400)));
   EXPECT_EQ(sought->key(), ModelKey("a", 15'400));
-  EXPECT_EQ(run->row_groups_read(), 2u);
+  EXPECT_EQ(run->run()->row_groups_read(), 2u);
   const auto behind = run->NewCursor({0, 1}, {ModelKey("b", 0), {}}, nullptr, &executor);
   behind->StartAhead({});
   executor.RunAll();
-  const auto read = run->row_groups_read();
+  const auto read = run->run()->row_groups_read();
   ASSERT_TRUE(behind->Next());
   EXPECT_FALSE(behind->valid());
-  EXPECT_EQ(run->row_groups_read(), read);  // no more than the cursor alone, and once
+  EXPECT_EQ(run->run()->row_groups_read(), read);  // no more than the cursor alone, and once
   const auto nothing =
       run->NewCursor({0, 1}, {ModelKey("a", 500), ModelKey("a", 500)}, nullptr, &executor);
   nothing->StartAhead(ModelKey("a", 5000));
@@ -247,7 +247,7 @@ TEST_F(GroupAheadTest, OfASmallRunTheCursorReadsTheFirstGroup) {
 
 // An executor has other tasks, which would wait for the first groups of all of them.
 TEST_F(GroupAheadTest, OfManyRunsAFewAreReadAhead) {
-  std::vector<std::shared_ptr<const varve::Run>> runs;
+  std::vector<std::shared_ptr<const OpenRun>> runs;
   std::vector<std::unique_ptr<VersionCursor>> cursors;
   ManualExecutor executor;
   for (int i = 0; i < 8; ++i) {
@@ -262,7 +262,7 @@ TEST_F(GroupAheadTest, OfManyRunsAFewAreReadAhead) {
   const auto merged = MergeVersions(std::move(cursors));
   ASSERT_TRUE(merged->Next());
   executor.RunAll();
-  for (const auto& run : runs) EXPECT_EQ(run->row_groups_read(), 1u);
+  for (const auto& run : runs) EXPECT_EQ(run->run()->row_groups_read(), 1u);
 }
 
 TEST_F(GroupAheadTest, AColumnMapAsksForWhatItShows) {
@@ -271,7 +271,7 @@ TEST_F(GroupAheadTest, AColumnMapAsksForWhatItShows) {
   const auto cursor = ShowUnder(CursorOf(*run, &executor), nullptr, {});
   cursor->StartAhead({});
   EXPECT_TRUE(executor.RunOne());
-  EXPECT_EQ(run->row_groups_read(), 1u);
+  EXPECT_EQ(run->run()->row_groups_read(), 1u);
 }
 
 // What takes the longest to decode goes first: text, then the columns of the most bytes.
@@ -282,7 +282,8 @@ TEST_F(GroupAheadTest, ColumnsAreReadInTheOrderOfTheirWork) {
   const auto run = world_.Flush(memtable_, 500);
   const auto schema = testing::ModelSchema();
   const auto file =
-      RunFile::Open(world_.store(), run->meta().data, schema, schema->schema(), nullptr);
+      RunFile::Open(world_.store(), run->meta().data, schema, schema->schema(),
+                    std::make_shared<FileLife>(nullptr));
   ASSERT_TRUE(file) << file.error().message();
   enum : int { kStamp, kId, kText, kName };
   const auto order = (*file)->LeavesByWork(0, {kStamp, kId, kText, kName});
@@ -297,7 +298,7 @@ TEST_F(GroupAheadTest, AMergeShowsExactlyTheModelWhoeverReadsAhead) {
   ThreadPool threads(2);
   for (int round = 0; round < 30; ++round) {
     VersionModel model;
-    std::vector<std::shared_ptr<const varve::Run>> runs;
+    std::vector<std::shared_ptr<const OpenRun>> runs;
     std::uint64_t commit = 0;
     for (std::uint64_t i = 1 + random.Below(5); i > 0; --i) {
       Memtable memtable(testing::ModelSchema());

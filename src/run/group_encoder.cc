@@ -86,7 +86,7 @@ GroupEncoder::~GroupEncoder() = default;
   auto outer = std::make_unique<parquet::ParquetFileWriter>();
   outer->Open(std::move(file));
   ARROW_RETURN_NOT_OK(parquet::arrow::FileWriter::Make(
-      ::arrow::default_memory_pool(), std::move(outer),
+      properties->memory_pool(), std::move(outer),
       std::make_shared<::arrow::Schema>(schema), settings, &encoder->writer_));
   return encoder;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Run::Get. From cheap to dear: the run's key bounds, the footer's first keys of pieces, and of the
-// piece that may hold a key: its keys, when they are in the cache; else the bloom filters, and then
-// its keys and commits from the file; and only for rows that are there, its rows.
+// OpenRun::Get. From cheap to dear: the run's key bounds, the footer's first keys of pieces, and of
+// the piece that may hold a key: its keys, when they are in the cache; else the bloom filters, and
+// then its keys and commits from the file; and only for rows that are there, its rows.
 //
 // Keys come in order, so a piece is looked at once for all of its keys. What the cache keeps is
 // shared; of what was read from the file just the rows found are held.
@@ -16,8 +16,8 @@
 #include "columns/gather.h"
 #include "columns/key_component.h"
 #include "run/column_map.h"
-#include "run/run.h"
-#include "run/run_opened.h"
+#include "run/open_run.h"
+#include "run/run_source.h"
 
 namespace varve {
 namespace {
@@ -130,10 +130,10 @@ class Finder {
       VARVE_ASSIGN(const bool may_contain, file_.MayContain(group, key));
       if (!may_contain) {
         rejections_.fetch_add(1, std::memory_order_relaxed);
-        file_.CountBloomRejection();
+        file_.life()->CountBloomRejection();
         return false;
       }
-      if (std::exchange(group_read_, group) != group) file_.CountRowGroupRead();
+      if (std::exchange(group_read_, group) != group) file_.life()->CountRowGroupRead();
       VARVE_ASSIGN(keys, file_.ReadPiece(piece, Part::kKeys));
     }
     keys_ = std::move(keys);
@@ -246,16 +246,18 @@ Result<std::size_t> ReadRows(const RunFile& file, const std::vector<Place>& plac
 
 }  // namespace
 
-Result<Run::Hits> Run::Get(const std::vector<std::string_view>& keys, std::uint64_t as_of,
-                           const std::vector<int>& columns, std::uint64_t* bytes_left) const {
-  return map_ == nullptr ? GetOwn(keys, as_of, columns, bytes_left)
+Result<OpenRun::Hits> OpenRun::Get(const std::vector<std::string_view>& keys, std::uint64_t as_of,
+                                   const std::vector<int>& columns,
+                                   std::uint64_t* bytes_left) const {
+  return map() == nullptr ? GetOwn(keys, as_of, columns, bytes_left)
                          : GetShown(keys, as_of, columns, bytes_left);
 }
 
 // Only the rows found are shown, not the pieces that they are in.
-Result<Run::Hits> Run::GetShown(const std::vector<std::string_view>& keys, std::uint64_t as_of,
-                                const std::vector<int>& columns, std::uint64_t* bytes_left) const {
-  const auto selection = map_->Select(columns);
+Result<OpenRun::Hits> OpenRun::GetShown(const std::vector<std::string_view>& keys,
+                                        std::uint64_t as_of, const std::vector<int>& columns,
+                                        std::uint64_t* bytes_left) const {
+  const auto selection = map()->Select(columns);
   VARVE_ASSIGN(Hits hits, GetOwn(keys, as_of, selection.read, bytes_left));
   std::vector<RowSlice> slices;
   for (const auto& hit : hits) {
@@ -267,7 +269,7 @@ Result<Run::Hits> Run::GetShown(const std::vector<std::string_view>& keys, std::
   if (!selection.read.empty()) {
     VARVE_ASSIGN(rows, CopyRows(slices.front().batch->schema(), slices));
   }
-  VARVE_ASSIGN(const auto shown, map_->Show(*rows, selection));
+  VARVE_ASSIGN(const auto shown, map()->Show(*rows, selection));
   std::int64_t row = 0;
   for (auto& hit : hits) {
     if (!hit || hit->batch == nullptr) continue;
@@ -277,32 +279,33 @@ Result<Run::Hits> Run::GetShown(const std::vector<std::string_view>& keys, std::
   return hits;
 }
 
-Result<Run::Hits> Run::GetOwn(const std::vector<std::string_view>& keys, std::uint64_t as_of,
-                              const std::vector<int>& columns, std::uint64_t* bytes_left) const {
+Result<OpenRun::Hits> OpenRun::GetOwn(const std::vector<std::string_view>& keys,
+                                      std::uint64_t as_of, const std::vector<int>& columns,
+                                      std::uint64_t* bytes_left) const {
   Hits hits(keys.size());
   std::vector<Place> places(keys.size());
-  if (as_of < meta_.min_commit) return hits;
+  if (as_of < meta().min_commit) return hits;
   const auto in_bounds = [&](std::string_view key) {
-    return meta_.min_key <= key && key <= meta_.max_key;
+    return meta().min_key <= key && key <= meta().max_key;
   };
-  auto* const rejections = &opened_->bloom_rejections;
-  if (opened_->deletes != nullptr) {
-    Finder finder(*opened_->deletes, meta_, as_of, rejections);
+  auto* const rejections = &run_->source_->bloom_rejections;
+  if (deletes() != nullptr) {
+    Finder finder(*deletes(), meta(), as_of, rejections);
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (!in_bounds(keys[i])) continue;
       VARVE_ASSIGN(const Place place, finder.Find(keys[i]));
       if (place.commit > 0) hits[i] = Memtable::Hit{place.commit, RowKind::kDelete, nullptr, 0};
     }
   }
-  if (opened_->data == nullptr) return hits;
-  Finder finder(*opened_->data, meta_, as_of, rejections);
+  if (data() == nullptr) return hits;
+  Finder finder(*data(), meta(), as_of, rejections);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (!in_bounds(keys[i])) continue;
     VARVE_ASSIGN(const Place place, finder.Find(keys[i]));
     if (!hits[i] || place.commit > hits[i]->commit) places[i] = place;
   }
   VARVE_ASSIGN(const std::size_t answered,
-               ReadRows(*opened_->data, places, columns, bytes_left, &hits));
+               ReadRows(*data(), places, columns, bytes_left, &hits));
   hits.resize(answered);
   return hits;
 }

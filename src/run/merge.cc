@@ -4,6 +4,7 @@
 #include <arrow/record_batch.h>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -67,7 +68,18 @@ class MergedCursor final : public VersionCursor {
     if (heap_.empty() || key() >= target) return {};
     repeated_ = false;
     for (Head& head : heap_.Take()) waiting_.push_back(std::move(head.cursor));
+    for (Later& later : later_) waiting_.push_back(std::move(later.cursor));
     return Start(&target);
+  }
+
+  std::optional<std::string_view> LowerBound() const override {
+    std::optional<std::string_view> least;
+    for (const auto& cursor : waiting_) {
+      const auto bound = cursor->LowerBound();
+      if (!bound) return std::nullopt;
+      least = std::min(least.value_or(*bound), *bound);
+    }
+    return least;
   }
 
   void StartAhead(std::optional<std::string_view> target) override {
@@ -83,10 +95,9 @@ class MergedCursor final : public VersionCursor {
 
   std::int64_t PlainRows(std::optional<std::string_view> limit, std::uint64_t as_of) override {
     if (repeated_ || NextHasKey()) return 0;
-    const Head* const second = heap_.second();
-    if (second == nullptr) return top().PlainRows(limit, as_of);
-    const bool limit_first = limit && *limit < second->key;
-    return top().PlainRows(limit_first ? *limit : second->key, as_of);
+    if (const Head* const second = heap_.second()) limit = Smaller(limit, second->key);
+    if (!later_.empty()) limit = Smaller(limit, later_.back().bound);
+    return top().PlainRows(limit, as_of);
   }
 
   Status Skip(std::int64_t count) override {
@@ -95,7 +106,18 @@ class MergedCursor final : public VersionCursor {
   }
 
  private:
+  // One that is started when the merge comes to the first key that it may have.
+  struct Later {
+    std::string bound;
+    std::unique_ptr<VersionCursor> cursor;
+    bool asked = false;  // to start ahead
+  };
+
   VersionCursor& top() const { return *heap_.top().cursor; }
+
+  static std::string_view Smaller(std::optional<std::string_view> limit, std::string_view key) {
+    return limit && *limit < key ? *limit : key;
+  }
 
   bool NextHasKey() const {
     const Head* const second = heap_.second();
@@ -104,20 +126,50 @@ class MergedCursor final : public VersionCursor {
 
   Status Start(const std::string_view* target) {
     auto cursors = std::exchange(waiting_, {});
-    std::size_t asked = 1;  // the first one is read here
-    for (std::size_t i = 0; i < cursors.size(); ++i) {
-      for (; asked < std::min(i + 1 + kStartedAhead, cursors.size()); ++asked) {
-        cursors[asked]->StartAhead(target ? std::optional(*target) : std::nullopt);
+    later_.clear();
+    target_.reset();
+    if (target != nullptr) target_ = *target;
+    std::vector<std::unique_ptr<VersionCursor>> now;
+    for (auto& cursor : cursors) {
+      const auto bound = cursor->LowerBound();
+      if (!bound) {
+        now.push_back(std::move(cursor));
+      } else {
+        later_.push_back({std::string(target ? std::max(*target, *bound) : *bound),
+                          std::move(cursor)});
       }
-      auto& cursor = cursors[i];
-      if (auto status = CheckStop(stop_); !status) return Ended(std::move(status));
-      if (auto status = target ? cursor->Seek(*target) : cursor->Next(); !status) {
-        return Ended(std::move(status));
+    }
+    // Taken from the back; those of one bound as they came.
+    std::ranges::reverse(later_);
+    std::ranges::stable_sort(later_, std::ranges::greater(), &Later::bound);
+    for (auto& cursor : now) {
+      if (auto status = StartOne(std::move(cursor)); !status) return Ended(std::move(status));
+    }
+    return StartReached();
+  }
+
+  Status StartOne(std::unique_ptr<VersionCursor> cursor) {
+    VARVE_TRY(CheckStop(stop_));
+    VARVE_TRY(target_ ? cursor->Seek(*target_) : cursor->Next());
+    if (!cursor->valid()) return {};
+    Head head{std::move(cursor)};
+    head.ReadKey();
+    heap_.Push(std::move(head));
+    return {};
+  }
+
+  // Starts those that may have the key on top. The key on top is at hand.
+  Status StartReached() {
+    while (!later_.empty() && (heap_.empty() || later_.back().bound <= heap_.top().key)) {
+      auto cursor = std::move(later_.back().cursor);
+      later_.pop_back();
+      std::optional<std::string_view> target;
+      if (target_) target = *target_;
+      for (std::size_t i = 1; i <= std::min(later_.size(), kStartedAhead); ++i) {
+        Later& next = later_[later_.size() - i];
+        if (!std::exchange(next.asked, true)) next.cursor->StartAhead(target);
       }
-      if (!cursor->valid()) continue;
-      Head head{std::move(cursor)};
-      head.ReadKey();
-      heap_.Push(std::move(head));
+      if (auto status = StartOne(std::move(cursor)); !status) return Ended(std::move(status));
     }
     return {};
   }
@@ -128,21 +180,25 @@ class MergedCursor final : public VersionCursor {
     if (!status) return Ended(std::move(status));
     if (!top().valid()) {
       heap_.Pop();
-    } else if (heap_.size() > 1) {
+    } else if (heap_.size() > 1 || !later_.empty()) {
       heap_.top().ReadKey();
       heap_.TopMoved();
     }
-    return {};
+    return later_.empty() ? Status() : StartReached();
   }
 
   Status Ended(Status status) {
     heap_.Take();
+    later_.clear();
     return status;
   }
 
-  std::vector<std::unique_ptr<VersionCursor>> waiting_;  // not started
+  std::vector<std::unique_ptr<VersionCursor>> waiting_;  // the merge has not started
+  std::vector<Later> later_;           // their bounds descend, all above the key on top
+  std::optional<std::string> target_;  // that it began with
   const std::stop_token stop_;
-  MergeHeap<Head, HeadBefore> heap_;  // the keys are those at hand while there is more than one
+  // The keys are those at hand while there is more than one, or one to come.
+  MergeHeap<Head, HeadBefore> heap_;
   bool repeated_ = false;  // a newer version of the current key was passed, in another cursor
 };
 

@@ -67,7 +67,7 @@ class MergeTest : public ::testing::Test {
   RunWorld world_;
   VersionModel model_;
   std::uint64_t commit_ = 0;
-  std::vector<std::shared_ptr<const varve::Run>> runs_;
+  std::vector<std::shared_ptr<const OpenRun>> runs_;
   std::vector<std::unique_ptr<Memtable>> memtables_;
 };
 

@@ -4,6 +4,7 @@
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace varve {
@@ -55,6 +56,19 @@ void ReadCache::DropFile(std::uint64_t file, std::uint32_t pieces) {
       const auto at = shard.places.find(id);
       if (at != shard.places.end()) Remove(&shard, at->second, &removed);
     }
+  }
+}
+
+// From each part as much of it as of the whole.
+void ReadCache::GiveUp(std::uint64_t bytes) {
+  const std::uint64_t all = stats().bytes;
+  for (Shard& shard : shards_) {
+    std::list<Entry> removed;
+    std::lock_guard lock(shard.mutex);
+    const double part = static_cast<double>(shard.bytes) / static_cast<double>(all + 1);
+    const auto most = static_cast<std::uint64_t>(part * static_cast<double>(bytes)) + 1;
+    const std::uint64_t left = shard.bytes - std::min(shard.bytes, most);
+    while (shard.bytes > left) Remove(&shard, std::prev(shard.entries.end()), &removed);
   }
 }
 

@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/memory_budget.h"
 #include "base/telemetry.h"
 #include "columns/key_codec.h"
 
@@ -36,6 +37,7 @@ struct CachedPiece {
   std::vector<std::uint64_t> commits;
   std::shared_ptr<arrow::RecordBatch> rows;
   std::uint64_t bytes = 0;  // of memory
+  Booking booking;          // of these, for as long as anybody reads it
 };
 using CachedPiecePtr = std::shared_ptr<const CachedPiece>;
 
@@ -60,6 +62,8 @@ class ReadCache {
   void Insert(const Id& id, CachedPiecePtr piece);
   // Forgets the pieces below `pieces` of a file that nobody will read any more.
   void DropFile(std::uint64_t file, std::uint32_t pieces);
+  // Forgets what was used least recently, about so many bytes of it.
+  void GiveUp(std::uint64_t bytes);
 
   struct Stats {
     std::uint64_t bytes = 0;

@@ -4,6 +4,7 @@
 #include <arrow/array/concatenate.h>
 #include <arrow/chunked_array.h>
 #include <arrow/io/memory.h>
+#include <arrow/memory_pool.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
@@ -21,7 +22,9 @@
 #include "base/check.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
+#include "columns/arrow_pool.h"
 #include "columns/parquet_properties.h"
+#include "run/decoded_rows.h"
 #include "run/file_cipher.h"
 #include "run/run_file.h"
 
@@ -92,7 +95,8 @@ class SelectedGroup final : public parquet::RowGroupReader::Contents {
     ARROW_ASSIGN_OR_RAISE(auto dictionary, file_.ReadAt(begin, chunk.data_page_offset() - begin));
     place.dictionary = true;
     ARROW_ASSIGN_OR_RAISE(dictionary, Decrypted(std::move(dictionary), place));
-    return arrow::ConcatenateBuffers({std::move(dictionary), std::move(pages)});
+    return arrow::ConcatenateBuffers({std::move(dictionary), std::move(pages)},
+                                     properties_.memory_pool());
   }
 
   arrow::Result<std::shared_ptr<arrow::Buffer>> Decrypted(std::shared_ptr<arrow::Buffer> pages,
@@ -110,11 +114,12 @@ class SelectedGroup final : public parquet::RowGroupReader::Contents {
 // The file as Arrow's reader sees it: whichever row group it asks for is the selected one.
 class SelectedFile final : public parquet::ParquetFileReader::Contents {
  public:
-  SelectedFile(const RunFile& file, const Selection* selection)
+  SelectedFile(const RunFile& file, const Selection* selection, arrow::MemoryPool* pool)
       : file_(file.file()),
         metadata_(file.metadata()),
         cipher_(file.cipher()),
-        selection_(selection) {}
+        selection_(selection),
+        properties_(pool) {}
 
   void Close() override {}
   std::shared_ptr<parquet::RowGroupReader> GetRowGroup(int) override {
@@ -132,7 +137,7 @@ class SelectedFile final : public parquet::ParquetFileReader::Contents {
   const std::shared_ptr<parquet::FileMetaData> metadata_;
   const FileCipher* const cipher_;
   const Selection* const selection_;
-  const parquet::ReaderProperties properties_ = parquet::default_reader_properties();
+  const parquet::ReaderProperties properties_;
 };
 
 arrow::Status Damaged(std::string what) {
@@ -189,6 +194,7 @@ struct RowRangeReader::Parts {
   arrow::Result<std::shared_ptr<arrow::Array>> ReadField(int field, std::int64_t first_row,
                                                          std::int64_t rows);
   std::shared_ptr<parquet::RowGroupPageIndexReader> group_index;
+  arrow::MemoryPool* pool = nullptr;
 };
 
 void RowRangeReader::Parts::Enter(int group) {
@@ -232,18 +238,21 @@ arrow::Result<std::shared_ptr<arrow::Array>> RowRangeReader::Parts::ReadField(
   }
   const auto wanted = read->Slice(first_row - span.first_row, rows);
   if (wanted->num_chunks() == 1) return wanted->chunk(0);
-  return arrow::Concatenate(wanted->chunks());
+  return arrow::Concatenate(wanted->chunks(), pool);
 }
 
 RowRangeReader::RowRangeReader(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 RowRangeReader::~RowRangeReader() = default;
 
-Result<std::unique_ptr<RowRangeReader>> RowRangeReader::Open(const RunFile& file) {
+Result<std::unique_ptr<RowRangeReader>> RowRangeReader::Open(const RunFile& file,
+                                                             arrow::MemoryPool* pool) {
+  if (pool == nullptr) pool = ArrowPool();
   auto parts = std::make_unique<Parts>();
   const auto open = [&]() -> arrow::Status {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     parts->file = &file;
+    parts->pool = pool;
     if (file.cipher() == nullptr) {
       parts->index = parquet::PageIndexReader::Make(file.file().get(), file.metadata(),
                                                     parts->properties);
@@ -253,16 +262,17 @@ Result<std::unique_ptr<RowRangeReader>> RowRangeReader::Open(const RunFile& file
       parts->index = parts->encrypted->GetPageIndexReader();
     }
     auto reader = std::make_unique<parquet::ParquetFileReader>();
-    reader->Open(std::make_unique<SelectedFile>(file, &parts->selection));
+    reader->Open(std::make_unique<SelectedFile>(file, &parts->selection, pool));
     auto settings = ArrowReaderSettings();
     settings.set_pre_buffer(false);
     ARROW_ASSIGN_OR_RAISE(parts->reader,
-                          parquet::arrow::FileReader::Make(arrow::default_memory_pool(),
-                                                           std::move(reader), settings));
+                          parquet::arrow::FileReader::Make(pool, std::move(reader), settings));
     return arrow::Status::OK();
     END_PARQUET_CATCH_EXCEPTIONS
   };
-  VARVE_TRY(FromArrow(open()));
+  if (const auto opened = open(); !opened.ok()) {
+    return std::unexpected(DecodeError(file, kFooter, opened));
+  }
   return std::unique_ptr<RowRangeReader>(new RowRangeReader(std::move(parts)));
 }
 
@@ -284,9 +294,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> RowRangeReader::Read(
     return arrow::RecordBatch::Make(arrow::schema(std::move(stored)), rows, std::move(columns));
     END_PARQUET_CATCH_EXCEPTIONS
   };
-  auto batch = FromArrow(read());
-  if (!batch) return std::unexpected(batch.error().Within(parts_->file->where()));
-  return CastToSchema(*batch, schema);
+  return DecodedRows(*parts_->file, group, rows, fields, schema, read());
 }
 
 }  // namespace varve

@@ -17,6 +17,7 @@
 #include "varve/error.h"
 
 namespace arrow {
+class MemoryPool;
 class RecordBatch;
 class Schema;
 }  // namespace arrow
@@ -27,7 +28,9 @@ class RunFile;
 
 class RowRangeReader {
  public:
-  static Result<std::unique_ptr<RowRangeReader>> Open(const RunFile& file);
+  // `pool`: what it decodes takes memory of this one; null: of Arrow's own.
+  static Result<std::unique_ptr<RowRangeReader>> Open(const RunFile& file,
+                                                      arrow::MemoryPool* pool = nullptr);
   ~RowRangeReader();
 
   // The top-level fields at `fields` of rows [first_row, first_row + rows) of a row group, in this

@@ -1,141 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
-// Run: an open run. Footers are read and checked once, at Open; cursors and lookups share them.
+// Run: what the manifest says of a run, and where its files are. Making one reads nothing: its
+// tails (footers, filters, first keys) are read and checked by the first reader, who asks Open for
+// them, and kept in a cache with a budget. So a database of many runs opens without reading one.
 //
-// Every byte that is read is checked (RunObject), so damage is Corruption with file and offset.
 // Thread safety: a Run is immutable; use it from any thread.
 //
-// A run holds its tail in memory and no file open: each read finds its objects by name. So whoever
-// removes the objects of a run waits until no snapshot holds the Run (files/object_store.h).
+// A run holds no file open: each read finds its objects by name. So whoever removes the objects of
+// a run waits until nobody holds its Lifetime (files/object_store.h).
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
 
-#include "columns/commit_window.h"
+#include "base/shared_list.h"
 #include "columns/table_schema.h"
-#include "columns/version_cursor.h"
 #include "files/object_store.h"
-#include "memtable/memtable.h"
-#include "run/read_cache.h"
 #include "run/run_meta.h"
 #include "varve/error.h"
-
-namespace arrow {
-struct Scalar;
-}  // namespace arrow
 
 namespace varve {
 
 class ColumnMap;
-class Executor;
+class OpenRun;    // run/open_run.h
+class ReadCache;  // run/read_cache.h
+class RunMemory;  // run/run_memory.h
+class TailCache;  // run/tail_cache.h
+struct Tails;
 
-class Run {
+// What the runs of a database share. Each may be null: nothing is kept.
+struct RunCaches {
+  std::shared_ptr<ReadCache> pieces;  // of rows that lookups decoded
+  std::shared_ptr<TailCache> tails;
+  std::shared_ptr<const RunMemory> memory = nullptr;  // null: nobody counts
+};
+
+class Run : public std::enable_shared_from_this<Run> {
  public:
-  // Lookups keep what they read in `cache`, if there is one.
-  // Corruption when an object's size, footer or checksum is not what `meta` says, or it is missing.
-  static Result<std::shared_ptr<const Run>> Open(ObjectStore* store,
-                                                 std::shared_ptr<const TableSchema> schema,
-                                                 RunMeta meta,
-                                                 std::shared_ptr<ReadCache> cache = nullptr);
+  static std::shared_ptr<const Run> Make(ObjectStore* store,
+                                         std::shared_ptr<const TableSchema> schema,
+                                         std::shared_ptr<const RunMeta> meta,
+                                         const RunCaches& caches = {});
   // The same run, its rows shown under a later schema of the table than the one they were written
   // with: indices of columns are that schema's. `run` itself when that is the one.
   static std::shared_ptr<const Run> Under(const std::shared_ptr<const Run>& run,
                                           const std::shared_ptr<const TableSchema>& schema);
   // The same run, of which the manifest now says something else: its level, or who takes it.
   static std::shared_ptr<const Run> With(const std::shared_ptr<const Run>& run,
-                                         const RunMeta& meta);
+                                         std::shared_ptr<const RunMeta> meta);
+  // The same run, read through another store, which outlives it, and no cache: for one reader that
+  // holds `run` meanwhile, since Lifetime is another one's.
+  static std::shared_ptr<const Run> Through(const std::shared_ptr<const Run>& run,
+                                            ObjectStore* store);
   ~Run();
 
-  const RunMeta& meta() const { return meta_; }
-  // Expires once neither it nor any run made of it is held.
-  std::weak_ptr<const void> Lifetime() const { return opened_; }
+  const RunMeta& meta() const { return *meta_; }
+  // Expires once neither it nor any run made of it is held. Tails come and go without it.
+  std::weak_ptr<const void> Lifetime() const;
 
-  // As Memtable::NewCursor. Reads only the row groups that can hold keys within `bounds`.
-  // `left_out`: data row groups that it passes over, or null. `executor`: reads the next row group
-  // ahead in a merge, so that two of each cursor are in memory; null: nobody does.
-  std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns, const KeyBounds& bounds,
-                                           const std::vector<bool>* left_out = nullptr,
-                                           Executor* executor = nullptr) const;
+  // To read it; what follows finds the tails there. From the cache, or from the store: then
+  // Corruption when an object's size, footer or checksum is not what the manifest says, or it is
+  // missing. It names the file. Two threads that open it at once may both read the tails.
+  Result<OpenRun> Open() const;
 
-  // Only versions whose commits lie in `window`; its batches hold nothing else (window_cursor.h).
-  // Reads the commits of those row groups that may hold some, and the rest where there are any.
-  std::unique_ptr<VersionCursor> NewCursor(const std::vector<int>& columns, const KeyBounds& bounds,
-                                           const CommitWindow& window) const;
-  // Tells how many versions the commits of the window have. Reads commits only.
-  Status CountCommits(const CommitWindow& window, const CountCommit& count) const;
-
-  // For each of `keys` (ascending) the newest version with commit <= `as_of`, if there is one. Asks
-  // bounds, then the bloom filters, then reads the pieces of row groups that may hold a key (for a
-  // key whose versions straddle two, both), or finds them in the cache. Beside what the cache keeps
-  // one piece is in memory at a time, and of the values only the rows found: hits in one piece
-  // share a batch. `columns` as in NewCursor.
-  // The bytes of the rows found are taken off *bytes_left, when it is given; at zero it ends, after
-  // the rows of one piece at least, and the hits are those of the first keys only.
-  Result<std::vector<std::optional<Memtable::Hit>>> Get(const std::vector<std::string_view>& keys,
-                                                        std::uint64_t as_of,
-                                                        const std::vector<int>& columns,
-                                                        std::uint64_t* bytes_left = nullptr) const;
-
-  // Between which values a column (an index as in NewCursor) of a data row group lies, by the
-  // file's statistics; nothing when they do not say. Without `min` all values are null.
-  struct ValueRange {
-    std::shared_ptr<arrow::Scalar> min;
-    std::shared_ptr<arrow::Scalar> max;
-    bool has_nulls = false;
-  };
-  std::optional<ValueRange> ValuesOf(int group, int column) const;
-
-  // What a cursor with these arguments would read.
-  struct Plan {
-    std::uint32_t row_groups = 0;
-    std::uint32_t row_groups_read = 0;
-    std::uint32_t row_groups_left_out = 0;  // of those within the bounds
-    std::uint64_t bytes_read = 0;
-  };
-  Plan Explain(const std::vector<int>& columns, const KeyBounds& bounds,
-               const std::vector<bool>* left_out = nullptr) const;
-
-  // Of its row groups: all, those that can hold keys within `bounds`, and of these those left out.
-  struct Groups {
-    std::uint64_t all = 0;
-    std::uint64_t within = 0;
-    std::uint64_t left_out = 0;
-  };
-  Groups CountGroups(const KeyBounds& bounds, const std::vector<bool>* left_out = nullptr) const;
-
-  // Encoded first keys of the data row groups: places where a scan may be cut into parts.
-  const std::vector<std::string>& row_group_keys() const;
-
-  // Checks every byte against its checksum; deep: also decodes every row and checks order, bounds,
-  // counts, commits and null keys. Calls `damage` for each finding, with object name and offset.
-  using DamageSink = void (*)(void* context, const std::string& object, std::uint64_t offset,
-                              const std::string& message);
-  Status Verify(bool deep, void* context, DamageSink damage) const;
-
-  // Counts since Open, for tests and metrics.
+  // Counts since Make, for tests and metrics.
   std::uint64_t row_groups_read() const;
   std::uint64_t bloom_rejections() const;
 
  private:
-  struct Opened;
+  friend class OpenRun;
+  struct Source;
   Run() = default;
-  template <typename Make>
-  std::unique_ptr<VersionCursor> Shown(const std::vector<int>& columns, const Make& make) const;
-  using Hits = std::vector<std::optional<Memtable::Hit>>;
-  // Of the columns that the file has; and the same hits as `map_` shows them.
-  Result<Hits> GetOwn(const std::vector<std::string_view>& keys, std::uint64_t as_of,
-                      const std::vector<int>& columns, std::uint64_t* bytes_left) const;
-  Result<Hits> GetShown(const std::vector<std::string_view>& keys, std::uint64_t as_of,
-                        const std::vector<int>& columns, std::uint64_t* bytes_left) const;
+  Result<std::shared_ptr<const Tails>> ReadTails() const;
 
   std::shared_ptr<const TableSchema> schema_;
-  RunMeta meta_;
-  std::shared_ptr<const Opened> opened_;
+  std::shared_ptr<const RunMeta> meta_;
+  std::shared_ptr<const Source> source_;
   std::shared_ptr<const ColumnMap> map_;  // null: schema_ is the file's
 };
+
+using RunList = SharedList<std::shared_ptr<const Run>>;
 
 }  // namespace varve

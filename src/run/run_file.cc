@@ -21,7 +21,9 @@
 #include "base/crc32c.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
+#include "columns/arrow_pool.h"
 #include "columns/parquet_properties.h"
+#include "run/decoded_rows.h"
 #include "run/file_cipher.h"
 #include "run/key_filters.h"
 #include "run/object_sink.h"
@@ -33,6 +35,27 @@ namespace {
 // A Parquet file ends with the footer's length in four bytes and the magic "PAR1", or "PARE" when
 // the footer is encrypted.
 constexpr std::uint64_t kTrailerBytes = 8;
+
+// Of memory, measured.
+constexpr std::uint64_t kOpenFileBytes = 4000;
+constexpr std::uint64_t kGroupBytes = 300;
+constexpr std::uint64_t kChunkBytes = 780;
+constexpr std::uint64_t kColumnBytes = 700;
+constexpr std::uint64_t kIdleReaderBytes = 4000;
+constexpr std::uint64_t kIdleReaderColumnBytes = 1000;
+
+// In memory; zero: not all values are equally large.
+std::uint64_t WidthOf(parquet::Type::type type) {
+  switch (type) {
+    case parquet::Type::BOOLEAN: return 1;
+    case parquet::Type::INT32:
+    case parquet::Type::FLOAT: return 4;
+    case parquet::Type::INT64:
+    case parquet::Type::INT96:
+    case parquet::Type::DOUBLE: return 8;
+    default: return 0;
+  }
+}
 
 std::unexpected<Error> Damaged(const std::string& where, std::string_view what) {
   return Fail(ErrorKind::kCorruption,
@@ -62,7 +85,7 @@ Result<std::shared_ptr<arrow::Buffer>> ReadTail(ObjectReader* reader, const RunO
   }
   const std::uint64_t size = object.bytes - object.data_bytes;
   VARVE_ASSIGN(std::shared_ptr<arrow::Buffer> tail,
-               FromArrow(arrow::AllocateBuffer(static_cast<std::int64_t>(size))));
+               FromArrow(arrow::AllocateBuffer(static_cast<std::int64_t>(size), ArrowPool())));
   char* const bytes = reinterpret_cast<char*>(tail->mutable_data());
   VARVE_TRY(reader->ReadAt(object.data_bytes, size, bytes));
   const std::uint32_t found = Crc32c(std::string_view(bytes, size));
@@ -77,14 +100,12 @@ Result<std::shared_ptr<arrow::Buffer>> ReadTail(ObjectReader* reader, const RunO
 
 }  // namespace
 
-RunFile::~RunFile() {
-  if (cache_ != nullptr) cache_->DropFile(cache_file_, static_cast<std::uint32_t>(pieces_.size()));
-}
+RunFile::~RunFile() = default;
 
 Result<std::shared_ptr<const RunFile>> RunFile::Open(ObjectStore* store, const RunObject& object,
                                                      std::shared_ptr<const TableSchema> schema,
                                                      std::shared_ptr<arrow::Schema> columns,
-                                                     std::shared_ptr<ReadCache> cache) {
+                                                     std::shared_ptr<FileLife> life) {
   std::shared_ptr<RunFile> file(new RunFile());
   file->object_ = object;
   file->where_ = store->Describe(object.name);
@@ -101,12 +122,36 @@ Result<std::shared_ptr<const RunFile>> RunFile::Open(ObjectStore* store, const R
   VARVE_TRY(file->CheckLayout());
   VARVE_TRY(file->NoteFilters(footer));
   VARVE_TRY(file->CutIntoPieces(&footer));
+  file->open_bytes_ = file->CountMemory(static_cast<std::uint64_t>(tail->capacity()), footer);
   file->first_keys_ = std::move(footer.row_group_keys);
   file->file_ = std::make_shared<CheckedFile>(std::move(reader), file->where_, object,
-                                              std::move(tail), std::move(footer.block_crc32c));
-  file->cache_ = std::move(cache);
-  if (file->cache_ != nullptr) file->cache_file_ = file->cache_->NewFile();
+                                              std::move(tail), std::move(footer.block_crc32c),
+                                              PoolOf(life->memory(), MemoryHolder::kReads));
+  file->life_ = std::move(life);
+  file->life_->NotePieces(file->pieces_.size());
+  file->booking_ = file->life_->Book(MemoryHolder::kTails, file->memory_bytes());
   return file;
+}
+
+// Of what Parquet makes of a footer the sizes are measured (tail_cache_test.cc): it keeps an object
+// for each column of each row group, and its own text of what is in the footer.
+std::uint64_t RunFile::CountMemory(std::uint64_t tail_bytes, const RunFooter& footer) const {
+  const auto strings = [](const std::vector<std::string>& keys) {
+    std::uint64_t bytes = keys.capacity() * sizeof(std::string);
+    for (const std::string& key : keys) bytes += key.capacity() > 15 ? key.capacity() + 17 : 0;
+    return bytes;
+  };
+  const auto groups = static_cast<std::uint64_t>(metadata_->num_row_groups());
+  const auto columns = static_cast<std::uint64_t>(metadata_->num_columns());
+  return kOpenFileBytes + tail_bytes + metadata_->size() + groups * kGroupBytes +
+         groups * columns * kChunkBytes + columns * kColumnBytes + strings(footer.row_group_keys) +
+         strings(piece_keys_) + pieces_.capacity() * sizeof(Piece) +
+         footer.block_crc32c.capacity() * sizeof(std::uint32_t);
+}
+
+std::uint64_t RunFile::IdleReaderBytes() const {
+  return kIdleReaderBytes +
+         static_cast<std::uint64_t>(metadata_->num_columns()) * kIdleReaderColumnBytes;
 }
 
 Status RunFile::ReadFooter(const std::shared_ptr<arrow::Buffer>& tail, RunFooter* footer) {
@@ -190,21 +235,44 @@ Status RunFile::CheckLayout() const {
                                          found, expected));
     }
   }
+  const auto check = [&]() -> arrow::Status {
+    BEGIN_PARQUET_CATCH_EXCEPTIONS
+    return CheckGroups();
+    END_PARQUET_CATCH_EXCEPTIONS
+  };
+  const arrow::Status status = check();
+  return status.ok() ? Status() : Damaged(where_, status.message());
+}
+
+// What passes here can be asked again without an exception.
+arrow::Status RunFile::CheckGroups() const {
+  const auto end = static_cast<std::int64_t>(object_.data_bytes);
+  std::int64_t rows_left = metadata_->num_rows();
   for (int group = 0; group < metadata_->num_row_groups(); ++group) {
     const auto row_group = metadata_->RowGroup(group);
+    if (row_group->num_columns() != metadata_->num_columns()) {
+      return arrow::Status::Invalid("row group ", group, " has ", row_group->num_columns(),
+                                    " columns of ", metadata_->num_columns());
+    }
+    if (row_group->num_rows() <= 0 || row_group->num_rows() > rows_left) {
+      return arrow::Status::Invalid("row group ", group, " has ", row_group->num_rows(),
+                                    " rows of ", metadata_->num_rows());
+    }
+    rows_left -= row_group->num_rows();
     for (int leaf = 0; leaf < row_group->num_columns(); ++leaf) {
       const auto chunk = row_group->ColumnChunk(leaf);
       const std::int64_t begin = chunk->has_dictionary_page()
                                      ? std::min(chunk->dictionary_page_offset(),
                                                 chunk->data_page_offset())
                                      : chunk->data_page_offset();
-      if (begin < 0 || begin + chunk->total_compressed_size() >
-                           static_cast<std::int64_t>(object_.data_bytes)) {
-        return Damaged(where_, fmt::format("row group {} lies outside of the data region", group));
+      const std::int64_t bytes = chunk->total_compressed_size();
+      if (begin < 0 || begin > end || bytes < 0 || bytes > end - begin) {
+        return arrow::Status::Invalid("row group ", group, " lies outside of the data region");
       }
     }
   }
-  return {};
+  if (rows_left == 0) return arrow::Status::OK();
+  return arrow::Status::Invalid("its row groups have ", rows_left, " rows fewer than it says");
 }
 
 std::int64_t RunFile::rows_of(int group) const { return metadata_->RowGroup(group)->num_rows(); }
@@ -271,33 +339,56 @@ int RunFile::FirstPiece(std::string_view key, bool distinct) const {
   return FirstPlace(piece_keys_, key, distinct);
 }
 
+int RunFile::PieceOf(int group) const {
+  return static_cast<int>(std::ranges::lower_bound(pieces_, group, {}, &Piece::group) -
+                          pieces_.begin());
+}
+
+std::uint64_t RunFile::DecodedBytes(int group, const std::vector<int>& fields) const {
+  const auto row_group = metadata_->RowGroup(group);
+  const auto rows = static_cast<std::uint64_t>(row_group->num_rows());
+  std::uint64_t bytes = 0;
+  for (const int field : fields) {
+    for (const int leaf : leaves_of(field)) {
+      const auto chunk = row_group->ColumnChunk(leaf);
+      const auto pages = static_cast<std::uint64_t>(chunk->total_uncompressed_size());
+      const auto values = static_cast<std::uint64_t>(chunk->num_values());
+      const auto width = WidthOf(metadata_->schema()->Column(leaf)->physical_type());
+      bytes += width > 0 ? values * width : pages + sizeof(std::int32_t) * rows;
+    }
+  }
+  return bytes;
+}
+
 int RunFile::EndGroup(std::string_view key) const {
   return static_cast<int>(std::ranges::lower_bound(first_keys_, key) - first_keys_.begin());
 }
 
-Result<std::unique_ptr<RowGroupReader>> RunFile::NewReader() const {
+Result<std::unique_ptr<RowGroupReader>> RunFile::NewReader(MemoryHolder holder) const {
   const auto make = [&]() -> arrow::Result<std::unique_ptr<parquet::arrow::FileReader>> {
     parquet::arrow::FileReaderBuilder builder;
-    ARROW_RETURN_NOT_OK(
-        builder.Open(file_, parquet::default_reader_properties(), metadata_));
+    auto* const pool = PoolOf(life_->memory(), holder);
+    ARROW_RETURN_NOT_OK(builder.Open(file_, parquet::ReaderProperties(pool), metadata_));
+    builder.memory_pool(pool);
     auto settings = ArrowReaderSettings();
     settings.set_use_threads(IsLarge());
     settings.set_pre_buffer(IsLarge());  // one coalesced read for all columns of a row group
     builder.properties(settings);
     return builder.Build();
   };
-  VARVE_ASSIGN(auto reader, FromArrow(make()));
-  return std::make_unique<RowGroupReader>(shared_from_this(), std::move(reader));
+  VARVE_ASSIGN(auto reader, Decoded(*this, kFooter, make()));
+  return std::make_unique<RowGroupReader>(shared_from_this(), std::move(reader),
+                                          PoolOf(life_->memory(), holder));
 }
 
 Result<bool> RunFile::MayContain(int group, std::string_view key) const {
   if (cipher_ == nullptr) {
     const auto decoded = schema_->key_codec().Decode({key});
     if (!decoded) return true;
-    return FromArrow(MayHaveValues(group, **decoded));
+    return Decoded(*this, group, MayHaveValues(group, **decoded));
   }
   const auto [at, bytes] = key_filters_[static_cast<std::size_t>(group)];
-  VARVE_ASSIGN(const auto module, FromArrow(file_->ReadAt(at, bytes)));
+  VARVE_ASSIGN(const auto module, Decoded(*this, group, file_->ReadAt(at, bytes)));
   const auto filter = cipher_->DecryptFilter(group, std::string_view(*module));
   if (!filter) return std::unexpected(filter.error().Within(where_));
   const auto ask = [&]() -> arrow::Result<bool> {
@@ -305,7 +396,7 @@ Result<bool> RunFile::MayContain(int group, std::string_view key) const {
     return MayContainKey(*filter, key);
     END_PARQUET_CATCH_EXCEPTIONS
   };
-  return FromArrow(ask());
+  return Decoded(*this, group, ask());
 }
 
 arrow::Result<bool> RunFile::MayHaveValues(int group, const arrow::RecordBatch& key) const {
@@ -328,8 +419,9 @@ arrow::Result<bool> RunFile::MayHaveValues(int group, const arrow::RecordBatch& 
 }
 
 RowGroupReader::RowGroupReader(std::shared_ptr<const RunFile> file,
-                               std::unique_ptr<parquet::arrow::FileReader> reader)
-    : file_(std::move(file)), reader_(std::move(reader)) {}
+                               std::unique_ptr<parquet::arrow::FileReader> reader,
+                               arrow::MemoryPool* pool)
+    : file_(std::move(file)), reader_(std::move(reader)), pool_(pool) {}
 
 RowGroupReader::~RowGroupReader() = default;
 
@@ -347,15 +439,10 @@ Result<std::shared_ptr<arrow::RecordBatch>> RowGroupReader::Read(
       order.push_back(table->schema()->GetFieldIndex(field->name()));
     }
     ARROW_ASSIGN_OR_RAISE(table, table->SelectColumns(order));
-    return table->CombineChunksToBatch();
+    return table->CombineChunksToBatch(pool_);
     END_PARQUET_CATCH_EXCEPTIONS
   };
-  VARVE_ASSIGN(auto batch, FromArrow(read()));
-  if (batch->num_rows() != file_->rows_of(group)) {
-    return Damaged(file_->where(), fmt::format("row group {} has {} rows, its footer says {}",
-                                               group, batch->num_rows(), file_->rows_of(group)));
-  }
-  return CastToSchema(batch, schema);
+  return DecodedRows(*file_, group, file_->rows_of(group), fields, schema, read());
 }
 
 }  // namespace varve

@@ -16,13 +16,15 @@
 #include "columns/table_schema.h"
 #include "files/object_store.h"
 #include "run/checked_file.h"
+#include "run/file_life.h"
+#include "run/open_run.h"
 #include "run/read_cache.h"
-#include "run/run.h"
 #include "run/run_footer.h"
 #include "run/run_meta.h"
 #include "varve/error.h"
 
 namespace arrow {
+class MemoryPool;
 class Table;
 }  // namespace arrow
 namespace parquet {
@@ -46,23 +48,30 @@ class RowGroupReader {
   Result<std::shared_ptr<arrow::RecordBatch>> Read(int group, const std::vector<int>& fields,
                                                    const std::shared_ptr<arrow::Schema>& schema);
   RowGroupReader(std::shared_ptr<const RunFile> file,
-                 std::unique_ptr<parquet::arrow::FileReader> reader);
+                 std::unique_ptr<parquet::arrow::FileReader> reader, arrow::MemoryPool* pool);
   ~RowGroupReader();
 
  private:
   const std::shared_ptr<const RunFile> file_;
   const std::unique_ptr<parquet::arrow::FileReader> reader_;
+  arrow::MemoryPool* const pool_;
 };
 
 class RunFile : public std::enable_shared_from_this<RunFile> {
  public:
-  // `columns` are the object's columns without the commit column. `cache` may be null. Corruption
+  // `columns` are the object's columns without the commit column. Corruption
   // when the object is missing, or its size, tail or footer is not what `object` says.
   static Result<std::shared_ptr<const RunFile>> Open(ObjectStore* store, const RunObject& object,
                                                      std::shared_ptr<const TableSchema> schema,
                                                      std::shared_ptr<arrow::Schema> columns,
-                                                     std::shared_ptr<ReadCache> cache);
+                                                     std::shared_ptr<FileLife> life);
   ~RunFile();
+
+  // What it takes: its tail, what Parquet makes of it, our lists, and readers that wait for the
+  // next lookup.
+  std::uint64_t memory_bytes() const {
+    return open_bytes_ + idle_bytes_.load(std::memory_order_relaxed);
+  }
 
   const RunObject& object() const { return object_; }
   const std::string& where() const { return where_; }
@@ -80,8 +89,8 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   std::uint64_t bytes_of(int group, const std::vector<int>& fields) const;  // compressed
   std::uint64_t offset_of(int group) const;
 
-  // As Run::ValuesOf.
-  std::optional<Run::ValueRange> ValuesOf(int group, int field) const;
+  // As OpenRun::ValuesOf.
+  std::optional<OpenRun::ValueRange> ValuesOf(int group, int field) const;
 
   // The first and last commit of a row group, by the file's statistics; nothing when they do not
   // say.
@@ -93,7 +102,12 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   // The first row group that cannot hold a key below `key`.
   int EndGroup(std::string_view key) const;
 
-  Result<std::unique_ptr<RowGroupReader>> NewReader() const;
+  // What it decodes is booked with `holder`.
+  Result<std::unique_ptr<RowGroupReader>> NewReader(
+      MemoryHolder holder = MemoryHolder::kReads) const;
+  // Of memory, about, that these rows take when they are decoded: exact for columns of one width,
+  // for others what their pages hold, which is less than it where values repeat.
+  std::uint64_t DecodedBytes(int group, const std::vector<int>& fields) const;
 
   // Rows that lookups read, and keep in the cache, together: a part of a row group.
   struct Piece {
@@ -106,6 +120,7 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   const std::vector<std::string>& piece_keys() const { return piece_keys_; }
   // As FirstGroup.
   int FirstPiece(std::string_view key, bool distinct) const;
+  int PieceOf(int group) const;  // its first
   // Null when it is not in the cache.
   CachedPiecePtr FindPiece(int piece, ReadCache::Part part) const;
   // Reads it, and puts it into the cache. Its rows have all of columns().
@@ -129,17 +144,7 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   const std::vector<int>& leaves_of(int field) const {
     return leaves_[static_cast<std::size_t>(field)];
   }
-  // Row groups that were read in whole or part, each once a cursor or lookup.
-  void CountRowGroupRead() const {
-    row_groups_read_.fetch_add(1, std::memory_order_relaxed);
-    if (cache_ != nullptr) cache_->Count("row_groups_read_total");
-  }
-  void CountBloomRejection() const {
-    if (cache_ != nullptr) cache_->Count("bloom_rejections_total");
-  }
-  std::uint64_t row_groups_read() const {
-    return row_groups_read_.load(std::memory_order_relaxed);
-  }
+  FileLife* life() const { return life_.get(); }
 
  private:
   friend class RowGroupReader;
@@ -148,7 +153,10 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   Status NoteFilters(const RunFooter& footer);
   Status CheckFooter(const RunFooter& footer) const;
   Status CheckLayout() const;
+  arrow::Status CheckGroups() const;
   Status CutIntoPieces(RunFooter* footer);
+  std::uint64_t CountMemory(std::uint64_t tail_bytes, const RunFooter& footer) const;
+  std::uint64_t IdleReaderBytes() const;
   Result<CachedPiece> DecodePiece(const Piece& piece, ReadCache::Part part) const;
   arrow::Result<bool> MayHaveValues(int group, const arrow::RecordBatch& key) const;
 
@@ -165,11 +173,12 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   std::vector<std::string> first_keys_;
   std::vector<Piece> pieces_;
   std::vector<std::string> piece_keys_;
-  std::shared_ptr<ReadCache> cache_;  // may be null
-  std::uint64_t cache_file_ = 0;      // what this file is called there
+  std::shared_ptr<FileLife> life_;
+  std::uint64_t open_bytes_ = 0;
+  mutable std::atomic<std::uint64_t> idle_bytes_ = 0;  // of idle_readers_
   mutable std::mutex readers_mutex_;
+  mutable Booking booking_;  // of memory_bytes; guarded by readers_mutex_
   mutable std::vector<std::unique_ptr<RowRangeReader>> idle_readers_;  // guarded by readers_mutex_
-  mutable std::atomic<std::uint64_t> row_groups_read_ = 0;
 };
 
 }  // namespace varve

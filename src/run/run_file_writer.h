@@ -24,10 +24,10 @@ struct RunTarget;
 class RunFileWriter {
  public:
   // `columns` are the object's, without the commit column; the table's key columns among them.
-  // `schema` outlives the writer. `large`: row groups are worth several threads.
+  // `schema` outlives the writer. `group_rows`: of the first row group; others are about as large.
   static Result<std::unique_ptr<RunFileWriter>> Open(
       ObjectStore* store, const std::string& name, const std::shared_ptr<arrow::Schema>& columns,
-      const TableSchema& schema, const RunTarget& target, bool large);
+      const TableSchema& schema, const RunTarget& target, std::int64_t group_rows);
   ~RunFileWriter();
 
   // `rows` in order, as many as there are commits. `key_hashes`: KeyHash of each row's key, when
@@ -46,6 +46,7 @@ class RunFileWriter {
   const TableSchema* schema_ = nullptr;
   std::vector<int> key_fields_;
   std::int64_t piece_rows_max_ = 0;
+  std::uint64_t piece_bytes_ = 0;
   std::string name_;
   std::shared_ptr<arrow::Schema> file_schema_;  // as Parquet has it, commit column included
   std::shared_ptr<ObjectSink> sink_;            // outlives the writer, which closes it

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+
+#include "base/shared_list.h"
 
 namespace varve {
 
@@ -49,5 +52,7 @@ struct RunMeta {
   bool HoldsAllVersions() const { return shown_from == 0; }
   bool IsEncrypted() const { return !data.file_key.empty() || !deletes.file_key.empty(); }
 };
+
+using RunMetaList = SharedList<std::shared_ptr<const RunMeta>>;
 
 }  // namespace varve

@@ -81,14 +81,14 @@ Status RunFile::CutIntoPieces(RunFooter* footer) {
   return {};
 }
 
-std::optional<Run::ValueRange> RunFile::ValuesOf(int group, int field) const {
+std::optional<OpenRun::ValueRange> RunFile::ValuesOf(int group, int field) const {
   if (leaves_of(field).size() != 1) return std::nullopt;
-  const auto find = [&]() -> arrow::Result<std::optional<Run::ValueRange>> {
+  const auto find = [&]() -> arrow::Result<std::optional<OpenRun::ValueRange>> {
     BEGIN_PARQUET_CATCH_EXCEPTIONS
     const auto chunk = metadata_->RowGroup(group)->ColumnChunk(leaves_of(field).front());
     const auto known = chunk->statistics();
     if (known == nullptr || !known->HasNullCount()) return std::nullopt;
-    Run::ValueRange range;
+    OpenRun::ValueRange range;
     range.has_nulls = known->null_count() > 0;
     if (known->null_count() == chunk->num_values()) return range;
     if (!known->HasMinMax()) return std::nullopt;
@@ -135,20 +135,20 @@ Result<std::shared_ptr<arrow::RecordBatch>> RunFile::ReadRows(
   VARVE_ASSIGN(auto batch, reader->Read(group, first_row, rows, fields, schema));
   std::lock_guard lock(readers_mutex_);
   if (idle_readers_.size() < kIdleReadersMax) idle_readers_.push_back(std::move(reader));
+  idle_bytes_.store(idle_readers_.size() * IdleReaderBytes(), std::memory_order_relaxed);
+  booking_.Set(memory_bytes());
   return batch;
 }
 
 CachedPiecePtr RunFile::FindPiece(int piece, ReadCache::Part part) const {
-  if (cache_ == nullptr) return nullptr;
-  return cache_->Find({cache_file_, static_cast<std::uint32_t>(piece), part});
+  return life_->Find(piece, part);
 }
 
 Result<CachedPiecePtr> RunFile::ReadPiece(int piece, ReadCache::Part part) const {
   VARVE_ASSIGN(auto decoded, DecodePiece(pieces_[static_cast<std::size_t>(piece)], part));
+  decoded.booking = life_->Book(MemoryHolder::kPieces, decoded.bytes);
   const auto shared = std::make_shared<const CachedPiece>(std::move(decoded));
-  if (cache_ != nullptr) {
-    cache_->Insert({cache_file_, static_cast<std::uint32_t>(piece), part}, shared);
-  }
+  life_->Keep(piece, part, shared);
   return shared;
 }
 

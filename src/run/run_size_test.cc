@@ -19,14 +19,15 @@ class BigTable {
             arrow::schema({arrow::field("k", arrow::int32()), arrow::field("text", type)}),
             {"k"})) {}
 
-  // Row i has a text of sizes[i] bytes.
-  void Insert(const std::vector<std::size_t>& sizes) {
+  // Row i has a text of sizes[i] bytes, and key first + i * step.
+  void Insert(const std::vector<std::size_t>& sizes, int first = 0, int step = 1) {
     arrow::Int32Builder keys;
     arrow::StringBuilder texts;
     for (std::size_t i = 0; i < sizes.size(); ++i) {
       std::string text = std::to_string(i);
       text.resize(sizes[i], static_cast<char>('a' + i % 26));
-      EXPECT_TRUE(keys.Append(static_cast<std::int32_t>(i)).ok() && texts.Append(text).ok());
+      const int key = first + static_cast<int>(i) * step;
+      EXPECT_TRUE(keys.Append(key).ok() && texts.Append(text).ok());
     }
     const auto text = *CastArray((*texts.Finish())->data(), schema_->schema()->field(1)->type());
     auto batch = PrepareUpsert(
@@ -67,6 +68,20 @@ TEST(RunSize, ALookupKeepsOnlyTheRowsFound) {
   }
 }
 
+// A batch whose last row begins a row group, and one after it that is too large for the group.
+TEST(RunSize, TheBatchThatBeginsARowGroupIsKnownInIt) {
+  constexpr std::uint64_t kBytesMax = 100'000;
+  BigTable table(arrow::utf8());
+  table.Insert({10, 10, 10, 10});
+  table.Insert({60'000, 60'000, 10}, 4);
+  RunWorld world;
+  auto meta = world.Write(table.memtable(), 3, kBytesMax);
+  ASSERT_TRUE(meta) << meta.error().message();
+  const auto run = world.Open(table.memtable(), *meta);
+  EXPECT_EQ(run->row_group_keys().size(), 3u) << "3 rows; 1 and a large one; a large one and 1";
+  EXPECT_EQ(meta->data.rows, 7u);
+}
+
 TEST(RunSize, ARowGroupEndsBeforeItIsTooLarge) {
   constexpr std::uint64_t kBytesMax = 100'000;
   std::vector<std::size_t> sizes(1000, 10);
@@ -89,6 +104,31 @@ TEST(RunSize, ARowGroupEndsBeforeItIsTooLarge) {
   }
   EXPECT_EQ(rows, 1000);
   EXPECT_EQ(run->row_group_keys().size(), 17u);
+}
+
+// A batch whose rows fit whatever is taken of it, then one that does not: from there on each row
+// counts as what it is, those before too.
+TEST(RunSize, ARowGroupIsNotTooLargeOnAverageOnly) {
+  constexpr std::uint64_t kBytesMax = 100'000;
+  BigTable table(arrow::utf8());
+  table.Insert({90'000, 10, 10, 10, 10, 10, 10, 10, 10, 10}, 0, 1000);
+  std::vector<std::size_t> sizes(999, 10);
+  sizes[0] = 50'000;
+  table.Insert(sizes, 1);
+  RunWorld world;
+  auto meta = world.Write(table.memtable(), kRowGroupRows, kBytesMax);
+  ASSERT_TRUE(meta) << meta.error().message();
+  const auto run = world.Open(table.memtable(), *meta);
+  const auto cursor = run->NewCursor({0, 1}, {});
+  std::int64_t rows = 0;
+  ASSERT_TRUE(cursor->Next());
+  while (cursor->valid()) {
+    const auto group = cursor->batch();
+    EXPECT_TRUE(BatchBytes(*group) < kBytesMax + 1000 || group->num_rows() == 1);
+    rows += group->num_rows();
+    ASSERT_TRUE(cursor->Skip(group->num_rows()));
+  }
+  EXPECT_EQ(rows, 1009);
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ using namespace varve::testing;
 class RunTest : public ::testing::Test {
  protected:
   // All keys at once, and each alone.
-  void ExpectGets(const varve::Run& run, std::uint64_t as_of, const std::vector<int>& columns) {
+  void ExpectGets(const OpenRun& run, std::uint64_t as_of, const std::vector<int>& columns) {
     std::vector<std::string_view> keys;
     for (const auto& [key, versions] : model_.versions()) keys.push_back(key);
     const auto hits = run.Get(keys, as_of, columns);
@@ -51,7 +51,7 @@ class RunTest : public ::testing::Test {
     ASSERT_EQ(hit->kind == RowKind::kUpsert, want->second.has_value());
     if (want->second) ExpectRow(*hit->batch, hit->row, *want->second, columns);
   }
-  void Walk(const varve::Run& run, SeededRandom* random, bool seeks) {
+  void Walk(const OpenRun& run, SeededRandom* random, bool seeks) {
     const auto bounds = model_.RandomBounds(random);
     const auto columns = RandomColumns(random);
     const auto cursor = run.NewCursor(columns, bounds);
@@ -207,7 +207,7 @@ TEST_F(RunTest, ACursorReadsOnlyTheRowGroupsWithinItsBounds) {
   EXPECT_EQ(run->Explain({0}, bounds).row_groups_read, 2u);
   const auto cursor = run->NewCursor({0}, bounds);
   CursorWalk(model_, cursor.get(), {0}, bounds).Run(std::make_unique<SeededRandom>(1).get(), false);
-  EXPECT_EQ(run->row_groups_read(), 2u);
+  EXPECT_EQ(run->run()->row_groups_read(), 2u);
 }
 
 TEST_F(RunTest, AWindowReadsOnlyRowGroupsThatMayHoldItsCommits) {
@@ -220,7 +220,7 @@ TEST_F(RunTest, AWindowReadsOnlyRowGroupsThatMayHoldItsCommits) {
   ASSERT_EQ(cursor->key(), ModelKey("a", 24));
   EXPECT_EQ(cursor->batch()->num_rows(), 6);  // nothing that was not asked for is kept
   while (cursor->valid()) ASSERT_TRUE(cursor->Next());
-  EXPECT_EQ(run->row_groups_read(), 2u);
+  EXPECT_EQ(run->run()->row_groups_read(), 2u);
   std::uint64_t versions = 0;
   const auto count = [&](std::uint64_t, std::uint64_t rows) { versions += rows; };
   ASSERT_TRUE(run->CountCommits({24, 36}, count));
@@ -234,7 +234,7 @@ TEST_F(RunTest, SeekSkipsRowGroups) {
   ASSERT_TRUE(cursor->Next());
   ASSERT_TRUE(cursor->Seek(ModelKey("a", 95)));
   EXPECT_EQ(cursor->key(), ModelKey("a", 95));
-  EXPECT_EQ(run->row_groups_read(), 2u);
+  EXPECT_EQ(run->run()->row_groups_read(), 2u);
 }
 
 void RunTest::ExpectRejections() {
@@ -247,8 +247,8 @@ void RunTest::ExpectRejections() {
     const auto hits = run->Get({key}, 1, {0});
     ASSERT_TRUE(hits && !hits->front());
   }
-  EXPECT_GE(run->bloom_rejections(), 150u);
-  EXPECT_LE(run->row_groups_read(), 50u);
+  EXPECT_GE(run->run()->bloom_rejections(), 150u);
+  EXPECT_LE(run->run()->row_groups_read(), 50u);
   ExpectGets(*run, 1, {0, 1, 2, 3});
 }
 
@@ -273,7 +273,7 @@ TEST_F(RunTest, ALookupDecodesARowGroupOnceForAllItsKeys) {
   std::vector<std::string> keys;
   for (std::int32_t i = 20; i < 50; ++i) keys.push_back(ModelKey("a", i));
   ASSERT_TRUE(run->Get({keys.begin(), keys.end()}, 1, {0, 1, 2, 3}));
-  EXPECT_EQ(run->row_groups_read(), 3u);
+  EXPECT_EQ(run->run()->row_groups_read(), 3u);
 }
 
 TEST_F(RunTest, LookupsThroughACacheShowExactlyTheModelWithinItsBudget) {
@@ -301,10 +301,10 @@ TEST_F(RunTest, WhatIsInTheCacheIsNotReadAgain) {
   world_.cache = std::make_shared<ReadCache>(8 << 20);
   auto run = world_.Flush(memtable_, 100);
   ExpectGets(*run, 1, {0, 1, 2, 3});
-  const auto read = run->row_groups_read();
+  const auto read = run->run()->row_groups_read();
   const auto misses = world_.cache->stats().misses;
   ExpectGets(*run, 1, {0, 1, 2, 3});
-  EXPECT_EQ(run->row_groups_read(), read);
+  EXPECT_EQ(run->run()->row_groups_read(), read);
   EXPECT_EQ(world_.cache->stats().misses, misses);
   run.reset();
   EXPECT_EQ(world_.cache->stats().bytes, 0u);  // nobody will ask for them
@@ -466,7 +466,7 @@ TEST_F(EncryptedRunTest, AFileIsReadWithItsOwnKeyAlone) {
   const auto plain = *world_.Write(memtable_, 20);
   const auto open = [&](RunMeta meta, std::string key) {
     meta.data.file_key = std::move(key);
-    return varve::Run::Open(world_.store(), ModelSchema(), meta);
+    return world_.Open(ModelSchema(), meta);
   };
   EXPECT_TRUE(open(encrypted, encrypted.data.file_key));
   EXPECT_TRUE(open(plain, ""));

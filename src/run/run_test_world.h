@@ -10,10 +10,13 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/result.h"
 #include "files/files.h"
 #include "files/object_store.h"
 #include "files/simulated_disk.h"
 #include "memtable/memtable.h"
+#include "run/open_run.h"
+#include "run/read_cache.h"
 #include "run/run.h"
 #include "run/run_writer.h"
 #include "test/support/seed.h"
@@ -23,7 +26,8 @@ namespace varve {
 
 class RunWorld {
  public:
-  std::shared_ptr<ReadCache> cache;  // of the runs that are opened from now on
+  std::shared_ptr<ReadCache> cache;         // of the runs that are opened from now on
+  std::shared_ptr<const RunMemory> memory;  // the same
   bool encrypted = false;            // the runs that are written from now on
 
   ObjectStore* store() { return store_.get(); }
@@ -51,13 +55,20 @@ class RunWorld {
                      .piece_rows_max = piece_rows_max == 0 ? row_group_rows / 3 + 1
                                                            : piece_rows_max});
   }
-  std::shared_ptr<const Run> Open(const Memtable& memtable, RunMeta meta) {
-    auto run = Run::Open(store_.get(), memtable.schema(), std::move(meta), cache);
+  Result<std::shared_ptr<const OpenRun>> Open(const std::shared_ptr<const TableSchema>& schema,
+                                              RunMeta meta) {
+    const auto run = Run::Make(store_.get(), schema, std::make_shared<RunMeta>(std::move(meta)),
+                               {.pieces = cache, .tails = nullptr, .memory = memory});
+    VARVE_ASSIGN(auto open, run->Open());
+    return std::make_shared<const OpenRun>(std::move(open));
+  }
+  std::shared_ptr<const OpenRun> Open(const Memtable& memtable, RunMeta meta) {
+    auto run = Open(memtable.schema(), std::move(meta));
     EXPECT_TRUE(run) << run.error().message();
     return *run;
   }
   // The memtable as a run, open.
-  std::shared_ptr<const Run> Flush(const Memtable& memtable, std::int64_t row_group_rows) {
+  std::shared_ptr<const OpenRun> Flush(const Memtable& memtable, std::int64_t row_group_rows) {
     auto meta = Write(memtable, row_group_rows);
     EXPECT_TRUE(meta) << meta.error().message();
     return Open(memtable, *std::move(meta));
@@ -77,7 +88,7 @@ inline testing::VersionModel::Sink Into(Memtable* memtable) {
 }
 
 // All findings of a verification, as "object@offset: message".
-inline std::vector<std::string> Findings(const Run& run, bool deep) {
+inline std::vector<std::string> Findings(const OpenRun& run, bool deep) {
   std::vector<std::string> found;
   const auto status = run.Verify(
       deep, &found,

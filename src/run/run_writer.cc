@@ -5,25 +5,18 @@
 
 #include <algorithm>
 #include <memory>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "base/result.h"
+#include "columns/copy_column.h"
 #include "columns/gather.h"
 #include "columns/row_bytes.h"
 #include "run/key_filters.h"
 #include "run/run_file_writer.h"
 
 namespace varve {
-namespace {
-
-// A hand-over to other threads costs what encoding some thousand values does.
-constexpr std::int64_t kLargeRows = 4096;
-
-}  // namespace
-
 // The upserts: slices of batches, gathered into a row group when there are enough. The whole group
 // at once and not piece by piece: rows in key order come from everywhere in their batches, and
 // Gather passes over all of these batches each time.
@@ -35,10 +28,13 @@ class RunWriter::DataPart {
   // Gives its bytes in memory.
   Result<std::uint64_t> Add(const VersionCursor& cursor) {
     const auto& batch = cursor.batch();
-    const std::uint64_t bytes = BytesOf(batch, cursor.row());
+    std::uint64_t bytes = BytesOf(batch, cursor.row());
     const bool full = std::ssize(commits_) == target_.row_group_rows ||
                       group_bytes_ + bytes > target_.row_group_bytes_max;
-    if (full && !commits_.empty()) VARVE_TRY(EndRowGroup());
+    if (full && !commits_.empty()) {
+      VARVE_TRY(EndRowGroup());
+      bytes = BytesOf(batch, cursor.row());  // the first batch of the next group
+    }
     group_bytes_ += bytes;
     if (commits_.empty()) first_key_ = cursor.key();
     commits_.push_back(cursor.commit());
@@ -49,6 +45,7 @@ class RunWriter::DataPart {
     } else {
       slices_.push_back({batch, cursor.row(), 1});
     }
+    if (target_.batches_max > 0 && batches_.size() > target_.batches_max) VARVE_TRY(CopyOut());
     return bytes;
   }
 
@@ -59,25 +56,73 @@ class RunWriter::DataPart {
   }
 
  private:
+  // Once all rows of the group's batches could be too much for it, those of the row. Before, what a
+  // row of its batch takes on average: to ask each row waits for memory in each of its columns.
   std::uint64_t BytesOf(const std::shared_ptr<arrow::RecordBatch>& batch, std::int64_t row) {
-    return row_bytes_.try_emplace(batch.get(), batch).first->second(row, row + 1);
+    const std::size_t number = sources_.NumberOf(batch.get());
+    if (number == batches_.size()) {
+      const RowBytes size_of(batch);
+      const std::uint64_t bytes = size_of(0, batch->num_rows());
+      batches_.push_back({size_of, bytes / static_cast<std::uint64_t>(batch->num_rows())});
+      batches_bytes_ += bytes;
+      if (!exact_ && batches_bytes_ > target_.row_group_bytes_max) CountExactly();
+    }
+    const Batch& known = batches_[number];
+    return exact_ ? known.size_of(row, row + 1) : known.row_bytes;
+  }
+
+  void CountExactly() {
+    exact_ = true;
+    group_bytes_ = 0;
+    for (const RowSlice& slice : slices_) {
+      const Batch& known = batches_[sources_.NumberOf(slice.batch.get())];
+      group_bytes_ += known.size_of(slice.start, slice.start + slice.length);
+    }
+  }
+
+  Status CopyOut() {
+    VARVE_ASSIGN(auto rows, CopyRows(schema_.schema(), slices_));
+    const std::int64_t count = rows->num_rows();
+    slices_ = {{rows, 0, count}};
+    ForgetBatches();
+    (void)BytesOf(rows, 0);
+    group_bytes_ = batches_bytes_;
+    return {};
   }
 
   Status EndRowGroup() {
     if (file_ == nullptr) {
       VARVE_ASSIGN(file_, RunFileWriter::Open(&store_, target_.data_name, schema_.schema(),
                                               schema_, target_,
-                                              std::ssize(commits_) >= kLargeRows));
+                                              std::ssize(commits_)));
     }
+    const Booking booked = BookGathered();
     VARVE_ASSIGN(auto rows, Gather(schema_.schema(), slices_));
     VARVE_TRY(file_->WriteRowGroup(std::move(rows), commits_, std::move(first_key_),
                                    key_hashes_));
     slices_.clear();
     commits_.clear();
     key_hashes_.clear();
-    row_bytes_.clear();
+    ForgetBatches();
     group_bytes_ = 0;
     return {};
+  }
+
+  void ForgetBatches() {
+    sources_ = {};
+    batches_.clear();
+    batches_bytes_ = 0;
+    exact_ = false;
+  }
+
+  // The rows gathered, and what they are gathered by. Caches make room for these and their encoded
+  // pages.
+  Booking BookGathered() const {
+    if (target_.memory == nullptr) return {};
+    const std::uint64_t bytes = group_bytes_ + slices_.capacity() * sizeof(RowSlice) +
+                                commits_.capacity() * sizeof(std::uint64_t);
+    target_.memory->MakeRoom(bytes + group_bytes_);
+    return {target_.memory->budget(), target_.holder, bytes};
   }
 
   ObjectStore& store_;
@@ -89,8 +134,15 @@ class RunWriter::DataPart {
   std::vector<std::uint64_t> commits_;
   std::vector<std::uint64_t> key_hashes_;  // when the target is encrypted
   std::string first_key_;
-  std::uint64_t group_bytes_ = 0;
-  std::unordered_map<const arrow::RecordBatch*, RowBytes> row_bytes_;
+  std::uint64_t group_bytes_ = 0;  // about, until it is counted exactly
+  struct Batch {
+    RowBytes size_of;
+    std::uint64_t row_bytes;  // on average
+  };
+  SliceSources sources_;
+  std::vector<Batch> batches_;        // of its slices, which keep them, by their numbers
+  std::uint64_t batches_bytes_ = 0;   // of all of their rows
+  bool exact_ = false;
 };
 
 // The deletes: their keys, decoded into the key columns.
@@ -115,7 +167,7 @@ class RunWriter::DeletesPart {
   Status EndRowGroup() {
     if (file_ == nullptr) {
       VARVE_ASSIGN(file_, RunFileWriter::Open(&store_, target_.deletes_name, schema_.key_schema(),
-                                              schema_, target_, /*large=*/false));
+                                              schema_, target_, std::ssize(commits_)));
     }
     VARVE_ASSIGN(auto batch, schema_.key_codec().Decode({keys_.begin(), keys_.end()}));
     VARVE_TRY(file_->WriteRowGroup(std::move(batch), commits_, std::move(keys_.front()),

@@ -16,6 +16,7 @@
 #include "columns/table_schema.h"
 #include "columns/version_cursor.h"
 #include "files/object_store.h"
+#include "run/run_memory.h"
 #include "run/run_meta.h"
 #include "varve/error.h"
 
@@ -40,6 +41,12 @@ struct RunTarget {
   std::int64_t row_group_rows = kRowGroupRows;            // smaller in tests
   std::uint64_t row_group_bytes_max = kRowGroupBytesMax;  // smaller in tests
   std::int64_t piece_rows_max = kPieceRowsMax;            // smaller in tests
+  // Rows that come from more batches than so many are copied, and the batches let go of: else each
+  // is held until its row group is written, however few rows it gave. 0: as many as there are.
+  std::size_t batches_max = 0;
+  std::uint64_t piece_bytes = kPieceBytes;
+  std::shared_ptr<const RunMemory> memory = nullptr;      // null: nobody counts
+  MemoryHolder holder = MemoryHolder::kFlush;             // who writes it
 };
 
 // Not thread-safe. Without Finish nothing is left under the names.
@@ -53,7 +60,7 @@ class RunWriter {
   // error is final.
   Status Add(const VersionCursor& version);
   bool empty() const { return empty_; }
-  // What the rows, and the keys of the deletes, that were added take in memory.
+  // About what the rows, and the keys of the deletes, that were added take in memory.
   std::uint64_t bytes() const { return bytes_; }
   // Needs a version. The objects are durable on return. Nothing is left under the names after an
   // error; if even that fails, the message says what is left.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Run::Verify. First the bytes of each object against the checksums of the manifest and the footer;
-// then, if asked for and where the bytes are good, what they say: every row is decoded, and order,
-// bounds, counts, commits and null keys are checked.
+// OpenRun::Verify. First the bytes of each object against the checksums of the manifest and the
+// footer, and, where they are encrypted, their tags; then, if asked for and where the bytes are
+// good, what they say: every row is decoded, and order, bounds, counts, commits and null keys are
+// checked.
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
+#include <parquet/metadata.h>
 
 #include <algorithm>
 #include <numeric>
@@ -14,10 +16,12 @@
 #include "base/crc32c.h"
 #include "base/result.h"
 #include "columns/arrow_errors.h"
+#include "run/decoded_rows.h"
+#include "run/file_cipher.h"
 #include "run/object_sink.h"
-#include "run/run.h"
+#include "run/open_run.h"
 #include "run/run_file_writer.h"
-#include "run/run_opened.h"
+#include "run/run_source.h"
 
 namespace varve {
 namespace {
@@ -25,7 +29,7 @@ namespace {
 // Reports damage; what is no damage (the store cannot be read) ends the check.
 class Findings {
  public:
-  Findings(void* context, Run::DamageSink sink) : context_(context), sink_(sink) {}
+  Findings(void* context, OpenRun::DamageSink sink) : context_(context), sink_(sink) {}
 
   void Add(const RunFile& file, std::uint64_t offset, const std::string& message) {
     ++count_;
@@ -40,7 +44,7 @@ class Findings {
 
  private:
   void* const context_;
-  const Run::DamageSink sink_;
+  const OpenRun::DamageSink sink_;
   std::uint64_t count_ = 0;
 };
 
@@ -70,6 +74,47 @@ Status CheckBytes(ObjectStore* store, const RunFile& file, Findings* findings) {
   VARVE_TRY(CheckTail(store, file, findings));
   for (std::uint64_t block = 0; block < file.file()->blocks(); ++block) {
     VARVE_TRY(findings->Take(file, block * kChecksumBlockBytes, file.file()->CheckBlock(block)));
+  }
+  return {};
+}
+
+Status CheckChunk(const RunFile& file, const parquet::ColumnChunkMetaData& chunk,
+                  FileCipher::Place place) {
+  const auto decrypt = [&](std::int64_t begin, std::int64_t end) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(const auto bytes, file.file()->ReadAt(begin, end - begin));
+    return file.cipher()->DecryptPages(std::string_view(*bytes), place).status();
+  };
+  const auto check = [&]() -> arrow::Status {
+    const std::int64_t pages = chunk.data_page_offset();
+    if (!chunk.has_dictionary_page()) return decrypt(pages, pages + chunk.total_compressed_size());
+    const std::int64_t begin = chunk.dictionary_page_offset();
+    place.dictionary = true;
+    ARROW_RETURN_NOT_OK(decrypt(begin, pages));
+    place.dictionary = false;
+    return decrypt(pages, begin + chunk.total_compressed_size());
+  };
+  const arrow::Status checked = check();
+  if (checked.ok()) return {};
+  return std::unexpected(DecodeError(file, place.group, checked));
+}
+
+// Decrypts each page and filter, one column of a row group at a time: checksums are anybody's to
+// make, tags are not. The bytes are read once more.
+Status CheckTags(const RunFile& file, Findings* findings) {
+  if (file.cipher() == nullptr) return {};
+  for (int group = 0; group < file.row_groups(); ++group) {
+    const auto row_group = file.metadata()->RowGroup(group);
+    for (int leaf = 0; leaf < row_group->num_columns(); ++leaf) {
+      const auto chunk = row_group->ColumnChunk(leaf);
+      const auto offset = static_cast<std::uint64_t>(
+          chunk->has_dictionary_page() ? chunk->dictionary_page_offset()
+                                       : chunk->data_page_offset());
+      VARVE_TRY(findings->Take(file, offset,
+                               CheckChunk(file, *chunk, {.group = group, .leaf = leaf})));
+    }
+    const auto may = file.MayContain(group, file.first_keys()[static_cast<std::size_t>(group)]);
+    const Status filter = may ? Status() : std::unexpected(may.error());
+    VARVE_TRY(findings->Take(file, file.object().data_bytes, filter));
   }
   return {};
 }
@@ -139,7 +184,7 @@ class RowCheck {
 };
 
 // The first and last version and the distinct keys of both objects together.
-Status CheckTogether(const Run& run, const RunFile& file, Findings* findings) {
+Status CheckTogether(const OpenRun& run, const RunFile& file, Findings* findings) {
   const RunMeta& meta = run.meta();
   const auto cursor = run.NewCursor({}, {});
   VARVE_TRY(cursor->Next());
@@ -168,16 +213,17 @@ Status CheckTogether(const Run& run, const RunFile& file, Findings* findings) {
 
 }  // namespace
 
-Status Run::Verify(bool deep, void* context, DamageSink damage) const {
+Status OpenRun::Verify(bool deep, void* context, DamageSink damage) const {
   Findings findings(context, damage);
-  for (const auto* file : {opened_->data.get(), opened_->deletes.get()}) {
+  for (const auto* file : {data(), deletes()}) {
     if (file == nullptr) continue;
     const std::uint64_t before = findings.count();
-    VARVE_TRY(CheckBytes(opened_->store, *file, &findings));
-    if (deep && findings.count() == before) VARVE_TRY(RowCheck(*file, meta_, &findings).Run());
+    VARVE_TRY(CheckBytes(run_->source_->store, *file, &findings));
+    if (findings.count() == before) VARVE_TRY(CheckTags(*file, &findings));
+    if (deep && findings.count() == before) VARVE_TRY(RowCheck(*file, meta(), &findings).Run());
   }
   if (!deep || findings.count() > 0) return {};
-  const RunFile& file = opened_->data != nullptr ? *opened_->data : *opened_->deletes;
+  const RunFile& file = data() != nullptr ? *data() : *deletes();
   return CheckTogether(*this, file, &findings);
 }
 

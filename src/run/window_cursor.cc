@@ -136,7 +136,7 @@ void WindowCursor::Leave() {
 
 Status WindowCursor::Load(int group) {
   Leave();
-  file_->CountRowGroupRead();
+  file_->life()->CountRowGroupRead();
   VARVE_ASSIGN(const auto commits, ReadCommits(*file_, reader_.get(), group));
   std::vector<std::int64_t> found;
   for (std::int64_t row = 0; row < commits->num_rows(); ++row) {
