@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 #include <utility>
 
 #include "base/bytes.h"
@@ -122,6 +123,11 @@ Result<CommitTimes> CommitTimes::Decode(std::string_view bytes) {
   return CommitTimes({first}, std::move(times));
 }
 
+bool CommitTimes::Covers(const CommitTimes& other) const {
+  if (first_ > other.first_ || last() != other.last()) return false;
+  return std::ranges::equal(std::span(times_).last(other.times_.size()), other.times_);
+}
+
 std::string CommitTimes::Encode() const {
   std::string bytes(kMagic);
   AppendLittle(&bytes, kFormat);
@@ -216,7 +222,9 @@ Result<std::shared_ptr<const CommitTimes>> ReadTimes(ObjectStore* store, CommitN
                           .bytes = bytes->size(),
                           .crc32c = LoadLittle<std::uint32_t>(bytes->data() + bytes->size() - 4),
                           .file_key = object.file_key};
-  if (times->last() != last || found != object) {
+  TimesObject expected = object;
+  if (found.first < object.first) expected.first = found.first;
+  if (times->last() != last || found != expected) {
     return named(Error(
         ErrorKind::kCorruption,
         fmt::format("expected commits {} to {}, {} bytes and checksum {:08x}, found {} to {}, {} "

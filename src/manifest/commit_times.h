@@ -36,8 +36,9 @@ inline constexpr std::string_view kTimesPrefix = "times/";
 
 // What the manifest says about one such object.
 struct TimesObject {
-  CommitNumber first;
-  WallTime min_time;  // the earliest of all
+  CommitNumber first;  // of the version; in a backup, which may take more at once, the object may
+                       // begin with an earlier one
+  WallTime min_time;   // the earliest in the object
   std::uint64_t bytes = 0;
   std::uint32_t crc32c = 0;
   std::string file_key;  // secret: the data key that it is encrypted with; empty: it is not
@@ -51,6 +52,8 @@ class CommitTimes {
   // Corruption says expected and found; Invalid/kUnsupportedFormat for a newer format.
   static Result<CommitTimes> Decode(std::string_view bytes);
   std::string Encode() const;
+  // Whether it says of each commit of `other` what that says, and maybe of some before.
+  bool Covers(const CommitTimes& other) const;
 
   CommitNumber first() const { return first_; }
   CommitNumber last() const { return {first_.value + times_.size() - 1}; }

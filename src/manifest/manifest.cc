@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "base/crc32c.h"
 #include "base/result.h"
 #include "manifest/manifest_cipher.h"
 #include "manifest/manifest_codec.h"
@@ -103,6 +102,20 @@ std::shared_ptr<const TableSchema> TableState::FindSchema(std::uint32_t wanted) 
   return at == former_schemas.end() ? nullptr : at->second;
 }
 
+// One search for each level that there is.
+RunMetaList::const_iterator TableState::FindRun(std::uint64_t run_id) const {
+  std::uint32_t level = 0;
+  while (true) {
+    const auto at = runs.PartitionPoint([&](const auto& run) {
+      return run->level < level || (run->level == level && run->id < run_id);
+    });
+    if (at == runs.end() || ((*at)->level == level && (*at)->id == run_id)) return at;
+    const auto next = runs.PartitionPoint([&](const auto& run) { return run->level <= level; });
+    if (next == runs.end()) return next;
+    level = (*next)->level;
+  }
+}
+
 CommitNumber TableState::altered() const {
   std::uint32_t after = schema_id;
   for (auto shape = former.rbegin(); shape != former.rend(); ++shape) {
@@ -113,11 +126,13 @@ CommitNumber TableState::altered() const {
 
 Manifest::Manifest(ObjectStore* store, KeyProvider* keys,
                    std::shared_ptr<const ManifestState> state, std::uint32_t newest_crc32c,
-                   std::string newest_key_id)
+                   std::string newest_key_id, const Checkpoints& checkpoints)
     : store_(store),
       keys_(keys),
+      object_bytes_max_(kManifestBytesMax),
       newest_crc32c_(newest_crc32c),
       newest_key_id_(std::move(newest_key_id)),
+      checkpoints_(checkpoints),
       state_(std::move(state)) {}
 
 Status Manifest::Create(ObjectStore* store, const std::string& database_id, WallTime now,
@@ -134,7 +149,7 @@ Status Manifest::Create(ObjectStore* store, const std::string& database_id, Wall
   state.database_id = database_id;
   state.number = 1;
   const auto name = ManifestName(1);
-  auto bytes = EncodeManifest(state, {}, 0, now);
+  auto bytes = EncodeManifest(state, {}, 0, now, CheckpointPlace::ByNumber(1));
   if (keys != nullptr) {
     VARVE_ASSIGN(const auto key, MakeManifestKey(keys, state.number));
     VARVE_ASSIGN(bytes, EncryptManifest(key, state.number, bytes));
@@ -173,12 +188,21 @@ Result<std::unique_ptr<Manifest>> Manifest::Open(ObjectStore* store, KeyProvider
   }
   std::shared_ptr<const ManifestState> state;
   std::uint32_t crc = 0;
+  Checkpoints checkpoints{.newest = objects.back().number, .before = 0, .lines_since = 0};
+  const std::uint64_t said = objects.back().object.header.checkpoint_before;
+  checkpoints.before = said != 0 ? said : CheckpointBefore(checkpoints.newest);
   for (auto at = objects.rbegin(); at != objects.rend(); ++at) {
+    if (state != nullptr) {
+      VARVE_TRY(CheckFollowsCheckpoint(store, *at, checkpoints.newest));
+      checkpoints.lines_since += LinesOfObject(at->object.edits.size());
+    }
     VARVE_ASSIGN(state, Continue(store, state.get(), crc, *at));
     crc = at->crc32c;
   }
-  return std::unique_ptr<Manifest>(
-      new Manifest(store, keys, std::move(state), crc, objects.front().key_id));
+  std::unique_ptr<Manifest> manifest(
+      new Manifest(store, keys, std::move(state), crc, objects.front().key_id, checkpoints));
+  manifest->newest_alone_ = objects.front().object.StandsAlone();
+  return manifest;
 }
 
 Status Manifest::CheckKeys(ObjectStore* store, KeyProvider* keys) {
@@ -194,15 +218,32 @@ Status Manifest::CheckKeys(ObjectStore* store, KeyProvider* keys) {
   return std::unexpected(read.error());
 }
 
+bool Manifest::IsCheckpointDue(const ManifestState& after, std::size_t edits) const {
+  return IsCheckpointNumber(after.number) &&
+         checkpoints_.lines_since + LinesOfObject(edits) >= LinesOf(after);
+}
+
 // The next object's bytes, and the id of the key that they are encrypted with.
 Result<std::string> Manifest::Encode(const ManifestState& after, const std::vector<Edit>& edits,
-                                     WallTime now, std::string* key_id) {
-  if (keys_ == nullptr) return EncodeManifest(after, edits, newest_crc32c_, now);
+                                     WallTime now, std::string* key_id, bool* checkpoint) {
+  *checkpoint = IsCheckpointDue(after, edits.size());
+  const auto encode = [&] {
+    return EncodeManifest(after, edits, newest_crc32c_, now, {*checkpoint, checkpoints_.newest});
+  };
+  // A state that is too large for one object goes on by edits.
+  const auto encode_some = [&](std::uint64_t bytes_max) {
+    std::string bytes = encode();
+    if (!*checkpoint || bytes.size() <= bytes_max) return bytes;
+    *checkpoint = false;
+    return encode();
+  };
+  if (keys_ == nullptr) return encode_some(object_bytes_max_);
   VARVE_ASSIGN(DataKey key, MakeManifestKey(keys_, after.number));
   *key_id = key.key_id;
-  const bool rotated = key.key_id != newest_key_id_;
+  const bool new_key = key.key_id != newest_key_id_;  // from here on the one before is not needed
+  *checkpoint = *checkpoint || new_key;
   auto bytes = EncryptManifest(key, after.number,
-                               EncodeManifest(after, edits, newest_crc32c_, now, rotated));
+                               new_key ? encode() : encode_some(object_bytes_max_ - kHeadBytesMax));
   Wipe(&key.key);
   return bytes;
 }
@@ -210,6 +251,64 @@ Result<std::string> Manifest::Encode(const ManifestState& after, const std::vect
 std::shared_ptr<const ManifestState> Manifest::state() const {
   std::lock_guard lock(state_mutex_);
   return state_;
+}
+
+// A repair makes another database of one, under the same name.
+Status Manifest::CheckIsOf(const ManifestState& before, const ManifestState& after) const {
+  if (before.database_id == after.database_id) return {};
+  return Fail(ErrorKind::kConflict,
+              fmt::format("{}: database {} was put in place of {} since that was opened; open it "
+                          "again",
+                          store_->Describe(ManifestName(after.number)), after.database_id,
+                          before.database_id));
+}
+
+// The object after the newest that is known; false when there is none yet.
+Result<bool> Manifest::TakeNext() {
+  const auto before = state();
+  const auto name = ManifestName(before->number + 1);
+  const auto info = store_->Head(name);
+  if (!info && info.error().kind() == ErrorKind::kNotFound) return false;
+  if (!info) return std::unexpected(info.error());
+  VARVE_ASSIGN(auto next, ReadManifest(store_, keys_, {before->number + 1, *info}));
+  const bool alone = next.object.StandsAlone();
+  VARVE_ASSIGN(auto after, Continue(store_, alone ? nullptr : before.get(), newest_crc32c_, next));
+  VARVE_TRY(CheckIsOf(*before, *after));
+  newest_crc32c_ = next.crc32c;
+  newest_alone_ = alone;
+  newest_key_id_ = std::move(next.key_id);
+  std::lock_guard state_lock(state_mutex_);
+  state_ = std::move(after);
+  return true;
+}
+
+Result<bool> Manifest::Refresh() {
+  std::lock_guard commit_lock(commit_mutex_);
+  const auto before = state();
+  for (bool more = true; more;) {
+    VARVE_ASSIGN(more, TakeNext());
+  }
+  if (state()->number != before->number) return true;
+  if (newest_alone_) {
+    VARVE_ASSIGN(const auto listed, ListManifests(store_));
+    if (!listed.empty() && listed.back().number == before->number) return false;
+  } else {
+    // The oldest go first: where the newest known is still there, so is every one after it.
+    const auto known = store_->Head(ManifestName(before->number));
+    if (known) return false;
+    if (known.error().kind() != ErrorKind::kNotFound) return std::unexpected(known.error());
+  }
+  VARVE_ASSIGN(const auto anew, Open(store_, keys_));
+  if (anew->state()->number <= before->number) {
+    return std::unexpected(MissingManifest(store_, before->number));
+  }
+  VARVE_TRY(CheckIsOf(*before, *anew->state()));
+  newest_crc32c_ = anew->newest_crc32c_;
+  newest_alone_ = anew->newest_alone_;
+  newest_key_id_ = anew->newest_key_id_;
+  std::lock_guard state_lock(state_mutex_);
+  state_ = anew->state();
+  return true;
 }
 
 Result<std::shared_ptr<const ManifestState>> Manifest::Commit(const std::vector<Edit>& edits,
@@ -231,12 +330,13 @@ Result<std::shared_ptr<const ManifestState>> Manifest::Commit(const std::vector<
   }
   auto after = std::make_shared<const ManifestState>(editor.Finish(before->number + 1));
   std::string key_id;
-  auto encoded = Encode(*after, edits, now, &key_id);
+  bool checkpoint = false;
+  auto encoded = Encode(*after, edits, now, &key_id, &checkpoint);
   if (!encoded) return std::unexpected(encoded.error().Within(where));
   const std::string bytes = *std::move(encoded);
-  if (bytes.size() > kManifestBytesMax) {
+  if (bytes.size() > object_bytes_max_) {
     return Fail(ErrorKind::kInvalid, fmt::format("{}: expected at most {} bytes, the edits need {}",
-                                                 where, kManifestBytesMax, bytes.size()));
+                                                 where, object_bytes_max_, bytes.size()));
   }
   auto published = Publish(store_, name, bytes);
   switch (published.outcome) {
@@ -250,21 +350,30 @@ Result<std::shared_ptr<const ManifestState>> Manifest::Commit(const std::vector<
       broken_ = published.cause->message();
       return std::unexpected(UnknownOutcome(where, broken_));
   }
-  newest_crc32c_ = Crc32c(bytes);
+  newest_crc32c_ = ManifestChecksum(bytes);
+  newest_alone_ = false;
   newest_key_id_ = std::move(key_id);
+  checkpoints_.lines_since += LinesOfObject(edits.size());
+  if (checkpoint) checkpoints_ = {after->number, checkpoints_.newest, 0};
   std::lock_guard state_lock(state_mutex_);
   state_ = std::move(after);
   return state_;
 }
 
-Status Manifest::RemoveOld() {
-  const std::uint64_t newest = state()->number / kCheckpointEvery * kCheckpointEvery;
-  if (newest < 2 * kCheckpointEvery) return {};
+Status Manifest::RemoveOld(std::uint64_t needed) {
+  std::uint64_t first = 0;
+  {
+    std::lock_guard commit_lock(commit_mutex_);
+    first = std::min(checkpoints_.before, needed);
+    if (first <= std::max<std::uint64_t>(removed_below_, 1)) return {};
+  }
   VARVE_ASSIGN(const auto listed, ListManifests(store_));
   for (const auto& object : listed) {
-    if (object.number >= newest - kCheckpointEvery) break;
+    if (object.number >= first) break;
     VARVE_TRY(store_->Delete(object.info.name));
   }
+  std::lock_guard commit_lock(commit_mutex_);
+  removed_below_ = first;
   return {};
 }
 
@@ -279,7 +388,10 @@ Status Manifest::MakeDurable() {
   std::lock_guard commit_lock(commit_mutex_);
   const auto name = ManifestName(state()->number);
   VARVE_ASSIGN(const auto bytes, store_->Get(name));
-  if (const auto crc = Crc32c(bytes); crc != newest_crc32c_) {
+  if (const auto sound = CheckManifestEnd(bytes); !sound) {
+    return std::unexpected(sound.error().Within(store_->Describe(name)));
+  }
+  if (const auto crc = ManifestChecksum(bytes); crc != newest_crc32c_) {
     return Fail(ErrorKind::kCorruption,
                 fmt::format("{}: expected the bytes that were opened, checksum {:08x}, found "
                             "{:08x}; something else writes here",

@@ -93,6 +93,15 @@ bool IsEncryptedManifest(std::string_view bytes) {
   return line && line->kind() == "header" && line->Has("wrapped_key");
 }
 
+std::uint32_t ManifestChecksum(std::string_view bytes) {
+  if (bytes.size() < kCrcBytes || !IsEncryptedManifest(bytes)) return Crc32c(bytes);
+  return Crc32c(bytes.substr(0, bytes.size() - kCrcBytes));
+}
+
+Status CheckManifestEnd(std::string_view bytes) {
+  return bytes.empty() || !IsEncryptedManifest(bytes) ? Status() : CheckCrc(bytes, 0);
+}
+
 Result<DataKey> MakeManifestKey(KeyProvider* keys, std::uint64_t number) {
   return MakeDataKey(keys, BoundTo(number));
 }

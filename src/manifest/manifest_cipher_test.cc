@@ -121,6 +121,70 @@ TEST_F(ManifestCipherTest, AnObjectUnderAnotherNumberIsDamage) {
   EXPECT_EQ(OpenError(&keys_).kind(), ErrorKind::kCorruption);
 }
 
+// What object `number` says of the one before it.
+class ManifestForkTest : public ManifestCipherTest {
+ protected:
+  std::uint32_t PreviousOf(std::uint64_t number) {
+    const auto plain = DecryptManifest(&keys_, store_.objects.at(ManifestName(number)), number);
+    EXPECT_TRUE(plain);
+    return DecodeManifest(plain->bytes, number)->header.previous_crc32c;
+  }
+  // Object 4 of a backup that went on by itself, under the same keys.
+  std::string ObjectOfFork() {
+    ScriptedStore fork;
+    fork.objects = store_.objects;
+    const auto other = *Manifest::Open(&fork, &keys_);
+    EXPECT_TRUE(other->Commit({NewTag("forked", 7)}, {3}));
+    return fork.objects.at(ManifestName(4));
+  }
+};
+
+TEST_F(ManifestForkTest, EachObjectIsKnownToTheNextByAChecksumOfItsOwn) {
+  Commit({NewTag("more", 7)});
+  EXPECT_NE(PreviousOf(2), PreviousOf(3));
+  EXPECT_NE(PreviousOf(3), PreviousOf(4));
+  Open();
+  Commit({NewTag("still-more", 7)});  // as well after Open
+  EXPECT_NE(PreviousOf(4), PreviousOf(5));
+}
+
+TEST_F(ManifestForkTest, AnObjectOfAForkIsRefusedAndNamed) {
+  const std::string forked = ObjectOfFork();
+  Commit({NewTag("more", 7)});
+  Commit({NewTag("still-more", 7)});
+  store_.objects.at(ManifestName(4)) = forked;
+  const Error error = OpenError(&keys_);
+  EXPECT_EQ(error.kind(), ErrorKind::kCorruption);
+  EXPECT_NE(error.message().find("not of this history"), std::string::npos) << error.message();
+  Manifest::Counts counts;
+  std::vector<std::string> damages;
+  ASSERT_TRUE(Verify(&counts, &damages));
+  ASSERT_EQ(damages.size(), 1u);
+  EXPECT_TRUE(damages[0].starts_with(ManifestName(5))) << damages[0];
+  EXPECT_NE(damages[0].find("object 4 before it"), std::string::npos) << damages[0];
+}
+
+TEST_F(ManifestForkTest, OtherBytesAreNotMadeDurable) {
+  const std::string forked = ObjectOfFork();
+  Commit({NewTag("more", 7)});
+  std::string& bytes = store_.objects.at(ManifestName(4));
+  const std::string good = bytes;
+  for (const bool reopened : {false, true}) {
+    if (reopened) Open();
+    EXPECT_TRUE(manifest_->MakeDurable());
+    bytes = forked;
+    EXPECT_EQ(manifest_->MakeDurable().error().kind(), ErrorKind::kCorruption);
+    for (const std::size_t from_end : {1, 4, 5, 20, 100}) {
+      bytes = good;
+      bytes[bytes.size() - from_end] ^= 1;
+      const auto made = manifest_->MakeDurable();
+      ASSERT_FALSE(made) << from_end;
+      EXPECT_EQ(made.error().kind(), ErrorKind::kCorruption);
+    }
+    bytes = good;
+  }
+}
+
 TEST_F(ManifestCipherTest, KeysThatAreNoGoodAreToldApart) {
   EXPECT_EQ(OpenError(nullptr).reason(), ErrorReason::kMissingKey);
   TestKeys other("may");

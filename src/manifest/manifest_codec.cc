@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/result.h"
+#include "columns/expiry.h"
 #include "manifest/json_line.h"
 #include "manifest/manifest_lines.h"
 #include "manifest/state_editor.h"
@@ -41,6 +42,7 @@ void AddSchema(std::uint32_t schema_id, const TableSchema& schema, OrderedJson* 
   (*line)["schema_id"] = schema_id;
   (*line)["columns"] = ColumnsText(schema);
   (*line)["key"] = KeyText(schema);
+  if (schema.lifetime()) (*line)["time_to_live"] = DescribeTimeToLive(schema);
   (*line)["schema"] = ToHex(schema.Serialize());
 }
 
@@ -231,25 +233,41 @@ Status Agree(const ManifestState& state, const ManifestHeader& header) {
 
 }  // namespace
 
+std::uint64_t LinesOf(const ManifestState& state) {
+  std::uint64_t lines = 1 + state.producers.by_id().size() + state.tags.size();
+  const auto add = [&](const TableState& table) {
+    lines += 1 + table.former_schemas.size() + table.former.size() + table.runs.size();
+  };
+  for (const auto& [name, table] : state.tables) add(*table);
+  for (const auto& [id, table] : state.dropped) add(*table);
+  return lines + 2 * state.versions.size();  // nearly all have times
+}
+
 std::string EncodeManifest(const ManifestState& state, const std::vector<Edit>& edits,
-                           std::uint32_t previous_crc32c, WallTime time, bool checkpoint) {
+                           std::uint32_t previous_crc32c, WallTime time,
+                           const CheckpointPlace& place) {
   VARVE_CHECK(state.number > 0);
-  checkpoint = checkpoint || IsCheckpointNumber(state.number);
-  LineWriter out(state.number);
-  out.Add(JsonText({{"kind", "header"},
-                    {"format", kManifestFormat},
-                    {"database", state.database_id},
-                    {"number", state.number},
-                    {"previous", state.number - 1},
-                    {"previous_crc32c", CrcText(previous_crc32c)},
-                    {"commit", state.commit.value},
-                    {"commit_time", state.commit_time.micros},
-                    {"time", time.micros},
-                    {"checkpoint", checkpoint}}));
+  const auto number = state.number;
+  // More checkpoints than the number tells are no harm to whoever expects fewer.
+  const bool told = place.before >= CheckpointBefore(number) &&
+                    (place.here || !IsCheckpointNumber(number));
+  LineWriter out(number);
+  OrderedJson header = {{"kind", "header"},
+                        {"format", told ? kManifestFormat : kSparseManifestFormat},
+                        {"database", state.database_id},
+                        {"number", number},
+                        {"previous", number - 1},
+                        {"previous_crc32c", CrcText(previous_crc32c)},
+                        {"commit", state.commit.value},
+                        {"commit_time", state.commit_time.micros},
+                        {"time", time.micros},
+                        {"checkpoint", place.here}};
+  if (!told) header["checkpoint_before"] = place.before;
+  out.Add(JsonText(header));
   for (const auto& edit : edits) {
     out.Add(JsonText(std::visit([](const auto& one) { return LineOf(one); }, edit)));
   }
-  if (checkpoint) WriteState(state, &out);
+  if (place.here) WriteState(state, &out);
   out.Add(JsonText({{"kind", "end"}, {"lines", out.lines() + 1}}));
   return out.Take();
 }

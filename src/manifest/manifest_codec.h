@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes of a manifest object, format 1.
+// The bytes of a manifest object, format 1 or 3.
 //
 // An object is a list of lines; manifest_lines.h says how each carries its checksum. A line's text
 // is one flat JSON object, UTF-8, without LF. Its member "kind" says what it is; all members of its
 // kind are there and no others. The lines, in this order:
 //
-//   header        once. format: 1; database: 32 hex digits; number: the object's own;
-//                 previous: number - 1; previous_crc32c: of all bytes of that object, 8 hex digits
-//                 (0 and "00000000" in object 1); commit, commit_time: the state's, after the
-//                 edits; time: when this was published; checkpoint: whether "state" follows
+//   header        once. format: 1, or 3 with one member more; database: 32 hex digits; number: the
+//                 object's own; previous: number - 1; previous_crc32c: of all bytes of that
+//                 object, 8 hex digits ("00000000" in an object that stands alone: object 1, and
+//                 a checkpoint that begins a copy or follows a repair: before it nothing is
+//                 needed); commit, commit_time: the state's, after the edits; time: when this was
+//                 published; checkpoint: whether "state" follows;
+//                 in format 3 checkpoint_before: the number of the newest checkpoint before this
+//                 object
 //   the edits, in the order in which they apply:
 //   create_table  table, name, schema_id, columns and key (for people), schema: hex of
-//                 TableSchema::Serialize (the truth)
+//                 TableSchema::Serialize (the truth); time_to_live (for people), when rows
+//                 expire: so in each line that has a schema
 //   add_run       run, table, schema_id, level; data, data_file_bytes, data_rows, data_bytes,
 //                 data_tail_crc32c and the same of deletes (RunObject; name "" when there is no
 //                 such object); min_key, max_key: hex; min_commit, max_commit; distinct_keys;
@@ -31,8 +36,7 @@
 //                 (commit_times.h), after the advance to that commit; file_key as in add_run
 //   tag           name, commit, commit_time, made
 //   untag         name
-//   in a checkpoint, which is object 1 and each whose number divides by kCheckpointEvery, then the
-//   whole state after the edits:
+//   in a checkpoint (see below), then the whole state after the edits:
 //   state         commit, commit_time, floor, durable, next_table_id, next_run_id
 //   table         as create_table, by name; each followed by what it was and its runs:
 //   altered_table as table, among these: its columns are not all, or not only, those it was made
@@ -47,6 +51,12 @@
 //   producer      id, sequence, commit; by commit
 //   tagged        as tag; by name
 //   end           once. lines: how many the object has, this one included. No byte follows it.
+//
+// Checkpoints are object 1 and, as long as the state is small, each whose number divides by
+// kCheckpointEvery. Of a larger one only those of them are by which the objects since the last one
+// have cost as many lines as the state has (LinesOf): so what is written for checkpoints, and what
+// is read at opening, stays in proportion to the edits. An object whose number does not tell which
+// checkpoint is before it, or that it is none, has format 3; all others have format 1.
 //
 // Numbers are decimal; those called time are microseconds since 1970-01-01T00:00:00Z.
 //
@@ -70,6 +80,8 @@
 namespace varve {
 
 inline constexpr std::uint64_t kManifestFormat = 1;
+// Checkpoints by size. (2 is that of encrypted objects, which have one of these inside.)
+inline constexpr std::uint64_t kSparseManifestFormat = 3;
 inline constexpr std::string_view kManifestPrefix = "manifest/";
 inline constexpr std::uint64_t kManifestBytesMax = 256u << 20;  // larger objects are refused
 
@@ -81,22 +93,47 @@ struct ManifestHeader {
   WallTime commit_time;
   WallTime time;
   bool checkpoint = false;
+  std::uint64_t checkpoint_before = 0;  // in format 3 alone; else 0
 };
 
 struct ManifestObject {
   ManifestHeader header;
   std::vector<Edit> edits;
   std::shared_ptr<const ManifestState> checkpoint;  // null when the header says there is none
+
+  // Manifest::PublishAlone. (A checksum that happens to be 0 makes a gap before it go unseen.)
+  bool StandsAlone() const { return checkpoint != nullptr && header.previous_crc32c == 0; }
 };
 
 constexpr bool IsCheckpointNumber(std::uint64_t number) {
   return number == 1 || number % kCheckpointEvery == 0;
 }
+// The newest checkpoint before an object whose state is small; 0 before object 1.
+constexpr std::uint64_t CheckpointBefore(std::uint64_t number) {
+  if (number == 1) return 0;
+  const std::uint64_t before = (number - 1) / kCheckpointEvery * kCheckpointEvery;
+  return before == 0 ? 1 : before;
+}
 
-// The object that brings a database to `state`; with all of `state` when it is a checkpoint, which
-// those are that must be, and any other when told.
+// What reading a state, or the object of some edits, costs, in lines. Finding and opening an object
+// costs about as much as reading 32.
+std::uint64_t LinesOf(const ManifestState& state);
+constexpr std::uint64_t LinesOfObject(std::size_t edits) { return 32 + edits; }
+
+// Which checkpoints there are around an object, itself included.
+struct CheckpointPlace {
+  bool here = false;
+  std::uint64_t before = 0;
+  // As those of a small state are.
+  static constexpr CheckpointPlace ByNumber(std::uint64_t number) {
+    return {IsCheckpointNumber(number), CheckpointBefore(number)};
+  }
+};
+
+// The object that brings a database to `state`; with all of `state` when it is a checkpoint.
 std::string EncodeManifest(const ManifestState& state, const std::vector<Edit>& edits,
-                           std::uint32_t previous_crc32c, WallTime time, bool checkpoint = false);
+                           std::uint32_t previous_crc32c, WallTime time,
+                           const CheckpointPlace& place);
 
 // All checks that the object alone allows. `number` is what its name says. Corruption names line
 // and offset, expected and found; Invalid/kUnsupportedFormat for what a newer varve wrote. After

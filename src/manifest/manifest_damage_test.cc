@@ -238,7 +238,7 @@ TEST_F(ManifestDamageTest, VerifyComparesACheckpointWithTheHistoryBeforeIt) {
 
 TEST_F(ManifestDamageTest, ANewerFormatIsUnsupportedNotDamaged) {
   auto texts = Texts(1);
-  Forge(1, {Replaced(texts[0], R"("format":1)", R"("format":2)"), texts[1]});
+  Forge(1, {Replaced(texts[0], R"("format":1)", R"("format":4)"), texts[1]});
   EXPECT_TRUE(OpenRefuses(ErrorReason::kUnsupportedFormat)) << message_;
 }
 

@@ -27,12 +27,14 @@ Result<std::shared_ptr<const TableSchema>> ReadSchema(const std::string& bytes) 
 // The members that say which columns there are.
 struct SchemaMembers {
   std::uint32_t id = 0;
-  std::string columns, key, bytes;
+  std::string columns, key, time_to_live, bytes;
 
   void Take(JsonLine* line) {
     line->Take("schema_id", &id);
     line->Take("columns", &columns);
     line->Take("key", &key);
+    // An older varve, which cannot know how rows expire, takes the member for a newer one's.
+    if (line->Has("time_to_live")) line->Take("time_to_live", &time_to_live);
     line->TakeHex("schema", &bytes);
   }
 };
@@ -272,11 +274,11 @@ class Decoder {
     }
     std::uint64_t format = 0;
     line->Take("format", &format);
-    if (format > kManifestFormat) {
+    if (format > kSparseManifestFormat) {
       return Fail(ErrorKind::kInvalid,
                   fmt::format("format {}: this varve reads up to format {}; open the database with "
                               "a newer varve",
-                              format, kManifestFormat),
+                              format, kSparseManifestFormat),
                   ErrorReason::kUnsupportedFormat);
     }
     auto& header = object_.header;
@@ -289,16 +291,24 @@ class Decoder {
     line->Take("commit_time", &header.commit_time.micros);
     line->Take("time", &header.time.micros);
     line->Take("checkpoint", &header.checkpoint);
+    const bool sparse = format == kSparseManifestFormat;
+    if (sparse) line->Take("checkpoint_before", &header.checkpoint_before);
     VARVE_TRY(line->Finish());
-    if (header.number != number_ || previous != number_ - 1 || format == 0) {
+    if (header.number != number_ || previous != number_ - 1 ||
+        (format != kManifestFormat && !sparse)) {
       return Fail(ErrorKind::kCorruption,
-                  fmt::format("expected format 1, number {}, previous {}, found format {}, number "
-                              "{}, previous {}",
+                  fmt::format("expected format 1 or 3, number {}, previous {}, found format {}, "
+                              "number {}, previous {}",
                               number_, number_ - 1, format, header.number, previous));
     }
     if (number_ == 1 && (!header.checkpoint || header.previous_crc32c != 0)) {
       return Fail(ErrorKind::kCorruption,
                   "expected object 1 to be a checkpoint with nothing before it, found another");
+    }
+    if (sparse && (header.checkpoint_before == 0 || header.checkpoint_before >= number_)) {
+      return Fail(ErrorKind::kCorruption,
+                  fmt::format("expected a checkpoint from 1 to {} before this object, found {}",
+                              number_ - 1, header.checkpoint_before));
     }
     return AsCorruption(CheckDatabaseId(header.database_id));
   }

@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "base/crc32c.h"
 #include "base/result.h"
 #include "manifest/manifest_cipher.h"
 
@@ -44,7 +43,8 @@ Result<PlainManifest> Plain(KeyProvider* keys, std::string&& bytes, std::uint64_
     VARVE_TRY(DecodeManifest(bytes, number, offset));  // damage comes first
     return Fail(ErrorKind::kInvalid,
                 "keys were given, but the database is not encrypted: nothing was changed; open it "
-                "without keys, and load its rows into one that was made with keys");
+                "without keys, and load its rows into one that was made with keys",
+                ErrorReason::kNotEncrypted);
   }
   return PlainManifest{.key_id = {}, .bytes = std::move(bytes)};
 }
@@ -66,7 +66,7 @@ Result<StoredManifest> ReadManifest(ObjectStore* store, KeyProvider* keys,
     return std::unexpected(Named(store, name, error));
   }
   if (!bytes) return std::unexpected(std::move(bytes).error());
-  const auto crc32c = Crc32c(*bytes);
+  const auto crc32c = ManifestChecksum(*bytes);
   auto plain = Plain(keys, *std::move(bytes), listed.number, offset);
   if (!plain) return std::unexpected(Named(store, name, plain.error()));
   auto object = DecodeManifest(plain->bytes, listed.number, offset);
@@ -90,6 +90,17 @@ Result<std::shared_ptr<const ManifestState>> Continue(ObjectStore* store,
   auto state = Replay(before, next.object);
   if (!state) return std::unexpected(Named(store, name, state.error()));
   return state;
+}
+
+Status CheckFollowsCheckpoint(ObjectStore* store, const StoredManifest& object,
+                              std::uint64_t checkpoint) {
+  const std::uint64_t found = object.object.header.checkpoint_before;
+  if (found == 0 || found == checkpoint) return {};
+  const Error error(ErrorKind::kCorruption,
+                    fmt::format("expected the newest checkpoint before it to be object {}, as it "
+                                "says, found object {}",
+                                found, checkpoint));
+  return std::unexpected(Named(store, ManifestName(object.number), error));
 }
 
 Error MissingManifest(ObjectStore* store, std::uint64_t number) {

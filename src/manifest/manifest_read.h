@@ -20,7 +20,7 @@ struct ListedManifest {
 };
 struct StoredManifest {
   std::uint64_t number = 0;
-  std::uint32_t crc32c = 0;  // of its bytes
+  std::uint32_t crc32c = 0;  // ManifestChecksum of its bytes
   std::string key_id;        // of the key that it is encrypted with; empty: it is not
   ManifestObject object;
 };
@@ -40,6 +40,11 @@ Result<std::shared_ptr<const ManifestState>> Continue(ObjectStore* store,
                                                       const ManifestState* before,
                                                       std::uint32_t before_crc32c,
                                                       const StoredManifest& next);
+
+// Corruption unless the object says so too, if it says anything: `checkpoint` is the newest one
+// before it.
+Status CheckFollowsCheckpoint(ObjectStore* store, const StoredManifest& object,
+                              std::uint64_t checkpoint);
 
 // Corruption: a number between two that are there, or before the first when that needs it.
 Error MissingManifest(ObjectStore* store, std::uint64_t number);

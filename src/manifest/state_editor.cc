@@ -260,9 +260,7 @@ Status StateEditor::Add(const AddRunEdit& edit) {
   if (HasRun(run.id)) {
     return Fail(ErrorKind::kInvalid, context() + ": a run with this id is there already");
   }
-  auto& runs = table->runs;
-  runs.insert(std::ranges::upper_bound(runs, edit.run, InOrder), edit.run);
-  if (have_run_ids_) run_ids_.insert(run.id);
+  Insert(table, edit.run);
   state_.next_run_id = std::max(state_.next_run_id, run.id + 1);
   return {};
 }
@@ -272,11 +270,26 @@ Result<StateEditor::FoundRun> StateEditor::FindRun(std::uint32_t table_id, std::
   TableState* table = Mutable(table_id);
   if (table == nullptr) table = MutableDropped(table_id);
   if (table != nullptr) {
-    const auto at = std::ranges::find(table->runs, run_id, [](const auto& run) { return run->id; });
+    const auto at = table->FindRun(run_id);
     if (at != table->runs.end()) return FoundRun{table, at};
   }
   return Fail(ErrorKind::kInvalid, fmt::format("run {} of table {} cannot be {}: it is not there",
                                                run_id, table_id, what));
+}
+
+void StateEditor::Insert(TableState* table, std::shared_ptr<const RunMeta> run) {
+  table->run_rows += run->data.rows + run->deletes.rows;
+  table->run_bytes += run->data.bytes + run->deletes.bytes;
+  auto& runs = table->runs;
+  const auto place = runs.PartitionPoint([&](const auto& other) { return InOrder(other, run); });
+  runs.Insert(place, std::move(run));
+}
+
+void StateEditor::Erase(const FoundRun& found) {
+  const RunMeta& run = **found.at;
+  found.table->run_rows -= run.data.rows + run.deletes.rows;
+  found.table->run_bytes -= run.data.bytes + run.deletes.bytes;
+  found.table->runs.Erase(found.at);
 }
 
 Status StateEditor::Hide(const HideRunEdit& edit) {
@@ -293,7 +306,7 @@ Status StateEditor::Hide(const HideRunEdit& edit) {
         status.error().Within(fmt::format("run {} of table {}", edit.run_id, edit.table_id)));
   }
   hidden->hidden_from = edit.from.value;
-  *found.at = std::move(hidden);
+  found.table->runs.Replace(found.at, std::move(hidden));
   return {};
 }
 
@@ -305,17 +318,14 @@ Status StateEditor::Move(const MoveRunEdit& edit) {
     return std::unexpected(
         status.error().Within(fmt::format("run {} of table {}", edit.run_id, edit.table_id)));
   }
-  auto& runs = found.table->runs;
-  runs.erase(found.at);
-  const auto place = std::ranges::upper_bound(runs, moved, InOrder);
-  runs.insert(place, std::move(moved));
+  Erase(found);
+  Insert(found.table, std::move(moved));
   return {};
 }
 
 Status StateEditor::Remove(const RemoveRunEdit& edit) {
   VARVE_ASSIGN(const FoundRun found, FindRun(edit.table_id, edit.run_id, "removed"));
-  found.table->runs.erase(found.at);
-  run_ids_.erase(edit.run_id);
+  Erase(found);
   return {};
 }
 
@@ -384,6 +394,7 @@ void StateEditor::KeepShape(TableState* table, CommitNumber commit) {
 Status StateEditor::Drop(const DropTableEdit& edit) {
   VARVE_ASSIGN(TableState* const table, Change(edit.table_id, edit.commit));
   table->dropped = edit.commit;
+  table->runs.Share();
   auto node = state_.tables.extract(table->name);
   state_.dropped.emplace(edit.table_id, std::move(node.mapped()));
   own_.erase(edit.table_id);
@@ -472,7 +483,10 @@ Status StateEditor::Retire(const RetireEdit& edit) {
                 [&](const VersionPoint& version) { return version.commit < edit.oldest; });
   std::erase_if(state_.dropped, [&](const auto& dropped) {
     const TableState& table = *dropped.second;
-    return table.runs.empty() && table.dropped <= edit.oldest && !HasTagBefore(table.dropped);
+    const bool gone =
+        table.runs.empty() && table.dropped <= edit.oldest && !HasTagBefore(table.dropped);
+    if (gone) own_dropped_.erase(table.id);
+    return gone;
   });
   state_.changed = {};
   std::vector<std::uint32_t> shaped;
@@ -512,27 +526,22 @@ TableState* StateEditor::Mutable(std::uint32_t table_id) {
 }
 
 TableState* StateEditor::MutableDropped(std::uint32_t table_id) {
+  if (const auto own = own_dropped_.find(table_id); own != own_dropped_.end()) return own->second;
   const auto at = state_.dropped.find(table_id);
   if (at == state_.dropped.end()) return nullptr;
   auto copy = std::make_shared<TableState>(*at->second);
-  TableState* const own = copy.get();
+  TableState* const own = own_dropped_[table_id] = copy.get();
   at->second = std::move(copy);
   return own;
 }
 
-// Ids from next_run_id on are new, which is nearly always so; only else all are gathered once.
-bool StateEditor::HasRun(std::uint64_t run_id) {
+// Ids from next_run_id on are new, which is nearly always so.
+bool StateEditor::HasRun(std::uint64_t run_id) const {
   if (run_id >= state_.next_run_id) return false;
-  if (!have_run_ids_) {
-    for (const auto& [name, table] : state_.tables) {
-      for (const auto& run : table->runs) run_ids_.insert(run->id);
-    }
-    for (const auto& [id, table] : state_.dropped) {
-      for (const auto& run : table->runs) run_ids_.insert(run->id);
-    }
-    have_run_ids_ = true;
-  }
-  return run_ids_.contains(run_id);
+  const auto has = [&](const auto& named) {
+    return named.second->FindRun(run_id) != named.second->runs.end();
+  };
+  return std::ranges::any_of(state_.tables, has) || std::ranges::any_of(state_.dropped, has);
 }
 
 ManifestState StateEditor::Finish(std::uint64_t number) {
@@ -542,10 +551,8 @@ ManifestState StateEditor::Finish(std::uint64_t number) {
     VersionPoint totals;
     for (const auto& [name, table] : state_.tables) {
       totals.runs += table->runs.size();
-      for (const auto& run : table->runs) {
-        totals.rows += run->data.rows + run->deletes.rows;
-        totals.bytes += run->data.bytes + run->deletes.bytes;
-      }
+      totals.rows += table->run_rows;
+      totals.bytes += table->run_bytes;
     }
     for (auto at = state_.versions.end() - static_cast<std::ptrdiff_t>(new_versions_);
          at != state_.versions.end(); ++at) {
@@ -555,7 +562,10 @@ ManifestState StateEditor::Finish(std::uint64_t number) {
       at->bytes = totals.bytes;
     }
   }
-  own_.clear();
+  for (auto* own : {&own_, &own_dropped_}) {
+    for (const auto& [id, table] : *own) table->runs.Share();
+    own->clear();
+  }
   new_versions_ = 0;
   return std::move(state_);
 }

@@ -20,7 +20,6 @@
 #include <map>
 #include <memory>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "manifest/manifest.h"
@@ -86,16 +85,17 @@ class StateEditor {
   TableState* MutableDropped(std::uint32_t table_id);
   struct FoundRun {
     TableState* table;
-    std::vector<std::shared_ptr<const RunMeta>>::iterator at;
+    RunMetaList::const_iterator at;
   };
   // Of a table that is there or was dropped. `what` is done to it, for the error.
   Result<FoundRun> FindRun(std::uint32_t table_id, std::uint64_t run_id, std::string_view what);
-  bool HasRun(std::uint64_t run_id);
+  bool HasRun(std::uint64_t run_id) const;
+  static void Insert(TableState* table, std::shared_ptr<const RunMeta> run);
+  static void Erase(const FoundRun& found);
 
   ManifestState state_;
   std::map<std::uint32_t, TableState*> own_;  // tables that this editor copied or made
-  std::unordered_set<std::uint64_t> run_ids_; // all runs of state_, once have_run_ids_
-  bool have_run_ids_ = false;
+  std::map<std::uint32_t, TableState*> own_dropped_;  // those that were dropped before it
   std::size_t new_versions_ = 0;
 };
 

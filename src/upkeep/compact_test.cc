@@ -22,27 +22,36 @@ using RunPtr = std::shared_ptr<const Run>;
 // A table's runs, and what they must hold.
 class CompactTest : public ::testing::Test {
  protected:
-  void SetUp() override { CutsOfFlushes() = {.row_group_rows = 7, .piece_rows_max = 3}; }
-  void TearDown() override { CutsOfFlushes() = {}; }
+  void SetUp() override {
+    CutsOfFlushes() = {.row_group_rows = 7, .piece_rows_max = 3};
+    CutsOfCompactions().part_bytes_min = 1;
+  }
+  void TearDown() override {
+    CutsOfFlushes() = {};
+    CutsOfCompactions() = {};
+  }
 
   void Flush(SeededRandom* random) {
     Memtable memtable(ModelSchema());
     for (std::uint64_t i = 1 + random->Below(6); i > 0; --i) {
       model_.RandomCommit(random, ++commit_, 12, 60, Into(&memtable));
     }
-    runs_.push_back(world_->Flush(memtable, 1 + static_cast<std::int64_t>(random->Below(40))));
+    const auto rows = 1 + static_cast<std::int64_t>(random->Below(40));
+    runs_.push_back(world_->Flush(memtable, rows)->run());
     next_id_ = std::max(next_id_, runs_.back()->meta().id);
   }
 
   RunPtr Open(const RunMeta& meta) {
-    auto run = Run::Open(world_->store(), ModelSchema(), meta);
+    const auto run = world_->Open(ModelSchema(), meta);
     EXPECT_TRUE(run) << run.error().message();
-    return *run;
+    return (*run)->run();
   }
 
   Compaction Choose(SeededRandom* random) {
     Compaction compaction{.table_name = "t", .schema = ModelSchema()};
     compaction.run_bytes_max = random->Below(4000);
+    compaction.parts_max = 1 + random->Below(3);
+    CutsOfCompactions().runs_open_max = 2 + random->Below(10);
     for (const auto& run : runs_) {
       if (run->meta().hidden_from != 0) continue;
       if (random->Below(3) != 0) compaction.inputs.push_back(run);
@@ -78,14 +87,16 @@ class CompactTest : public ::testing::Test {
       last = meta->max_key;
       if (compaction.older.empty()) EXPECT_EQ(meta->deletes.name, "");
       runs_.push_back(Open(*meta));
-      EXPECT_EQ(Findings(*runs_.back(), true), std::vector<std::string>());
+      EXPECT_EQ(Findings(*runs_.back()->Open(), true), std::vector<std::string>());
     }
   }
 
   void ExpectModelAt(std::uint64_t as_of, const KeyBounds& bounds) {
     std::vector<std::unique_ptr<VersionCursor>> cursors;
     for (const auto& run : runs_) {
-      if (run->meta().IsShownAt(as_of)) cursors.push_back(run->NewCursor({0, 1, 2, 3}, bounds));
+      if (run->meta().IsShownAt(as_of)) {
+        cursors.push_back(run->Open()->NewCursor({0, 1, 2, 3}, bounds));
+      }
     }
     VisibleRows rows(std::move(cursors), as_of);
     const auto expected = model_.Visible(as_of, bounds);
@@ -155,7 +166,8 @@ TEST_F(CompactTest, ADeleteStaysAsLongAsAnOlderVersionIsShownBesideIt) {
   model_.Delete({{"a", 1, 1}}, 2, Into(&deleted));
   model_.Upsert({{"a", 1, 3}}, 3, Into(&last));
   commit_ = 3;
-  runs_ = {world_->Flush(first, 5), world_->Flush(deleted, 5), world_->Flush(last, 5)};
+  runs_ = {world_->Flush(first, 5)->run(), world_->Flush(deleted, 5)->run(),
+           world_->Flush(last, 5)->run()};
   for (const auto& inputs : {std::vector<RunPtr>{runs_[0], runs_[2]}, {runs_[1]}}) {
     Compaction compaction{.table_name = "t", .schema = ModelSchema(), .inputs = inputs};
     compaction.older = FindOlder(Metas(), compaction);
@@ -178,7 +190,7 @@ TEST_F(CompactTest, WhenEveryKeyIsDeletedNothingIsLeft) {
   model_.Upsert({{"a", 1, 1}, {"b", 2, 2}}, 1, Into(&rows));
   model_.Delete({{"a", 1, 3}, {"b", 2, 4}}, 2, Into(&deletes));
   commit_ = 2;
-  runs_ = {world_->Flush(rows, 5), world_->Flush(deletes, 5)};
+  runs_ = {world_->Flush(rows, 5)->run(), world_->Flush(deletes, 5)->run()};
   Compact({.table_name = "t", .schema = ModelSchema(), .inputs = runs_});
   EXPECT_EQ(runs_.size(), 2u);
   ExpectModelAt(1, {});

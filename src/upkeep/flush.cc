@@ -2,7 +2,9 @@
 #include "upkeep/flush.h"
 
 #include <algorithm>
+#include <charconv>
 #include <numeric>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -21,6 +23,20 @@ std::string RunDataName(std::string_view table, std::uint64_t run_id) {
 
 std::string RunDeletesName(std::string_view table, std::uint64_t run_id) {
   return fmt::format("data/{}/_deletes/{:020}.parquet", table, run_id);
+}
+
+std::optional<std::uint64_t> RunIdOf(std::string_view name) {
+  constexpr std::string_view kSuffix = ".parquet";
+  const std::size_t slash = name.rfind('/');
+  if (!name.starts_with("data/") || !name.ends_with(kSuffix)) return std::nullopt;
+  std::string_view digits = name.substr(slash + 1);
+  digits.remove_suffix(kSuffix.size());
+  std::uint64_t id = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id);
+  if (digits.size() != 20 || error != std::errc() || end != digits.data() + digits.size()) {
+    return std::nullopt;
+  }
+  return id;
 }
 
 std::string RunFolder(std::string_view table_name, std::uint32_t table_id, bool encrypted) {
@@ -90,7 +106,7 @@ class VersionSorter {
 Result<Metas> FlushMemtable(ObjectStore* store, const Memtable& memtable,
                             std::string_view table_name, std::uint32_t table_id,
                             std::uint32_t schema_id, std::uint64_t* next_run_id,
-                            bool encrypted) {
+                            bool encrypted, const FlushRoom& room) {
   const auto rows = memtable.rows();
   VARVE_CHECK(rows > 0);
   const TableSchema& schema = *memtable.schema();
@@ -107,7 +123,11 @@ Result<Metas> FlushMemtable(ObjectStore* store, const Memtable& memtable,
                      .deletes_name = RunDeletesName(folder, id),
                      .encrypted = encrypted,
                      .row_group_rows = CutsOfFlushes().row_group_rows,
-                     .piece_rows_max = CutsOfFlushes().piece_rows_max};
+                     .row_group_bytes_max = room.row_group_bytes_max,
+                     .piece_rows_max = std::min(CutsOfFlushes().piece_rows_max,
+                                                room.piece_rows_max),
+                     .piece_bytes = room.piece_bytes,
+                     .memory = room.memory};
   };
   const RunTarget newest = target(), older = target();
   const auto write = [&]() -> Result<Metas> {

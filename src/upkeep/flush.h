@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "files/object_store.h"
@@ -20,6 +22,8 @@ namespace varve {
 
 // Names of a run's objects: data/<table>/<20 digits>.parquet and .../_deletes/<20 digits>.parquet,
 // where <table> is RunFolder.
+// The id in a name that one of these two gives; nothing for any other name.
+std::optional<std::uint64_t> RunIdOf(std::string_view name);
 std::string RunDataName(std::string_view table, std::uint64_t run_id);
 std::string RunDeletesName(std::string_view table, std::uint64_t run_id);
 // The table's name; of an encrypted database, whose names are secret, its id.
@@ -33,11 +37,19 @@ struct FlushCuts {
 };
 FlushCuts& CutsOfFlushes();
 
+// What a flush may take of memory beside its memtable, and who reads its runs.
+struct FlushRoom {
+  std::uint64_t row_group_bytes_max = kRowGroupBytesMax;
+  std::int64_t piece_rows_max = kPieceRowsMax;
+  std::uint64_t piece_bytes = kPieceBytes;
+  std::shared_ptr<const RunMemory> memory = nullptr;  // null: nobody counts
+};
+
 // Needs a memtable with at least one row that no longer receives any. One run or two; their ids are
 // `next_run_id`, which is counted up. After an error nothing is left, as RunWriter says.
 Result<std::vector<std::shared_ptr<const RunMeta>>> FlushMemtable(
     ObjectStore* store, const Memtable& memtable, std::string_view table_name,
     std::uint32_t table_id, std::uint32_t schema_id, std::uint64_t* next_run_id,
-    bool encrypted = false);
+    bool encrypted = false, const FlushRoom& room = {});
 
 }  // namespace varve

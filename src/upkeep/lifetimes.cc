@@ -5,8 +5,10 @@
 #include <functional>
 #include <queue>
 #include <set>
+#include <utility>
 
 #include "base/result.h"
+#include "run/open_run.h"
 
 namespace varve {
 namespace {
@@ -14,24 +16,36 @@ namespace {
 struct KeySource {
   const RunMeta* run;
   std::unique_ptr<VersionCursor> cursor;
+  RunExpiry expiry;  // the columns of its cursor are those that these are of, in order
+
+  bool MayHaveExpired() const {
+    if (cursor->kind() == RowKind::kDelete) return false;
+    for (std::size_t i = 0; i < expiry.by.size(); ++i) {
+      const auto& times = *cursor->batch()->column(static_cast<int>(i));
+      if (expiry.by[i].Has(times, cursor->row())) return true;
+    }
+    return expiry.any;
+  }
 };
 
 struct OneVersion {
   const RunMeta* run;
   std::uint64_t commit;
   RowKind kind;
+  bool expired;  // perhaps
 };
 
 // The runs' cursors, smallest key first.
 class KeySources {
  public:
-  explicit KeySources(const std::vector<std::shared_ptr<const Run>>& runs) {
+  Status Start(const std::vector<std::shared_ptr<const Run>>& runs, const ExpiryOf& expiry_of) {
     for (const auto& run : runs) {
-      sources_.push_back({&run->meta(), run->NewCursor({}, KeyBounds{})});
+      VARVE_ASSIGN(const OpenRun open, run->Open());
+      RunExpiry expiry = expiry_of ? expiry_of(run->meta()) : RunExpiry{};
+      std::vector<int> columns;
+      for (const Expiry& one : expiry.by) columns.push_back(one.column());
+      sources_.push_back({&run->meta(), open.NewCursor(columns, KeyBounds{}), std::move(expiry)});
     }
-  }
-
-  Status Start() {
     for (KeySource& source : sources_) VARVE_TRY(Advance(&source));
     return {};
   }
@@ -45,7 +59,8 @@ class KeySources {
       KeySource* const source = heap_.top();
       heap_.pop();
       do {
-        entries->push_back({source->run, source->cursor->commit(), source->cursor->kind()});
+        entries->push_back({source->run, source->cursor->commit(), source->cursor->kind(),
+                            source->MayHaveExpired()});
         VARVE_TRY(source->cursor->Next());
       } while (source->cursor->valid() && source->cursor->key() == *key);
       if (source->cursor->valid()) heap_.push(source);
@@ -84,12 +99,13 @@ const OneVersion* NewestOf(const std::vector<OneVersion>& entries, std::uint64_t
 }  // namespace
 
 Status FindLostVersions(const std::vector<std::shared_ptr<const Run>>& runs, CommitNumber oldest,
-                        const std::function<void(const LostVersion&)>& found) {
+                        const std::function<void(const LostVersion&)>& found,
+                        const ExpiryOf& expiry_of) {
   if (std::ranges::none_of(runs, [](const auto& run) { return run->meta().hidden_from != 0; })) {
     return {};
   }
-  KeySources sources(runs);
-  VARVE_TRY(sources.Start());
+  KeySources sources;
+  VARVE_TRY(sources.Start(runs, expiry_of));
   std::set<std::uint64_t> reported;
   std::string key;
   for (std::vector<OneVersion> entries;;) {
@@ -103,7 +119,8 @@ Status FindLostVersions(const std::vector<std::shared_ptr<const Run>>& runs, Com
       if (written == nullptr) continue;
       const std::uint64_t seen_commit = seen == nullptr ? 0 : seen->commit;
       if (seen_commit == written->commit) continue;
-      if (seen == nullptr && written->kind == RowKind::kDelete) continue;
+      const bool gone = written->kind == RowKind::kDelete || written->expired;
+      if (seen == nullptr && gone) continue;
       if (!reported.insert(written->run->id).second) continue;
       found({written->run->id, key, written->commit, as_of, seen_commit});
     }

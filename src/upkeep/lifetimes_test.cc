@@ -28,7 +28,7 @@ class LifetimesTest : public ::testing::Test {
     RunMeta meta = run->meta();
     meta.shown_from = shown_from;
     meta.hidden_from = hidden_from;
-    return world_.Open(memtable, meta);
+    return world_.Open(memtable, meta)->run();
   }
 
   static std::vector<std::string> Lost(const std::vector<RunPtr>& runs, std::uint64_t oldest = 0) {

@@ -12,7 +12,7 @@ using RunMetaPtr = std::shared_ptr<const RunMeta>;
 
 constexpr std::size_t kInputsOfLevel0Max = 32;
 
-RunMetas ShownNow(const RunMetas& runs) {
+RunMetas ShownNow(const RunMetaList& runs) {
   RunMetas shown;
   std::ranges::copy_if(runs, std::back_inserter(shown),
                        [](const RunMetaPtr& run) { return run->hidden_from == 0; });
@@ -64,17 +64,27 @@ std::uint64_t SumOf(const RunMetas& runs) {
 
 }  // namespace
 
-std::optional<std::uint32_t> LeveledPlanner::WorstLevel(
-    const std::map<std::uint32_t, RunMetas>& levels) const {
+LeveledPlanner::LevelSums LeveledPlanner::SumLevels(const RunMetaList& runs) {
+  LevelSums levels;
+  for (const auto& run : runs) {
+    if (run->hidden_from != 0) continue;
+    LevelSum& level = levels[run->level];
+    ++level.runs;
+    level.bytes += BytesOf(*run);
+  }
+  return levels;
+}
+
+std::optional<std::uint32_t> LeveledPlanner::WorstLevel(const LevelSums& levels) const {
   std::optional<std::uint32_t> worst;
   double most = 0;
   double target = static_cast<double>(targets_.level1_bytes);
   std::uint32_t at = 1;
-  for (const auto& [level, runs] : levels) {
-    double over = static_cast<double>(runs.size()) / static_cast<double>(targets_.level0_runs);
+  for (const auto& [level, sum] : levels) {
+    double over = static_cast<double>(sum.runs) / static_cast<double>(targets_.level0_runs);
     if (level > 0) {
       for (; at < level; ++at) target *= static_cast<double>(targets_.growth);
-      over = static_cast<double>(SumOf(runs)) / target;
+      over = static_cast<double>(sum.bytes) / target;
     }
     const bool is_due = level == 0 ? over >= 1 : over > 1;
     if (!is_due || (worst && over <= most) || level == kLevelMax) continue;
@@ -99,32 +109,29 @@ CompactionPlan LeveledPlanner::FromLevel0(const RunMetas& runs) const {
   return plan;
 }
 
-std::optional<CompactionPlan> LeveledPlanner::Next(const RunMetas& all) const {
-  const RunMetas runs = ShownNow(all);
-  std::map<std::uint32_t, RunMetas> levels;
-  for (const auto& run : runs) levels[run->level].push_back(run);
-  const auto level = WorstLevel(levels);
+std::optional<CompactionPlan> LeveledPlanner::Next(const RunMetaList& all) const {
+  const auto level = WorstLevel(SumLevels(all));
   if (!level) return std::nullopt;
+  const RunMetas runs = ShownNow(all);
   if (*level == 0) return FromLevel0(runs);
   const auto cost = [&](const RunMetaPtr& run) {
     const auto below = SumOf(Overlapping(runs, *level + 1, SpanOf({run})));
     return static_cast<double>(below) / static_cast<double>(BytesOf(*run) + 1);
   };
-  const RunMetas& here = levels[*level];
+  RunMetas here;
+  std::ranges::copy_if(runs, std::back_inserter(here),
+                       [&](const RunMetaPtr& run) { return run->level == *level; });
   return Into(runs, {*std::ranges::min_element(here, {}, cost)}, *level + 1);
 }
 
-CompactionDebt LeveledPlanner::DebtOf(const RunMetas& all) const {
-  std::map<std::uint32_t, std::uint64_t> levels;
+CompactionDebt LeveledPlanner::DebtOf(const RunMetaList& all) const {
   CompactionDebt debt;
-  for (const auto& run : ShownNow(all)) {
-    levels[run->level] += BytesOf(*run);
-    if (run->level == 0) ++debt.level0_runs;
-  }
   auto target = static_cast<double>(targets_.level1_bytes);
   std::uint32_t at = 1;
-  for (const auto& [level, bytes] : levels) {
+  for (const auto& [level, sum] : SumLevels(all)) {
+    const auto& [runs, bytes] = sum;
     if (level == 0) {
+      debt.level0_runs = runs;
       if (debt.level0_runs >= targets_.level0_runs) debt.bytes += bytes;
       continue;
     }
@@ -135,7 +142,7 @@ CompactionDebt LeveledPlanner::DebtOf(const RunMetas& all) const {
   return debt;
 }
 
-std::optional<CompactionPlan> LeveledPlanner::All(const RunMetas& all) const {
+std::optional<CompactionPlan> LeveledPlanner::All(const RunMetaList& all) const {
   const RunMetas runs = ShownNow(all);
   if (runs.empty()) return std::nullopt;
   const auto level = runs.front()->level;

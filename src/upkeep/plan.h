@@ -21,6 +21,7 @@ struct CompactionPlan {
   RunMetas inputs;
   std::uint32_t level = 1;    // of the outputs
   bool only_move = false;     // the inputs go to that level as they are
+  bool only_drop = false;     // the inputs go, unread: nobody sees any of it (expired.h)
 };
 
 // How far compaction is behind in a table.
@@ -32,11 +33,11 @@ struct CompactionDebt {
 class CompactionPlanner {
  public:
   virtual ~CompactionPlanner() = default;
-  virtual CompactionDebt DebtOf(const RunMetas& runs) const = 0;
+  virtual CompactionDebt DebtOf(const RunMetaList& runs) const = 0;
   // Nothing: the table is as it should be.
-  virtual std::optional<CompactionPlan> Next(const RunMetas& runs) const = 0;
+  virtual std::optional<CompactionPlan> Next(const RunMetaList& runs) const = 0;
   // All runs to one level, where they are not too much; nothing when they are, without deletes.
-  virtual std::optional<CompactionPlan> All(const RunMetas& runs) const = 0;
+  virtual std::optional<CompactionPlan> All(const RunMetaList& runs) const = 0;
 };
 
 // Level 0 has the runs of flushes, which overlap; the runs of a level below do not, and the level
@@ -53,13 +54,20 @@ class LeveledPlanner final : public CompactionPlanner {
     std::uint64_t moved_bytes_min = 32ull << 20;  // of a run of level 0
   };
   explicit LeveledPlanner(const Targets& targets) : targets_(targets) {}
-  std::optional<CompactionPlan> Next(const RunMetas& runs) const override;
-  CompactionDebt DebtOf(const RunMetas& runs) const override;
-  std::optional<CompactionPlan> All(const RunMetas& runs) const override;
+  std::optional<CompactionPlan> Next(const RunMetaList& runs) const override;
+  CompactionDebt DebtOf(const RunMetaList& runs) const override;
+  std::optional<CompactionPlan> All(const RunMetaList& runs) const override;
 
  private:
+  // What is shown now; whole lists are copied only once there is something to do.
+  struct LevelSum {
+    std::uint64_t runs = 0;
+    std::uint64_t bytes = 0;
+  };
+  using LevelSums = std::map<std::uint32_t, LevelSum>;
+  static LevelSums SumLevels(const RunMetaList& runs);
   // The one that is over its size by the most, if any is.
-  std::optional<std::uint32_t> WorstLevel(const std::map<std::uint32_t, RunMetas>& levels) const;
+  std::optional<std::uint32_t> WorstLevel(const LevelSums& levels) const;
   CompactionPlan FromLevel0(const RunMetas& runs) const;
 
   const Targets targets_;

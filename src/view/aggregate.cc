@@ -14,8 +14,10 @@
 #include "base/result.h"
 #include "columns/arrow_errors.h"
 #include "columns/arrow_init.h"
+#include "run/open_run.h"
 #include "view/apart.h"
 #include "view/caret.h"
+#include "view/expiring.h"
 #include "view/scan.h"
 #include "view/scan_plan.h"
 #include "view/value_pruning.h"
@@ -87,13 +89,16 @@ struct Division {
   std::vector<KeyBounds> left;
 };
 
-Division Divide(const TableView& table, const KeyBounds& bounds, std::uint64_t as_of,
-                const std::function<bool(const Run&)>& can_answer) {
+// Whether a run's metadata say all; asked of those alone that answer for themselves.
+using CanAnswer = std::function<Result<bool>(const Run&)>;
+
+Result<Division> Divide(const TableView& table, const KeyBounds& bounds, std::uint64_t as_of,
+                const CanAnswer& can_answer) {
   Division division;
   for (const Run* run : RunsApart(table, as_of)) {
-    if (can_answer(*run) && AnswersForItself(*run, table, bounds, as_of)) {
-      division.answered.push_back(run);
-    }
+    if (!AnswersForItself(*run, table, bounds, as_of)) continue;
+    VARVE_ASSIGN(const bool answers, can_answer(*run));
+    if (answers) division.answered.push_back(run);
   }
   std::ranges::sort(division.answered, {}, [](const Run* run) { return run->meta().min_key; });
   std::string lower = bounds.lower;
@@ -187,12 +192,16 @@ class Extremes {
   std::shared_ptr<arrow::Scalar> max_;
 };
 
-std::size_t GroupsOf(const Run& run) { return run.row_group_keys().size(); }
-
-bool SaysAllOf(const Run& run, int column) {
-  for (std::size_t group = 0; group < GroupsOf(run); ++group) {
-    if (!run.ValuesOf(static_cast<int>(group), column)) return false;
+// Adds the extremes of a run's column, if its metadata say those of every row group.
+Result<bool> AddAllOf(const Run& run, int column, Extremes* extremes) {
+  VARVE_ASSIGN(const OpenRun open, run.Open());
+  std::vector<OpenRun::ValueRange> ranges;
+  for (std::size_t group = 0; group < open.row_group_keys().size(); ++group) {
+    auto range = open.ValuesOf(static_cast<int>(group), column);
+    if (!range) return false;
+    if (range->min != nullptr) ranges.push_back(*std::move(range));
   }
+  for (const auto& range : ranges) VARVE_TRY(extremes->AddRange(range.min, range.max));
   return true;
 }
 
@@ -204,11 +213,14 @@ Result<RowCount> CountRows(const std::shared_ptr<const Superversion>& owner, con
   ScanOptions scan = options;
   scan.columns.emplace();
   scan.unordered = !options.limit;
-  VARVE_ASSIGN(const ScanRecipe recipe, PrepareScan(*table.schema, scan));
+  VARVE_ASSIGN(const ScanRecipe recipe, PrepareScan(table, scan));
   if (recipe.range.Empty()) return RowCount{};
   const bool by_metadata = options.filter == nullptr && !options.limit;
-  const auto division =
-      Divide(table, recipe.range.bounds, as_of.value, [&](const Run&) { return by_metadata; });
+  const auto can_count = [&](const Run& run) -> Result<bool> {
+    if (!by_metadata) return false;
+    return NoneHaveExpired(run, table);
+  };
+  VARVE_ASSIGN(const auto division, Divide(table, recipe.range.bounds, as_of.value, can_count));
   RowCount count;
   for (const Run* run : division.answered) count.rows += run->meta().data.rows;
   VARVE_TRY(ScanWithin(owner, table, as_of, scan, division.left,
@@ -232,7 +244,7 @@ Result<ValueRange> FindMinMax(const std::shared_ptr<const Superversion>& owner,
   ScanOptions scan = options;
   scan.columns = {std::string(column)};
   scan.unordered = true;
-  VARVE_ASSIGN(const ScanRecipe recipe, PrepareScan(*table.schema, scan));
+  VARVE_ASSIGN(const ScanRecipe recipe, PrepareScan(table, scan));
   const int index = recipe.read_columns.front();
   const auto& type = recipe.output->field(0)->type();
   Extremes extremes;
@@ -241,15 +253,12 @@ Result<ValueRange> FindMinMax(const std::shared_ptr<const Superversion>& owner,
   ValueRange range;
   if (recipe.range.Empty()) return range;
   const bool by_metadata = options.filter == nullptr && HasUsableStatistics(*type);
-  const auto division = Divide(table, recipe.range.bounds, as_of.value, [&](const Run& run) {
-    return by_metadata && SaysAllOf(run, index);
-  });
-  for (const Run* run : division.answered) {
-    for (std::size_t group = 0; group < GroupsOf(*run); ++group) {
-      const auto values = run->ValuesOf(static_cast<int>(group), index);
-      if (values->min != nullptr) VARVE_TRY(extremes.AddRange(values->min, values->max));
-    }
-  }
+  const auto add_all = [&](const Run& run) -> Result<bool> {
+    if (!by_metadata) return false;
+    VARVE_ASSIGN(const bool whole, NoneHaveExpired(run, table));
+    return whole ? AddAllOf(run, index, &extremes) : Result<bool>(false);
+  };
+  VARVE_ASSIGN(const auto division, Divide(table, recipe.range.bounds, as_of.value, add_all));
   VARVE_TRY(ScanWithin(owner, table, as_of, scan, division.left,
                        [&](const arrow::RecordBatch& batch) -> Status {
                          range.rows_scanned += static_cast<std::uint64_t>(batch.num_rows());

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/result.h"
+#include "run/open_run.h"
 
 namespace varve {
 namespace {
@@ -43,14 +44,16 @@ std::uint64_t RowsAtMost(const TableView& table, const CommitWindow& window) {
 
 }  // namespace
 
-std::vector<WindowSource> OpenWindow(const TableView& table, const std::vector<int>& columns,
-                                     const KeyBounds& bounds, const CommitWindow& window) {
+Result<std::vector<WindowSource>> OpenWindow(const TableView& table,
+                                             const std::vector<int>& columns,
+                                             const KeyBounds& bounds, const CommitWindow& window) {
   const Sources sources = SourcesOf(table, window);
   std::vector<WindowSource> opened;
   for (const Run* run : sources.runs) {
     if (run->meta().max_key < bounds.lower) continue;
     if (bounds.upper && run->meta().min_key >= *bounds.upper) continue;
-    opened.push_back({run->NewCursor(columns, bounds, window), true});
+    VARVE_ASSIGN(const OpenRun open, run->Open());
+    opened.push_back({open.NewCursor(columns, bounds, window), true});
   }
   for (const Memtable* memtable : sources.memtables) {
     opened.push_back({memtable->NewCursor(columns, bounds, window), false});
@@ -94,7 +97,10 @@ Status ChangeWindows::Cut(const CommitWindow& window) {
   };
   const Sources sources = SourcesOf(table_, window);
   for (const Memtable* memtable : sources.memtables) memtable->CountCommits(window, count);
-  for (const Run* run : sources.runs) VARVE_TRY(run->CountCommits(window, count));
+  for (const Run* run : sources.runs) {
+    VARVE_ASSIGN(const OpenRun open, run->Open());
+    VARVE_TRY(open.CountCommits(window, count));
+  }
 
   std::vector<Part> parts = {{{window.after, window.after}, 0}};
   for (const std::uint64_t more : rows) {

@@ -60,7 +60,8 @@ struct WindowSource {
   bool copies = false;
 };
 // Every source that can have versions of the window. Nothing is read of runs that have none.
-std::vector<WindowSource> OpenWindow(const TableView& table, const std::vector<int>& columns,
-                                     const KeyBounds& bounds, const CommitWindow& window);
+Result<std::vector<WindowSource>> OpenWindow(const TableView& table,
+                                             const std::vector<int>& columns,
+                                             const KeyBounds& bounds, const CommitWindow& window);
 
 }  // namespace varve

@@ -82,13 +82,29 @@ Status ChangeStream::Open(const CommitWindow& window) {
   return {};
 }
 
+// A row that has expired is not shown any more: whoever had an older one is told of a delete.
+Result<std::vector<WindowSource>> ChangeStream::OpenSources(const CommitWindow& window) const {
+  std::vector<int> columns = recipe_.columns;
+  if (!table_.expiry) return OpenWindow(table_, columns, recipe_.range.bounds, window);
+  const auto at = std::ranges::find(columns, table_.expiry->column());
+  const auto place = static_cast<int>(at - columns.begin());
+  const bool hide = at == columns.end();
+  if (hide) columns.push_back(table_.expiry->column());
+  VARVE_ASSIGN(auto sources, OpenWindow(table_, columns, recipe_.range.bounds, window));
+  for (WindowSource& source : sources) {
+    source.cursor = ExpireVersions(std::move(source.cursor), *table_.expiry, place, hide);
+  }
+  return sources;
+}
+
 // All of the window into the set. False when it is too large.
 Result<bool> ChangeStream::Collect(const CommitWindow& window) {
   set_ = {};
   given_ = 0;
   // What cannot be cut any smaller is taken as it is.
   const std::uint64_t bytes_max = windows_.smallest() ? UINT64_MAX : limits_.bytes_max;
-  for (auto& source : OpenWindow(table_, recipe_.columns, recipe_.range.bounds, window)) {
+  VARVE_ASSIGN(auto sources, OpenSources(window));
+  for (auto& source : sources) {
     const arrow::RecordBatch* counted = nullptr;
     VARVE_TRY(source.cursor->Next());
     while (source.cursor->valid()) {
@@ -114,7 +130,8 @@ Result<bool> ChangeStream::Collect(const CommitWindow& window) {
 
 Status ChangeStream::Stream(const CommitWindow& window) {
   std::vector<std::unique_ptr<VersionCursor>> cursors;
-  for (auto& source : OpenWindow(table_, recipe_.columns, recipe_.range.bounds, window)) {
+  VARVE_ASSIGN(auto sources, OpenSources(window));
+  for (auto& source : sources) {
     cursors.push_back(std::move(source.cursor));
   }
   if (cursors.empty()) return {};

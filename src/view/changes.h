@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "columns/commit_window.h"
 #include "varve/error.h"
@@ -40,6 +41,7 @@ class ChangeStream {
 
  private:
   Result<std::shared_ptr<arrow::RecordBatch>> Take();
+  Result<std::vector<WindowSource>> OpenSources(const CommitWindow& window) const;
   Status Fill();
   Status Open(const CommitWindow& window);
   Result<bool> Collect(const CommitWindow& window);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "run/open_run.h"
 #include "columns/arrow_errors.h"
 #include "columns/gather.h"
 #include "columns/same_value.h"
@@ -33,13 +34,14 @@ bool SameRow(const arrow::RecordBatch& a, std::int64_t row_a, const arrow::Recor
 }
 
 // Every key that one of the two may see, and others: for when versions in between were let go.
-std::unique_ptr<VersionCursor> KeysOfBoth(const TableView& table, CommitNumber then,
-                                          CommitNumber now) {
+Result<std::unique_ptr<VersionCursor>> KeysOfBoth(const TableView& table, CommitNumber then,
+                                                  CommitNumber now) {
   std::vector<std::unique_ptr<VersionCursor>> cursors;
   for (const auto& run : table.runs) {
     const RunMeta& meta = run->meta();
     if (!meta.IsShownAt(then.value) && !meta.IsShownAt(now.value)) continue;
-    cursors.push_back(run->NewCursor({}, KeyBounds{}));
+    VARVE_ASSIGN(const OpenRun open, run->Open());
+    cursors.push_back(open.NewCursor({}, KeyBounds{}));
   }
   for (const auto& sealed : table.sealed) cursors.push_back(sealed->NewCursor({}, KeyBounds{}));
   if (table.active != nullptr) cursors.push_back(table.active->NewCursor({}, KeyBounds{}));
@@ -48,9 +50,11 @@ std::unique_ptr<VersionCursor> KeysOfBoth(const TableView& table, CommitNumber t
 
 // The versions of the commits of a window, keys only; null: there are none. Costs as much as these:
 // of memtables nothing else is looked at, of runs the commits.
-std::unique_ptr<VersionCursor> VersionsOf(const TableView& table, const CommitWindow& window) {
+Result<std::unique_ptr<VersionCursor>> VersionsOf(const TableView& table,
+                                                  const CommitWindow& window) {
   std::vector<std::unique_ptr<VersionCursor>> cursors;
-  for (auto& source : OpenWindow(table, {}, KeyBounds{}, window)) {
+  VARVE_ASSIGN(auto sources, OpenWindow(table, {}, KeyBounds{}, window));
+  for (auto& source : sources) {
     cursors.push_back(std::move(source.cursor));
   }
   return cursors.empty() ? nullptr : MergeVersions(std::move(cursors));
@@ -76,8 +80,9 @@ class Differ {
 
  private:
   Status CompareAll() {
-    const auto versions = then_ < table_.oldest ? KeysOfBoth(table_, then_, now_)
-                                                : VersionsOf(table_, {then_.value, now_.value});
+    VARVE_ASSIGN(const auto versions,
+                 then_ < table_.oldest ? KeysOfBoth(table_, then_, now_)
+                                       : VersionsOf(table_, {then_.value, now_.value}));
     if (versions == nullptr) return {};
     std::vector<std::string> keys;
     VARVE_TRY(versions->Next());

@@ -12,6 +12,7 @@
 #include "columns/arrow_errors.h"
 #include "columns/gather.h"
 #include "columns/row_bytes.h"
+#include "run/open_run.h"
 #include "view/change_windows.h"
 #include "view/own_rows.h"
 #include "view/scan.h"
@@ -65,7 +66,8 @@ Status LookIn(const Run& run, std::uint64_t as_of, const std::vector<int>& colum
     keys.push_back(at->key);
   }
   if (keys.empty()) return {};
-  VARVE_ASSIGN(auto hits, run.Get(keys, as_of, columns, bytes_left));
+  VARVE_ASSIGN(const OpenRun open, run.Open());
+  VARVE_ASSIGN(auto hits, open.Get(keys, as_of, columns, bytes_left));
   for (std::size_t i = 0; i < hits.size(); ++i) {
     if (hits[i]) Offer(wanted[i], *std::move(hits[i]), false);
   }
@@ -110,10 +112,35 @@ Status LookEverywhere(const TableView& table, const Takes& takes, std::uint64_t 
   return {};
 }
 
+// What has expired is not there. An older version that has not yet, is not either: it is no more.
+void ForgetExpired(const TableView& table, const std::vector<int>& columns,
+                   std::vector<Lookup>* lookups) {
+  if (!table.expiry) return;
+  const int column = table.expiry->column();
+  const auto place = static_cast<int>(std::ranges::find(columns, column) - columns.begin());
+  for (Lookup& lookup : *lookups) {
+    const Hit& hit = lookup.best;
+    if (hit.commit == 0 || hit.kind != RowKind::kUpsert) continue;
+    const auto& times = hit.batch->column(lookup.all_columns ? column : place);
+    if (table.expiry->Has(*times, hit.row)) lookup.best = {};
+  }
+}
+
+// As above in the runs that are shown; `columns` has that which rows expire by.
 Status LookEverywhere(const TableView& table, std::uint64_t as_of, const std::vector<int>& columns,
                       std::vector<Lookup>* lookups, std::uint64_t* bytes_left = nullptr) {
   const auto shown = [&](const RunMeta& meta) { return meta.IsShownAt(as_of); };
-  return LookEverywhere(table, shown, as_of, columns, lookups, bytes_left);
+  VARVE_TRY(LookEverywhere(table, shown, as_of, columns, lookups, bytes_left));
+  ForgetExpired(table, columns, lookups);
+  return {};
+}
+
+// These columns, and behind them that which rows expire by, if it is not one of them.
+std::vector<int> WithTimes(const TableView& table, std::vector<int> columns) {
+  if (table.expiry && std::ranges::find(columns, table.expiry->column()) == columns.end()) {
+    columns.push_back(table.expiry->column());
+  }
+  return columns;
 }
 
 // Lookups of distinct keys, ascending, and which of them each key is.
@@ -188,7 +215,10 @@ Result<FoundRows> FindRows(const TableView& table, CommitNumber as_of,
   std::vector<Lookup> lookups;
   for (const std::string_view key : keys) lookups.push_back({key});
   std::uint64_t bytes_left = bytes_max;
-  VARVE_TRY(LookEverywhere(table, as_of.value, columns, &lookups, &bytes_left));
+  const std::vector<int> read = WithTimes(table, columns);
+  VARVE_TRY(LookEverywhere(table, as_of.value, read, &lookups, &bytes_left));
+  std::vector<int> asked(columns.size());  // places in `read`
+  std::iota(asked.begin(), asked.end(), 0);
   const auto schema = SelectFields(*table.schema->schema(), columns);
   std::unordered_map<const arrow::RecordBatch*, std::shared_ptr<arrow::RecordBatch>> projected;
   FoundRows found;
@@ -199,13 +229,14 @@ Result<FoundRows> FindRows(const TableView& table, CommitNumber as_of,
     const bool is_row = hit.commit != 0 && hit.kind == RowKind::kUpsert;
     found.row_of.push_back(is_row ? row++ : -1);
     if (!is_row) continue;
-    if (!lookup.all_columns) {
+    if (!lookup.all_columns && read.size() == columns.size()) {
       AddRow(hit.batch, hit.row, &slices);
       continue;
     }
     auto& batch = projected[hit.batch.get()];
     if (batch == nullptr) {
-      VARVE_ASSIGN(batch, FromArrow(hit.batch->SelectColumns(columns)));
+      VARVE_ASSIGN(batch,
+                   FromArrow(hit.batch->SelectColumns(lookup.all_columns ? columns : asked)));
     }
     AddRow(batch, hit.row, &slices);
   }
@@ -217,7 +248,7 @@ Result<FoundRows> FindRows(const TableView& table, CommitNumber as_of,
 Result<std::vector<bool>> WhichExist(const TableView& table, CommitNumber as_of,
                                      const EncodedKeys& keys) {
   Asked asked = DistinctKeys(keys);
-  VARVE_TRY(LookEverywhere(table, as_of.value, {}, &asked.lookups));
+  VARVE_TRY(LookEverywhere(table, as_of.value, WithTimes(table, {}), &asked.lookups));
   std::vector<bool> exist;
   for (std::int64_t i = 0; i < keys.size(); ++i) {
     const Hit& hit = asked.Of(i).best;
@@ -245,7 +276,8 @@ Result<std::optional<Newer>> FindNewer(const TableView& table,
 
 Result<std::optional<Newer>> FindNewer(const TableView& table, const KeyBounds& bounds,
                                        CommitNumber than) {
-  for (const auto& source : OpenWindow(table, {}, bounds, {than.value, kNewest})) {
+  VARVE_ASSIGN(const auto sources, OpenWindow(table, {}, bounds, {than.value, kNewest}));
+  for (const auto& source : sources) {
     VersionCursor& cursor = *source.cursor;
     VARVE_TRY(cursor.Next());
     if (!cursor.valid()) continue;

@@ -23,13 +23,11 @@ constexpr std::size_t kBatchesAhead = 2;
 }  // namespace
 
 struct ParallelRows::Part {
-  Part(const TableView& table, ScanRecipe of_all, const KeyBounds& bounds, std::uint64_t as_of,
-       std::int64_t batch_rows_max)
-      : recipe(std::move(of_all)), rows(table, &recipe, bounds, as_of, batch_rows_max) {}
+  explicit Part(ScanRecipe of_all) : recipe(std::move(of_all)) {}
 
   // Of whoever reads it.
   ScanRecipe recipe;
-  ForwardRows rows;
+  std::unique_ptr<ForwardRows> rows;
   // Guarded by State::mutex.
   std::deque<std::shared_ptr<arrow::RecordBatch>> ready;
   bool reading = false;
@@ -67,7 +65,7 @@ void ParallelRows::State::Read(Lock* lock, Part* part) {
   part->reading = true;
   ++readers;
   lock->unlock();
-  auto batch = OrOutOfMemory([&] { return part->rows.Next(batch_rows_max); });
+  auto batch = OrOutOfMemory([&] { return part->rows->Next(batch_rows_max); });
   lock->lock();
   --readers;
   part->reading = false;
@@ -122,15 +120,23 @@ bool ParallelRows::State::Ended() const {
   return std::ranges::all_of(parts, [](const auto& part) { return part->ended; });
 }
 
-ParallelRows::ParallelRows(const TableView& table, const ScanRecipe& recipe, std::uint64_t as_of,
-                           std::int64_t batch_rows_max, Executor* executor)
-    : state_(std::make_shared<State>(executor, batch_rows_max)) {
-  for (const auto& bounds : CutIntoParts(table, recipe.range.bounds, as_of, kPartsMax)) {
-    state_->parts.push_back(std::make_unique<Part>(table, recipe, bounds, as_of, batch_rows_max));
+Result<std::unique_ptr<ParallelRows>> ParallelRows::Open(const TableView& table,
+                                                         const ScanRecipe& recipe,
+                                                         std::uint64_t as_of,
+                                                         std::int64_t batch_rows_max,
+                                                         Executor* executor) {
+  const auto state = std::make_shared<State>(executor, batch_rows_max);
+  VARVE_ASSIGN(const auto cuts, CutIntoParts(table, recipe.range.bounds, as_of, kPartsMax));
+  for (const KeyBounds& bounds : cuts) {
+    auto part = std::make_unique<Part>(recipe);
+    VARVE_ASSIGN(part->rows,
+                 ForwardRows::Open(table, &part->recipe, bounds, as_of, batch_rows_max));
+    state->parts.push_back(std::move(part));
   }
-  State::Lock lock(state_->mutex);
+  State::Lock lock(state->mutex);
   // The first is the caller's own.
-  for (std::size_t i = 1; i < state_->parts.size(); ++i) state_->Ask(state_->parts[i].get());
+  for (std::size_t i = 1; i < state->parts.size(); ++i) state->Ask(state->parts[i].get());
+  return std::unique_ptr<ParallelRows>(new ParallelRows(state));
 }
 
 ParallelRows::~ParallelRows() {

@@ -21,8 +21,10 @@ class Executor;
 class ParallelRows final : public ScanSourceRows {
  public:
   // `table` must outlive it; a null executor: no other threads.
-  ParallelRows(const TableView& table, const ScanRecipe& recipe, std::uint64_t as_of,
-               std::int64_t batch_rows_max, Executor* executor);
+  static Result<std::unique_ptr<ParallelRows>> Open(const TableView& table,
+                                                    const ScanRecipe& recipe, std::uint64_t as_of,
+                                                    std::int64_t batch_rows_max,
+                                                    Executor* executor);
   // Waits for tasks that read at this moment; those that have not begun find nothing to do.
   ~ParallelRows() override;
   Result<std::shared_ptr<arrow::RecordBatch>> Next(std::int64_t rows_wanted) override;
@@ -30,6 +32,7 @@ class ParallelRows final : public ScanSourceRows {
  private:
   struct Part;
   struct State;
+  explicit ParallelRows(std::shared_ptr<State> state) : state_(std::move(state)) {}
   const std::shared_ptr<State> state_;
 };
 

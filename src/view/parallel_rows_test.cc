@@ -149,7 +149,7 @@ TEST_F(ParallelRowsTest, RandomFiltersAndLimits) {
 TEST_F(ParallelRowsTest, ATaskEndsWhenEnoughIsReady) {
   Fill(1, 600'000);
   const varve::Run& run = *table_.runs().front();
-  const auto groups = run.row_group_keys().size();
+  const auto groups = run.Open()->row_group_keys().size();
   ManualExecutor executor;
   const auto reader = Ok(With(&executor).Scan("t", {.unordered = true, .batch_rows_max = 100}));
   executor.RunAll();

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "base/telemetry.h"
 #include "columns/arrow_errors.h"
+#include "run/open_run.h"
 #include "view/parallel_rows.h"
 #include "view/scan_plan.h"
 #include "view/scan_source.h"
@@ -53,22 +54,24 @@ class ScanReader final : public arrow::RecordBatchReader {
   ~ScanReader() override { Release(); }
 
   // Opens the cursors; apart from the constructor because they refer to recipe_.
-  void Start(const TableView& table, CommitNumber as_of, const ScanOptions& options) {
-    if (rows_left_ == 0 || recipe_.range.Empty()) return;
+  Status Start(const TableView& table, CommitNumber as_of, const ScanOptions& options) {
+    if (rows_left_ == 0 || recipe_.range.Empty()) return {};
     // Threads are made when they are first asked for: a scan of one source has no use for them.
     const bool merges = table.runs.size() + table.sealed.size() > 0 &&
                         table.runs.size() + table.sealed.size() + (table.active ? 1 : 0) > 1;
     Executor* const executor =
         owner_->executor && (options.unordered || merges) ? owner_->executor() : nullptr;
     if (options.unordered) {
-      source_ = std::make_unique<ParallelRows>(table, recipe_, as_of.value, options.batch_rows_max,
-                                               executor);
+      VARVE_ASSIGN(source_, ParallelRows::Open(table, recipe_, as_of.value, options.batch_rows_max,
+                                               executor));
     } else if (options.reverse) {
-      source_ = std::make_unique<ReverseRows>(table, &recipe_, as_of.value, options.batch_rows_max);
+      VARVE_ASSIGN(source_,
+                   ReverseRows::Open(table, &recipe_, as_of.value, options.batch_rows_max));
     } else {
-      source_ = std::make_unique<ForwardRows>(table, &recipe_, recipe_.range.bounds, as_of.value,
-                                              options.batch_rows_max, executor);
+      VARVE_ASSIGN(source_, ForwardRows::Open(table, &recipe_, recipe_.range.bounds, as_of.value,
+                                              options.batch_rows_max, executor));
     }
+    return {};
   }
 
   std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
@@ -146,35 +149,42 @@ class ScanReader final : public arrow::RecordBatchReader {
 
 namespace {
 
-// How many row groups the plan of a whole scan passes over, and why. Of parts of one nobody counts:
-// each passes over the others.
-void CountSkipped(const TableView& table, const ScanRecipe& recipe, CommitNumber as_of,
-                  Metrics* metrics) {
-  std::uint64_t whole = 0, by_key = 0, by_values = 0;
+// How many runs, and row groups of others, the plan of a whole scan passes over, and why. Of parts
+// of one nobody counts: each passes over the others.
+Status CountSkipped(const TableView& table, const ScanRecipe& recipe, CommitNumber as_of,
+                    Metrics* metrics) {
+  std::uint64_t runs = 0, by_key = 0, by_values = 0;
+  const KeyBounds& bounds = recipe.range.bounds;
+  const bool all_groups = bounds.lower.empty() && !bounds.upper && recipe.pruned.empty();
   for (const auto& run : table.runs) {
-    const auto at = recipe.pruned.find(run.get());
-    const auto groups = run->CountGroups(
-        recipe.range.bounds, at == recipe.pruned.end() ? nullptr : &at->second);
-    if (!WhySkipped(*run, recipe.range.bounds, as_of.value).empty()) {
-      whole += groups.all;
-    } else {
-      by_key += groups.all - groups.within;
-      by_values += groups.left_out;
+    if (recipe.range.Empty() || SkipOf(*run, bounds, as_of.value) != Skip::kNo) {
+      ++runs;
+      continue;
     }
+    if (all_groups) continue;  // and no run is opened for nothing
+    VARVE_ASSIGN(const OpenRun open, run->Open());
+    const auto at = recipe.pruned.find(run.get());
+    const auto groups = open.CountGroups(
+        bounds, at == recipe.pruned.end() ? nullptr : &at->second);
+    by_key += groups.all - groups.within;
+    by_values += groups.left_out;
   }
-  if (whole > 0) metrics->Add("row_groups_skipped_total/whole_run", whole);
+  if (runs > 0) metrics->Add("runs_skipped_total", runs);
   if (by_key > 0) metrics->Add("row_groups_skipped_total/key_range", by_key);
   if (by_values > 0) metrics->Add("row_groups_skipped_total/values", by_values);
+  return {};
 }
 
-std::shared_ptr<arrow::RecordBatchReader> StartScan(std::shared_ptr<const Superversion> owner,
-                                                    const TableView& table, CommitNumber as_of,
-                                                    const ScanOptions& options, ScanRecipe recipe,
-                                                    Metrics* metrics) {
-  if (recipe.filter) recipe.pruned = PruneByValues(table, as_of.value, recipe.filter->bound());
-  if (metrics != nullptr) CountSkipped(table, recipe, as_of, metrics);
+Result<std::shared_ptr<arrow::RecordBatchReader>> StartScan(
+    std::shared_ptr<const Superversion> owner, const TableView& table, CommitNumber as_of,
+    const ScanOptions& options, ScanRecipe recipe, Metrics* metrics) {
+  if (recipe.filter && !recipe.range.Empty()) {
+    VARVE_ASSIGN(recipe.pruned, PruneByValues(table, recipe.range.bounds, as_of.value,
+                                              recipe.filter->bound()));
+  }
+  if (metrics != nullptr) VARVE_TRY(CountSkipped(table, recipe, as_of, metrics));
   auto reader = std::make_shared<ScanReader>(std::move(owner), std::move(recipe), options);
-  reader->Start(table, as_of, options);
+  VARVE_TRY(reader->Start(table, as_of, options));
   return reader;
 }
 
@@ -185,7 +195,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> NewScan(std::shared_ptr<const 
                                                           CommitNumber as_of,
                                                           const ScanOptions& options) {
   const Stopwatch plan(*owner, options.profile.get(), &ScanProfile::plan_micros);
-  VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
+  VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(table, options));
   Metrics* const metrics = owner->telemetry != nullptr ? &owner->telemetry->metrics : nullptr;
   return StartScan(std::move(owner), table, as_of, options, std::move(recipe), metrics);
 }
@@ -194,7 +204,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> NewScanWithin(
     std::shared_ptr<const Superversion> owner, const TableView& table, CommitNumber as_of,
     const ScanOptions& options, const KeyBounds& bounds) {
   const Stopwatch plan(*owner, options.profile.get(), &ScanProfile::plan_micros);
-  VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
+  VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(table, options));
   recipe.range.bounds = bounds;
   return StartScan(std::move(owner), table, as_of, options, std::move(recipe), nullptr);
 }

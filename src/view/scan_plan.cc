@@ -7,7 +7,11 @@
 #include <numeric>
 
 #include "base/result.h"
+#include "run/late_cursor.h"
+#include "run/open_run.h"
+#include "run/run_memory.h"
 #include "view/caret.h"
+#include "view/expiring.h"
 #include "view/own_rows.h"
 #include "view/scan.h"
 
@@ -60,7 +64,27 @@ int PlaceOf(std::vector<int>* read, int column) {
 
 }  // namespace
 
-Result<ScanRecipe> PrepareScan(const TableSchema& schema, const ScanOptions& options) {
+namespace {
+
+// Bound to the table's columns; nothing when every row is wanted.
+Result<std::optional<arrow::compute::Expression>> WholeFilter(const TableView& table,
+                                                              const ScanOptions& options) {
+  const arrow::Schema& schema = *table.schema->schema();
+  std::optional<arrow::compute::Expression> whole;
+  if (options.filter != nullptr) {
+    VARVE_ASSIGN(whole, BindFilter(*options.filter, schema));
+  }
+  const auto alive = AliveFilter(table);
+  if (!alive) return whole;
+  VARVE_ASSIGN(whole, BindFilter(whole ? arrow::compute::and_(*options.filter, *alive) : *alive,
+                                 schema));
+  return whole;
+}
+
+}  // namespace
+
+Result<ScanRecipe> PrepareScan(const TableView& table, const ScanOptions& options) {
+  const TableSchema& schema = *table.schema;
   VARVE_TRY(CheckBatchRows(options.batch_rows_max));
   if (options.reverse && options.unordered) {
     return Fail(ErrorKind::kInvalid, "reverse and unordered exclude each other");
@@ -73,9 +97,8 @@ Result<ScanRecipe> PrepareScan(const TableSchema& schema, const ScanOptions& opt
   recipe.output_places.resize(projected.size());
   std::iota(recipe.output_places.begin(), recipe.output_places.end(), 0);
 
-  std::optional<arrow::compute::Expression> bound;
-  if (options.filter != nullptr) {
-    VARVE_ASSIGN(bound, BindFilter(*options.filter, *schema.schema()));
+  VARVE_ASSIGN(const auto bound, WholeFilter(table, options));
+  if (bound) {
     recipe.filter.emplace(*bound, schema.schema());
     recipe.filter_text = bound->ToString();
     for (int column : recipe.filter->columns()) {
@@ -92,18 +115,31 @@ std::string WhySkipped(const Memtable& memtable, const PlannedRange& range) {
   return range.Empty() ? "all keys outside the range" : "";
 }
 
-std::string WhySkipped(const Run& run, const KeyBounds& bounds, std::uint64_t as_of) {
+Skip SkipOf(const Run& run, const KeyBounds& bounds, std::uint64_t as_of) {
   const RunMeta& meta = run.meta();
-  if (meta.min_commit > as_of) return "newer than commit " + std::to_string(as_of);
+  if (meta.min_commit > as_of) return Skip::kNewer;
   if (meta.max_key < bounds.lower || (bounds.upper && meta.min_key >= *bounds.upper)) {
-    return "all keys outside the range";
+    return Skip::kOutOfRange;
   }
-  if (as_of < meta.shown_from) return "the runs that it was made of are read";
-  if (!meta.IsShownAt(as_of)) return "older versions of keys that other runs have";
+  if (as_of < meta.shown_from) return Skip::kNotShownYet;
+  return meta.IsShownAt(as_of) ? Skip::kNo : Skip::kNotShownAnyMore;
+}
+
+std::string WhySkipped(const Run& run, const KeyBounds& bounds, std::uint64_t as_of) {
+  switch (SkipOf(run, bounds, as_of)) {
+    case Skip::kNo: return "";
+    case Skip::kNewer: return "newer than commit " + std::to_string(as_of);
+    case Skip::kOutOfRange: return "all keys outside the range";
+    case Skip::kNotShownYet: return "the runs that it was made of are read";
+    case Skip::kNotShownAnyMore: return "older versions of keys that other runs have";
+  }
   return "";
 }
 
 namespace {
+
+// That of a budget of 256 MiB. With less, runs are opened when the merge comes to them.
+constexpr std::uint64_t kBatchBytesAmple = 4 << 20;
 
 const std::vector<bool>* LeftOut(const PrunedGroups& pruned, const Run& run) {
   const auto at = pruned.find(&run);
@@ -116,21 +152,23 @@ std::uint64_t MergeAsOf(const TableView& table, std::uint64_t as_of) {
   return table.own == nullptr ? as_of : kNewest;
 }
 
-std::vector<std::unique_ptr<VersionCursor>> OpenCursors(const TableView& table,
-                                                        const std::vector<int>& columns,
-                                                        const KeyBounds& bounds,
-                                                        std::uint64_t as_of,
-                                                        const PrunedGroups& pruned,
-                                                        Executor* executor) {
-  std::vector<std::unique_ptr<VersionCursor>> cursors;
+Result<Cursors> OpenCursors(const TableView& table, const std::vector<int>& columns,
+                            const KeyBounds& bounds, std::uint64_t as_of,
+                            const PrunedGroups& pruned, Executor* executor) {
+  Cursors cursors;
   const auto add = [&](const Memtable& memtable) {
     if (memtable.rows() > 0) cursors.push_back(memtable.NewCursor(columns, bounds));
   };
   if (table.active != nullptr) add(*table.active);
   for (const auto& sealed : table.sealed) add(*sealed);
   for (const auto& run : table.runs) {
-    if (!WhySkipped(*run, bounds, as_of).empty()) continue;
-    cursors.push_back(run->NewCursor(columns, bounds, LeftOut(pruned, *run), executor));
+    if (SkipOf(*run, bounds, as_of) != Skip::kNo) continue;
+    if (table.memory != nullptr && table.memory->BatchBytesMax() < kBatchBytesAmple) {
+      cursors.push_back(NewLateCursor(run, columns, bounds, LeftOut(pruned, *run), executor));
+      continue;
+    }
+    VARVE_ASSIGN(const OpenRun open, run->Open());
+    cursors.push_back(open.NewCursor(columns, bounds, LeftOut(pruned, *run), executor));
   }
   if (table.own != nullptr) {
     PutOnTop(*table.own, table.own_statements, columns, bounds, as_of, &cursors);
@@ -150,18 +188,20 @@ ScanSource DescribeMemtable(const Memtable& memtable, std::string name, const Pl
   return source;
 }
 
-ScanSource DescribeRun(const Run& run, const ScanRecipe& recipe, std::uint64_t as_of) {
+// Of a run that is skipped whole nothing is read, so its row groups are not known.
+Result<ScanSource> DescribeRun(const Run& run, const ScanRecipe& recipe, std::uint64_t as_of) {
   const RunMeta& meta = run.meta();
   ScanSource source;
   source.name = meta.data.name.empty() ? meta.deletes.name : meta.data.name;
   source.rows = meta.data.rows + meta.deletes.rows;
   source.bytes = meta.data.bytes + meta.deletes.bytes;
-  const Run::Plan plan = run.Explain(recipe.read_columns, recipe.range.bounds,
-                                     LeftOut(recipe.pruned, run));
-  source.row_groups = plan.row_groups;
   source.reason = WhySkipped(run, recipe.range.bounds, as_of);
   if (source.reason.empty() && recipe.range.Empty()) source.reason = "all keys outside the range";
   if (!source.reason.empty()) return source;
+  VARVE_ASSIGN(const OpenRun open, run.Open());
+  const OpenRun::Plan plan = open.Explain(recipe.read_columns, recipe.range.bounds,
+                                          LeftOut(recipe.pruned, run));
+  source.row_groups = plan.row_groups;
   source.row_groups_read = plan.row_groups_read;
   source.bytes_read = plan.bytes_read;
   const auto tell = [&](std::uint32_t count, const char* why) {
@@ -179,8 +219,11 @@ ScanSource DescribeRun(const Run& run, const ScanRecipe& recipe, std::uint64_t a
 
 Result<ScanPlan> ExplainScan(const TableView& table, CommitNumber as_of,
                              const ScanOptions& options) {
-  VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(*table.schema, options));
-  if (recipe.filter) recipe.pruned = PruneByValues(table, as_of.value, recipe.filter->bound());
+  VARVE_ASSIGN(ScanRecipe recipe, PrepareScan(table, options));
+  if (recipe.filter) {
+    VARVE_ASSIGN(recipe.pruned, PruneByValues(table, recipe.range.bounds, as_of.value,
+                                              recipe.filter->bound()));
+  }
   ScanPlan plan;
   plan.as_of = as_of;
   plan.key_range = recipe.range.text;
@@ -192,7 +235,8 @@ Result<ScanPlan> ExplainScan(const TableView& table, CommitNumber as_of,
     plan.sources.push_back(DescribeMemtable(*sealed, "sealed memtable", recipe.range));
   }
   for (const auto& run : table.runs) {
-    plan.sources.push_back(DescribeRun(*run, recipe, as_of.value));
+    VARVE_ASSIGN(auto source, DescribeRun(*run, recipe, as_of.value));
+    plan.sources.push_back(std::move(source));
   }
   if (table.own != nullptr) {
     plan.sources.push_back(DescribeMemtable(*table.own, "own writes", recipe.range));

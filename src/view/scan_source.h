@@ -13,6 +13,7 @@
 #include "base/ahead.h"
 #include "columns/gather.h"
 #include "run/merge.h"
+#include "run/run_memory.h"
 #include "varve/error.h"
 #include "view/scan_plan.h"
 
@@ -28,8 +29,8 @@ inline constexpr std::int64_t kSliceRowsMin = 1024;
 
 // At most so many parts of `bounds`, ascending and without gaps, cut at first keys of row groups so
 // that each has about as many of them.
-std::vector<KeyBounds> CutIntoParts(const TableView& table, const KeyBounds& bounds,
-                                    std::uint64_t as_of, std::size_t parts_max);
+Result<std::vector<KeyBounds>> CutIntoParts(const TableView& table, const KeyBounds& bounds,
+                                            std::uint64_t as_of, std::size_t parts_max);
 
 class ScanSourceRows {
  public:
@@ -44,18 +45,26 @@ class ScanSourceRows {
 // null: nobody does.
 class ForwardRows final : public ScanSourceRows {
  public:
-  ForwardRows(const TableView& table, ScanRecipe* recipe, const KeyBounds& bounds,
-              std::uint64_t as_of, std::int64_t batch_rows_max, Executor* executor = nullptr);
+  static Result<std::unique_ptr<ForwardRows>> Open(const TableView& table, ScanRecipe* recipe,
+                                                   const KeyBounds& bounds, std::uint64_t as_of,
+                                                   std::int64_t batch_rows_max,
+                                                   Executor* executor = nullptr);
   Result<std::shared_ptr<arrow::RecordBatch>> Next(std::int64_t rows_wanted) override;
 
  private:
+  ForwardRows(const TableView& table, Cursors cursors, ScanRecipe* recipe, std::uint64_t as_of,
+              std::int64_t batch_rows_max, Executor* executor);
   Status Refill(std::int64_t rows_wanted);
+  void NoteGathered(std::int64_t rows);
   Result<ChosenRows> Choose(std::int64_t rows_wanted);
   Result<std::shared_ptr<arrow::RecordBatch>> Finish(
       const std::shared_ptr<arrow::RecordBatch>& batch);
 
   ScanRecipe* const recipe_;
   const std::int64_t batch_rows_max_;
+  const std::shared_ptr<const RunMemory> memory_;  // null: nobody counts
+  std::int64_t rows_max_;                          // of a batch, so that it is not too large
+  Booking gathered_;                               // what was gathered last, given out or not
   VisibleRows rows_;                        // of the task while it works
   std::optional<Ahead<ChosenRows>> ahead_;  // batch_rows_max_ rows, or the last ones
   std::deque<std::shared_ptr<arrow::RecordBatch>> pending_;  // merged, not yet filtered
@@ -66,11 +75,14 @@ class ForwardRows final : public ScanSourceRows {
 // memtables' part.
 class ReverseRows final : public ScanSourceRows {
  public:
-  ReverseRows(const TableView& table, ScanRecipe* recipe, std::uint64_t as_of,
-              std::int64_t batch_rows_max);
+  static Result<std::unique_ptr<ReverseRows>> Open(const TableView& table, ScanRecipe* recipe,
+                                                   std::uint64_t as_of,
+                                                   std::int64_t batch_rows_max);
   Result<std::shared_ptr<arrow::RecordBatch>> Next(std::int64_t rows_wanted) override;
 
  private:
+  ReverseRows(const TableView& table, ScanRecipe* recipe, std::vector<KeyBounds> intervals,
+              std::uint64_t as_of, std::int64_t batch_rows_max);
   Status CollectInterval();
 
   const TableView& table_;

@@ -136,7 +136,7 @@ TEST_F(ScanTest, HoleA_AVersionInTheNextRowGroupStaysHidden) {
   table_.Upsert({{1, "a", {}, {}, 5, {}}});
   table_.Upsert({{1, "a", {}, {}, 50, {}}});
   table_.Flush();
-  ASSERT_EQ(table_.runs()[0]->row_group_keys().size(), 2u);
+  ASSERT_EQ(table_.runs()[0]->Open()->row_group_keys().size(), 2u);
   for (const bool reverse : {false, true}) {
     ScanOptions options = Where("n < 10");
     options.reverse = reverse;

@@ -11,10 +11,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "columns/expiry.h"
 #include "columns/table_schema.h"
 #include "memtable/memtable.h"
 #include "run/run.h"
@@ -24,6 +26,7 @@
 namespace varve {
 
 class Clock;
+class RunMemory;
 class Executor;
 struct Telemetry;
 
@@ -34,21 +37,27 @@ struct TableView {
   std::shared_ptr<const TableSchema> schema;
   std::shared_ptr<Memtable> active;
   std::vector<std::shared_ptr<const Memtable>> sealed;  // oldest first
-  std::vector<std::shared_ptr<const Run>> runs;
+  RunList runs;
+  std::shared_ptr<const RunMemory> memory;  // null: nobody counts what reads take
   CommitNumber oldest;  // the runs have every version of the commits after it
   // What the reading transaction wrote: newer than every version that it sees of the others. Its
   // commit numbers are those of the transaction's statements, of which scans show the first
   // `own_statements`. Null outside of transactions.
   std::shared_ptr<const Memtable> own;
   std::uint64_t own_statements = 0;
+  // Rows that have expired, at the moment of who reads, are not there (expiring.h).
+  std::optional<Expiry> expiry = {};
 };
 
 class Superversion {
  public:
   // Gives the threads that a read may use beside its own; null: none.
   std::function<Executor*()> executor;
+  // The one that it was made of, of which readers in other processes know what it reads; or null.
+  std::shared_ptr<const void> origin;
   Clock* clock = nullptr;  // for profiles; null: the system's
   std::shared_ptr<Telemetry> telemetry;  // null: nobody counts
+  bool expires = false;  // rows of some table do
   std::map<std::string, std::shared_ptr<const TableView>, std::less<>> tables;
   // Those that a commit dropped, by id; for reading as of a commit before it.
   std::map<std::uint32_t, std::shared_ptr<const TableView>> dropped;

@@ -8,6 +8,10 @@
 #include <set>
 #include <string>
 
+#include "base/result.h"
+#include "run/open_run.h"
+#include "view/scan_plan.h"
+
 namespace varve {
 namespace {
 
@@ -60,7 +64,7 @@ bool HasUsableStatistics(const arrow::DataType& type) {
 namespace {
 
 // What is true of every row of a group, as far as it is known, as an expression for Arrow.
-std::optional<cp::Expression> TruthOf(const Run& run, int group, const std::set<int>& columns,
+std::optional<cp::Expression> TruthOf(const OpenRun& run, int group, const std::set<int>& columns,
                                       const arrow::Schema& schema) {
   std::vector<cp::Expression> truths;
   for (const int column : columns) {
@@ -91,8 +95,8 @@ bool CanAccept(const cp::Expression& filter, const cp::Expression& truth) {
 
 }  // namespace
 
-PrunedGroups PruneByValues(const TableView& table, std::uint64_t as_of,
-                           const cp::Expression& filter) {
+Result<PrunedGroups> PruneByValues(const TableView& table, const KeyBounds& bounds,
+                                   std::uint64_t as_of, const cp::Expression& filter) {
   const arrow::Schema& schema = *table.schema->schema();
   std::set<int> columns;
   for (const arrow::FieldRef& ref : cp::FieldsInExpression(filter)) {
@@ -103,10 +107,12 @@ PrunedGroups PruneByValues(const TableView& table, std::uint64_t as_of,
   }
   PrunedGroups pruned;
   for (const auto& run : table.runs) {
-    if (columns.empty() || !HoldsTheOldest(*run, table, as_of)) continue;
-    std::vector<bool> left_out(run->row_group_keys().size());
+    if (columns.empty() || SkipOf(*run, bounds, as_of) != Skip::kNo) continue;
+    if (!HoldsTheOldest(*run, table, as_of)) continue;
+    VARVE_ASSIGN(const OpenRun open, run->Open());
+    std::vector<bool> left_out(open.row_group_keys().size());
     for (std::size_t group = 0; group < left_out.size(); ++group) {
-      const auto truth = TruthOf(*run, static_cast<int>(group), columns, schema);
+      const auto truth = TruthOf(open, static_cast<int>(group), columns, schema);
       left_out[group] = truth && !CanAccept(filter, *truth);
     }
     if (std::ranges::find(left_out, true) != left_out.end()) pruned[run.get()] = left_out;

@@ -24,8 +24,8 @@ bool HasUsableStatistics(const arrow::DataType& type);
 // By run: for each data row group, whether it is left out. Runs of which all is read are not named.
 using PrunedGroups = std::map<const Run*, std::vector<bool>>;
 
-// `filter` is bound to the table's schema.
-PrunedGroups PruneByValues(const TableView& table, std::uint64_t as_of,
-                           const arrow::compute::Expression& filter);
+// `filter` is bound to the table's schema. Runs that a scan within `bounds` skips are not opened.
+Result<PrunedGroups> PruneByValues(const TableView& table, const KeyBounds& bounds,
+                                   std::uint64_t as_of, const arrow::compute::Expression& filter);
 
 }  // namespace varve

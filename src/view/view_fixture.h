@@ -26,8 +26,10 @@
 #include "files/simulated_disk.h"
 #include "files/object_store.h"
 #include "memtable/memtable.h"
+#include "run/open_run.h"
 #include "run/run.h"
 #include "run/run_writer.h"
+#include "run/tail_cache.h"
 #include "varve/snapshot.h"
 #include "view/superversion.h"
 
@@ -196,7 +198,8 @@ class RowTable {
                            .row_group_rows = row_group_rows};
     auto cursor = memtable->NewCursor(columns, KeyBounds{});
     auto meta = Ok(WriteRun(store_.get(), *schema_, cursor.get(), target));
-    runs_.push_back(Ok(Run::Open(store_.get(), schema_, meta)));
+    runs_.push_back(Run::Make(store_.get(), schema_, std::make_shared<const RunMeta>(meta),
+                              {.pieces = nullptr, .tails = tails_}));
   }
 
   Snapshot At(std::uint64_t commit) const { return Snapshot(View(), {commit}); }
@@ -236,6 +239,7 @@ class RowTable {
   std::shared_ptr<const TableSchema> schema_;
   std::shared_ptr<Memtable> active_;
   std::vector<std::shared_ptr<const Memtable>> sealed_;
+  const std::shared_ptr<TailCache> tails_ = std::make_shared<TailCache>(64 << 20);
   std::vector<std::shared_ptr<const Run>> runs_;
   RowModel model_;
   std::uint64_t commit_ = 0;
