@@ -50,10 +50,10 @@ typedef struct varve_db_transaction varve_db_transaction;
 typedef struct {
   size_t size; /* sizeof of this struct */
   uint64_t memtable_bytes_max, log_segment_bytes_max;
-  uint8_t create_if_missing, read_only, reserved[6];
-  uint64_t metrics_interval_ms;
-  varve_log_current_key current_key; /* of an encrypted database, as in varve_log_options; called */
-  varve_log_key key; void* key_context; /* until it is freed */
+  uint8_t create_if_missing, read_only, without_lease, tiered, reserved[4];
+  uint64_t metrics_interval_ms, lock_wait_micros;
+  varve_log_current_key current_key; /* of an encrypted database, as in varve_log_options: called */
+  varve_log_key key; void* key_context; /* until it is freed */ uint64_t memory_bytes;
 } varve_db_options;
 
 /* As varve::CommitInfo. `repeat`: 1 when the producer's sequence was committed before, and this is
@@ -83,9 +83,9 @@ VARVE_LOG_API int varve_db_rename_table(varve_db* db, const char* table, const c
 /* As varve::ColumnChange. What a kind does not use must be NULL. */
 enum varve_db_change_kind {
   VARVE_DB_ADD_COLUMN,    /* `field`; `value`, NULL for null: what rows that are there show */
-  VARVE_DB_DROP_COLUMN,   /* `name` */
-  VARVE_DB_RENAME_COLUMN, /* `name`, `to` */
-  VARVE_DB_WIDEN_COLUMN   /* `field`: the column of this name becomes it */
+  VARVE_DB_DROP_COLUMN, VARVE_DB_RENAME_COLUMN, /* `name`; `name`, `to` */
+  VARVE_DB_WIDEN_COLUMN, /* `field`: the column of this name becomes it */
+  VARVE_DB_SET_TTL, VARVE_DB_DROP_TTL /* by column `name`; an int64 is in us, ms, s, ns: `unit` */
 };
 typedef struct {
   size_t size;
@@ -94,7 +94,7 @@ typedef struct {
   struct ArrowSchema* field; /* moved, as is */
   struct ArrowArray* value;  /* of the field's type, with one value */
   int32_t kind;              /* of varve_db_change_kind */
-  int32_t reserved;
+  int32_t unit; int64_t ttl_micros;
 } varve_db_column_change;
 /* All changes, one after the other, as one commit. */
 VARVE_LOG_API int varve_db_alter_table(varve_db* db, const char* table,

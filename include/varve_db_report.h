@@ -49,10 +49,12 @@ VARVE_LOG_API int varve_db_snapshot_tables(const varve_db_snapshot* snapshot,
  *               an upper bound: the rows written, less what was replaced or deleted before it was
  *               flushed; exact when each key was written once
  *   memtable    {bytes}: what is not flushed yet, of all tables
+ *   memory      {bytes, bytes_max, peak, holders}; holders has of each name {bytes, peak}
  *   log         {segments, bytes, first_lsn, last_lsn, durable_lsn}
  *   recovery    {segments, units, records, bytes, torn_bytes} of the open
  *   manifest    {number}
  *   read_cache  {bytes, bytes_max, hits, misses} of lookups by key; hits and misses since the open
+ *   tail_cache  {bytes, bytes_max, runs, hits, misses} of runs that were opened to be read
  *   flushes, commit_stall_micros  since the open; the latter what commits waited for memory
  *   commits_stalled               that wait for memory now
  * No I/O, and quick: it may be asked every second. INVALID, CLOSED: the database was closed. */

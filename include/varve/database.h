@@ -26,6 +26,7 @@
 #include <string_view>
 #include <vector>
 
+#include "varve/backup.h"
 #include "varve/changes.h"
 #include "varve/error.h"
 #include "varve/options.h"
@@ -94,11 +95,7 @@ struct TableInfo {
   std::uint32_t id = 0;  // its own for ever, whatever its name
   std::shared_ptr<arrow::Schema> schema;
   std::vector<std::string> key;  // names of its key columns, in key order
-};
-
-struct CreateTableOptions {
-  // A table of this name is no error when its key and columns, in any order, are those given.
-  bool if_not_exists = false;
+  std::optional<TimeToLive> time_to_live = {};
 };
 
 class Database {
@@ -108,8 +105,8 @@ class Database {
   // else); Unavailable/kLocked (names the process that has it open); Corruption (file, offset,
   // expected, found; nothing was changed); Invalid/kUnsupportedFormat; Unavailable/kIo, kNoSpace,
   // kPermission. Of keys, before anything is made or changed: NotFound/kMissingKey (encrypted, and
-  // nobody gave the key), Invalid/kWrongKey, Invalid/kExpiredKey, Invalid (keys, and the database
-  // is not encrypted); the provider's own.
+  // nobody gave the key), Invalid/kWrongKey, Invalid/kExpiredKey, Invalid/kNotEncrypted (keys,
+  // and the database is not encrypted); the provider's own.
   static Result<std::unique_ptr<Database>> Open(const std::string& path,
                                                 const OpenOptions& options = {},
                                                 const Components& components = {});
@@ -119,14 +116,15 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   // Whether CreateTable takes this name, these columns and this key where no other table has the
-  // name. Errors: its Invalid ones.
+  // name. Errors: its Invalid ones, and NotFound.
   static Status CheckTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
-                           const std::vector<std::string>& key);
+                           const std::vector<std::string>& key,
+                           const std::optional<TimeToLive>& time_to_live = {});
   // Makes a table; durable on return. `key` names one or more columns, in key order.
   // Errors: Conflict/kAlreadyExists (with if_not_exists: says column by column what differs);
   // Invalid (bad name, duplicate column, key column not in the schema, a reserved name, a type that
-  // cannot be a key); Invalid/kUnsupportedFormat (a type that Parquet cannot hold; names the
-  // column).
+  // cannot be a key, or to expire by); NotFound (the column to expire by); Invalid/
+  // kUnsupportedFormat (a type that Parquet cannot hold; names the column).
   Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
                      const std::vector<std::string>& key, const CreateTableOptions& options = {});
 
@@ -242,6 +240,15 @@ class Database {
   // this process read go when these have ended. Later reads of such versions get NotFound, which
   // names the oldest that is left. Errors: Invalid (window, read-only, closed); Unavailable.
   Result<RetireInfo> Retire(const RetireOptions& options = {});
+
+  // Copies the newest version, while all else goes on, into a new or empty folder, or an earlier
+  // backup of this database (varve/backup.h). Errors: Invalid (the folder is this one, or holds
+  // something else); Unavailable/kLocked; Corruption; as Flush.
+  Result<CopyInfo> Backup(const std::string& destination, const BackupOptions& options = {});
+  Result<CopyInfo> Clone(const std::string& destination, const CloneOptions& options = {});
+  static Result<CopyInfo> RestoreBackup(const std::string& backup, const std::string& destination,
+                                        const RestoreBackupOptions& options = {},
+                                        const Components& components = {});
 
   // Makes every commit so far durable, whatever ack level it asked for.
   Status Sync();

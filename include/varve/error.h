@@ -46,6 +46,7 @@ enum class ErrorReason : std::uint8_t {
   kWrongKey,           // kInvalid: encrypted, and the key given under that name is another
   kStaleSequence,      // kConflict: the producer committed a later sequence already
   kExpiredKey,         // kInvalid: encrypted, and the provider does not give this key any more
+  kNotEncrypted,       // kInvalid: keys were given, and what they are for is not encrypted
 };
 
 class [[nodiscard]] Error {

@@ -47,6 +47,11 @@ struct LogReaderOptions {
   bool follow = false;
   // Opens encrypted logs. Must outlive the cursor.
   KeyProvider* keys = nullptr;
+  // The log is known to have been durable up to here, so that a missing end is Corruption; 0: no
+  // more is known than the files show.
+  Lsn known_durable{};
+  // As LogOptions::id: another log is Corruption. Empty: any.
+  std::string id = {};
 };
 
 // Used by one thread at a time. Memory: one frame (16 MiB at most, a flush has usually one), or the
@@ -79,6 +84,10 @@ class LogCursor {
   // of OpenCursor waits in the log for what is appended already, as a committer would: that flushes
   // it, and for kDurable syncs it.
   Result<bool> WaitForMore(std::uint64_t timeout_ms);
+
+  // Makes durable what Next gave: no power cut takes it back from then on. It needs no permission
+  // to write. Unavailable/kIo when the device does not confirm it.
+  Status Sync();
 
   // Just after the last unit given, or as asked for (the oldest there was): where a later cursor
   // goes on.

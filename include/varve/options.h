@@ -30,17 +30,10 @@ class Clock;        // src/base/clock.h
 class Executor;     // src/base/executor.h
 class Files;        // src/files/files.h
 class KeyProvider;  // varve/log_options.h
+class LogArchive;   // varve/log_archive.h
 class ObjectStore;  // src/files/object_store.h
 class Random;       // src/base/random.h
 class TraceSink;    // varve/trace.h
-
-// What the memtables of all tables hold since they were last sealed.
-struct MemtableState {
-  std::uint64_t bytes = 0;      // of Arrow data, keys and their index
-  std::uint64_t rows = 0;       // versions of rows, deletes included
-  std::uint64_t commits = 0;
-  std::int64_t age_micros = 0;  // since the first of them, by the steady clock
-};
 
 // Decides when memtables are sealed, and then flushed in the background, before they fill half of
 // memtable_bytes_max. Sooner means smaller files, a shorter open, and less that is only in the log.
@@ -66,19 +59,47 @@ std::shared_ptr<SealPolicy> SealAt(const SealLimits& limits);
 struct OpenOptions {
   // Make the database when the path does not exist or is an empty folder.
   bool create_if_missing = false;
-  // Change nothing on disk. Several read-only openers may share a database; a writer excludes them.
+  // Change nothing of the data. Any number of processes may read, also while another one writes,
+  // compacts and retires: they see what is durable, as it comes.
   bool read_only = false;
+  // With read_only: leave a file in the folder `leases` for as long as this process has the
+  // database open, so that the writer keeps the files that are read. Without it nothing at all is
+  // written, and files may go: a read then says which one did.
+  bool lease = true;
+  // To write: for how long to wait until another process closes the database; 0: not at all.
+  std::int64_t lock_wait_micros = 0;
+  // What the database holds in memory, all together: memtables, caches, what reads, flushes and
+  // compaction decode and encode. At least 16 MiB. Not set: 512 MiB, or more where the limits below
+  // ask for more. Not counted: the program and its libraries, rows that were handed out in copies,
+  // and what the allocator keeps for itself. When it is all taken caches give way first, then
+  // reads and compaction do with less at a time, and commits wait for a flush last; nothing is
+  // refused (docs/operating.md).
+  std::optional<std::uint64_t> memory_bytes = {};
   // Rows newer than the last flush may take this much memory (bytes of Arrow data and keys), sealed
   // memtables that are being flushed included. At half of it a memtable is sealed and flushed in
-  // the background; at all of it commits wait.
-  std::uint64_t memtable_bytes_max = 128ull << 20;
+  // the background; at all of it commits wait. Not set: a quarter of memory_bytes.
+  std::optional<std::uint64_t> memtable_bytes_max = {};
   // When to seal sooner; null: not. Databases may share one.
   std::shared_ptr<SealPolicy> seal_policy = nullptr;
-  // Lookups by key keep what they decoded of the files in up to this much memory.
-  std::uint64_t read_cache_bytes_max = 64ull << 20;
+  // Lookups by key keep what they decoded of the files in up to this much memory. Not set: an
+  // eighth of memory_bytes.
+  std::optional<std::uint64_t> read_cache_bytes_max = {};
+  // Of the runs that were read lately, footers, filters and first keys stay in up to this much
+  // memory; of others they are read again. Opening a database reads none. Not set: an eighth of
+  // memory_bytes.
+  std::optional<std::uint64_t> tail_cache_bytes_max = {};
+  // A compaction merges up to so many ranges of keys at once, on as many threads, each with memory
+  // for the files that overlap there. 0: as many as there are processors, four at most.
+  std::uint32_t compaction_threads = 0;
+  // Flushes and compactions together read and write the data files at so many bytes a second;
+  // flushes go first. 0: as fast as they can. No commit waits for it: while commits are stopped,
+  // for memory is full or compaction behind, and during Close, there is no limit.
+  std::uint64_t background_bytes_per_second = 0;
   // For how long versions stay readable once there are newer ones; tags keep theirs for ever. The
   // database remembers it. Not set: as it is, which is an hour until somebody says otherwise.
   std::optional<std::int64_t> history_micros = {};
+  // May be another at each open: what is there is merged as the new one would.
+  CompactionStrategy compaction = CompactionStrategy::kLeveled;
   // Upper size of one log segment on disk.
   std::uint64_t log_segment_bytes_max = 64ull << 20;
   // A database is encrypted from its creation on, or never: one that is made with keys has every
@@ -86,13 +107,20 @@ struct OpenOptions {
   // provider must outlive the database. Its current key is used for what is written from then on;
   // see Database::Rekey for letting go of an older one.
   KeyProvider* keys = nullptr;
+  // Where the log is archived (varve/log_archive.h), for Database::RestoreBackup: each commit
+  // once it is durable, within log_archive_interval_ms (0: at flushes) and at Close. The log
+  // keeps what the archive lacks, however long. Opening is refused when the archive cannot go on
+  // where it ends: it is another log's, or the log was let go of while nobody archived it. One
+  // that is out of reach is tried again; Stats say how far it is. It must outlive the database.
+  LogArchive* log_archive = nullptr;
+  std::uint64_t log_archive_interval_ms = 1000;
   // How long after something happened the file metrics.prom in the database's folder is replaced by
   // what PrometheusText gives then, for other processes to see; 0: never.
   std::uint64_t metrics_interval_ms = 0;
 };
 
 // What stands between a database and the outside. A null member means the real one: POSIX files, a
-// local folder as object store, the system's clocks and random source, two background threads, no
+// local folder as object store, the system's clocks and random source, background threads, no
 // trace. Whatever is given must outlive the database.
 struct Components {
   Files* files = nullptr;
@@ -142,7 +170,19 @@ struct RenameColumn {  // also a key column
 struct WidenColumn {
   std::shared_ptr<arrow::Field> field;
 };
-using ColumnChange = std::variant<AddColumn, DropColumn, RenameColumn, WidenColumn>;
+struct SetTimeToLive {  // of the table, in place of another
+  TimeToLive to;
+};
+struct DropTimeToLive {};  // what was not yet let go of is seen again
+using ColumnChange = std::variant<AddColumn, DropColumn, RenameColumn, WidenColumn, SetTimeToLive,
+                                  DropTimeToLive>;
+
+struct CreateTableOptions {
+  // A table of this name is no error when its key, columns, in any order, and time to live are
+  // those given.
+  bool if_not_exists = false;
+  std::optional<TimeToLive> time_to_live = {};
+};
 
 struct CommitOptions {
   AckLevel ack = AckLevel::kDurable;

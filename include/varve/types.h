@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace varve {
 
@@ -40,11 +41,23 @@ struct ProducerMark {
   CommitNumber commit;
 };
 
+// What an int64 counts since 1970-01-01T00:00:00Z.
+enum class EpochUnit : std::uint8_t { kMicros, kMillis, kSeconds, kNanos };
+// A row expires so long after the time in this column: a timestamp of any unit, with or without a
+// zone, a date, or an int64 of `unit`. From then on nobody sees it (docs/design/0023), and what it
+// takes on disk comes back. Where the column is null the row lives for ever.
+struct TimeToLive {
+  std::string column;
+  std::int64_t micros = 0;            // 0: at that time
+  EpochUnit unit = EpochUnit::kMicros;  // of an int64; others have their own
+  bool operator==(const TimeToLive&) const = default;
+};
+
 // Where the time of one commit went, in microseconds; together all of the call.
 struct WriteProfile {
   std::int64_t encode_micros = 0;  // match the schema, keys, bytes for the log; what was read first
   std::int64_t stall_micros = 0;   // wait for room in the memtables
-  std::int64_t pressure_micros = 0;  // wait because compaction is behind (DatabaseStats::pressure)
+  std::int64_t pressure_micros = 0;  // wait for flushes or compaction (DatabaseStats::pressure)
   std::int64_t queue_micros = 0;   // wait for its number and its place in the log
   std::int64_t memtable_micros = 0;  // insert
   std::int64_t log_micros = 0;       // wait for the device, and for the commits before it
@@ -71,5 +84,19 @@ struct CommitInfo {
   std::uint64_t group_units = 0;  // units that shared its sync, itself included; 0 when not waited
   std::optional<WriteProfile> profile;  // when CommitOptions asked for it
 };
+
+// What the memtables of all tables hold since they were last sealed.
+struct MemtableState {
+  std::uint64_t bytes = 0;      // of Arrow data, keys and their index
+  std::uint64_t rows = 0;       // versions of rows, deletes included
+  std::uint64_t commits = 0;
+  std::int64_t age_micros = 0;  // since the first of them, by the steady clock
+};
+
+// How files are merged. Leveled: rows lie in few places, so reads are cheap, and take little space;
+// each is written about ten times for each tenfold growth of its table. Tiered: files of like size
+// are merged with each other, so rows are written a third as often, while what was overwritten
+// stays for longer, and reads look into more files (docs/design/0024).
+enum class CompactionStrategy : std::uint8_t { kLeveled, kTiered };
 
 }  // namespace varve

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "engine/past_view.h"
+#include "view/expiring.h"
 
 namespace varve {
 namespace {
@@ -67,11 +68,13 @@ Moment Database::Impl::Now(const AsOf& as_of) {
 
 Result<std::shared_ptr<Snapshot>> Database::Impl::GetSnapshot(const AsOf& as_of) {
   VARVE_TRY(CheckOpen());
+  VARVE_TRY(CatchUp());
   PublishSoon();
   const Moment now = Now(as_of);
   VARVE_ASSIGN(const CommitNumber commit, Resolve(as_of, now));
-  if (commit >= now.flushed->changed) return std::make_shared<Snapshot>(now.view, commit);
-  return std::make_shared<Snapshot>(PastView(*now.view, *now.flushed, commit), commit);
+  auto view = commit >= now.flushed->changed ? now.view
+                                             : PastView(now.view, *now.flushed, commit);
+  return std::make_shared<Snapshot>(WithoutExpired(std::move(view)), commit);
 }
 
 Result<CommitNumber> Database::Impl::Resolve(const AsOf& as_of, const Moment& now) {

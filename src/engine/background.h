@@ -6,14 +6,19 @@
 #include <cstdint>
 #include <mutex>
 
+#include "engine/flush_pace.h"
+
 namespace varve {
 
 // Of memory for memtables. Guarded by the engine's commit_mutex.
 struct Room {
+  explicit Room(Clock* clock) : pace(clock) {}
+
   std::condition_variable changed;  // a generation was flushed, or whoever flushed is through
   int flushes = 0;                  // under way, or about to be
   std::uint64_t waiting = 0;        // commits that wait for room
   std::uint64_t waited_micros = 0;  // since open, all commits together
+  FlushPace pace;                   // has its own synchronization
 };
 
 // Tasks of this database that the executor has or runs.
@@ -22,7 +27,8 @@ struct Tasks {
   std::condition_variable done;
   int count = 0;               // guarded by mutex
   bool flush_waiting = false;  // guarded by mutex: a flush is queued, not yet begun
-  bool compaction_waiting = false;  // the same of a compaction
+  bool compaction = false;        // guarded by mutex: one is queued or runs
+  bool compaction_again = false;  // guarded by mutex: and looks again afterwards
 };
 
 // When a flush is enough.

@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace {
 
 using namespace varve;
 
+constexpr std::uint64_t kLockWaitMicrosMax = std::uint64_t{1} << 60;
 constexpr std::size_t kFirstOptionsBytes = 32;  // of ABI 1: members may be added behind
 static_assert(sizeof(void*) != 8 ||
               offsetof(varve_db_options, metrics_interval_ms) == kFirstOptionsBytes);
@@ -144,7 +146,13 @@ int varve_db_open(const char* path, const varve_db_options* given, varve_db** db
     VARVE_ASSIGN(const auto options, Sized("varve_db_options", given, kFirstOptionsBytes));
     OpenOptions open{.create_if_missing = options.create_if_missing != 0,
                      .read_only = options.read_only != 0,
+                     .lease = options.without_lease == 0,
+                     .lock_wait_micros = static_cast<std::int64_t>(
+                         std::min(options.lock_wait_micros, kLockWaitMicrosMax)),
+                     .compaction = options.tiered != 0 ? CompactionStrategy::kTiered
+                                                       : CompactionStrategy::kLeveled,
                      .metrics_interval_ms = options.metrics_interval_ms};
+    if (options.memory_bytes != 0) open.memory_bytes = options.memory_bytes;
     if (options.memtable_bytes_max != 0) open.memtable_bytes_max = options.memtable_bytes_max;
     if (options.log_segment_bytes_max != 0) {
       open.log_segment_bytes_max = options.log_segment_bytes_max;

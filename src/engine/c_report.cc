@@ -79,15 +79,28 @@ Json DescribeRecovery(const RecoveryReport& recovery) {
           {"torn_bytes", recovery.torn_bytes}};
 }
 
+Json DescribeMemory(const MemoryStats& memory) {
+  Json holders = Json::object();
+  for (const auto& holder : memory.holders) {
+    holders[holder.name] = {{"bytes", holder.bytes}, {"peak", holder.peak}};
+  }
+  return {{"bytes", memory.bytes},
+          {"bytes_max", memory.bytes_max},
+          {"peak", memory.peak},
+          {"holders", std::move(holders)}};
+}
+
 Json Describe(const DatabaseStats& stats) {
   Json tables = Json::array();
   for (const TableStats& table : stats.tables) tables.push_back(DescribeTable(table));
   const ReadCacheStats& cache = stats.read_cache;
+  const TailCacheStats& tails = stats.tail_cache;
   return {{"commit", stats.commit.value},
           {"visible", stats.visible.value},
           {"durable", stats.durable.value},
           {"tables", std::move(tables)},
           {"memtable", {{"bytes", stats.memtable_bytes}}},
+          {"memory", DescribeMemory(stats.memory)},
           {"log", DescribeLog(stats.log)},
           {"recovery", DescribeRecovery(stats.recovery)},
           {"manifest", {{"number", stats.manifest_number}}},
@@ -96,6 +109,12 @@ Json Describe(const DatabaseStats& stats) {
             {"bytes_max", cache.bytes_max},
             {"hits", cache.hits},
             {"misses", cache.misses}}},
+          {"tail_cache",
+           {{"bytes", tails.bytes},
+            {"bytes_max", tails.bytes_max},
+            {"runs", tails.runs},
+            {"hits", tails.hits},
+            {"misses", tails.misses}}},
           {"flushes", stats.flushes},
           {"commit_stall_micros", stats.commit_stall_micros},
           {"commits_stalled", stats.commits_stalled},

@@ -12,7 +12,7 @@ namespace varve {
 namespace {
 
 constexpr std::size_t kFirstChangeBytes = 48;
-static_assert(sizeof(void*) != 8 || sizeof(varve_db_column_change) == kFirstChangeBytes);
+static_assert(sizeof(void*) != 8 || sizeof(varve_db_column_change) == kFirstChangeBytes + 8);
 
 void TellNumber(std::uint64_t* to, CommitNumber commit) {
   if (to != nullptr) *to = commit.value;
@@ -56,12 +56,17 @@ Result<ColumnChange> ChangeOf(const varve_db_column_change& change) {
   const Given value(change.value);
   const int kind = change.kind;
   const bool adds = kind == VARVE_DB_ADD_COLUMN;
-  const bool names = kind == VARVE_DB_DROP_COLUMN || kind == VARVE_DB_RENAME_COLUMN;
+  const bool lives = kind == VARVE_DB_SET_TTL;
+  const bool names = kind == VARVE_DB_DROP_COLUMN || kind == VARVE_DB_RENAME_COLUMN || lives;
   VARVE_TRY(CheckUnused(names, change.name, "`name`"));
   VARVE_TRY(CheckUnused(kind == VARVE_DB_RENAME_COLUMN, change.to, "`to`"));
   VARVE_TRY(CheckUnused(adds || kind == VARVE_DB_WIDEN_COLUMN, change.field, "`field`"));
   VARVE_TRY(CheckUnused(adds, change.value, "`value`"));
   if (names) VARVE_TRY(Need(change.name, "name"));
+  if (!lives && (change.unit != 0 || change.ttl_micros != 0)) {
+    return Fail(ErrorKind::kInvalid, "`unit` or `ttl_micros` is set, which a change of this kind "
+                                     "does not use; leave it 0");
+  }
   switch (kind) {
     case VARVE_DB_ADD_COLUMN: {
       AddColumn add;
@@ -80,9 +85,19 @@ Result<ColumnChange> ChangeOf(const varve_db_column_change& change) {
       VARVE_ASSIGN(widen.field, FieldOf(field));
       return widen;
     }
+    case VARVE_DB_SET_TTL:
+      if (change.unit < 0 || change.unit > static_cast<int>(EpochUnit::kNanos)) {
+        return Fail(ErrorKind::kInvalid,
+                    fmt::format("unit: expected 0 to 3 (us, ms, s, ns), found {}", change.unit));
+      }
+      return SetTimeToLive{{.column = change.name,
+                            .micros = change.ttl_micros,
+                            .unit = static_cast<EpochUnit>(change.unit)}};
+    case VARVE_DB_DROP_TTL:
+      return DropTimeToLive{};
     default:
       return Fail(ErrorKind::kInvalid, fmt::format("kind: expected 0 to {}, found {}",
-                                                   static_cast<int>(VARVE_DB_WIDEN_COLUMN), kind));
+                                                   static_cast<int>(VARVE_DB_DROP_TTL), kind));
   }
 }
 

@@ -295,6 +295,49 @@ TEST_F(CVersions, ColumnsAreAddedWidenedRenamedAndDropped) {
   EXPECT_EQ((*rows->column(1)->GetScalar(0))->ToString(), "7");
 }
 
+TEST_F(CVersions, ATimeToLiveIsSetAndDropped) {
+  ArrowSchema field;
+  ASSERT_TRUE(arrow::ExportField(*arrow::field("at", arrow::int64()), &field).ok());
+  auto add = Of(VARVE_DB_ADD_COLUMN);
+  add.field = &field;
+  auto set = Of(VARVE_DB_SET_TTL);
+  set.name = "at";
+  set.ttl_micros = 5'000'000;
+  set.unit = 2;  // seconds
+  const varve_db_column_change* const both[] = {&add, &set};
+  std::uint64_t commit = 0;
+  Ok(varve_db_alter_table(db_, "t", both, 2, &commit, &error_));
+  const arrow::ArrayVector columns = {*arrow::MakeArrayFromScalar(arrow::Int64Scalar(1), 2),
+                                      *arrow::MakeArrayFromScalar(arrow::StringScalar("v"), 2),
+                                      *arrow::MakeArrayFromScalar(arrow::Int64Scalar(0), 2)};
+  const auto rows = arrow::RecordBatch::Make(
+      arrow::schema({arrow::field("id", arrow::int64(), false), arrow::field("v", arrow::utf8()),
+                     arrow::field("at", arrow::int64())}),
+      2, columns);  // one key, of 1970
+  ArrowArray array;
+  ArrowSchema schema;
+  ASSERT_TRUE(arrow::ExportRecordBatch(*rows, &array, &schema).ok());
+  Ok(varve_db_upsert(db_, "t", &array, &schema, VARVE_LOG_DURABLE, nullptr, &error_));
+  const auto count = [&] {
+    varve_db_snapshot* snapshot = nullptr;
+    Ok(varve_db_snapshot_take(db_, nullptr, &snapshot, &error_));
+    ArrowArrayStream stream;
+    Ok(varve_db_scan(snapshot, "t", nullptr, &stream, &error_));
+    varve_db_snapshot_free(snapshot);
+    return (*(*arrow::ImportRecordBatchReader(&stream))->ToTable())->num_rows();
+  };
+  EXPECT_EQ(count(), 0);
+  Ok(Change(Of(VARVE_DB_DROP_TTL)));
+  EXPECT_EQ(count(), 1);
+  set.unit = 4;
+  EXPECT_NE(Refused(Change(set), VARVE_LOG_INVALID).find("expected 0 to 3"), std::string::npos);
+  auto drop = Of(VARVE_DB_DROP_COLUMN);
+  drop.name = "at";
+  drop.ttl_micros = 1;
+  EXPECT_NE(Refused(Change(drop), VARVE_LOG_INVALID).find("`ttl_micros` is set"),
+            std::string::npos);
+}
+
 TEST_F(CVersions, AChangeThatIsNoneIsRefusedAndTakenAllTheSame) {
   Ok(Upsert({{1, "a"}}));
   ArrowSchema field;

@@ -111,10 +111,7 @@ Result<Submitted> Database::Impl::SubmitNew(std::vector<TablePart> parts,
   }
   if (!guard.alone) VARVE_TRY(AwaitRoom());
   watch->Lap(&WriteProfile::stall_micros);
-  if (!guard.alone && compactor_->presses()) {
-    VARVE_TRY(compactor_->AwaitCalm(BytesOf(parts)));
-    watch->Lap(&WriteProfile::pressure_micros);
-  }
+  if (!guard.alone) VARVE_TRY(AwaitCalm(BytesOf(parts), watch));
   auto keys = std::make_shared<KeysOfCommit>();
   keys->tables.reserve(parts.size());
   std::vector<NewRows> rows;
@@ -204,15 +201,44 @@ std::uint64_t Database::Impl::MemtableBytes() const {
   return bytes;
 }
 
-bool Database::Impl::HasRoom() const { return MemtableBytes() < options_.memtable_bytes_max; }
+// Before a commit of so many bytes: waits where flushes or compaction would fall behind otherwise.
+Status Database::Impl::AwaitCalm(std::uint64_t bytes, WriteWatch* watch) {
+  const bool behind = compactor_->presses();
+  if (!behind && !room_.pace.keeps()) return {};
+  if (room_.pace.keeps()) {
+    std::uint64_t room = 0;
+    {
+      std::lock_guard lock(commit_mutex_);
+      const std::uint64_t taken = MemtableBytes();
+      room = *options_.memtable_bytes_max - std::min(taken, *options_.memtable_bytes_max);
+    }
+    room_.pace.Await(room);
+  }
+  if (behind) VARVE_TRY(compactor_->AwaitCalm(bytes));
+  watch->Lap(&WriteProfile::pressure_micros);
+  return {};
+}
+
+// Of what memtables hold the budget has nothing to gain unless it is some part of theirs.
+bool Database::Impl::IsMemoryShort() const {
+  constexpr std::uint64_t kWorthAFlush = 8;
+  return memory()->Lacking(0) > 0 &&
+         MemtableBytes() >= *options_.memtable_bytes_max / kWorthAFlush;
+}
+
+bool Database::Impl::HasRoom() const {
+  return MemtableBytes() < *options_.memtable_bytes_max && !IsMemoryShort();
+}
 
 // Back-pressure: when the memtables are full, the committer flushes, so that memory stays bounded
 // and a flush that cannot go on is told to those who write. While somebody else flushes it waits,
 // but for room only: what more is sealed is flushed while it writes on. And at most for what is
 // sealed when it comes: however many write, each has its turn.
 Status Database::Impl::AwaitRoom() {
+  caches_.memory->MakeRoom(0);
   std::unique_lock lock(commit_mutex_);
   if (HasRoom()) return {};
+  const bool short_of_all = MemtableBytes() < *options_.memtable_bytes_max;
   if (sealed_.empty()) Seal();
   const CommitNumber last = sealed_.empty() ? CommitNumber{} : sealed_.back()->last.commit;
   const auto must_wait = [&] {
@@ -221,8 +247,13 @@ Status Database::Impl::AwaitRoom() {
   lock.unlock();
   const std::int64_t start = environment_.clock()->SteadyMicros();
   Metrics& metrics = environment_.telemetry()->metrics;
-  metrics.Add("commit_waits_total/memtables_full");
-  Trace(environment_.trace(), "commit.stall", "memtables are full");
+  if (short_of_all) {
+    metrics.Add("commit_waits_total/memory");
+  } else {
+    metrics.Add("commit_waits_total/memtables_full");
+  }
+  Trace(environment_.trace(), "commit.stall",
+        short_of_all ? "the memory of the database is taken" : "memtables are full");
   const auto make_room = [&]() -> Status {
     while (must_wait()) {
       if (room_.flushes > 0) {
@@ -242,7 +273,11 @@ Status Database::Impl::AwaitRoom() {
   --room_.waiting;
   const std::int64_t waited = environment_.clock()->SteadyMicros() - start;
   room_.waited_micros += static_cast<std::uint64_t>(waited);
-  metrics.Record("commit_wait_seconds/memtables_full", waited);
+  if (short_of_all) {
+    metrics.Record("commit_wait_seconds/memory", waited);
+  } else {
+    metrics.Record("commit_wait_seconds/memtables_full", waited);
+  }
   if (!made) {
     metrics.Add("commit_failures_total/no_room");
     return NotBegun(

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "test/support/forwarding_files.h"
 #include "test/support/rows.h"
 #include "test/support/seed.h"
+#include "upkeep/compact.h"
 #include "upkeep/flush.h"
 #include "varve/database.h"
 #include "varve/inspect.h"
@@ -41,9 +43,17 @@ class ToldFiles final : public testing::ForwardingFiles {
     if (mode == OpenMode::kCreate && full && path.find("/tmp/") != std::string::npos) {
       return Fail(ErrorKind::kUnavailable, path + ": no space left", ErrorReason::kNoSpace);
     }
-    if (mode == OpenMode::kCreate && before_data) std::exchange(before_data, nullptr)();
+    if (mode == OpenMode::kCreate) {
+      std::unique_lock lock(mutex_);  // parts make theirs at once
+      const auto told = std::exchange(before_data, nullptr);
+      lock.unlock();
+      if (told) told();
+    }
     return ForwardingFiles::Open(path, mode);
   }
+
+ private:
+  std::mutex mutex_;
 };
 
 class CompactionTest : public ::testing::Test {
@@ -53,14 +63,27 @@ class CompactionTest : public ::testing::Test {
   void TearDown() override {
     db_.reset();
     CutsOfFlushes() = {};
+    CutsOfCompactions() = {};
   }
 
   Components World() {
-    return {.files = &files_, .clock = &clock_, .random = &random_, .executor = &executor_};
+    Executor* const executor = pool_ == nullptr ? &executor_ : static_cast<Executor*>(pool_.get());
+    return {.files = &files_, .clock = &clock_, .random = &random_, .executor = executor};
+  }
+  // From now on compactions have so many parts, merged by a real thread or more.
+  void OpenWithParts(std::uint32_t parts, int threads) {
+    db_.reset();
+    pool_ = std::make_unique<ThreadPool>(threads);
+    threads_ = parts;
+    CutsOfCompactions().part_bytes_min = 1;
+    Open();
   }
   void Open() {
     db_.reset();
-    auto db = Database::Open(path_, {.create_if_missing = true, .memtable_bytes_max = 1 << 20},
+    auto db = Database::Open(path_,
+                             {.create_if_missing = true,
+                              .memtable_bytes_max = memtable_bytes_,
+                              .compaction_threads = threads_},
                              World());
     ASSERT_TRUE(db) << db.error().message();
     db_ = *std::move(db);
@@ -145,6 +168,9 @@ class CompactionTest : public ::testing::Test {
   ManualClock clock_;
   SeededRandom random_{1};
   ManualExecutor executor_;
+  std::unique_ptr<ThreadPool> pool_;  // null: executor_
+  std::uint64_t memtable_bytes_ = 1 << 20;
+  std::uint32_t threads_ = 1;
   std::unique_ptr<Database> db_;
   Rows now_;
   std::map<std::uint64_t, Rows> then_;  // by commit
@@ -229,6 +255,42 @@ TEST_F(CompactionTest, HoleB9_AFlushBesideItDoesNotDiscardIt) {
   EXPECT_EQ(Level(1).runs, 1u);
   ExpectEveryMoment();
   EXPECT_EQ(Damages(), Strings());
+}
+
+// With less memory a level is thought to hold less: what is there already stops nobody.
+TEST_F(CompactionTest, WhatWasThereWhenItWasOpenedStopsNoCommit) {
+  SeededRandom random(7);
+  for (int run = 0; run < 4; ++run) {
+    Rows rows;
+    for (std::int64_t id = 0; id < 200; ++id) {
+      for (int i = 0; i < 250; ++i) rows[id] += std::to_string(random.Next());
+    }
+    Put(rows);
+    ASSERT_TRUE(db_->Flush());
+  }
+  executor_.RunAll();
+  ASSERT_EQ(Level(0).runs, 0u);
+  ASSERT_GT(Level(1).bytes, 300u << 10);
+  memtable_bytes_ = 4 << 10;
+  Open();
+  EXPECT_EQ(db_->Stats().pressure, "");
+  Put({{1, "one"}});
+  EXPECT_EQ(db_->Stats().commit_stopped_micros, 0u);
+}
+
+// A second task would wait for the first, and take a thread from the flushes that follow.
+TEST_F(CompactionTest, WhatIsDueMeanwhileIsDoneAfterwardsByOneTask) {
+  PutRuns(4);
+  files_.before_data = [this] {
+    while (executor_.waiting() > 0) executor_.RunOne();  // its own parts
+    files_.before_data = nullptr;
+    PutRuns(4);
+    EXPECT_EQ(executor_.waiting(), 0u);
+  };
+  executor_.RunAll();
+  EXPECT_EQ(Level(0).runs, 0u);
+  EXPECT_GE(db_->Stats().compactions, 2u);
+  ExpectEveryMoment();
 }
 
 // The predecessor kept the newest version of each key, whoever still read older ones.
@@ -390,12 +452,77 @@ TEST_F(CompactionTest, OneThatIsCutShortLeavesOrphansThatTheNextOpenRemoves) {
   ExpectEveryMoment();
 }
 
+TEST_F(CompactionTest, AllPartsBecomeOfficialInOneEdit) {
+  OpenWithParts(3, 2);
+  PutRuns(2, 200);  // too few for a task to begin
+  const auto held = At(then_.rbegin()->first);
+  const auto manifest = db_->Stats().manifest_number;
+  const auto info = db_->Compact();
+  ASSERT_TRUE(info) << info.error().message();
+  EXPECT_EQ(info->runs_after, 3u) << "a part each";
+  EXPECT_EQ(db_->Stats().manifest_number, manifest + 1);
+  EXPECT_EQ(testing::ReadRows(*held), now_);
+  ExpectEveryMoment();
+  Open();
+  ExpectEveryMoment();
+  EXPECT_EQ(Damages(), Strings());
+}
+
+// The only thread is that of the compaction, whose parts nobody else comes to.
+TEST_F(CompactionTest, OneThreadIsEnoughForParts) {
+  OpenWithParts(4, 1);
+  PutRuns(4, 200);
+  while (db_->Stats().compactions == 0) std::this_thread::yield();
+  EXPECT_GT(Level(1).runs, 1u);
+  ExpectEveryMoment();
+  EXPECT_EQ(Damages(), Strings());
+}
+
+TEST_F(CompactionTest, AFullDiskDuringAPartLeavesEverythingAsItWas) {
+  OpenWithParts(3, 2);
+  PutRuns(2, 200);  // too few for a task to begin
+  const std::size_t files = DataFiles();
+  files_.full = true;
+  const auto refused = db_->Compact();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason(), ErrorReason::kNoSpace);
+  files_.full = false;
+  EXPECT_EQ(DataFiles(), files);
+  ExpectEveryMoment();
+  ASSERT_TRUE(db_->Compact());
+  ExpectEveryMoment();
+  EXPECT_EQ(Damages(), Strings());
+}
+
+TEST_F(CompactionTest, CloseEndsAllPartsOfACompaction) {
+  OpenWithParts(3, 2);
+  PutRuns(2, 200);  // too few for a task to begin
+  const std::size_t files = DataFiles();
+  std::thread closer;
+  files_.before_data = [&] {  // when the first part begins its first file
+    closer = std::thread([&] { EXPECT_TRUE(db_->Close()); });
+    while (db_->GetSnapshot()) std::this_thread::yield();
+  };
+  const auto ended = db_->Compact();
+  closer.join();
+  if (!ended) {  // else it had come to its end before Close ended it
+    EXPECT_EQ(ended.error().reason(), ErrorReason::kClosed) << ended.error().message();
+    EXPECT_EQ(DataFiles(), files) << ended.error().message();
+  }
+  Open();
+  ExpectEveryMoment();
+  EXPECT_EQ(Damages(), Strings());
+}
+
 TEST_F(CompactionTest, WhateverIsWrittenAndCompactedEveryMomentStays) {
   for (int life = 0; life < 12; ++life) {
     const std::uint64_t seed = testing::TestSeed() + static_cast<std::uint64_t>(life);
     SCOPED_TRACE(testing::SeedTrace(seed));
     SeededRandom random(seed);
     path_ = "/life" + std::to_string(life);
+    db_.reset();
+    threads_ = 1 + static_cast<std::uint32_t>(life % 3);
+    CutsOfCompactions() = {.part_bytes_min = 1, .runs_open_max = 2 + random.Below(12)};
     now_.clear();
     then_.clear();
     changes_expected_ = 0;

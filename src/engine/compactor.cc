@@ -4,13 +4,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "base/out_of_memory.h"
 #include "base/result.h"
+#include "columns/arrow_pool.h"
+#include "engine/expirer.h"
+#include "engine/memory.h"
 #include "engine/retirer.h"
+#include "run/open_run.h"
+#include "upkeep/tiered.h"
 
 namespace varve {
 namespace {
@@ -55,23 +61,46 @@ class Working {
 
 bool StillStands(const TableState* table, std::uint64_t run_id) {
   if (table == nullptr) return false;
-  const auto at = std::ranges::find(table->runs, run_id, [](const auto& run) { return run->id; });
+  const auto at = table->FindRun(run_id);
   return at != table->runs.end() && (*at)->hidden_from == 0;
+}
+
+// A level 1 as large as level 0 when it is due, so that merging the two costs as little as it can.
+std::unique_ptr<const CompactionPlanner> NewPlanner(CompactionStrategy strategy,
+                                                    std::uint64_t unit_bytes) {
+  if (strategy == CompactionStrategy::kTiered) {
+    // Of a memtable's bytes about half are flushed, and less are in the file.
+    return std::make_unique<TieredPlanner>(TieredPlanner::Targets{.unit_bytes = unit_bytes / 4});
+  }
+  return std::make_unique<LeveledPlanner>(LeveledPlanner::Targets{
+      .level1_bytes = 2 * unit_bytes, .moved_bytes_min = unit_bytes / 8});
+}
+
+// One task compacts, and of tiers it may be a large merge for long: more has to wait meanwhile.
+PressureLimits LimitsFor(CompactionStrategy strategy, std::uint64_t unit_bytes) {
+  if (strategy == CompactionStrategy::kTiered) {
+    return {.slow = {24, 16 * unit_bytes}, .stop = {48, 64 * unit_bytes}};
+  }
+  return {.slow = {12, 16 * unit_bytes}, .stop = {24, 64 * unit_bytes}};
 }
 
 }  // namespace
 
-// A level 1 as large as level 0 when it is due, so that merging the two costs as little as it can.
 Database::Impl::Compactor::Compactor(Impl* database)
-    : Compactor(database, std::clamp(database->options_.memtable_bytes_max, kUnitBytesMin,
+    : Compactor(database, std::clamp(*database->options_.memtable_bytes_max, kUnitBytesMin,
                                      kUnitBytesMax)) {}
 
 Database::Impl::Compactor::Compactor(Impl* database, std::uint64_t unit_bytes)
     : database_(*database),
       unit_bytes_(unit_bytes),
-      planner_({.level1_bytes = 2 * unit_bytes, .moved_bytes_min = unit_bytes / 8}),
+      planner_(NewPlanner(database->options_.compaction, unit_bytes)),
+      expirer_(std::make_unique<Expirer>(database, this)),
       pressure_(database->environment_.clock(),
-                {.slow = {12, 16 * unit_bytes}, .stop = {24, 64 * unit_bytes}}) {}
+                LimitsFor(database->options_.compaction, unit_bytes)),
+      io_(database->environment_.clock(), database->environment_.store(),
+          database->options_.background_bytes_per_second, [this] { return IsWaitedFor(); }) {}
+
+Database::Impl::Compactor::~Compactor() = default;
 
 Result<CompactInfo> Database::Impl::Compactor::CompactAll(std::string_view name) {
   VARVE_TRY(database_.Flush());
@@ -85,12 +114,31 @@ Result<CompactInfo> Database::Impl::Compactor::CompactAll(std::string_view name)
   }
   for (const std::uint32_t id : tables) {
     VARVE_TRY(CompactOne([this, id](const TableState& table) {
-      return table.id == id ? planner_.All(table.runs) : std::nullopt;
+      return table.id == id ? planner_->All(table.runs) : std::nullopt;
     }));
+    VARVE_TRY(CompactExpired(id));
   }
   const Shown from = ShownNow(*before, tables);
   const Shown to = ShownNow(*database_.manifest_->state(), tables);
   return CompactInfo{from.runs, to.runs, from.bytes, to.bytes};
+}
+
+// What expired before this began, and no more: rows may expire as fast as we look.
+Status Database::Impl::Compactor::CompactExpired(std::uint32_t table) {
+  const auto state = database_.manifest_->state();
+  const auto* const found = state->FindTable(table);
+  const auto by = expirer_->Now(*state);
+  if (found == nullptr || !found->schema->lifetime() || !by) return {};
+  while (true) {
+    do expirer_->Learn(); while (expirer_->Lacks());
+    const auto choose = [&](const TableState& at) -> std::optional<CompactionPlan> {
+      if (at.id != table) return std::nullopt;
+      if (auto plan = expirer_->Next(*database_.official_, at)) return plan;
+      return expirer_->NextPartly(*database_.official_, at, *by);
+    };
+    VARVE_ASSIGN(const bool more, CompactOne(choose));
+    if (!more) return {};
+  }
 }
 
 Result<CompactInfo> Database::Impl::Compact(std::string_view table) {
@@ -98,8 +146,16 @@ Result<CompactInfo> Database::Impl::Compact(std::string_view table) {
   return compactor_->CompactAll(table);
 }
 
+// Whether commits wait for what flushes or compactions do: then no limit may hold these up.
+bool Database::Impl::Compactor::IsWaitedFor() const {
+  if (pressure_.force() == Pressure::Force::kStop || database_.room_.pace.slows()) return true;
+  std::lock_guard lock(database_.commit_mutex_);
+  return database_.room_.waiting > 0;
+}
+
 void Database::Impl::Compactor::Stop() {
   stop_.request_stop();
+  io_.End();
   pressure_.End();
 }
 
@@ -107,8 +163,18 @@ void Database::Impl::Compactor::AfterFlush(std::uint64_t bytes) noexcept {
   (void)HadMemory([&] {
     if (bytes > 0) pressure_.NoteFlush(bytes);
     Look();
-    if (IsDue()) Schedule();
+    if (IsDue() || expirer_->Lacks()) Schedule();
   });
+}
+
+// What there was to move when the database was opened, less what of it was moved since, stops
+// nobody: it may be all there is, where the memory or the strategy was another one before.
+CompactionDebt Database::Impl::Compactor::WithoutOld(std::uint32_t table, CompactionDebt debt) {
+  std::lock_guard lock(failed_mutex_);
+  std::uint64_t& old = old_bytes_.try_emplace(table, looked_ ? 0 : debt.bytes).first->second;
+  old = std::min(old, debt.bytes);
+  debt.bytes -= old;
+  return debt;
 }
 
 // The worst of all tables.
@@ -118,10 +184,14 @@ void Database::Impl::Compactor::Look() {
   CompactionDebt most;
   for (const auto& [name, table] : state->tables) {
     if (LastTimeOf(table->id) == LastTime::kDamaged) continue;
-    const CompactionDebt debt = planner_.DebtOf(table->runs);
+    const CompactionDebt debt = WithoutOld(table->id, planner_->DebtOf(table->runs));
     if (worst.empty() || debt.level0_runs > most.level0_runs) worst = name;
     most.level0_runs = std::max(most.level0_runs, debt.level0_runs);
     most.bytes = std::max(most.bytes, debt.bytes);
+  }
+  {
+    std::lock_guard lock(failed_mutex_);
+    looked_ = true;
   }
   pressure_.Look(worst, most);
 }
@@ -141,7 +211,7 @@ Status Database::Impl::Compactor::AwaitCalm(std::uint64_t bytes) {
 
 bool Database::Impl::Compactor::IsUnderWay() const {
   std::lock_guard lock(database_.tasks_.mutex);
-  return database_.tasks_.compaction_waiting || working_ > 0;
+  return database_.tasks_.compaction || working_ > 0;
 }
 
 // Whoever waits does the work if nobody else does, and is told what hinders it.
@@ -161,13 +231,25 @@ Status Database::Impl::Compactor::AwaitWhileStopped() {
 }
 
 Result<bool> Database::Impl::Compactor::CompactNext() {
-  return CompactOne([this](const TableState& table) { return planner_.Next(table.runs); });
+  expirer_->Learn();
+  VARVE_ASSIGN(const bool did, CompactOne([this](const TableState& table) {
+                 return NextOf(*database_.official_, table);
+               }));
+  if (!did) expirer_->RetireIfTime();
+  return did || expirer_->Lacks();
+}
+
+// What nobody sees any more need not be merged first.
+std::optional<CompactionPlan> Database::Impl::Compactor::NextOf(const ManifestState& state,
+                                                                const TableState& table) const {
+  if (auto expired = expirer_->Next(state, table)) return expired;
+  return planner_->Next(table.runs);
 }
 
 bool Database::Impl::Compactor::IsDue() const {
   const auto state = database_.manifest_->state();
-  return std::ranges::any_of(state->tables, [this](const auto& table) {
-    return planner_.Next(table.second->runs).has_value();
+  return std::ranges::any_of(state->tables, [&](const auto& table) {
+    return NextOf(*state, *table.second).has_value();
   });
 }
 
@@ -175,29 +257,40 @@ void Database::Impl::Compactor::Schedule() {
   Tasks& tasks = database_.tasks_;
   {
     std::lock_guard lock(tasks.mutex);
-    if (tasks.compaction_waiting) return;
-    tasks.compaction_waiting = true;
+    // A second one would wait for the first, with a thread that flushes need.
+    if (std::exchange(tasks.compaction, true)) {
+      tasks.compaction_again = true;
+      return;
+    }
     ++tasks.count;
   }
-  const auto begun = [&tasks] {
-    std::lock_guard lock(tasks.mutex);
-    tasks.compaction_waiting = false;
+  const auto ended = [this, &tasks] {
+    std::unique_lock lock(tasks.mutex);
+    tasks.compaction = false;
+    const bool again = std::exchange(tasks.compaction_again, false);
+    lock.unlock();
+    pressure_.NoteEnded();
+    return again;
   };
   const bool submitted = HadMemory([&] {
-    database_.environment_.executor()->Submit([this, begun] {
-      begun();
+    database_.environment_.executor()->Submit([this, ended] {
       const auto more = OrOutOfMemory([this] { return CompactNext(); });
-      if (!more) {
-        Trace(database_.environment_.trace(), "compact.failed", more.error().message());
-      } else if (*more) {
-        Schedule();  // the executor's other tasks have their turn first
-      }
+      if (!more) Trace(database_.environment_.trace(), "compact.failed", more.error().message());
+      const bool again = ended();
+      // The executor's other tasks have their turn first.
+      if (again || (more && *more)) Schedule();
       database_.EndTask();
     });
   });
-  if (submitted) return;
-  begun();
+  if (submitted) return SayThatThereIsATask();
+  (void)ended();
   database_.EndTask();
+}
+
+// Who waits for tasks may have looked for one between its count and its place in the queue.
+void Database::Impl::Compactor::SayThatThereIsATask() {
+  pressure_.NoteEnded();
+  database_.SayThatThereIsATask();
 }
 
 // A task of the database, though a caller's thread runs it: Close waits for it.
@@ -231,7 +324,7 @@ Result<bool> Database::Impl::Compactor::CompactOne(const Choose& choose) {
 
 Status Database::Impl::Compactor::Compact(const Compaction& compaction) {
   NewRuns made;
-  if (!compaction.only_move) {
+  if (!compaction.only_move && !compaction.only_drop) {
     VARVE_ASSIGN(made, Write(compaction));
   }
   const Status published = Publish(compaction, &made);
@@ -271,6 +364,7 @@ std::optional<Compaction> Database::Impl::Compactor::Begin(const Choose& choose)
 // Requires commit_mutex_.
 Compaction Database::Impl::Compactor::CompactionOf(const TableState& table,
                                                    const CompactionPlan& plan) {
+  const FlushRoom room = FlushRoomOf(database_.options_, database_.caches_);
   Compaction compaction{.table_name = table.name,
                         .table_id = table.id,
                         .schema_id = table.schema_id,
@@ -278,9 +372,17 @@ Compaction Database::Impl::Compactor::CompactionOf(const TableState& table,
                         .inputs = {},
                         .level = plan.level,
                         .only_move = plan.only_move,
+                        .only_drop = plan.only_drop,
+                        .expiry = expirer_->ExpiryOf(*database_.official_, table),
                         .altered = table.altered().value,
                         .run_bytes_max = unit_bytes_,
-                        .stop = stop_.get_token()};
+                        .row_group_bytes_max = room.row_group_bytes_max,
+                        .piece_rows_max = room.piece_rows_max,
+                        .piece_bytes = room.piece_bytes,
+                        .memory = room.memory,
+                        .stop = stop_.get_token(),
+                        .parts_max = database_.environment_.compaction_threads(),
+                        .executor = database_.environment_.executor()};
   for (const auto& run : plan.inputs) {
     compaction.inputs.push_back(database_.runs_.Shown(run->id, table.schema));
   }
@@ -295,18 +397,17 @@ Result<NewRuns> Database::Impl::Compactor::Write(const Compaction& compaction) {
     next = std::max(next, database_.manifest_->state()->next_run_id);
     return next++;
   };
-  VARVE_ASSIGN(const auto metas,
-               CompactRuns(database_.environment_.store(), compaction, next_run_id));
+  VARVE_ASSIGN(const auto metas, io_.Compact(compaction, next_run_id));
   NewRuns made;
   for (const auto& meta : metas) made.edits.emplace_back(std::in_place_type<AddRunEdit>, meta);
   for (const auto& meta : metas) {
-    auto run = Run::Open(database_.environment_.store(), compaction.schema, *meta,
-                         database_.read_cache_);
-    if (!run) {
-      database_.DropRuns(made, run.error());
-      return std::unexpected(std::move(run).error());
+    auto run = Run::Make(database_.environment_.store(), compaction.schema, meta,
+                         database_.caches_);
+    if (const auto read = run->Open(); !read) {  // before its inputs are let go
+      database_.DropRuns(made, read.error());
+      return std::unexpected(read.error());
     }
-    made.opened.push_back(*std::move(run));
+    made.opened.push_back(std::move(run));
   }
   return made;
 }
@@ -315,9 +416,14 @@ Result<std::vector<Edit>> Database::Impl::Compactor::EditsOfInputs(
     const Compaction& compaction) const {
   const auto state = database_.manifest_->state();
   std::vector<Edit> edits;
+  const TableState* const table = state->FindTable(compaction.table_id);
+  if (compaction.expiry && table != nullptr && table->schema_id != compaction.schema_id) {
+    return Fail(ErrorKind::kConflict,  // what it took for expired may live for longer by now
+                fmt::format("table {} was altered meanwhile", compaction.table_name));
+  }
   for (const auto& run : compaction.inputs) {
     const std::uint64_t id = run->meta().id;
-    if (!StillStands(state->FindTable(compaction.table_id), id)) {
+    if (!StillStands(table, id)) {
       return Fail(ErrorKind::kConflict, fmt::format("run {} of table {} was taken away meanwhile",
                                                     id, compaction.table_name));
     }
@@ -349,14 +455,16 @@ Status Database::Impl::Compactor::Publish(const Compaction& compaction, NewRuns*
       } else {
         meta.hidden_from = compaction.shown_from();
       }
-      database.runs_.Replace(meta);
+      database.runs_.Replace(std::make_shared<const RunMeta>(std::move(meta)));
     }
     ++database.compactions_;
     database.InstallView();
   }
+  GiveBackFreed();
   Trace(database.environment_.trace(), "compact.done", database.path_,
         {{"inputs", compaction.inputs.size()}, {"outputs", made->opened.size()}});
   database.retirer_->RetireIfDue();
+  if (compaction.only_drop) expirer_->NoteDropped();
   Look();
   return {};
 }

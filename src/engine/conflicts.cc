@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/result.h"
 #include "engine/engine.h"
+#include "view/expiring.h"
 #include "view/scan.h"
 
 namespace varve {
@@ -63,8 +64,9 @@ Result<BegunTransaction> Database::Impl::BeginTransaction() {
   AdvanceVisible();
   std::lock_guard lock(commit_mutex_);
   std::lock_guard view_lock(view_mutex_);
-  open_transactions_.insert(order_.visible());
-  return BegunTransaction{order_.visible(), view_};
+  BegunTransaction begun{order_.visible(), WithoutExpired(view_)};  // before it counts as open
+  open_transactions_.insert(begun.commit);
+  return begun;
 }
 
 void Database::Impl::EndTransaction(CommitNumber snapshot) {

@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 #include "engine/engine.h"
+#include "engine/memory.h"
 #include "engine/promised.h"
 #include "engine/watched.h"
 
@@ -12,6 +13,7 @@ namespace varve {
 Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
                                                  const OpenOptions& options,
                                                  const Components& components) {
+  VARVE_TRY(CheckMemory(options));
   auto impl = std::make_shared<Impl>(path, options, components);
   VARVE_TRY(impl->Open());
   return std::unique_ptr<Database>(new Database(std::move(impl)));
@@ -34,7 +36,11 @@ Status Database::CreateTable(const std::string& name, const std::shared_ptr<arro
   return impl_->CreateTable(name, schema, key, options);
 }
 
-std::vector<TableInfo> Database::Tables() const { return impl_->Tables(); }
+// What cannot be brought up to date is shown as it was; whoever reads rows is told.
+std::vector<TableInfo> Database::Tables() const {
+  (void)impl_->CatchUp();
+  return impl_->Tables();
+}
 
 Result<CommitNumber> Database::DropTable(std::string_view name) { return impl_->DropTable(name); }
 
@@ -127,11 +133,15 @@ Result<RetireInfo> Database::Retire(const RetireOptions& options) {
 }
 Status Database::Sync() { return impl_->Sync(); }
 Result<std::vector<std::string>> Database::Rekey() { return impl_->Rekey(); }
-DatabaseStats Database::Stats() const { return impl_->Stats(); }
+DatabaseStats Database::Stats() const {
+  (void)impl_->CatchUp();
+  return impl_->Stats();
+}
 std::string Database::PrometheusText(std::string_view prefix) const {
   return impl_->PrometheusText(prefix);
 }
 std::vector<Version> Database::Versions(std::uint64_t limit) const {
+  (void)impl_->CatchUp();
   return impl_->Versions(limit);
 }
 Result<TagInfo> Database::Tag(const std::string& name, const AsOf& as_of,
@@ -139,7 +149,10 @@ Result<TagInfo> Database::Tag(const std::string& name, const AsOf& as_of,
   return impl_->Tag(name, as_of, options);
 }
 Result<TagInfo> Database::Untag(const std::string& name) { return impl_->Untag(name); }
-std::vector<TagInfo> Database::Tags() const { return impl_->Tags(); }
+std::vector<TagInfo> Database::Tags() const {
+  (void)impl_->CatchUp();
+  return impl_->Tags();
+}
 Status Database::Close() { return impl_->Close(); }
 
 }  // namespace varve

@@ -116,7 +116,10 @@ class EncryptionTest : public ::testing::Test {
   }
   Result<std::unique_ptr<Database>> TryOpen(KeyProvider* keys, bool read_only = false) {
     return Database::Open("/db",
-                          {.create_if_missing = !read_only, .read_only = read_only, .keys = keys},
+                          {.create_if_missing = !read_only,
+                           .read_only = read_only,
+                           .keys = keys,
+                           .metrics_interval_ms = metrics_interval_ms_},
                           World(&disk_));
   }
   void Open(KeyProvider* keys) {
@@ -163,6 +166,7 @@ class EncryptionTest : public ::testing::Test {
   SeededRandom random_{1};
   ManualExecutor executor_;
   SimulatedDisk disk_;
+  std::uint64_t metrics_interval_ms_ = 0;
   std::unique_ptr<Database> db_;
 };
 
@@ -260,10 +264,13 @@ class CanaryTest : public EncryptionTest {
     for (const auto& canary : kCanaries) {
       for (const auto& file : FilesWith(contents, canary)) seen_[canary].push_back(file);
     }
+    const auto metrics = contents.find("/db/metrics.prom");
+    if (metrics != contents.end()) published_ += metrics->second;
     looked_ += contents.size();
   }
   // Looks at the files after each step; the executor does nothing by itself.
   void Live(KeyProvider* keys) {
+    metrics_interval_ms_ = 1000;
     Open(keys);
     const auto batch = Birds("canary-key-Wx3", "canary-value-Zq8");
     ASSERT_TRUE(db_->CreateTable("canary_table_Hs7", batch->schema(), {"k"}));
@@ -304,6 +311,7 @@ class CanaryTest : public EncryptionTest {
   }
 
   std::map<std::string, std::vector<std::string>> seen_;  // where each canary was
+  std::string published_;                                 // all metrics that there were
   std::size_t looked_ = 0;
 };
 
@@ -311,6 +319,7 @@ TEST_F(CanaryTest, NoWordOfAUserIsInAnyFileOfAnEncryptedDatabase) {
   ASSERT_NO_FATAL_FAILURE(Live(&keys_));
   EXPECT_GT(looked_, 50u);
   for (const auto& [canary, files] : seen_) ADD_FAILURE() << canary << " is in " << files.front();
+  EXPECT_NE(published_.find("varve_table_rows{table=\"id 1\"} "), std::string::npos);
   const Contents contents = ContentsOf(&disk_);
   // Nor a key, of the provider's or of a file.
   EXPECT_TRUE(FilesWith(contents, TestKeys::Bytes("april")).empty());
@@ -330,6 +339,7 @@ TEST_F(CanaryTest, NoWordOfAUserIsInAnyFileOfAnEncryptedDatabase) {
 TEST_F(CanaryTest, EveryWordIsSeenInAPlainDatabase) {
   ASSERT_NO_FATAL_FAILURE(Live(nullptr));
   for (const auto& canary : kCanaries) EXPECT_FALSE(seen_[canary].empty()) << canary;
+  EXPECT_NE(published_.find("{table=\"canary_renamed_Ty4\"}"), std::string::npos);
 }
 
 // Two databases of the same words have no block of bytes in common beyond what every file has.
@@ -465,7 +475,8 @@ TEST_F(BadKeyTest, APlainManifestInAnEncryptedDatabaseIsRefused) {
   const auto newest = *disk_.Peek("/db/" + ManifestName(state.number));
   ++state.number;
   disk_.Poke("/db/" + ManifestName(state.number),
-             EncodeManifest(state, {UntagEdit{"first"}}, Crc32c(newest), {1}));
+             EncodeManifest(state, {UntagEdit{"first"}}, Crc32c(newest), {1},
+                            CheckpointPlace::ByNumber(state.number)));
   const auto opened = TryOpen(&keys_);
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().message().find("not encrypted"), std::string::npos);
@@ -757,42 +768,6 @@ TEST_F(EncryptionTest, NoTwoTextsAreEncryptedUnderOneKeyAndNonce) {
   EXPECT_GT(watch.texts(), 30u);
   EXPECT_GT(watch.keys(), 15u);
   for (const auto& reuse : watch.reuses()) ADD_FAILURE() << reuse;
-}
-
-// --- what tools show ---
-
-TEST_F(EncryptionTest, InspectShowsFilesWithKeysAndAsksForThemWithout) {
-  ASSERT_NO_FATAL_FAILURE(Open(&keys_));
-  ASSERT_NO_FATAL_FAILURE(LiveALittle());
-  ASSERT_TRUE(db_->Close());
-  db_.reset();
-  std::map<FileKind, int> shown;
-  std::string all;
-  std::vector<std::string> secrets = {TestKeys::Bytes("april")};
-  for (const auto& [path, bytes] : ContentsOf(&disk_)) {
-    std::string text;
-    const auto line = [&](std::string_view one) { text += std::string(one) + "\n"; };
-    const auto kind = InspectFile(path, line, World(&disk_), &keys_);
-    ASSERT_TRUE(kind) << path << ": " << kind.error().message();
-    if (*kind == FileKind::kUnknown) continue;
-    ++shown[*kind];
-    const bool has_key = *kind == FileKind::kRun || *kind == FileKind::kTimes;
-    if (has_key) {
-      const auto key = DataKeyOf(path, &keys_, World(&disk_));
-      ASSERT_TRUE(key) << key.error().message();
-      EXPECT_EQ(key->size(), 32u);
-      secrets.push_back(*key);
-    }
-    all += text;
-    const auto without = InspectFile(path, [](std::string_view) {}, World(&disk_));
-    if (*kind == FileKind::kLogSegment) continue;  // its frames are shown without
-    ASSERT_FALSE(without) << path;
-    EXPECT_EQ(without.error().reason(), ErrorReason::kMissingKey) << without.error().message();
-  }
-  EXPECT_EQ(shown.size(), 4u);
-  EXPECT_NE(all.find("data_file_key=(secret)"), std::string::npos);
-  EXPECT_NE(all.find("encrypted with key 'april'"), std::string::npos);
-  for (const auto& secret : secrets) EXPECT_TRUE(FilesWith({{"", all}}, secret).empty());
 }
 
 }  // namespace

@@ -28,8 +28,10 @@
 #include "engine/recent_keys.h"
 #include "engine/shown_runs.h"
 #include "manifest/manifest.h"
-#include "run/read_cache.h"
+#include "run/run.h"
+#include "run/run_memory.h"
 #include "varve/database.h"
+#include "varve/log_archive.h"
 #include "view/superversion.h"
 
 namespace varve {
@@ -45,6 +47,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   // open.cc
   Status Open();
   Status Close();
+  Status CatchUp();  // with the process that writes, where this one only reads
   void AwaitTasks();  // until no task is left that needs the database: merges of memtables do not
 
   // tables.cc
@@ -88,7 +91,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Result<CompactInfo> Compact(std::string_view table);  // compactor.cc
   Result<RetireInfo> Retire(const RetireOptions& options);  // retirer.cc
   Result<std::shared_ptr<Snapshot>> GetSnapshot(const AsOf& as_of);  // as_of.cc
-  // tags.cc, report.cc
   Result<TagInfo> Tag(const std::string& name, const AsOf& as_of, const TagOptions& options);
   Result<TagInfo> Untag(const std::string& name);
   std::vector<TagInfo> Tags() const;
@@ -96,9 +98,11 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::vector<Version> Versions(std::uint64_t limit);
   std::string PrometheusText(std::string_view prefix, bool names = true);  // metrics_text.cc
   const std::shared_ptr<Telemetry>& telemetry() const { return environment_.telemetry(); }
+  const std::shared_ptr<MemoryBudget>& memory() const { return caches_.memory->budget(); }
   void PublishSoon() noexcept;  // metrics_file.cc
   void Publish(bool open);
-  struct Link;  // follow.cc; link.h
+  struct Link;         // follow.cc; link.h
+  class BackupSource;  // backup.cc
   const std::shared_ptr<Link>& link() const { return link_; }
   // The table to follow by this name from a commit on, which may be gone (varve/changes.h).
   Result<std::shared_ptr<const TableView>> FindFollowed(std::string_view name,
@@ -111,46 +115,41 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   void BeginTask();
   void EndTask();
   bool Forked() const;  // in a child by fork: its threads and locks are its parent's
-
  private:
   using TableViewPtr = std::shared_ptr<const TableView>;
-
   // open.cc
   Status PrepareFolder();
   Status RecoverFromLog(const ManifestState& state);
   Status CreateDatabase();
   LogComponents ForLog();
-  Status RemoveOrphanRuns();
-  Status RemoveOrphanTimes();
+  Status AwaitLock();
   Status SettleManifest();
-  Status OpenRuns();
+  void FindRuns();
   Status SetHistory();
   Status OpenLog();
   Status Replay(const LogUnit& unit);
 
-  // tables.cc
-  // The edit by which a commit changes a table; an error when it cannot.
+  // tables.cc. The edit by which a commit changes a table; an error when it cannot.
   using TableChange = std::function<Result<Edit>(const TableState& table, CommitNumber commit)>;
   Result<CommitNumber> ChangeTable(std::string_view name, const TableChange& change);
   Result<CommitNumber> CommitChange(std::string_view name, const TableChange& change);
   Result<const TableState*> FindOfficial(const ManifestState& state, std::string_view name) const;
-  void RenewMemtables();  // requires commit_mutex_
-  // Both require commit_mutex_.
+  // These require commit_mutex_.
+  void RenewMemtables();
   Status CheckTables(const std::vector<TablePart>& parts, const CommitGuard& guard) const;
   std::unexpected<Error> TableChanged(std::uint32_t table_id, const CommitGuard& guard) const;
-  LastChangeOfTable LastChange(std::uint32_t table_id) const;  // so does this
+  LastChangeOfTable LastChange(std::uint32_t table_id) const;
 
-  // commit.cc
-  Status CheckOpen() const;
+  Status CheckOpen() const;  // commit.cc
   std::unexpected<Error> NoTable(std::string_view name,
                                  const std::vector<std::string>& known) const;
   Result<Submitted> SubmitNew(std::vector<TablePart> parts, const CommitOptions& options,
                               CommitGuard guard, WriteWatch* watch);
   void Acknowledge(const LogAck& ack, Submitted* submitted);
   void NoteFailure(const Error& error);  // of a commit, counts it
-  Status AwaitRoom();
+  Status AwaitRoom(), AwaitCalm(std::uint64_t bytes, WriteWatch* watch);
   std::uint64_t MemtableBytes() const;  // requires commit_mutex_
-  bool HasRoom() const;                 // so does this
+  bool HasRoom() const, IsMemoryShort() const;  // so do these
   // Nothing: the guard has to look again.
   Result<std::optional<Placed>> Place(const std::vector<TablePart>& parts,
                                       std::shared_ptr<KeysOfCommit> keys,
@@ -177,7 +176,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::int64_t AgeMicrosMax() const;            // 0: none
   void AskAgainIn(std::int64_t micros);         // requires commit_mutex_
 
-  // write.cc
   class Alone;  // alone.h
   Result<Submitted> WriteOnce(std::string_view table, const WriteRequest& request,
                               const CommitOptions& options);
@@ -198,7 +196,6 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Submitted RepeatOf(CommitNumber commit, AckLevel ack, const WriteWatch& watch) const;
   ReadyMarks MakeMarksReady(const Producer& producer) const;  // requires commit_mutex_
   void NoteProducer(ReadyMarks ready, std::uint64_t sequence, CommitNumber commit) noexcept;  // too
-
   void EndFollowing();  // follow.cc
   void WakeFollowers();
 
@@ -213,10 +210,11 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   void InstallView();      // requires commit_mutex_
   std::shared_ptr<const Superversion> MakeView();        // so does this
   void Show(std::shared_ptr<const Superversion> view);   // requires view_mutex_ too
-  void ScheduleFlush();
+  void ScheduleFlush(), SayThatThereIsATask();
   class FlushTurn;
-  class Compactor;  // compactor.h
-  class Retirer;  // retirer.h
+  class Compactor;  // compactor.h, and so on
+  class Retirer;
+  class Reader;
   Status FlushSealed(FlushUntil until = FlushUntil::kAllFlushed);
   Status FlushOne(const std::shared_ptr<Generation>& generation, Lsn floor);
   Result<NewRuns> WriteRuns(const Generation& generation);
@@ -247,7 +245,8 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   std::unique_ptr<FileLock> lock_;  // null once it is closed, which flush_mutex_ guards
   std::unique_ptr<Manifest> manifest_;
   std::unique_ptr<Log> log_;
-  const std::shared_ptr<ReadCache> read_cache_;
+  std::unique_ptr<LogArchiver> archiver_;  // null: the log is not archived
+  const RunCaches caches_;
   std::atomic<bool> closed_ = false;
 
   // One flush at a time, and table changes apart from flushes.
@@ -270,7 +269,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   ProducerMarks producers_;                            // guarded by commit_mutex_
   RecentKeys recent_keys_;                             // guarded by commit_mutex_
   std::multiset<CommitNumber> open_transactions_;      // their snapshots; guarded by commit_mutex_
-  Room room_;                                          // guarded by commit_mutex_
+  Room room_{environment_.clock()};                    // guarded by commit_mutex_
   std::uint64_t flushes_ = 0, compactions_ = 0;        // guarded by commit_mutex_
   bool timer_armed_ = false;                           // guarded by commit_mutex_
   MetricsFile metrics_file_;                           // has its own synchronization
@@ -295,6 +294,7 @@ class Database::Impl : public std::enable_shared_from_this<Database::Impl> {
   Tasks tasks_;
   const std::unique_ptr<Compactor> compactor_;
   const std::unique_ptr<Retirer> retirer_;
+  std::unique_ptr<Reader> reader_;  // of a read_only database; else null
 };
 
 }  // namespace varve

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "base/result.h"
+#include "engine/copy_target.h"
 #include "engine/metrics_file.h"
 #include "varve/log.h"
 
@@ -21,8 +22,9 @@ Error LostManifest(const std::string& path, const std::string& evidence) {
 }
 
 // What a database's folder holds besides its manifest.
-constexpr std::array<std::string_view, 8> kOwnNames = {
-    "LOCK", "tmp", "log", "manifest", "data", "times", kMetricsFile, kMetricsFileInMaking};
+constexpr std::array<std::string_view, 11> kOwnNames = {
+    "LOCK",      "tmp",    "log",    "manifest",   "data",              "times",
+    "set-aside", "origin", "leases", kMetricsFile, kMetricsFileInMaking};
 
 // A creation makes the log before the manifest, and nothing is committed before both are there: so
 // a log without a manifest is either new or all that is left of a database.
@@ -58,6 +60,12 @@ Status CheckIsVacant(Environment* environment, const std::string& path) {
   VARVE_ASSIGN(const auto entries, environment->files()->List(path));
   bool has_log = false;
   for (const FileInfo& entry : entries) {
+    if (entry.name == kUnfinishedName) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("'{}' is a backup, clone or restored database that is not complete: "
+                              "make it again there, or remove the folder",
+                              path));
+    }
     has_log = has_log || entry.name == "log";
     if (std::ranges::find(kOwnNames, entry.name) != kOwnNames.end()) continue;
     return Fail(ErrorKind::kInvalid,

@@ -16,8 +16,10 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "engine/link.h"
+#include "engine/reader.h"
 #include "varve/changes.h"
 #include "view/changes.h"
+#include "view/expiring.h"
 
 namespace varve {
 namespace {
@@ -121,6 +123,7 @@ Result<std::shared_ptr<const TableView>> Database::Impl::FindFollowed(std::strin
 Result<Visible> Database::Impl::AwaitAfter(
     CommitNumber commit, const std::shared_ptr<FollowSignal>& signal,
     std::int64_t deadline_micros) {
+  if (reader_ != nullptr) return reader_->AwaitAfter(commit, signal, deadline_micros);
   while (true) {
     const std::uint32_t seen = signal->woken.load();
     AdvanceVisible();
@@ -236,7 +239,8 @@ class ChangeCursor::Impl {
       }
       if (!deadline) deadline = clock_->SteadyMicros() + MicrosOf(timeout_ms);
       const auto now = database->AwaitAfter(position_, signal_, *deadline);
-      if (!now) return Closed();
+      if (!now && now.error().reason() == ErrorReason::kClosed) return Closed();
+      if (!now) return std::unexpected(now.error());
       if (signal_->cancelled) return Cancelled();
       if (now->commit <= position_) return nullptr;
       VARVE_TRY(Read(*now));
@@ -244,7 +248,8 @@ class ChangeCursor::Impl {
   }
 
   Status Read(const Visible& now) {
-    const TableView* const found = TableById(*now.view, table_id_);
+    const auto view = WithoutExpired(now.view);
+    const TableView* const found = TableById(*view, table_id_);
     if (found == nullptr) {
       return Fail(ErrorKind::kNotFound,
                   fmt::format("table '{}' was dropped, and its versions were let go; the changes "
@@ -262,7 +267,7 @@ class ChangeCursor::Impl {
       return ColumnsChanged(*now.state, table, dropped, position_);
     }
     VARVE_TRY(CheckChangesAfter(table, position_));
-    stream_ = std::make_unique<ChangeStream>(now.view, table, recipe_,
+    stream_ = std::make_unique<ChangeStream>(view, table, recipe_,
                                              CommitWindow{position_.value, last.value});
     return {};
   }

@@ -172,6 +172,149 @@ TEST_F(HolesTest, HoleL_WhatACrashLeftOfATransactionIsNeverAdopted) {
   EXPECT_GT(whole, 0);
 }
 
+// i: files were never synced, and the log that had their rows was cut all the same. Whatever of a
+// flush is not durable when power goes, the log still has.
+TEST_F(HolesTest, HoleI_TheLogIsCutOnlyOnceTheFilesAreDurable) {
+  options_.log_segment_bytes_max = 64 << 10;
+  Make(&disk_);
+  for (std::int64_t i = 0; i < 12; ++i) Put({{i, std::string(20'000, 'i')}});
+  const Rows rows = Read();
+  const auto segments = [&] { return db_->Stats().log.segments.size(); };
+  const std::size_t before = segments();
+  ASSERT_GT(before, 2u);
+  db_.reset();
+  bool crashed = true;
+  for (std::uint64_t event = 1; crashed; ++event) {
+    for (const auto survival : kAllSurvivals) {
+      SCOPED_TRACE("event " + std::to_string(event) + ", " + std::string(ToString(survival)));
+      const auto left = disk_.Clone();
+      Open(left.get());
+      left->CrashAtEvent(left->events() + event);
+      const auto flushed = db_->Flush();
+      crashed = left->crashed();
+      if (!crashed) {
+        EXPECT_LT(segments(), before) << "else it shows nothing";
+        EXPECT_TRUE(flushed);
+      }
+      left->CrashAtEvent(0);
+      db_.reset();
+      left->Crash(survival, &random_);
+      Open(left.get());
+      ASSERT_EQ(Read(), rows);
+      db_.reset();
+    }
+  }
+}
+
+// j: a file that stood for a lock outlived who had made it, and nobody could write any more.
+TEST_F(HolesTest, HoleJ_TheLockOfADeadProcessHoldsNobodyUp) {
+  Make(&disk_);
+  Put({{1, "a"}});
+  disk_.KillProcess();
+  EXPECT_TRUE(disk_.Info("/db/LOCK"));
+  auto dead = std::move(db_);
+  Open(&disk_);
+  Put({{2, "b"}});
+  ASSERT_TRUE(db_->Flush());
+  EXPECT_EQ(Read(), (Rows{{1, "a"}, {2, "b"}}));
+}
+
+// m: a limit of the log's size deleted segments that had the only copy of rows. There is none of a
+// database: a log grows until a flush has its rows, however small its segments are.
+TEST_F(HolesTest, HoleM_NoLimitOfSizeDeletesWhatIsNeeded) {
+  options_.log_segment_bytes_max = 64 << 10;
+  options_.memtable_bytes_max = 64 << 20;
+  Make(&disk_);
+  Rows rows;
+  for (std::int64_t i = 0; i < 60; ++i) {
+    rows[i] = std::string(20'000, 'm');
+    Put({{i, rows[i]}});
+  }
+  EXPECT_GT(db_->Stats().log.segments.size(), 10u);
+  db_.reset();
+  disk_.Crash(Survival::kAllLost, &random_);
+  Open(&disk_);
+  EXPECT_EQ(Read(), rows);
+}
+
+// n: where the log may be cut was found from the active rows alone, not from those that were sealed
+// meanwhile and not yet in a file.
+TEST_F(HolesTest, HoleN_RowsThatAreSealedAndNotFlushedKeepTheLog) {
+  options_.log_segment_bytes_max = 64 << 10;
+  options_.seal_policy = SealAt({.commits_max = 4});
+  Make(&disk_);
+  Rows rows;
+  for (std::int64_t i = 0; i < 22; ++i) {  // several are sealed, and none of them is flushed
+    rows[i] = std::string(20'000, 'n');
+    Put({{i, rows[i]}});
+  }
+  while (executor_.RunOne()) {  // one step of the background at a time
+    const auto left = disk_.Clone();
+    left->Crash(Survival::kAllLost, &random_);
+    ManualExecutor reads_ahead;  // which is no step of the writer's
+    const Components world{.files = left.get(), .clock = &clock_, .random = &random_,
+                           .executor = &reads_ahead};
+    const auto after = Database::Open("/db", {.read_only = true, .lease = false}, world);
+    ASSERT_TRUE(after) << after.error().message();
+    ASSERT_EQ(ReadRows(**(*after)->GetSnapshot(), "t"), rows);
+  }
+}
+
+// o: whoever asked about the log repaired the end of the segment that was being written.
+TEST_F(HolesTest, HoleO_WhoLooksAtALogChangesNothingOfIt) {
+  Make(&disk_);
+  Put({{1, "a"}});
+  const auto segment = "/db/log/" + db_->Stats().log.segments.back().name;
+  const auto whole = disk_.Peek(segment);
+  ASSERT_TRUE(whole);
+  const Components world{
+      .files = &disk_, .clock = &clock_, .random = &random_, .executor = &executor_};
+  for (int i = 0; i < 3; ++i) {
+    const auto reader = Database::Open("/db", {.read_only = true, .lease = false}, world);
+    ASSERT_TRUE(reader) << reader.error().message();
+    EXPECT_EQ((*reader)->Stats().visible, db_->Stats().visible);
+    EXPECT_EQ(*disk_.Peek(segment), *whole);
+  }
+  Put({{2, "b"}});
+  db_.reset();
+  // With half a unit at its end, as a kill leaves it.
+  std::string torn = *disk_.Peek(segment);
+  torn.replace(3 * torn.size() / 4, 100, std::string(100, 'o'));
+  disk_.Poke(segment, torn);
+  (void)Database::Open("/db", {.read_only = true, .lease = false}, world);
+  EXPECT_EQ(*disk_.Peek(segment), torn);
+}
+
+// p: a damaged length looked like the end of the log, in any segment, and all behind it was gone
+// without a word.
+TEST_F(HolesTest, HoleP_ADamagedLengthIsNoEndOfTheLog) {
+  options_.log_segment_bytes_max = 64 << 10;
+  Make(&disk_);
+  for (std::int64_t i = 0; i < 12; ++i) Put({{i, std::string(20'000, 'p')}});
+  const auto segments = db_->Stats().log.segments;
+  ASSERT_GT(segments.size(), 2u);
+  db_.reset();
+  const auto path = "/db/log/" + segments.front().name;
+  const auto whole = disk_.Peek(path);
+  ASSERT_TRUE(whole);
+  int refused = 0;
+  for (std::size_t at = 4096; at < 4096 + 64; ++at) {  // the first frame's header
+    std::string damaged = *whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x21);
+    disk_.Poke(path, damaged);
+    const Components world{
+        .files = &disk_, .clock = &clock_, .random = &random_, .executor = &executor_};
+    const auto opened = Database::Open("/db", options_, world);
+    if (opened) {
+      EXPECT_EQ(ReadRows(**(*opened)->GetSnapshot(), "t").size(), 12u) << "byte " << at;
+    } else {
+      EXPECT_EQ(opened.error().kind(), ErrorKind::kCorruption) << opened.error().message();
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 30);
+}
+
 TEST_F(HolesTest, AThousandOpenTransactionsCostMemoryAndNothingElse) {
   constexpr int kMany = 1000;
   constexpr int kBytesEach = 4 << 10;  // of a snapshot and a row

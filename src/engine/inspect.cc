@@ -77,16 +77,26 @@ void DumpRowGroup(const parquet::FileMetaData& metadata, int index, const LineSi
 // Keys of our own that are for machines are shown by their size.
 constexpr std::size_t kMetadataTextMax = 60;
 
+std::shared_ptr<parquet::FileMetaData> FooterOf(const std::shared_ptr<arrow::Buffer>& file,
+                                                const std::string& key) {
+  if (key.empty()) {
+    return parquet::ParquetFileReader::Open(std::make_shared<arrow::io::BufferReader>(file))
+        ->metadata();
+  }
+  constexpr std::int64_t kTrailerBytes = 8;
+  if (file->size() < kTrailerBytes) throw parquet::ParquetException("it has no footer");
+  const auto length = LoadLittle<std::uint32_t>(reinterpret_cast<const char*>(file->data()) +
+                                                file->size() - kTrailerBytes);
+  PARQUET_ASSIGN_OR_THROW(auto footer, DecryptFooter(file, length, key));
+  return footer.metadata;
+}
+
 // `key`: the file's own; empty: it is not encrypted.
 Status DumpRun(const std::string& path, std::string bytes, const std::string& key,
                const LineSink& line) {
   const auto size = bytes.size();
   try {
-    auto buffer = arrow::Buffer::FromString(std::move(bytes));
-    auto input = std::make_shared<arrow::io::BufferReader>(std::move(buffer));
-    const auto reader = parquet::ParquetFileReader::Open(
-        input, key.empty() ? parquet::default_reader_properties() : DecryptionWith(key));
-    const auto metadata = reader->metadata();
+    const auto metadata = FooterOf(arrow::Buffer::FromString(std::move(bytes)), key);
     if (!key.empty()) line("encrypted with a key of its own, which the manifest has");
     line(fmt::format("Parquet, {} bytes, {} rows, {} row groups, {} columns, written by {}", size,
                      metadata->num_rows(), metadata->num_row_groups(), metadata->num_columns(),

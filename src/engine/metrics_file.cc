@@ -23,6 +23,14 @@ Status MetricsFile::Replace(Files* files, std::string_view text) {
   return files->Rename(making, JoinPath(folder_, kMetricsFile));
 }
 
+Status MetricsFile::Remove(Files* files) const {
+  for (const std::string_view name : {kMetricsFile, kMetricsFileInMaking}) {
+    const Status removed = files->Remove(JoinPath(folder_, name));
+    if (!removed && removed.error().kind() != ErrorKind::kNotFound) return removed;
+  }
+  return {};
+}
+
 // Without memory for the timer whoever comes next tries again.
 void Database::Impl::PublishSoon() noexcept {
   if (!metrics_file_.TakeTurn()) [[likely]] {

@@ -3,8 +3,10 @@
 // (OpenOptions::metrics_interval_ms).
 //
 // It is replaced whole, by rename, and never synced: nothing depends on it, and a power cut may
-// leave it empty or old. Who reads it asks the lock file whether its process still has the
-// database.
+// leave it empty or old. A writer removes that of the one before as soon as it has the lock, also
+// when it will write none: a process id alone does not tell two openings apart, in containers each
+// process has the same. So who reads it, and finds in the lock file that its process still has the
+// database, reads what this one says.
 //
 // Nobody writes it while nothing happens: a commit, a read or a flush takes the turn when none is
 // taken, and an interval later the file is written and the turn is free again.
@@ -43,6 +45,8 @@ class MetricsFile {
   void EndTurn() noexcept { taken_ = false; }
 
   Status Replace(Files* files, std::string_view text);
+  // What an earlier opening left: nobody shall take it for the words of this one.
+  Status Remove(Files* files) const;
 
  private:
   const std::string folder_;

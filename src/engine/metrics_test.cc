@@ -214,7 +214,10 @@ TEST_F(MetricsTextTest, ReadsAreCountedByKind) {
   ASSERT_TRUE(snapshot->Count("t"));
   EXPECT_EQ(Value("reads_total{operation=\"scan\"}"), "1");
   EXPECT_EQ(Value("scan_rows_total"), "10");
-  EXPECT_EQ(Value("row_groups_skipped_total{reason=\"whole_run\"}"), "2");
+  EXPECT_EQ(Value("runs_skipped_total"), "2");
+  EXPECT_EQ(Value("tail_cache_runs"), "3") << "those that a flush made are open";
+  EXPECT_NE(Value("tail_cache_bytes"), "0");
+  EXPECT_NE(Value("tail_cache_hits_total"), "0");
   EXPECT_EQ(Value("reads_total{operation=\"get\"}"), "2");
   EXPECT_EQ(Value("reads_total{operation=\"count\"}"), "1");
   EXPECT_EQ(Value("get_keys_total"), "2");
@@ -270,6 +273,38 @@ TEST_F(MetricsTextTest, WhatOnlyReadsLeavesTheFileAlone) {
   EXPECT_FALSE(executor_.RunLater());
   ASSERT_TRUE((*db)->Close());
   EXPECT_EQ(Published(), before);
+}
+
+// Its process may have had the id that the next one has: in a container all have the same.
+TEST_F(MetricsTextTest, AWriterLeavesNothingThatAnEarlierOneSaid) {
+  for (const std::uint64_t interval_ms : {0, 1000}) {
+    Open({.metrics_interval_ms = 1000});
+    Put(1);
+    LetTimePass();
+    ASSERT_EQ(In(Published(), "varve_open"), "1");
+    disk_.KillProcess();
+    db_.reset();
+    ASSERT_EQ(In(Published(), "varve_open"), "1");
+    Open({.metrics_interval_ms = interval_ms});
+    EXPECT_EQ(In(Published(), "varve_commits_total{ack=\"durable\"}"),
+              interval_ms == 0 ? "none" : "0");
+    ASSERT_TRUE(db_->Close());
+  }
+}
+
+// From the moment that it has the lock, and not from the one when it is open.
+TEST_F(MetricsTextTest, AWriterThatCannotOpenLeavesNothingEither) {
+  Open({.metrics_interval_ms = 1000});
+  Put(1);
+  disk_.KillProcess();
+  db_.reset();
+  ASSERT_EQ(In(Published(), "varve_open"), "1");
+  ASSERT_TRUE(disk_.Remove("/db/log/0000000000000001.log"));
+  const auto opened = Database::Open("/db", {.metrics_interval_ms = 1000},
+                                     {.files = &disk_, .clock = &clock_, .random = &random_,
+                                      .executor = &executor_});
+  ASSERT_FALSE(opened);
+  EXPECT_TRUE(Published().empty());
 }
 
 TEST_F(MetricsTextTest, AFileThatACrashLeftHalfMadeIsInNobodysWay) {

@@ -6,6 +6,8 @@
 
 #include "base/prometheus.h"
 #include "engine/engine.h"
+#include "log/log_look.h"
+#include "run/read_cache.h"
 
 namespace varve {
 namespace {
@@ -25,13 +27,27 @@ void WriteCommits(const DatabaseStats& stats, const Metrics& metrics, Prometheus
              stats.durable.value);
   out->Gauge("commits_waiting", "Commits that wait for room now, by reason.",
              stats.commits_stalled, {{"reason", "memtables_full"}});
-  const char* const behind = "Time that commits were held back because compaction is behind.";
+  const char* const behind = "Time that commits were held back for flushes or compaction.";
   out->CounterOfSeconds("commit_held_back_seconds_total", behind, stats.commit_slowed_micros,
                         {{"how", "slowed"}});
   out->CounterOfSeconds("commit_held_back_seconds_total", behind, stats.commit_stopped_micros,
                         {{"how", "stopped"}});
   out->Gauge("commits_held_back", "1 while commits are slowed or stopped for it.",
              stats.pressure.empty() ? 0 : 1);
+}
+
+void WriteBackgroundIo(const BackgroundIoStats& io, PrometheusWriter* out) {
+  out->Gauge("background_io_bytes_per_second_max",
+             "What flushes and compactions may read and write together; 0: no limit.",
+             io.bytes_per_second_max);
+  const char* const bytes = "Bytes read and written under that limit, by the work.";
+  out->Counter("background_io_bytes_total", bytes, io.flush_bytes, {{"work", "flush"}});
+  out->Counter("background_io_bytes_total", bytes, io.compaction_bytes, {{"work", "compaction"}});
+  const char* const waited = "Time that threads waited for that limit, by their work.";
+  out->CounterOfSeconds("background_io_wait_seconds_total", waited, io.flush_waited_micros,
+                        {{"work", "flush"}});
+  out->CounterOfSeconds("background_io_wait_seconds_total", waited, io.compaction_waited_micros,
+                        {{"work", "compaction"}});
 }
 
 // Where others may read it, tables of an encrypted database have no names but their ids.
@@ -65,6 +81,21 @@ void WriteTables(const DatabaseStats& stats, PrometheusWriter* out) {
   each_level("level_rows", "Versions of rows in a table's files, by level.", &LevelStats::rows);
 }
 
+void WriteMemory(const MemoryStats& memory, PrometheusWriter* out) {
+  for (const auto& holder : memory.holders) {
+    out->Gauge("memory_bytes", "Memory held, by who holds it.", holder.bytes,
+               {{"holder", holder.name}});
+  }
+  for (const auto& holder : memory.holders) {
+    out->Gauge("memory_peak_bytes", "The most that each of them held since open.", holder.peak,
+               {{"holder", holder.name}});
+  }
+  out->Gauge("memory_held_bytes", "Memory held by all together.", memory.bytes);
+  out->Gauge("memory_held_peak_bytes", "The most that all together held since open.",
+             memory.peak);
+  out->Gauge("memory_bytes_max", "Memory that they may hold together.", memory.bytes_max);
+}
+
 void WriteCache(const ReadCache& cache, std::uint64_t bytes_max, PrometheusWriter* out) {
   struct Kind {
     const char* name;
@@ -85,6 +116,15 @@ void WriteCache(const ReadCache& cache, std::uint64_t bytes_max, PrometheusWrite
                  stats.misses, {{"kind", name}});
   }
   out->Gauge("read_cache_bytes_max", "Memory that the read cache may take.", bytes_max);
+}
+
+void WriteTails(const TailCacheStats& tails, PrometheusWriter* out) {
+  out->Gauge("tail_cache_bytes", "Memory of the tails of runs: footers, filters, first keys.",
+             tails.bytes);
+  out->Gauge("tail_cache_runs", "Runs whose tails are in memory.", tails.runs);
+  out->Counter("tail_cache_hits_total", "Runs that a read found open.", tails.hits);
+  out->Counter("tail_cache_misses_total", "Runs that a read had to open.", tails.misses);
+  out->Gauge("tail_cache_bytes_max", "Memory that the tails of runs may take.", tails.bytes_max);
 }
 
 }  // namespace
@@ -108,6 +148,7 @@ std::string Database::Impl::PrometheusText(std::string_view prefix, bool names) 
   WriteCommits(stats, metrics, &out);
   out.Counter("flushes_total", "Flushes that are official.", stats.flushes);
   out.Counter("compactions_total", "Compactions that are official.", stats.compactions);
+  WriteBackgroundIo(stats.background_io, &out);
   metrics.WriteTo(&out);
   // What ended first: between the two more may begin, and the difference is never below zero.
   const std::uint64_t ended = metrics.Read("snapshots_ended_total");
@@ -115,15 +156,16 @@ std::string Database::Impl::PrometheusText(std::string_view prefix, bool names) 
             metrics.Read("snapshots_begun_total") - ended);
   out.Gauge("open_transactions", "Transactions begun and not ended.", transactions);
   out.Gauge("memtable_bytes", "Memory of rows that are not yet flushed.", stats.memtable_bytes);
-  out.Gauge("memtable_bytes_max", "Memory at which commits wait.", options_.memtable_bytes_max);
+  out.Gauge("memtable_bytes_max", "Memory at which commits wait.", *options_.memtable_bytes_max);
   out.Gauge("sealed_memtables", "Generations of memtables that wait for their flush.", sealed);
   out.Gauge("sealed_memtable_bytes", "Memory of those.", sealed_bytes);
   out.Gauge("manifest_number", "Number of the newest manifest.", stats.manifest_number);
   WriteTables(stats, &out);
-  WriteCache(*read_cache_, options_.read_cache_bytes_max, &out);
+  WriteMemory(stats.memory, &out);
+  WriteCache(*caches_.pieces, *options_.read_cache_bytes_max, &out);
+  WriteTails(stats.tail_cache, &out);
   std::string text = out.Take();
-  if (log_ != nullptr) text += log_->PrometheusText(std::string(prefix) + "log_");
-  return text;
+  return text + LogPrometheusText(stats.log, std::string(prefix) + "log_");
 }
 
 }  // namespace varve

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/key_wrap.h"
 #include "base/result.h"
@@ -13,27 +12,16 @@
 #include "engine/engine.h"
 #include "engine/folder.h"
 #include "engine/link.h"
+#include "engine/log_archiving.h"
+#include "engine/memory.h"
+#include "engine/reader.h"
+#include "engine/replay.h"
 #include "engine/retirer.h"
 #include "log/log_keys.h"
 #include "upkeep/flush.h"
 
 namespace varve {
 namespace {
-
-// The id in "data/<table>/[_deletes/]<20 digits>.parquet"; nothing for any other name.
-std::optional<std::uint64_t> RunIdOf(std::string_view name) {
-  constexpr std::string_view kSuffix = ".parquet";
-  const std::size_t slash = name.rfind('/');
-  if (slash == std::string_view::npos || !name.ends_with(kSuffix)) return std::nullopt;
-  std::string_view digits = name.substr(slash + 1);
-  digits.remove_suffix(kSuffix.size());
-  std::uint64_t id = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id);
-  if (digits.size() != 20 || error != std::errc() || end != digits.data() + digits.size()) {
-    return std::nullopt;
-  }
-  return id;
-}
 
 // No manifest, and so no database; not a manifest whose key is missing.
 bool IsAbsent(const Error& error) {
@@ -44,12 +32,11 @@ bool IsAbsent(const Error& error) {
 
 Database::Impl::Impl(std::string path, const OpenOptions& options, const Components& components)
     : path_(std::move(path)),
-      options_(options),
-      environment_(components, path_, options.keys),
+      options_(WithMemory(options)),
+      environment_(components, path_, options.keys, options.compaction_threads),
       owner_(::getpid()),
-      read_cache_(std::make_shared<ReadCache>(options.read_cache_bytes_max,
-                                              environment_.telemetry())),
-      recent_keys_(options.memtable_bytes_max / 4),
+      caches_(MakeCaches(options_, environment_.telemetry())),
+      recent_keys_(*options_.memtable_bytes_max / 4, memory()),
       metrics_file_(path_, options.metrics_interval_ms),
       link_(std::make_shared<Link>()),
       compactor_(std::make_unique<Compactor>(this)),
@@ -61,7 +48,9 @@ bool Database::Impl::Forked() const { return ::getpid() != owner_; }
 
 // A transaction may have held the database until here, and left commits on their way.
 Database::Impl::~Impl() {
-  if (!Forked()) AwaitTasks();
+  if (Forked()) return;
+  AwaitTasks();
+  if (archiver_ != nullptr && !closed_) ArchiveRest(archiver_.get(), environment_.trace());
 }
 
 Status Database::Impl::Open() {
@@ -74,12 +63,20 @@ Status Database::Impl::Open() {
   if (environment_.keys() != nullptr) {
     VARVE_TRY(CheckKeysOfLog(environment_.files(), LogFolder(path_), environment_.keys()));
   }
-  VARVE_ASSIGN(lock_, environment_.files()->Lock(
-                          LockFile(path_),
-                          options_.read_only ? LockMode::kShared : LockMode::kExclusive));
+  if (options_.read_only) {
+    if (!options_.lease) environment_.DoWithoutLease();
+    reader_ = std::make_unique<Reader>(this);
+    VARVE_TRY(reader_->Open());
+    Trace(environment_.trace(), "database.open", path_, {{"commit", last_commit_.value}});
+    return {};
+  }
+  VARVE_TRY(AwaitLock());
+  if (const Status removed = metrics_file_.Remove(environment_.files()); !removed) {
+    Trace(environment_.trace(), "metrics.not_removed", removed.error().message());
+  }
   // A process that died may have left names that are visible but not durable: settle them before
   // anything is concluded from them.
-  if (!options_.read_only) VARVE_TRY(RemoveLeftovers(environment_.files(), path_));
+  VARVE_TRY(RemoveLeftovers(environment_.files(), path_));
   auto manifest = Manifest::Open(environment_.store(), environment_.keys());
   if (!manifest && IsAbsent(manifest.error())) {
     VARVE_TRY(CreateDatabase());
@@ -87,13 +84,14 @@ Status Database::Impl::Open() {
   }
   if (!manifest) return std::unexpected(std::move(manifest).error());
   manifest_ = *std::move(manifest);
-  if (!options_.read_only) VARVE_TRY(SettleManifest());
-  VARVE_TRY(OpenRuns());
+  VARVE_TRY(SettleManifest());
+  FindRuns();
   VARVE_TRY(OpenLog());
-  if (!options_.read_only) VARVE_TRY(RemoveOrphanRuns());
-  if (!options_.read_only) VARVE_TRY(RemoveOrphanTimes());
+  if (options_.log_archive != nullptr) {
+    VARVE_ASSIGN(archiver_, StartArchiving(log_.get(), path_, options_, environment_.ForLog()));
+  }
+  VARVE_TRY(retirer_->RemoveOrphans());
   Trace(environment_.trace(), "database.open", path_, {{"commit", last_commit_.value}});
-  if (options_.read_only) return {};
   VARVE_TRY(SetHistory());
   SealIfDue();
   compactor_->AfterFlush(0);
@@ -123,6 +121,31 @@ Status Database::Impl::PrepareFolder() {
               fmt::format("there is no database at '{}': the folder holds none", path_));
 }
 
+Status Database::Impl::CatchUp() { return reader_ == nullptr ? Status() : reader_->CatchUp(); }
+
+// Another process may be about to end; and a reader that asks whether there is a writer holds the
+// lock for a moment.
+Status Database::Impl::AwaitLock() {
+  constexpr std::int64_t kPatienceMicros = 5000;
+  constexpr std::int64_t kNapMicros = 1000;
+  const std::int64_t patience = std::max(options_.lock_wait_micros, kPatienceMicros);
+  Clock* const clock = environment_.clock();
+  const std::int64_t begun = clock->SteadyMicros();
+  const std::atomic<std::uint32_t> nobody_wakes = 0;
+  while (true) {
+    auto lock = environment_.files()->Lock(LockFile(path_), LockMode::kExclusive);
+    if (lock) {
+      lock_ = *std::move(lock);
+      return {};
+    }
+    const std::int64_t left = begun + patience - clock->SteadyMicros();
+    if (lock.error().reason() != ErrorReason::kLocked || left <= 0) {
+      return std::unexpected(std::move(lock).error());
+    }
+    clock->WaitWord(nobody_wakes, 0, std::min(left, kNapMicros));
+  }
+}
+
 LogComponents Database::Impl::ForLog() {
   LogComponents components = environment_.ForLog();
   components.on_durable = [this] { WakeFollowers(); };
@@ -135,39 +158,12 @@ Status Database::Impl::CreateDatabase() {
   VARVE_TRY(CheckIsVacant(&environment_, path_));  // again, now that nobody else can write here
   VARVE_ASSIGN(log_, Log::Open(LogFolder(path_),
                                {.segment_bytes_max = options_.log_segment_bytes_max,
+                                .queue_bytes_max = LogQueueBytesMax(options_),
+                                .group_bytes_max = LogGroupBytesMax(options_),
                                 .keys = environment_.keys()},
                                {}, {}, ForLog()));
   return Manifest::Create(environment_.store(), log_->stats().id, environment_.clock()->Now(),
                           environment_.keys());
-}
-
-// A run that the manifest does not name is what a failed or cut-short flush left. Only after the
-// log agreed with the manifest: were the newest manifest lost, its runs would look like orphans.
-Status Database::Impl::RemoveOrphanRuns() {
-  VARVE_ASSIGN(const auto objects, environment_.store()->List("data/"));
-  for (const ObjectInfo& object : objects) {
-    const auto id = RunIdOf(object.name);
-    if (!id || runs_.Has(*id)) continue;
-    VARVE_TRY(environment_.store()->Delete(object.name));
-    Trace(environment_.trace(), "run.orphan_removed", object.name);
-  }
-  return {};
-}
-
-// The same for commit times; all that are official are those of versions.
-Status Database::Impl::RemoveOrphanTimes() {
-  std::set<std::string> official;
-  const auto state = manifest_->state();
-  for (const VersionPoint& version : state->versions) {
-    if (version.times) official.insert(TimesName(version.commit));
-  }
-  VARVE_ASSIGN(const auto objects, environment_.store()->List(std::string(kTimesPrefix)));
-  for (const ObjectInfo& object : objects) {
-    if (!IsTimesName(object.name) || official.contains(object.name)) continue;
-    VARVE_TRY(environment_.store()->Delete(object.name));
-    Trace(environment_.trace(), "times.orphan_removed", object.name);
-  }
-  return {};
 }
 
 // On a full disk the sync of the folder, just now, has to do: whoever opens may want to make room.
@@ -189,19 +185,16 @@ Status Database::Impl::SetHistory() {
   return {};
 }
 
-Status Database::Impl::OpenRuns() {
+// Reads nothing of them: whoever first reads a run opens it, and is told of its damage.
+void Database::Impl::FindRuns() {
   const auto state = manifest_->state();
-  const auto open = [this](const TableState& table) -> Status {
+  const auto find = [this](const TableState& table) {
     for (const auto& meta : table.runs) {
-      VARVE_ASSIGN(auto run, Run::Open(environment_.store(), table.FindSchema(meta->schema_id),
-                                       *meta, read_cache_));
-      runs_.Add(std::move(run));
+      runs_.Add(Run::Make(environment_.store(), table.FindSchema(meta->schema_id), meta, caches_));
     }
-    return {};
   };
-  for (const auto& [name, table] : state->tables) VARVE_TRY(open(*table));
-  for (const auto& [id, table] : state->dropped) VARVE_TRY(open(*table));
-  return {};
+  for (const auto& [name, table] : state->tables) find(*table);
+  for (const auto& [id, table] : state->dropped) find(*table);
 }
 
 Status Database::Impl::OpenLog() {
@@ -210,12 +203,7 @@ Status Database::Impl::OpenLog() {
   official_ = state;
   last_commit_ = state->commit;
   producers_ = state->producers;
-  active_ = std::make_shared<Generation>();
-  active_->log_start = state->log_floor;
-  Executor* const executor = options_.read_only ? nullptr : environment_.executor();
-  for (const auto& [name, table] : state->tables) {
-    active_->memtables[table->id] = std::make_shared<Memtable>(table->schema, executor);
-  }
+  active_ = NewGeneration(*state, environment_.executor(), memory());
   if (log_ == nullptr) VARVE_TRY(RecoverFromLog(*state));  // else we made it just now
   {
     std::lock_guard view_lock(view_mutex_);
@@ -227,12 +215,14 @@ Status Database::Impl::OpenLog() {
 
 Status Database::Impl::RecoverFromLog(const ManifestState& state) {
   const LogOptions options{.segment_bytes_max = options_.log_segment_bytes_max,
+                           .queue_bytes_max = LogQueueBytesMax(options_),
+                           .group_bytes_max = LogGroupBytesMax(options_),
                            .keys = environment_.keys(),
-                           .read_only = options_.read_only,
                            .create_if_missing = false,
                            .id = state.database_id};
   const RecoveryOptions recovery{.replay_from = state.log_floor,
-                                 .known_durable = state.log_durable};
+                                 .known_durable = state.log_durable,
+                                 .read_ahead_bytes = LogReadAheadBytes(options_)};
   auto log = Log::Open(LogFolder(path_), options,
                        [this](const LogUnit& unit) { return Replay(unit); }, recovery, ForLog());
   if (log) {
@@ -243,38 +233,20 @@ Status Database::Impl::RecoverFromLog(const ManifestState& state) {
   return std::unexpected(LostLog(path_));
 }
 
-// One commit of the log into the memtables. Commits that the runs hold already are passed over.
+// Commits that the runs hold already are passed over.
 Status Database::Impl::Replay(const LogUnit& unit) {
-  const auto at = fmt::format("log of '{}', LSN {}", path_, unit.lsn.value);
-  auto commit = DecodeCommit(unit.records);
-  if (!commit) return std::unexpected(commit.error().Within(at));
-  const CommitNumber number = commit->header.commit;
-  const auto state = manifest_->state();
-  if (number <= state->commit) return {};
-  if (number.value != last_commit_.value + 1) {
-    return Fail(ErrorKind::kCorruption, fmt::format("{}: commit {} follows commit {}", at,
-                                                    number.value, last_commit_.value));
-  }
-  for (const DecodedPart& part : commit->parts) {
-    const TableState* table = state->FindTable(part.table_id);
-    if (table == nullptr || table->schema_id != part.schema_id) {
-      return Fail(ErrorKind::kCorruption,
-                  fmt::format("{}: commit {} writes table {} with schema {}, which the manifest "
-                              "does not have",
-                              at, number.value, part.table_id, part.schema_id));
-    }
-    auto batch = DecodePart(part, *table->schema);
-    if (!batch) return std::unexpected(batch.error().Within(at));
-    active_->memtables[table->id]->Insert(*std::move(batch), number.value);
-  }
+  VARVE_ASSIGN(const auto replayed,
+               ReplayUnit(unit, path_, *manifest_->state(), last_commit_, active_.get()));
+  if (!replayed) return {};
+  const RecentCommit& commit = replayed->commit;
   {
     std::lock_guard lock(view_mutex_);
     recent_.MakeReady();
-    NoteCommit({number, commit->header.time});
+    NoteCommit(commit);
   }
   active_->log_end = unit.lsn;
-  if (commit->producer) {
-    NoteProducer(MakeMarksReady(*commit->producer), commit->producer->sequence, number);
+  if (const auto& producer = replayed->producer) {
+    NoteProducer(MakeMarksReady(*producer), producer->sequence, commit.commit);
   }
   return {};
 }
@@ -288,7 +260,9 @@ Status Database::Impl::Close() {
   }
   AwaitTasks();
   Status closed;
-  if (log_ != nullptr && !options_.read_only) closed = log_->Close();
+  if (log_ != nullptr) closed = log_->Close();
+  if (archiver_ != nullptr) ArchiveRest(archiver_.get(), environment_.trace());
+  if (reader_ != nullptr) reader_->Close();
   AdvanceVisible();
   {
     std::lock_guard flush_lock(flush_mutex_);  // nobody changes the manifest any more
@@ -306,6 +280,7 @@ void Database::Impl::AwaitTasks() {
   }
   EndFollowing();
   compactor_->Stop();
+  room_.pace.End();
   std::unique_lock lock(tasks_.mutex);
   while (tasks_.count > 0) {
     lock.unlock();

@@ -64,7 +64,7 @@ std::uint64_t RowsAtOnce(const Memtable& memtable) {
 }
 
 // The statements up to `last` alone.
-Result<std::shared_ptr<Memtable>> CopyUpTo(const Memtable& from, std::uint64_t last) {
+Status CopyUpTo(const Memtable& from, std::uint64_t last, Memtable* copy) {
   const auto& schema = from.schema();
   std::map<std::uint64_t, std::map<RowKind, Versions>> kept;
   const auto cursor = from.NewCursor(AllColumns(*schema), {});
@@ -73,29 +73,36 @@ Result<std::shared_ptr<Memtable>> CopyUpTo(const Memtable& from, std::uint64_t l
     if (cursor->commit() <= last) kept[cursor->commit()][cursor->kind()].Add(*cursor);
     VARVE_TRY(cursor->Next());
   }
-  auto copy = std::make_shared<Memtable>(schema);
   for (const auto& [statement, kinds] : kept) {
     for (const auto& [kind, versions] : kinds) {
       VARVE_ASSIGN(auto batch, MakeBatch(*schema, kind, versions));
       copy->Insert(std::move(batch), statement);
     }
   }
-  return copy;
+  return {};
 }
 
 }  // namespace
 
+std::shared_ptr<Memtable> OwnWrites::NewMemtable(
+    const std::shared_ptr<const TableSchema>& schema) const {
+  auto memtable = std::make_shared<Memtable>(schema, nullptr, memory_);
+  memtable->BookAs(MemoryHolder::kTransactions);
+  return memtable;
+}
+
 void OwnWrites::Add(std::uint32_t table, const std::shared_ptr<const TableSchema>& schema,
                     WriteBatch batch) {
   auto& memtable = tables_[table];
-  if (memtable == nullptr) memtable = std::make_shared<Memtable>(schema);
+  if (memtable == nullptr) memtable = NewMemtable(schema);
   memtable->Insert(std::move(batch), ++statements_);
 }
 
 Status OwnWrites::GoBackTo(std::uint64_t statements) {
   std::map<std::uint32_t, std::shared_ptr<Memtable>> kept;
   for (const auto& [table, memtable] : tables_) {
-    VARVE_ASSIGN(auto copy, CopyUpTo(*memtable, statements));
+    auto copy = NewMemtable(memtable->schema());
+    VARVE_TRY(CopyUpTo(*memtable, statements, copy.get()));
     if (copy->rows() > 0) kept[table] = std::move(copy);
   }
   tables_ = std::move(kept);

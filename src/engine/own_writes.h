@@ -20,6 +20,10 @@ namespace varve {
 
 class OwnWrites {
  public:
+  // `memory`: where its rows are booked; null: nowhere.
+  explicit OwnWrites(std::shared_ptr<MemoryBudget> memory = nullptr)
+      : memory_(std::move(memory)) {}
+
   // The next statement. `schema` is that of the table, the same in each call for it.
   void Add(std::uint32_t table, const std::shared_ptr<const TableSchema>& schema, WriteBatch batch);
 
@@ -43,6 +47,9 @@ class OwnWrites {
   static constexpr std::uint64_t kBatchBytes = 16 << 20;  // if rows are of like size
 
  private:
+  std::shared_ptr<Memtable> NewMemtable(const std::shared_ptr<const TableSchema>& schema) const;
+
+  std::shared_ptr<MemoryBudget> memory_;
   std::map<std::uint32_t, std::shared_ptr<Memtable>> tables_;
   std::uint64_t statements_ = 0;
 };

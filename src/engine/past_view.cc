@@ -31,25 +31,27 @@ std::shared_ptr<const TableView> PastTable(const TableView& now, const TableStat
 
 }  // namespace
 
-std::shared_ptr<const Superversion> PastView(const Superversion& view, const ManifestState& state,
-                                             CommitNumber commit) {
+std::shared_ptr<const Superversion> PastView(const std::shared_ptr<const Superversion>& view,
+                                             const ManifestState& state, CommitNumber commit) {
   VARVE_CHECK(commit < state.changed);
   // By id, which is by age. Of several tables that claim a name the oldest had it: the others were
   // made when it was free again.
   std::map<std::uint32_t, std::pair<const TableView*, const TableState*>> tables;
   for (const auto& [name, table] : state.tables) {
-    tables[table->id] = {view.tables.at(name).get(), table.get()};
+    tables[table->id] = {view->tables.at(name).get(), table.get()};
   }
   for (const auto& [id, table] : state.dropped)
-    tables[id] = {view.dropped.at(id).get(), table.get()};
+    tables[id] = {view->dropped.at(id).get(), table.get()};
   auto past = std::make_shared<Superversion>();
-  past->executor = view.executor;
-  past->clock = view.clock;
-  past->telemetry = view.telemetry;
+  past->executor = view->executor;
+  past->clock = view->clock;
+  past->telemetry = view->telemetry;
+  past->origin = view;
   for (const auto& [id, table] : tables) {
     const auto& [now, table_state] = table;
     if (!table_state->IsThereAt(commit)) continue;
     auto then = PastTable(*now, *table_state, commit);
+    past->expires = past->expires || then->schema->lifetime();
     past->tables.try_emplace(then->name, then);
   }
   return past;

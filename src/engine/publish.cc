@@ -5,24 +5,29 @@
 
 #include "base/out_of_memory.h"
 #include "base/result.h"
+#include "columns/arrow_pool.h"
 #include "engine/compactor.h"
 #include "engine/engine.h"
 #include "engine/flush_watch.h"
+#include "engine/memory.h"
 #include "engine/retirer.h"
+#include "run/open_run.h"
 #include "upkeep/flush.h"
 
 namespace varve {
 
 // A new superversion out of what is official, the open runs and the generations.
 std::shared_ptr<const Superversion> Database::Impl::MakeView() {
-  const auto base = [this](const TableState& table) {
+  auto runs = runs_.Show(*official_);
+  const auto base = [&](const TableState& table) {
     auto view = std::make_shared<TableView>();
     view->id = table.id;
     view->name = table.name;
     view->schema_id = table.schema_id;
     view->schema = table.schema;
     view->oldest = official_->oldest;
-    for (const auto& meta : table.runs) view->runs.push_back(runs_.Shown(meta->id, table.schema));
+    view->memory = caches_.memory;
+    view->runs = std::move(runs[table.id]);
     return view;
   };
   auto view = std::make_shared<Superversion>();
@@ -37,8 +42,12 @@ std::shared_ptr<const Superversion> Database::Impl::MakeView() {
       if (at != generation->memtables.end()) table_view->sealed.push_back(at->second);
     }
     view->tables[name] = table_view;
+    view->expires = view->expires || table->schema->lifetime();
   }
-  for (const auto& [id, table] : official_->dropped) view->dropped[id] = base(*table);
+  for (const auto& [id, table] : official_->dropped) {
+    view->dropped[id] = base(*table);
+    view->expires = view->expires || table->schema->lifetime();
+  }
   return view;
 }
 
@@ -84,13 +93,19 @@ void Database::Impl::ScheduleFlush() {
       EndTask();
     });
   });
-  if (submitted) return;
+  if (submitted) return SayThatThereIsATask();
   // As after a flush that failed.
   {
     std::lock_guard lock(tasks_.mutex);
     tasks_.flush_waiting = false;
   }
   EndTask();
+}
+
+// Close may have looked for one between its count and its place in the queue.
+void Database::Impl::SayThatThereIsATask() {
+  { const std::lock_guard lock(tasks_.mutex); }
+  tasks_.done.notify_all();
 }
 
 // Whoever waits for room sees that somebody flushes, and hears when he is through.
@@ -138,7 +153,12 @@ Status Database::Impl::FlushSealed(FlushUntil until) {
       inserted_.wait(lock, [&] { return generation->inserting == 0; });
       floor = sealed_.size() > 1 ? sealed_[1]->log_start : active_->log_start;
     }
-    VARVE_TRY(FlushOne(generation, floor));
+    {
+      FlushPace::Flushing flushing(&room_.pace, generation->bytes(),
+                                   *options_.memtable_bytes_max);
+      VARVE_TRY(FlushOne(generation, floor));
+      flushing.Done();
+    }
     generation.reset();  // its memory first: whoever waits takes as much
     room_.changed.notify_all();
   }
@@ -154,15 +174,15 @@ Result<NewRuns> Database::Impl::WriteRuns(const Generation& generation) {
     VARVE_CHECK(table != nullptr);
     const auto write = [&]() -> Status {
       VARVE_ASSIGN(const auto written,
-                   FlushMemtable(environment_.store(), *memtable, table->name, table_id,
-                                 table->schema_id, &next_run_id_,
-                                 environment_.keys() != nullptr));
+                   FlushMemtable(compactor_->io().store_of_flushes(), *memtable, table->name,
+                                 table_id, table->schema_id, &next_run_id_,
+                                 environment_.keys() != nullptr, FlushRoomOf(options_, caches_)));
       for (const auto& meta : written) {
         runs.edits.emplace_back(std::in_place_type<AddRunEdit>, meta);
       }
       for (const auto& meta : written) {
-        VARVE_ASSIGN(auto run,
-                     Run::Open(environment_.store(), table->schema, *meta, read_cache_));
+        auto run = Run::Make(environment_.store(), table->schema, meta, caches_);
+        VARVE_TRY(run->Open());  // what cannot be read back must not let the log go
         runs.opened.push_back(std::move(run));
       }
       return {};
@@ -249,15 +269,21 @@ Status Database::Impl::FlushOne(const std::shared_ptr<Generation>& generation, L
     for (auto& run : runs.opened) runs_.Add(std::move(run));
     VARVE_CHECK(sealed_.front() == generation);
     sealed_.pop_front();
+    // From here on only who reads them keeps them.
+    for (const auto& [id, memtable] : generation->memtables) {
+      memtable->BookAs(MemoryHolder::kSnapshots);
+    }
     ++flushes_;
     InstallView();
   }
   watch.Done(last.commit, runs);
+  GiveBackFreed();
   compactor_->AfterFlush(generation->bytes());
   retirer_->RetireIfDue();
   PublishSoon();
   Trace(environment_.trace(), "flush.done", path_,
         {{"commit", last.commit.value}, {"runs", runs.opened.size()}, {"floor", floor.value}});
+  if (archiver_ != nullptr) archiver_->ArchiveSoon();  // until then it keeps the log as it is
   // The rows are where they belong: a log that keeps its old segments is only longer than it must.
   if (const auto truncated = log_->TruncateBefore(floor); !truncated) {
     Trace(environment_.trace(), "log.truncate_failed", truncated.error().message());

@@ -16,6 +16,7 @@ std::uint64_t KeysOfCommit::bytes() const {
 void RecentKeys::Add(KeysOfCommitPtr commit) noexcept {
   VARVE_CHECK(commits_.empty() || commits_.back()->commit < commit->commit);
   bytes_ += commit->bytes();
+  booking_.Set(bytes_);
   commits_.AddReady(std::move(commit));
 }
 
@@ -27,6 +28,7 @@ void RecentKeys::Forget(CommitNumber oldest, CommitNumber visible) {
     if (!unasked && !too_much) return;
     floor_ = first.commit;
     bytes_ -= first.bytes();
+    booking_.Set(bytes_);
     commits_.pop_front();
   }
   floor_ = std::max(floor_, std::min(oldest, visible));

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/memory_budget.h"
 #include "base/ready_deque.h"
 #include "columns/key_codec.h"
 #include "varve/types.h"
@@ -28,7 +29,9 @@ using KeysOfCommitPtr = std::shared_ptr<const KeysOfCommit>;
 // Not thread-safe: the engine guards it with its commit_mutex.
 class RecentKeys {
  public:
-  explicit RecentKeys(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
+  // `memory`: where what it keeps is booked; null: nowhere.
+  explicit RecentKeys(std::uint64_t bytes_max, std::shared_ptr<MemoryBudget> memory = nullptr)
+      : bytes_max_(bytes_max), booking_(std::move(memory), MemoryHolder::kRecentKeys) {}
 
   // Takes the memory for the next commit (ready_deque.h).
   void MakeReady() { commits_.MakeReady(); }
@@ -48,6 +51,7 @@ class RecentKeys {
   ReadyDeque<KeysOfCommitPtr> commits_;
   CommitNumber floor_;
   std::uint64_t bytes_ = 0;
+  Booking booking_;  // of bytes_
 };
 
 }  // namespace varve

@@ -6,7 +6,12 @@
 
 #include "engine/compactor.h"
 #include "engine/engine.h"
+#include "engine/lease.h"
+#include "engine/memory.h"
+#include "engine/reader.h"
 #include "engine/past_view.h"
+#include "run/read_cache.h"
+#include "run/tail_cache.h"
 
 namespace varve {
 namespace {
@@ -78,10 +83,15 @@ DatabaseStats Database::Impl::Stats() {
   AdvanceVisible();
   DatabaseStats stats;
   std::shared_ptr<const Superversion> view;
+  if (reader_ != nullptr) {
+    stats.log = reader_->LookAtLog();
+    stats.writer = reader_->Writer();
+  }
   if (log_ != nullptr) {
     stats.log = log_->stats();
     stats.recovery = log_->recovery();
   }
+  if (archiver_ != nullptr) stats.archive = archiver_->status();
   {
     std::lock_guard lock(commit_mutex_);
     stats.commit = last_commit_;
@@ -99,14 +109,30 @@ DatabaseStats Database::Impl::Stats() {
   }
   const Pressure::Stats pressure = compactor_->pressure();
   stats.pressure = pressure.reason;
-  stats.commit_slowed_micros = pressure.slowed_micros;
+  if (stats.pressure.empty() && room_.pace.slows()) {
+    stats.pressure = "memtables would be full before the flush that is under way ends";
+  }
+  stats.commit_slowed_micros = pressure.slowed_micros + room_.pace.slowed_micros();
   stats.commit_stopped_micros = pressure.stopped_micros;
-  const ReadCache::Stats cache = read_cache_->stats();
+  stats.background_io = compactor_->io().stats();
+  stats.memory = StatsOf(*memory());
+  const ReadCache::Stats cache = caches_.pieces->stats();
   stats.read_cache = {.bytes = cache.bytes,
-                      .bytes_max = options_.read_cache_bytes_max,
+                      .bytes_max = *options_.read_cache_bytes_max,
                       .hits = cache.hits,
                       .misses = cache.misses};
+  const TailCache::Stats tails = caches_.tails->stats();
+  stats.tail_cache = {.bytes = tails.bytes,
+                      .bytes_max = caches_.tails->bytes_max(),
+                      .runs = tails.runs,
+                      .hits = tails.hits,
+                      .misses = tails.misses};
   stats.manifest_number = manifest_->state()->number;
+  if (const auto leases = HeldLeases(environment_.files(), path_)) {
+    for (const HeldLease& lease : *leases) {
+      stats.readers.push_back({lease.holder, lease.number, lease.commit});
+    }
+  }
   for (const auto& [name, table] : view->tables) stats.tables.push_back(StatsOf(*table));
   return stats;
 }

@@ -12,6 +12,7 @@
 #include "engine/past_view.h"
 #include "engine/write_request.h"
 #include "view/difference.h"
+#include "view/expiring.h"
 
 namespace varve {
 namespace {
@@ -28,7 +29,7 @@ Status AddBatch(Result<WriteBatch> batch, PreparedWrite* write) {
 // A table that was made anew under the name of another one has nothing to go back to.
 Status CheckWasThis(const TableView& table, CommitNumber as_of, const Moment& now) {
   if (as_of >= now.flushed->changed) return {};
-  const auto then = PastView(*now.view, *now.flushed, as_of);  // holds what Find gives
+  const auto then = PastView(now.view, *now.flushed, as_of);  // holds what Find gives
   const TableView* const was = then->Find(table.name);
   if (was == nullptr || was->id == table.id) return {};
   return Fail(ErrorKind::kInvalid,
@@ -66,7 +67,7 @@ Result<RestoreInfo> Database::Impl::RestoreOnce(std::string_view table, const As
   const Moment now = Now(as_of);
   VARVE_ASSIGN(info.as_of, Resolve(as_of, now));
   if (options.dry_run) {
-    VARVE_ASSIGN(const auto view, FindTableIn(*now.view, table));
+    VARVE_ASSIGN(const auto view, FindTableIn(*WithoutExpired(now.view), table));
     VARVE_TRY(CheckWasThis(*view, info.as_of, now));
     VARVE_ASSIGN(const auto difference,
                  FindDifference(*view, info.as_of, now.visible, kRestoreBytesMax));

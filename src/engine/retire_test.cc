@@ -24,9 +24,9 @@
 namespace varve {
 namespace {
 
+using testing::kHour;
 using testing::Rows;
 
-constexpr std::int64_t kHour = 3'600'000'000;
 
 class RetireDatabaseTest : public ::testing::Test {
  protected:

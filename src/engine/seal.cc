@@ -42,11 +42,14 @@ void Database::Impl::Seal() {
   next->log_start = log_->positions().appended;
   for (const auto& [id, memtable] : active_->memtables) {
     next->memtables[id] =
-        std::make_shared<Memtable>(memtable->schema(), environment_.executor());
+        std::make_shared<Memtable>(memtable->schema(), environment_.executor(), memory());
   }
   sealed_.push_back(active_);
   active_.swap(next);
-  if (HadMemory([this] { InstallView(); })) return;
+  if (HadMemory([this] { InstallView(); })) {
+    for (const auto& [id, memtable] : next->memtables) memtable->BookAs(MemoryHolder::kSealed);
+    return;
+  }
   active_.swap(next);
   sealed_.pop_back();
   throw std::bad_alloc();
@@ -62,9 +65,12 @@ std::int64_t Database::Impl::AgeMicrosMax() const {
 
 bool Database::Impl::IsDue() const {
   const auto bytes = active_->bytes();
-  if (bytes >= options_.memtable_bytes_max / 2) return true;
+  if (bytes >= *options_.memtable_bytes_max / 2) return true;
   // Small commits take a block of the log each, however little memory.
-  if (active_->log_end.value >= active_->log_start.value + options_.memtable_bytes_max) return true;
+  const std::uint64_t log_bytes = active_->log_end.value - active_->log_start.value;
+  if (active_->log_end > active_->log_start && log_bytes >= *options_.memtable_bytes_max) {
+    return true;
+  }
   return options_.seal_policy != nullptr &&
          options_.seal_policy->ShouldSeal(
              {bytes, active_->rows(), active_->commits, AgeMicros()});

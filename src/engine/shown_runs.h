@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ShownRuns: the open runs of all tables, by id.
+// ShownRuns: the runs of all tables, by id, and as lists for views.
 //
 // After a change of a table's columns its older runs are shown under the new ones. What that takes
 // is worked out when a view first asks for a run, and kept for the views to come: they are made
@@ -11,10 +11,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "columns/table_schema.h"
+#include "manifest/manifest.h"
 #include "run/run.h"
 
 namespace varve {
@@ -28,9 +31,10 @@ class ShownRuns {
 
   // The manifest says something else of it now: its level, or which readers take it. Views that
   // were made before go on with it as it was.
-  void Replace(const RunMeta& meta) {
-    const auto at = runs_.find(meta.id);
+  void Replace(const std::shared_ptr<const RunMeta>& meta) {
+    const auto at = runs_.find(meta->id);
     VARVE_CHECK(at != runs_.end());
+    if (&at->second->meta() == meta.get()) return;
     at->second = Run::With(at->second, meta);
   }
 
@@ -55,8 +59,46 @@ class ShownRuns {
     return at->second;
   }
 
+  // The runs of each table of the state, by its id. Those that have not changed since the last call
+  // are shared with what it gave, some hundred at a time.
+  std::map<std::uint32_t, RunList> Show(const ManifestState& state) {
+    std::map<std::uint32_t, OfTable> tables;
+    std::map<std::uint32_t, RunList> lists;
+    const auto show = [&](const TableState& table) {
+      const OfTable& last = tables_[table.id];
+      OfTable& now = tables[table.id];
+      now.schema = table.schema;
+      for (std::size_t i = 0; i < table.runs.chunks(); ++i) {
+        const auto metas = table.runs.chunk(i);
+        const auto known = last.chunks.find(metas);
+        const bool same = known != last.chunks.end() && last.schema == table.schema;
+        const auto shown = same ? known->second : ShowChunk(metas->values, table.schema);
+        now.chunks.emplace(metas, shown);
+        lists[table.id].Append(shown);
+      }
+    };
+    for (const auto& [name, table] : state.tables) show(*table);
+    for (const auto& [id, table] : state.dropped) show(*table);
+    tables_ = std::move(tables);
+    return lists;
+  }
+
  private:
+  struct OfTable {
+    std::shared_ptr<const TableSchema> schema;
+    std::unordered_map<RunMetaList::ChunkPtr, RunList::ChunkPtr> chunks;
+  };
+  RunList::ChunkPtr ShowChunk(const std::vector<std::shared_ptr<const RunMeta>>& metas,
+                              const std::shared_ptr<const TableSchema>& schema) {
+    const auto chunk = std::make_shared<RunList::Chunk>();
+    chunk->shared = true;
+    chunk->values.reserve(metas.size());
+    for (const auto& meta : metas) chunk->values.push_back(Shown(meta->id, schema));
+    return chunk;
+  }
+
   std::map<std::uint64_t, std::shared_ptr<const Run>> runs_;  // each as it was shown last
+  std::map<std::uint32_t, OfTable> tables_;                   // as they were shown last
 };
 
 }  // namespace varve

@@ -14,6 +14,7 @@
 #include "files/object_store.h"
 #include "files/simulated_disk.h"
 #include "memtable/memtable.h"
+#include "run/open_run.h"
 #include "test/support/rows.h"
 #include "upkeep/flush.h"
 
@@ -30,7 +31,7 @@ class ShownRunsTest : public ::testing::Test {
     std::uint64_t id = 7;
     const auto written = FlushMemtable(store_.get(), memtable, "t", 1, 1, &id);
     EXPECT_TRUE(written) << written.error().message();
-    runs_.Add(*varve::Run::Open(store_.get(), schema_, *written->front()));
+    runs_.Add(varve::Run::Make(store_.get(), schema_, written->front()));
   }
   static SchemaPtr With(const TableSchema& schema, const std::string& column) {
     return *AlterSchema(schema, {AddColumn{arrow::field(column, arrow::int64())}});
@@ -39,7 +40,7 @@ class ShownRunsTest : public ::testing::Test {
   static int Width(const varve::Run& run, const TableSchema& schema) {
     std::vector<int> columns(static_cast<std::size_t>(schema.schema()->num_fields()));
     for (std::size_t i = 0; i < columns.size(); ++i) columns[i] = static_cast<int>(i);
-    const auto cursor = run.NewCursor(columns, KeyBounds{});
+    const auto cursor = run.Open()->NewCursor(columns, KeyBounds{});
     EXPECT_TRUE(cursor->Next());
     return cursor->valid() ? cursor->batch()->num_columns() : 0;
   }

@@ -23,16 +23,18 @@ namespace {
 
 Result<std::shared_ptr<const TableSchema>> SchemaOfTable(
     const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
-    const std::vector<std::string>& key) {
+    const std::vector<std::string>& key, const std::optional<TimeToLive>& time_to_live) {
   VARVE_TRY(CheckTableName(name));
-  return TableSchema::Make(schema, key);
+  VARVE_ASSIGN(auto made, TableSchema::Make(schema, key));
+  return time_to_live ? made->WithTimeToLive(time_to_live) : made;
 }
 
 }  // namespace
 
 Status Database::CheckTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
-                            const std::vector<std::string>& key) {
-  VARVE_TRY(SchemaOfTable(name, schema, key));
+                            const std::vector<std::string>& key,
+                            const std::optional<TimeToLive>& time_to_live) {
+  VARVE_TRY(SchemaOfTable(name, schema, key, time_to_live));
   return {};
 }
 
@@ -41,7 +43,7 @@ Status Database::Impl::CreateTable(const std::string& name,
                                    const std::vector<std::string>& key,
                                    const CreateTableOptions& options) {
   VARVE_TRY(CheckWritable());
-  VARVE_ASSIGN(auto checked, SchemaOfTable(name, schema, key));
+  VARVE_ASSIGN(auto checked, SchemaOfTable(name, schema, key, options.time_to_live));
   std::lock_guard flush_lock(flush_mutex_);
   VARVE_TRY(CheckOpen());
   const auto state = manifest_->state();
@@ -62,7 +64,8 @@ Status Database::Impl::CreateTable(const std::string& name,
                    environment_.clock()->Now()));
   std::lock_guard lock(commit_mutex_);
   official_ = std::move(published);
-  active_->memtables[id] = std::make_shared<Memtable>(checked, environment_.executor());
+  active_->memtables[id] = 
+      std::make_shared<Memtable>(checked, environment_.executor(), memory());
   InstallView();
   return {};
 }
@@ -75,7 +78,8 @@ std::vector<TableInfo> Database::Impl::Tables() const {
   }
   std::vector<TableInfo> tables;
   for (const auto& [name, table] : view->tables) {
-    tables.push_back({name, table->id, table->schema->schema(), table->schema->key_names()});
+    tables.push_back({name, table->id, table->schema->schema(), table->schema->key_names(),
+                      table->schema->time_to_live()});
   }
   return tables;
 }
@@ -219,7 +223,7 @@ void Database::Impl::RenewMemtables() {
   for (const auto& [name, table] : official_->tables) {
     auto& memtable = memtables[table->id] = active_->memtables.at(table->id);
     if (memtable->schema() != table->schema) {
-      memtable = std::make_shared<Memtable>(table->schema, environment_.executor());
+      memtable = std::make_shared<Memtable>(table->schema, environment_.executor(), memory());
     }
   }
   active_->memtables = std::move(memtables);

@@ -72,7 +72,7 @@ class Transaction::Impl {
   std::shared_ptr<const Superversion> base_;  // null once it has ended
   std::shared_ptr<const Superversion> view_;  // base_ and what was written
   std::unique_ptr<Snapshot> reads_;           // of view_
-  OwnWrites writes_;
+  OwnWrites writes_{database_->memory()};
   bool half_written_ = false;  // for want of memory: it can only be given up
   std::uint64_t shown_ = 0;  // statements that view_ shows to scans
   std::map<std::uint64_t, std::uint64_t> savepoints_;  // how many statements came before each
@@ -101,6 +101,7 @@ void Transaction::Impl::ShowWritten() {
 // A view of the snapshot with the tables as this transaction wrote them.
 void Transaction::Impl::Refresh() {
   auto view = std::make_shared<Superversion>(*base_);
+  view->origin = base_;
   for (auto& [name, table] : view->tables) {
     auto own = writes_.Find(table->id);
     if (own == nullptr) continue;
@@ -174,7 +175,7 @@ Result<std::shared_ptr<arrow::RecordBatchReader>> Transaction::Impl::Scan(
   VARVE_ASSIGN(auto reader, reads_->Scan(table, options));
   if (serializable()) {
     const TableView* view = Find(table);
-    VARVE_ASSIGN(const auto recipe, PrepareScan(*view->schema, options));
+    VARVE_ASSIGN(const auto recipe, PrepareScan(*view, options));
     Footprint::OfTable read;
     read.AddRange(recipe.range.bounds);
     VARVE_TRY(NoteRead(*view, std::move(read)));

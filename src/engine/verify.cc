@@ -2,18 +2,24 @@
 // Verify: reads everything a database must trust and lists what is wrong, changing nothing.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
+#include "columns/expiry.h"
 #include "engine/commit_record.h"
+#include "engine/copy_target.h"
 #include "engine/environment.h"
 #include "engine/folder.h"
 #include "log/log_keys.h"
 #include "manifest/manifest.h"
+#include "run/open_run.h"
 #include "run/run.h"
 #include "upkeep/lifetimes.h"
 #include "varve/inspect.h"
@@ -47,12 +53,15 @@ class Verifier {
     if (state_ == nullptr) return std::move(result_);
     VARVE_TRY(VerifyRuns());
     VARVE_TRY(VerifyTimes());
+    VARVE_TRY(VerifyOrigin());
     VARVE_TRY(VerifyLogFiles());
     if (result_.damages.empty()) VARVE_TRY(VerifyCommits());
     return std::move(result_);
   }
 
  private:
+  using RunPtr = std::shared_ptr<const varve::Run>;
+
   // The message does not name the file again.
   void Found(std::string file, std::uint64_t offset, std::string message) {
     if (const auto named = file + ": "; message.starts_with(named)) message.erase(0, named.size());
@@ -90,15 +99,20 @@ class Verifier {
       for (const auto& meta : table->runs) bytes_total_ += meta->data.bytes + meta->deletes.bytes;
     }
     for (const auto* table : tables) {
-      for (const auto& meta : table->runs) VARVE_TRY(VerifyRun(*table, *meta));
+      for (const auto& meta : table->runs) VARVE_TRY(VerifyRun(*table, meta));
       if (options_.deep) VARVE_TRY(VerifyLifetimes(*table));
     }
     return {};
   }
 
-  Status VerifyRun(const TableState& table, const RunMeta& meta) {
+  RunPtr Find(const TableState& table, const std::shared_ptr<const RunMeta>& meta) {
+    return varve::Run::Make(environment_.store(), table.FindSchema(meta->schema_id), meta);
+  }
+
+  Status VerifyRun(const TableState& table, const std::shared_ptr<const RunMeta>& known) {
+    const RunMeta& meta = *known;
     ++result_.runs;
-    auto run = Run::Open(environment_.store(), table.FindSchema(meta.schema_id), meta);
+    const auto run = Find(table, known)->Open();
     if (!run) {
       if (run.error().kind() != ErrorKind::kCorruption) return std::unexpected(run.error());
       const std::string& object = meta.data.name.empty() ? meta.deletes.name : meta.data.name;
@@ -110,7 +124,7 @@ class Verifier {
       auto* verifier = static_cast<Verifier*>(self);
       verifier->Found(verifier->FileOf(object), offset, message);
     };
-    VARVE_TRY((*run)->Verify(options_.deep, this, sink));
+    VARVE_TRY(run->Verify(options_.deep, this, sink));
     if (options_.deep) {
       result_.rows += meta.data.rows + meta.deletes.rows;
     }
@@ -119,14 +133,40 @@ class Verifier {
     return {};
   }
 
+  // By each time to live that the table has, or had, when a compaction may have dropped rows.
+  RunExpiry ExpiryOfRun(const TableState& table, const RunMeta& run) const {
+    const WallTime now = std::max(environment_.clock()->Now(), state_->commit_time);
+    const TableSchema& shown = *table.FindSchema(run.schema_id);
+    RunExpiry expiry;
+    const auto add = [&](const TableSchema& schema) {
+      if (!schema.lifetime()) return;
+      auto live = *schema.time_to_live();
+      const int place = shown.FindColumn(schema.lifetime()->column);
+      if (place >= 0) live.column = shown.schema()->field(place)->name();
+      const auto same = place < 0 ? nullptr : shown.WithTimeToLive(live).value_or(nullptr);
+      const auto at = same == nullptr ? std::nullopt : Expiry::At(*same, now);
+      if (!at) {
+        expiry.any = true;  // files of this shape cannot tell
+        return;
+      }
+      const auto same_column = std::ranges::find(expiry.by, at->column(), &Expiry::column);
+      if (same_column == expiry.by.end()) {
+        expiry.by.push_back(*at);
+      } else if (at->alive_from() > same_column->alive_from()) {
+        *same_column = *at;
+      }
+    };
+    add(*table.schema);
+    for (const auto& [id, schema] : table.former_schemas) add(*schema);
+    return expiry;
+  }
+
   // That each reader sees what was written, whichever runs it takes.
   Status VerifyLifetimes(const TableState& table) {
-    std::vector<std::shared_ptr<const varve::Run>> runs;
+    std::vector<RunPtr> runs;
     std::map<std::uint64_t, std::string> objects;
     for (const auto& meta : table.runs) {
-      auto run = varve::Run::Open(environment_.store(), table.FindSchema(meta->schema_id), *meta);
-      if (!run) return IfUndamaged(std::unexpected(run.error()));  // it was found before
-      runs.push_back(*std::move(run));
+      runs.push_back(Find(table, meta));
       objects[meta->id] = meta->data.name.empty() ? meta->deletes.name : meta->data.name;
     }
     return IfUndamaged(FindLostVersions(runs, state_->oldest, [&](const LostVersion& lost) {
@@ -136,7 +176,7 @@ class Verifier {
             fmt::format("key {}: a reader as of commit {} is to see the version of commit {}, but "
                         "the runs that are shown to it have {}",
                         table.schema->key_codec().ToText(lost.key), lost.as_of, lost.commit, seen));
-    }));
+    }, [&](const RunMeta& run) { return ExpiryOfRun(table, run); }));
   }
 
   // Damages of runs are found where these are verified.
@@ -163,6 +203,15 @@ class Verifier {
       result_.bytes += version.times->bytes;
     }
     Progress();
+    return {};
+  }
+
+  // Of a backup.
+  Status VerifyOrigin() {
+    const auto origin = ReadOrigin(environment_.store(), state_->number);
+    if (origin || origin.error().kind() == ErrorKind::kNotFound) return {};
+    if (origin.error().kind() != ErrorKind::kCorruption) return std::unexpected(origin.error());
+    Found(FileOf(OriginName(state_->number)), 0, origin.error().message());
     return {};
   }
 

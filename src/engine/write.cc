@@ -47,10 +47,7 @@ Result<Submitted> Database::Impl::WriteLooking(std::string_view table, const Loo
     if (guard.alone) {
       VARVE_TRY(AwaitRoom());  // a flush may need somebody who waits for us
       watch->Lap(&WriteProfile::stall_micros);
-      if (compactor_->presses()) {
-        VARVE_TRY(compactor_->AwaitCalm(0));
-        watch->Lap(&WriteProfile::pressure_micros);
-      }
+      VARVE_TRY(AwaitCalm(0, watch));
       alone.emplace(this);
       VARVE_TRY(AwaitLast());
       watch->Lap(&WriteProfile::queue_micros);

@@ -171,7 +171,7 @@ Result<PreparedWrite> PrepareDeleteWhere(const std::shared_ptr<const Superversio
   scan.columns = table.schema->key_names();
   scan.range = request.range;
   scan.filter = request.filter;
-  VARVE_ASSIGN(const auto recipe, PrepareScan(*table.schema, scan));
+  VARVE_ASSIGN(const auto recipe, PrepareScan(table, scan));
   write.looked_at.AddRange(recipe.range.bounds);
   VARVE_ASSIGN(const auto reader, NewScan(view, table, as_of, scan));
   std::vector<RowSlice> found;
