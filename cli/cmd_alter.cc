@@ -13,6 +13,7 @@
 #include "names.h"
 #include "parse_cell.h"
 #include "table.h"
+#include "time_to_live.h"
 
 namespace varve::cli {
 namespace {
@@ -24,6 +25,8 @@ struct AlterArguments {
   std::vector<std::string> rename;
   std::vector<std::string> widen;
   std::vector<std::string> add;
+  TimeToLiveFlags ttl;
+  bool no_ttl = false;
 };
 
 Outcome<std::shared_ptr<arrow::Field>> ParseColumn(const std::string& flag,
@@ -122,6 +125,9 @@ struct Changes {
 
 Outcome<Changes> ParseChanges(const AlterArguments& options) {
   Changes changes;
+  CLI_ASSIGN(const auto live, ParseTimeToLive(options.ttl));
+  if (live && options.no_ttl) return WrongUsage("--ttl and --no-ttl exclude each other");
+  if (options.no_ttl) changes.all.emplace_back(DropTimeToLive{});  // its column may go then
   for (const std::string& text : options.drop) {
     CLI_ASSIGN(auto name, ParseName("--drop", text));
     changes.all.emplace_back(DropColumn{std::move(name)});
@@ -139,8 +145,10 @@ Outcome<Changes> ParseChanges(const AlterArguments& options) {
     CLI_ASSIGN(auto change, ParseAdd(text));
     changes.all.push_back(std::move(change));
   }
+  if (live) changes.all.emplace_back(SetTimeToLive{*live});
   if (!changes.all.empty()) return changes;
-  return WrongUsage("alter needs at least one of --drop, --rename, --widen and --add");
+  return WrongUsage(
+      "alter needs at least one of --drop, --rename, --widen, --add, --ttl and --no-ttl");
 }
 
 // The name that the column of this name, amid the changes, had before the first of them.
@@ -164,20 +172,42 @@ Done KeepNotNull(const Database& database, const std::string& name, Changes* cha
   return {};
 }
 
+// Of the column as it will be.
+Done CheckUnit(const Database& database, const AlterArguments& options,
+               const std::vector<ColumnChange>& changes) {
+  if (options.ttl.column.empty()) return {};
+  CLI_ASSIGN(const Table table, FindTable(database, options.table));
+  auto column = table.schema->GetFieldByName(FormerName(changes, options.ttl.column));
+  for (const ColumnChange& change : changes) {
+    const auto* const widen = std::get_if<WidenColumn>(&change);
+    const auto* const add = std::get_if<AddColumn>(&change);
+    if (widen != nullptr && widen->field->name() == options.ttl.column) column = widen->field;
+    if (add != nullptr && add->field->name() == options.ttl.column) column = add->field;
+  }
+  return CheckUnitIsSaid(options.ttl, column);
+}
+
 Outcome<ExitCode> Run(const Session& session, const AlterArguments& options) {
   CLI_ASSIGN(auto changes, ParseChanges(options));
   CLI_ASSIGN(auto database, OpenDatabase(session, options.database, OpenMode::kWrite));
   CLI_TRY(KeepNotNull(*database, options.table, &changes));
+  CLI_TRY(CheckUnit(*database, options, changes.all));
   CLI_ASSIGN(const auto commit, database->AlterTable(options.table, changes.all));
   CLI_ASSIGN(const Table table, FindTable(*database, options.table));
+  std::optional<TimeToLive> live;
+  for (const TableInfo& info : database->Tables()) {
+    if (info.name == options.table) live = info.time_to_live;
+  }
   CLI_TRY(database->Close());
   const Json document = {{"table", options.table},
                          {"commit", commit.value},
                          {"key", table.key},
+                         {"time_to_live", DescribeTimeToLive(live)},
                          {"columns", DescribeColumns(*table.schema)}};
   CLI_TRY(PrintResult(session, document,
-                      fmt::format("altered table {} in commit {}; it has {}\n", options.table,
-                                  commit.value, Columns(*table.schema))));
+                      fmt::format("altered table {} in commit {}; it has {}{}\n", options.table,
+                                  commit.value, Columns(*table.schema),
+                                  live ? "; rows expire " + TimeToLiveText(*live) : "")));
   return kExitDone;
 }
 
@@ -195,15 +225,26 @@ void AddAlter(CLI::App* app, Session* session) {
       "in single quotes ('' is one quote inside), a JSON value, or plain text. It is for the rows\n"
       "that are there: rows written later must bring the column themselves. A widened column\n"
       "stays \"not null\" unless \"null\" follows its type. Names with blanks, commas or = go in\n"
-      "double quotes: --rename '\"a=b\"=c'.",
+      "double quotes: --rename '\"a=b\"=c'.\n"
+      "\n"
+      "--ttl 30d --ttl-column at: from now on rows are seen no more 30 days after the time in\n"
+      "that column (by its new name), also those that are there. With --no-ttl rows that were\n"
+      "not yet let go of are seen again.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddWait(verb, session);
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("--drop", &options->drop, "Column to drop; repeatable").OneEachTime();
   verb.Add("--rename", &options->rename, "OLD=NEW name of a column; repeatable").OneEachTime();
   verb.Add("--widen", &options->widen, "\"name type [null | not null]\"; repeatable").OneEachTime();
   verb.Add("--add", &options->add, "\"name type [not null] [default VALUE]\"; repeatable")
       .OneEachTime();
+  verb.Add("--ttl", &options->ttl.span, "Time to live of rows: 30d, 12h, 0s");
+  verb.Add("--ttl-column", &options->ttl.column,
+           "The time they live from: a timestamp, a date or an int64");
+  verb.Add("--ttl-unit", &options->ttl.unit,
+           "What such an int64 counts since 1970: s, ms, us or ns; not given for the others");
+  verb.AddFlag("--no-ttl", &options->no_ttl, "Rows do not expire any more");
 }
 
 }  // namespace varve::cli

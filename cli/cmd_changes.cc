@@ -79,6 +79,7 @@ void AddChanges(CLI::App* app, Session* session) {
       "commit. Of a delete only the key has values. Formats: as of scan.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddNoLease(verb, session);
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("--from", &options->from,
            "Commits after this version: a commit number (0, or a time before the first: from the "

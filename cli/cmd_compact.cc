@@ -39,6 +39,7 @@ void AddCompact(CLI::App* app, Session* session) {
       "stay readable; their files are kept for as long (see `varve retire`)",
       "varve compact flights.varve", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddWait(verb, session);
   verb.Add("TABLE", &options->table, "Only this table");
 }
 

@@ -167,6 +167,7 @@ void AddDelete(CLI::App* app, Session* session) {
       "Without --yes nothing is changed. Binary keys of --keys are hexadecimal.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddWait(verb, session);
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("--keys", &options->keys, "File with the key columns; others are ignored");
   verb.Add("--where", &options->where, kWhereHelp).NotEmpty();

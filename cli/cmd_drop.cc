@@ -59,6 +59,7 @@ void AddDrop(CLI::App* app, Session* session) {
                              "It is a commit of its own. Without --yes nothing is changed.",
                              Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddWait(verb, session);
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.AddFlag("--yes", &options->yes, "Drop it; otherwise show what would go");
 }

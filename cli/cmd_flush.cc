@@ -31,6 +31,7 @@ void AddFlush(CLI::App* app, Session* session) {
       "Write all committed rows to Parquet files and let go of their log",
       "varve flush flights.varve", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddWait(verb, session);
 }
 
 }  // namespace varve::cli

@@ -65,6 +65,7 @@ void AddGet(CLI::App* app, Session* session) {
                             "is hexadecimal, as scan prints it: '\"00ff\"'.",
                             Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddNoLease(verb, session);
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("KEY", &options->keys, "Keys, in key order of columns").Required();
   verb.Add("--at", &options->at, kPointInTimeHelp).Type("V").NotEmpty();

@@ -40,6 +40,7 @@ struct LoadArguments {
   bool commits = false;
   std::vector<std::string> nulls;
   std::string input_format;
+  std::string memory;
   std::string memtable_bytes;
 };
 
@@ -370,8 +371,11 @@ Outcome<ExitCode> Run(const Session& session, const LoadArguments& options) {
     CLI_TRY(Database::CheckTable(options.table, first->schema(), plan.key));
   }
   CLI_ASSIGN(auto database,
-             OpenDatabase(session, options.database, mode, options.memtable_bytes,
-                          "to make it with this table, add --create --key COLUMNS", kMetricsMs));
+             OpenDatabase(session, options.database, mode,
+                          {.memory = options.memory,
+                           .memtable_bytes = options.memtable_bytes,
+                           .hint = "to make it with this table, add --create --key COLUMNS",
+                           .metrics_ms = kMetricsMs}));
   CLI_ASSIGN(const Target target, PrepareTable(session, options, plan, database.get(), &first));
   CLI_ASSIGN(auto committer, Committer::Make(database.get(), plan.committer));
   Load load(options, plan, committer.get());
@@ -417,6 +421,8 @@ void AddFlags(VerbLine verb, LoadArguments* options) {
       .OneEachTime();
   verb.Add("--input-format", &options->input_format,
            "csv, tsv, jsonl, parquet or arrow (csv.gz, jsonl.zst): not by extension");
+  verb.Add("--memory", &options->memory, "What the database may hold in memory (512 MiB)")
+      .Type("N");
   verb.Add("--memtable-bytes", &options->memtable_bytes, "Memory for rows not yet flushed")
       .Type("N");
 }
@@ -445,6 +451,7 @@ void AddLoad(CLI::App* app, Session* session) {
       "those of --columns; say null where null is meant. A struct is one column, set whole.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required().NotEmpty();
+  AddWait(verb, session);
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("FILE", &options->files, "Files, in this order; - is stdin").Required();
   AddFlags(verb, options.get());

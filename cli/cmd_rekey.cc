@@ -42,6 +42,7 @@ void AddRekey(CLI::App* app, Session* session) {
       "older keys may then be let go of",
       "varve rekey shop.varve --key-file keys.txt", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddWait(verb, session);
 }
 
 }  // namespace varve::cli

@@ -35,6 +35,7 @@ void AddRename(CLI::App* app, Session* session) {
       "It is a commit of its own; versions before it show the table under its former name.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddWait(verb, session);
   verb.Add("OLD", &options->from, "Name of the table").Required();
   verb.Add("NEW", &options->to, "Its name from now on").Required();
 }

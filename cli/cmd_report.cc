@@ -56,6 +56,7 @@ void AddReport(CLI::App* app, Session* session) {
       "figures stand in it as JSON too.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddNoLease(verb, session);
   verb.Add("-o,--output", &options->output, "The page").Required().Type("FILE.html").NotEmpty();
   verb.Add("--at,--open-as", &options->at, kPointInTimeHelp).Type("V").NotEmpty();
   verb.AddFlag("--yes", &options->yes, "Replace FILE.html when it is there");

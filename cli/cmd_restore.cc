@@ -95,6 +95,7 @@ void AddRestore(CLI::App* app, Session* session) {
       "before takes it back. Without --yes nothing is changed.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddWait(verb, session);
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("--at", &options->at, kPointInTimeHelp).Type("V").Required().NotEmpty();
   verb.AddFlag("--dry-run", &options->dry_run, "Only say how many rows would be written");

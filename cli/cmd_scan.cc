@@ -168,6 +168,7 @@ void AddScan(CLI::App* app, Session* session) {
       "empty and an empty string \"\": load --null \"\" takes it as it was.",
       Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddNoLease(verb, session);
   verb.Add("TABLE", &options->table, "Name of the table").Required();
   verb.Add("--columns", &options->columns,
            "Columns to print, in this order: a,b; a name with a comma in double quotes")

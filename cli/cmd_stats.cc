@@ -37,6 +37,42 @@ Json DescribeTable(const TableStats& table) {
           {"history", DescribeLevel(table.history)}};
 }
 
+Json DescribeReaders(const std::vector<ReaderStats>& readers) {
+  Json list = Json::array();
+  for (const ReaderStats& reader : readers) {
+    list.push_back({{"holder", reader.holder},
+                    {"manifest", reader.manifest_number},
+                    {"commit", reader.commit.value}});
+  }
+  return list;
+}
+
+// Null: nobody asked yet.
+Json HitRate(std::uint64_t hits, std::uint64_t misses) {
+  if (hits + misses == 0) return nullptr;
+  return static_cast<double>(hits) / static_cast<double>(hits + misses);
+}
+
+Json DescribeMemory(const MemoryStats& memory) {
+  Json holders = Json::object();
+  for (const auto& holder : memory.holders) {
+    holders[holder.name] = {{"bytes", holder.bytes}, {"peak", holder.peak}};
+  }
+  return {{"bytes", memory.bytes},
+          {"bytes_max", memory.bytes_max},
+          {"peak", memory.peak},
+          {"holders", std::move(holders)}};
+}
+
+std::string MemoryText(const MemoryStats& memory) {
+  std::string text = fmt::format("memory    {} of {}, at most {}", FormatBytes(memory.bytes),
+                                 FormatBytes(memory.bytes_max), FormatBytes(memory.peak));
+  for (const auto& holder : memory.holders) {
+    if (holder.bytes > 0) text += fmt::format("; {} {}", holder.name, FormatBytes(holder.bytes));
+  }
+  return text + "\n";
+}
+
 Json Document(const DatabaseStats& stats) {
   Json tables = Json::array();
   for (const TableStats& table : stats.tables) tables.push_back(DescribeTable(table));
@@ -45,6 +81,7 @@ Json Document(const DatabaseStats& stats) {
           {"durable", stats.durable.value},
           {"tables", std::move(tables)},
           {"memtable", {{"bytes", stats.memtable_bytes}}},
+          {"memory", DescribeMemory(stats.memory)},
           {"log",
            {{"segments", stats.log.segments.size()},
             {"bytes", LogBytes(stats.log)},
@@ -57,7 +94,22 @@ Json Document(const DatabaseStats& stats) {
             {"records", stats.recovery.records},
             {"bytes", stats.recovery.bytes},
             {"torn_bytes", stats.recovery.torn_bytes}}},
-          {"manifest", {{"number", stats.manifest_number}}}};
+          {"manifest", {{"number", stats.manifest_number}}},
+          {"writer", stats.writer},
+          {"readers", DescribeReaders(stats.readers)},
+          {"read_cache",
+           {{"bytes", stats.read_cache.bytes},
+            {"bytes_max", stats.read_cache.bytes_max},
+            {"hits", stats.read_cache.hits},
+            {"misses", stats.read_cache.misses},
+            {"hit_rate", HitRate(stats.read_cache.hits, stats.read_cache.misses)}}},
+          {"tail_cache",
+           {{"bytes", stats.tail_cache.bytes},
+            {"bytes_max", stats.tail_cache.bytes_max},
+            {"runs", stats.tail_cache.runs},
+            {"hits", stats.tail_cache.hits},
+            {"misses", stats.tail_cache.misses},
+            {"hit_rate", HitRate(stats.tail_cache.hits, stats.tail_cache.misses)}}}};
 }
 
 std::string LevelText(const LevelStats& level) {
@@ -70,11 +122,17 @@ std::string Text(const DatabaseStats& stats) {
       "commit    {} given out, {} visible, {} durable\n"
       "manifest  {}\n"
       "log       {} in {}, LSN {} to {}\n"
-      "memory    {} not yet flushed\n",
+      "rows      {} not yet flushed\n",
       stats.commit.value, stats.visible.value, stats.durable.value, stats.manifest_number,
       FormatBytes(LogBytes(stats.log)), Counted(stats.log.segments.size(), "segment"),
       stats.log.first.value,
       stats.log.positions.durable.value, FormatBytes(stats.memtable_bytes));
+  text += MemoryText(stats.memory);
+  if (!stats.writer.empty()) text += fmt::format("writer    {}\n", stats.writer);
+  for (const ReaderStats& reader : stats.readers) {
+    text += fmt::format("reader    process {} shows commit {} and later ones\n", reader.holder,
+                        reader.commit.value);
+  }
   for (const TableStats& table : stats.tables) {
     text += fmt::format("table     {}: key {}; at most {}, {} of them in memory\n", table.name,
                         fmt::join(table.key, ","), Counted(table.rows_estimate, "row"),
@@ -123,6 +181,7 @@ void AddStats(CLI::App* app, Session* session) {
                               "publishes its metrics (OpenOptions::metrics_interval_ms).",
                               Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddNoLease(verb, session);
   verb.AddFlag("--prometheus", &options->prometheus,
                "Print metrics in Prometheus' text form instead");
 }

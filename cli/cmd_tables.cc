@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "format_cell.h"
 #include "table.h"
+#include "time_to_live.h"
 
 namespace varve::cli {
 namespace {
@@ -17,9 +18,11 @@ struct TablesArguments {
   std::string database;
 };
 
-std::string TableText(const Table& table, std::uint64_t rows) {
-  std::string text = fmt::format("{}: key {}; at most {}\n", table.name,
-                                 fmt::join(table.key, ","), Counted(rows, "row"));
+std::string TableText(const Table& table, const std::optional<TimeToLive>& live,
+                      std::uint64_t rows) {
+  std::string text = fmt::format("{}: key {}; at most {}{}\n", table.name,
+                                 fmt::join(table.key, ","), Counted(rows, "row"),
+                                 live ? "; rows expire " + TimeToLiveText(*live) : "");
   for (const auto& field : table.schema->fields()) {
     text += fmt::format("  {} {}{}\n", field->name(), field->type()->ToString(),
                         field->nullable() ? "" : " not null");
@@ -41,8 +44,9 @@ Outcome<ExitCode> Run(const Session& session, const TablesArguments& options) {
                       {"id", info.id},
                       {"key", table.key},
                       {"rows_estimate", rows[name]},
+                      {"time_to_live", DescribeTimeToLive(info.time_to_live)},
                       {"columns", DescribeColumns(*table.schema)}});
-    text += TableText(table, rows[name]);
+    text += TableText(table, info.time_to_live, rows[name]);
   }
   if (text.empty()) text = "no tables\n";
   CLI_TRY(PrintResult(session, {{"tables", std::move(tables)}}, text));
@@ -56,6 +60,7 @@ void AddTables(CLI::App* app, Session* session) {
                                                   "List the tables with their columns and keys",
                                                   "varve tables flights.varve", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddNoLease(verb, session);
 }
 
 }  // namespace varve::cli

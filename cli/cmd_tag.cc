@@ -86,6 +86,7 @@ void AddTag(CLI::App* app, Session* session) {
       "A NAME has letters, digits, \"_\", \"-\" and \".\", and begins with a letter or \"_\".",
       RunTag);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddWait(verb, session);
   verb.Add("NAME", &options->name, "The tag").NotEmpty();
   verb.Add("--at", &options->at, kPointInTimeHelp).Type("V").NotEmpty();
   verb.AddFlag("--yes", &options->yes, "Move the tag when there is one of this name");
@@ -96,6 +97,7 @@ void AddUntag(CLI::App* app, Session* session) {
                                             "Take a tag away; what it names stays, and is printed",
                                             "varve untag flights.varve before-import", RunUntag);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddWait(verb, session);
   verb.Add("NAME", &options->name, "The tag").Required().NotEmpty();
 }
 

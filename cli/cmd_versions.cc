@@ -51,6 +51,7 @@ void AddVersions(CLI::App* app, Session* session) {
       "List flushes, the commits since, and tags, newest first; --at reads any commit",
       "varve versions flights.varve --limit 10", Run);
   verb.Add("DB", &options->database, "Folder of the database").Required();
+  AddNoLease(verb, session);
   verb.Add("--limit", &options->limit, "At most N versions").Type("N");
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "environment.h"
 
+#include <algorithm>
 #include <charconv>
 #include <span>
 #include <string_view>
@@ -10,6 +11,7 @@ namespace varve::cli {
 namespace {
 
 constexpr std::uint64_t kMemtableBytesMin = 1 << 20;
+constexpr std::uint64_t kMemoryBytesMin = 16 << 20;
 constexpr std::uint64_t kSyncIntervalMsMax = 86'400'000;  // a day
 // Set by the build and the test runner; no business of the command.
 constexpr std::string_view kOfBuildAndTests[] = {"VARVE_PYARROW_DIR", "VARVE_TEST_SEED",
@@ -55,6 +57,14 @@ Done TakeVariable(const std::string& name, const std::string& value, Environment
     environment->key_file = value;
     return {};
   }
+  if (name == "VARVE_ARCHIVE") {
+    environment->archive = value;
+    return {};
+  }
+  if (name == "VARVE_MEMORY") {
+    CLI_ASSIGN(environment->memory_bytes, ParseCount(name, value, kMemoryBytesMin));
+    return {};
+  }
   if (name == "VARVE_MEMTABLE_BYTES") {
     CLI_ASSIGN(environment->memtable_bytes, ParseCount(name, value, kMemtableBytesMin));
     return {};
@@ -63,9 +73,22 @@ Done TakeVariable(const std::string& name, const std::string& value, Environment
     CLI_ASSIGN(environment->metrics_ms, ParseCount(name, value, 0));
     return {};
   }
+  if (name == "VARVE_COMPACTION_THREADS") {
+    CLI_ASSIGN(const std::uint64_t threads, ParseCount(name, value, 0));
+    environment->compaction_threads =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(threads, UINT32_MAX));
+    return {};
+  }
+  if (name == "VARVE_BACKGROUND_BYTES_PER_SECOND") {
+    CLI_ASSIGN(environment->background_bytes_per_second, ParseCount(name, value, 0));
+    return {};
+  }
   return WrongUsage("environment variable " + name +
-                    " is not known; varve reads VARVE_COLOR, VARVE_MEMTABLE_BYTES, "
-                    "VARVE_METRICS_MS, VARVE_ACK, VARVE_KEY_FILE and VARVE_LOG_*");
+                    " is not known; varve reads VARVE_COLOR, VARVE_MEMORY, "
+                    "VARVE_MEMTABLE_BYTES, "
+                    "VARVE_METRICS_MS, VARVE_COMPACTION_THREADS, "
+                    "VARVE_BACKGROUND_BYTES_PER_SECOND, VARVE_ACK, VARVE_KEY_FILE, VARVE_ARCHIVE "
+                    "and VARVE_LOG_*");
 }
 
 }  // namespace
@@ -73,12 +96,20 @@ Done TakeVariable(const std::string& name, const std::string& value, Environment
 const char kEnvironmentHelp[] =
     "Environment (flags win over it):\n"
     "  VARVE_COLOR           auto, always or never; NO_COLOR means never\n"
+    "  VARVE_MEMORY          what a database may hold in memory, in bytes: 16777216 or more\n"
     "  VARVE_MEMTABLE_BYTES  memory for rows not yet flushed, in bytes\n"
     "  VARVE_METRICS_MS      how often a writing verb publishes metrics, in ms; 0: never (load\n"
     "                        1000, others 0)\n"
+    "  VARVE_COMPACTION_THREADS\n"
+    "                        threads of a compaction, at most; 0: one a processor, up to four\n"
+    "  VARVE_BACKGROUND_BYTES_PER_SECOND\n"
+    "                        flushes and compactions together read and write no faster while no\n"
+    "                        commit waits for them; 0: no limit\n"
     "  VARVE_ACK             durable, written or buffered: when load, delete and log append count\n"
     "                        a commit or unit\n"
     "  VARVE_KEY_FILE        as --key-file: the keys of encrypted databases and logs\n"
+    "  VARVE_ARCHIVE         folder where verbs that write archive the log of the database, for\n"
+    "                        restore-backup: one folder for each database\n"
     "  VARVE_LOG_<SETTING>   settings of `varve log` (VARVE_LOG_SEGMENT_BYTES_MAX=1048576); a\n"
     "                        wrong one lists them all\n"
     "  Any other VARVE_* variable is an error.\n"

@@ -18,10 +18,14 @@ enum class ColorMode { kAuto, kAlways, kNever };
 
 struct Environment {
   ColorMode color = ColorMode::kAuto;          // VARVE_COLOR, and NO_COLOR
+  std::optional<std::uint64_t> memory_bytes;   // VARVE_MEMORY
   std::optional<std::uint64_t> memtable_bytes; // VARVE_MEMTABLE_BYTES
   std::optional<std::uint64_t> metrics_ms;     // VARVE_METRICS_MS
+  std::uint32_t compaction_threads = 0;        // VARVE_COMPACTION_THREADS
+  std::uint64_t background_bytes_per_second = 0;  // VARVE_BACKGROUND_BYTES_PER_SECOND
   AckLevel ack = AckLevel::kDurable;           // VARVE_ACK
   std::string key_file;                        // VARVE_KEY_FILE
+  std::string archive;                         // VARVE_ARCHIVE
   LogOptions log;                              // VARVE_LOG_*; for the verbs of `varve log`
 };
 

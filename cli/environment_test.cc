@@ -20,17 +20,25 @@ Outcome<Environment> Read(std::initializer_list<std::string> entries) {
 
 TEST(EnvironmentTest, KnownVariablesAreTaken) {
   auto environment = Read({"HOME=here", "VARVE_COLOR=always", "VARVE_MEMTABLE_BYTES=2000000",
-                           "VARVE_ACK=written", "VARVE_TEST_SEED=x"});
+                           "VARVE_MEMORY=64000000", "VARVE_ACK=written", "VARVE_TEST_SEED=x",
+                           "VARVE_COMPACTION_THREADS=3",
+                           "VARVE_BACKGROUND_BYTES_PER_SECOND=10000000"});
   ASSERT_TRUE(environment);
   EXPECT_EQ(environment->color, ColorMode::kAlways);
   EXPECT_EQ(environment->memtable_bytes, 2000000u);
+  EXPECT_EQ(environment->memory_bytes, 64000000u);
   EXPECT_EQ(environment->ack, AckLevel::kWritten);
+  EXPECT_EQ(environment->compaction_threads, 3u);
+  EXPECT_EQ(environment->background_bytes_per_second, 10'000'000u);
 }
 
 TEST(EnvironmentTest, UnknownVariablesAndBadValuesAreWrongUsage) {
   for (const char* entry : {"VARVE_COLOUR=always", "VARVE_COLOR=red", "VARVE_ACK=",
                             "VARVE_MEMTABLE_BYTES=64MB", "VARVE_MEMTABLE_BYTES=12",
-                            "VARVE_LOG_SYNC=never", "VARVE_LOG_COMPRESSION=gzip"}) {
+                            "VARVE_COMPACTION_THREADS=all",
+                            "VARVE_MEMORY=16777215", "VARVE_MEMORY=1G",
+                            "VARVE_BACKGROUND_BYTES_PER_SECOND=10MB", "VARVE_LOG_SYNC=never",
+                            "VARVE_LOG_COMPRESSION=gzip"}) {
     auto environment = Read({entry});
     ASSERT_FALSE(environment) << entry;
     EXPECT_EQ(environment.error().exit, kExitUsage) << entry;

@@ -21,6 +21,7 @@ ExitCode OfInvalid(ErrorReason reason) {
     case ErrorReason::kClosed:
     case ErrorReason::kReadOnly: return kExitOther;
     case ErrorReason::kWrongKey:
+    case ErrorReason::kNotEncrypted:
     case ErrorReason::kExpiredKey: return kExitPermission;
     default: return kExitUsage;
   }

@@ -34,7 +34,7 @@ enum ExitCode : int {
 
 // The exit code of an error that varve returned for a call the user spelled out: Invalid is then a
 // wrong argument; where the data of a file is at fault, use BadData. A key that is missing, or is
-// another one, is a matter of credentials.
+// another one, or is for nothing, is a matter of credentials.
 ExitCode ExitCodeOf(const Error& error);
 
 struct Failure {

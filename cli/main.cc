@@ -40,7 +40,12 @@ void Describe(CLI::App* app, Session* session) {
   AddStats(app, session);
   AddTop(app, session);
   AddReport(app, session);
+  AddBackup(app, session);
+  AddClone(app, session);
+  AddRestoreBackup(app, session);
   AddVerify(app, session);
+  AddRepair(app, session);
+  AddExportLog(app, session);
   AddInspect(app, session);
   AddLog(app, session);
 }

@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <optional>
 
 namespace varve::cli {
 namespace {
+
+constexpr double kValueMax = 1e18;
 
 // name{label="value",...} 12.5
 class Line {
@@ -33,6 +36,7 @@ class Line {
     const auto [end, error] =
         std::from_chars(rest_.data(), rest_.data() + rest_.size(), sample.value);
     if (error != std::errc() || end != rest_.data() + rest_.size()) return std::nullopt;
+    if (!(std::abs(sample.value) <= kValueMax)) return std::nullopt;
     return sample;
   }
 
@@ -126,6 +130,11 @@ MetricSamples::Bounds MetricSamples::Since(const MetricSamples& before,
     if (sample.name == name) counts[BoundOf(sample.Label("le"))] -= sample.value;
   }
   return {counts.begin(), counts.end()};
+}
+
+std::uint64_t Whole(double value) {
+  if (!(value > 0)) return 0;
+  return static_cast<std::uint64_t>(std::llround(std::min(value, kValueMax)));
 }
 
 double Quantile(const MetricSamples::Bounds& bounds, double part) {

@@ -2,6 +2,7 @@
 // The samples of a text that Database::PrometheusText made.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,7 +22,8 @@ struct MetricSample {
 class MetricSamples {
  public:
   MetricSamples() = default;
-  // Passes over what it does not understand: a text that a power cut left may be cut or empty.
+  // Passes over what it does not understand: a text that a power cut left may be cut or empty. And
+  // over values beyond 1e18: no sample of ours has them, and whoever adds some need not fear.
   explicit MetricSamples(std::string_view text);
 
   const std::vector<MetricSample>& all() const { return samples_; }
@@ -39,6 +41,9 @@ class MetricSamples {
  private:
   std::vector<MetricSample> samples_;
 };
+
+// To the next whole number: from 0 to 1e18, whatever the value.
+std::uint64_t Whole(double value);
 
 // The bound below which this part of the values lies; 0 when there are none.
 double Quantile(const MetricSamples::Bounds& bounds, double part);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "observation.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "process.h"
@@ -14,10 +17,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kTextBytesMax = 8 << 20;  // more than ten thousand tables need
+
+// The whole of a small file that another process may replace, cut, or have made a pipe, a device or
+// a link of: it does not wait, and gives nothing of what is no file of this size.
 std::optional<std::string> ReadText(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  struct stat info {};
+  std::optional<std::string> text;
+  if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+      static_cast<std::uint64_t>(info.st_size) <= kTextBytesMax) {
+    text.emplace(static_cast<std::size_t>(info.st_size), '\0');
+    std::size_t have = 0;
+    for (ssize_t n = 1; n > 0 && have < text->size(); have += static_cast<std::size_t>(n)) {
+      n = std::max<ssize_t>(0, ::read(fd, text->data() + have, text->size() - have));
+    }
+    text->resize(have);
+  }
+  ::close(fd);
+  return text;
 }
 
 // Calls `each` with every regular file below a folder; files that go away meanwhile are passed
@@ -51,7 +70,9 @@ std::string Likeness(const std::string& path) {
 bool IsLocked(const Failure& failure) { return failure.error.reason() == ErrorReason::kLocked; }
 
 WallTime TimeOf(const MetricSamples& metrics) {
-  return {static_cast<std::int64_t>(metrics.Sum("varve_text_timestamp_seconds") * 1e6)};
+  constexpr double kSecondsMax = 253402300799;  // the year 9999
+  const double seconds = metrics.Sum("varve_text_timestamp_seconds");
+  return {static_cast<std::int64_t>(std::clamp(seconds, 0.0, kSecondsMax) * 1e6)};
 }
 
 // Of a database that another process has.
@@ -115,6 +136,10 @@ Outcome<Observation> Observe(const Session& session, const std::string& path) {
     return FromOutside(path, database.error().error.message());
   }
   if (!database) return std::unexpected(std::move(database).error());
+  // What this process counts is of itself alone: what the writer says of itself comes first.
+  if (const std::string writer = (*database)->Stats().writer; !writer.empty()) {
+    return FromOutside(path, writer);
+  }
   Observation seen;
   seen.source = Observation::Source::kOpened;
   seen.text = (*database)->PrometheusText();

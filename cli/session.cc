@@ -3,6 +3,9 @@
 
 #include <unistd.h>
 
+#include <filesystem>
+
+#include "point_in_time.h"
 #include "process.h"
 
 namespace varve::cli {
@@ -11,6 +14,8 @@ namespace {
 OpenOptions OptionsFor(OpenMode mode) {
   return {.create_if_missing = mode == OpenMode::kCreate, .read_only = mode == OpenMode::kRead};
 }
+
+bool IsForbidden(const Error& error) { return error.reason() == ErrorReason::kPermission; }
 
 }  // namespace
 
@@ -36,6 +41,20 @@ void AddKeyFile(VerbLine verb, std::string* key_file) {
       .NotEmpty();
 }
 
+void AddNoLease(VerbLine verb, Session* session) {
+  verb.AddFlag("--no-lease", &session->no_lease,
+               "Write nothing at all, not even the lease that makes a writer keep the files read "
+               "here: for a folder that this user may only read");
+}
+
+void AddWait(VerbLine verb, Session* session) {
+  verb.Add("--wait", &session->wait,
+           "When another process writes to the database, wait so long until it closes it: 5s, 30s, "
+           "5m; without it, not at all")
+      .Type("SPAN")
+      .NotEmpty();
+}
+
 Failure MissingKey(const Session& session, const Error& error) {
   const char* const next = session.key_file.empty() ? "; give it with --key-file"
                                                     : "; add its line to the file of --key-file";
@@ -50,27 +69,62 @@ Done RefuseRemote(const std::string& path) {
                                        ErrorReason::kUnsupportedFormat)));
 }
 
+namespace {
+
+// Flags win over the environment.
+Done SetMemory(const Session& session, const OpenSettings& settings, OpenOptions* options) {
+  options->memory_bytes = session.environment.memory_bytes;
+  options->memtable_bytes_max = session.environment.memtable_bytes;
+  if (!settings.memory.empty()) {
+    CLI_ASSIGN(options->memory_bytes, ParseCount("--memory", settings.memory, 16 << 20));
+  }
+  if (!settings.memtable_bytes.empty()) {
+    CLI_ASSIGN(options->memtable_bytes_max,
+               ParseCount("--memtable-bytes", settings.memtable_bytes, 1 << 20));
+  }
+  return {};
+}
+
+}  // namespace
+
 Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const std::string& path,
-                                                OpenMode mode, const std::string& memtable_bytes,
-                                                const std::string& hint,
-                                                std::uint64_t metrics_ms) {
+                                                OpenMode mode, const OpenSettings& settings) {
   CLI_TRY(RefuseRemote(path));
   OpenOptions options = OptionsFor(mode);
-  if (!memtable_bytes.empty()) {
-    CLI_ASSIGN(options.memtable_bytes_max, ParseCount("--memtable-bytes", memtable_bytes, 1 << 20));
-  } else if (session.environment.memtable_bytes) {
-    options.memtable_bytes_max = *session.environment.memtable_bytes;
-  }
+  CLI_TRY(SetMemory(session, settings, &options));
   CLI_ASSIGN(options.keys, session.Keys());
-  options.metrics_interval_ms = session.environment.metrics_ms.value_or(metrics_ms);
+  options.lease = !session.no_lease;
+  if (!session.wait.empty()) {
+    CLI_ASSIGN(options.lock_wait_micros, ParseSpan(session.wait, "--wait"));
+  }
+  if (mode != OpenMode::kRead && !session.environment.archive.empty()) {
+    const std::filesystem::path folder = session.environment.archive;
+    std::error_code unknown;
+    if (std::filesystem::exists(folder, unknown) &&
+        !std::filesystem::is_directory(folder, unknown)) {
+      return WrongUsage(fmt::format("VARVE_ARCHIVE: '{}' is no folder; nothing was done",
+                                    session.environment.archive));
+    }
+    session.archive = NewFolderArchive(session.environment.archive);
+    options.log_archive = session.archive.get();
+  }
+  options.metrics_interval_ms = session.environment.metrics_ms.value_or(settings.metrics_ms);
+  options.history_micros = settings.history_micros;
+  options.compaction_threads = session.environment.compaction_threads;
+  options.background_bytes_per_second = session.environment.background_bytes_per_second;
   auto database = Database::Open(path, options);
+  // Who may only read leaves no lease: should the writer let go of a file, an error says so.
+  if (!database && mode == OpenMode::kRead && IsForbidden(database.error())) {
+    options.lease = false;
+    database = Database::Open(path, options);
+  }
   if (database) return *std::move(database);
   const Error& error = database.error();
   if (error.reason() == ErrorReason::kMissingKey) {
     return std::unexpected(MissingKey(session, error));
   }
   if (error.kind() == ErrorKind::kNotFound) {
-    return NotFound(error.message() + "; " + hint);
+    return NotFound(error.message() + "; " + settings.hint);
   }
   const bool foreign =
       error.kind() == ErrorKind::kInvalid && error.reason() == ErrorReason::kNone;

@@ -14,6 +14,7 @@
 #include "failure.h"
 #include "key_file.h"
 #include "varve/database.h"
+#include "varve/log_archive.h"
 #include "verb.h"
 
 namespace varve::cli {
@@ -25,7 +26,11 @@ struct Session {
   bool json = false;
   std::string color_flag;
   std::string key_file;  // of the flag, or VARVE_KEY_FILE
+  bool no_lease = false;
+  std::string wait;  // for whoever writes
   Environment environment;
+  // Of the database that is open for writing, if its log is archived; it outlives that.
+  mutable std::unique_ptr<LogArchive> archive;
   // The chosen verb, set by the command line's parser; gives the exit code.
   std::function<Outcome<ExitCode>()> run;
 
@@ -51,6 +56,9 @@ Verb<Options> AddKeylessVerb(CLI::App* parent, Session* session, const std::stri
 }
 
 void AddKeyFile(VerbLine verb, std::string* key_file);
+// Of verbs that only read a database, and of those that write to it.
+void AddNoLease(VerbLine verb, Session* session);
+void AddWait(VerbLine verb, Session* session);
 // A verb that works on a database, which may be encrypted.
 template <typename Options>
 Verb<Options> AddVerb(CLI::App* parent, Session* session, const std::string& name,
@@ -63,14 +71,18 @@ Verb<Options> AddVerb(CLI::App* parent, Session* session, const std::string& nam
 
 enum class OpenMode { kRead, kWrite, kCreate };
 
-// Errors as Database::Open; a folder that holds something else is "not found". `hint` says what to
-// do where there is no database. `metrics_ms` is OpenOptions::metrics_interval_ms when the
-// environment says nothing. S3 paths are not supported in this version.
+struct OpenSettings {
+  std::string memory = {};                // of the flag, as the next one
+  std::string memtable_bytes = {};        // of the flag; empty: as the environment says, or not
+  std::string hint = "check the path";    // what to do where there is no database
+  std::uint64_t metrics_ms = 0;           // where the environment says nothing
+  std::optional<std::int64_t> history_micros = {};
+};
+
+// Errors as Database::Open; a folder that holds something else is "not found". S3 paths are not
+// supported in this version.
 Outcome<std::unique_ptr<Database>> OpenDatabase(const Session& session, const std::string& path,
-                                                OpenMode mode,
-                                                const std::string& memtable_bytes = {},
-                                                const std::string& hint = "check the path",
-                                                std::uint64_t metrics_ms = 0);
+                                                OpenMode mode, const OpenSettings& settings = {});
 // The error of a key that is not there, with what to do about it.
 Failure MissingKey(const Session& session, const Error& error);
 Done RefuseRemote(const std::string& path);

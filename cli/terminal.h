@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A terminal that shows one screen which is drawn again and again, and gives single keys. What it
-// was like before comes back when this ends, however it ends, but for a kill -9.
+// was like before comes back when this ends, however it ends, but for a kill -9; and for as long as
+// the program is stopped (Ctrl-Z). One at a time.
 #pragma once
-
-#include <termios.h>
 
 #include <optional>
 #include <string_view>
@@ -22,13 +21,11 @@ class Screen {
 
   // Replaces what is shown; cuts lines that the terminal has no room for.
   Done Draw(std::string_view lines);
-
- private:
-  std::optional<termios> before_;
 };
 
 // Waits for a key on a terminal, at most so long; gives none as well when stdin is no terminal,
-// or an interrupt came.
+// an interrupt came, or the program goes on after a stop and has to draw again. Keys that send
+// several bytes (arrows) are none.
 std::optional<char> AwaitKey(double seconds);
 
 }  // namespace varve::cli

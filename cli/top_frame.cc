@@ -5,19 +5,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <iterator>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "format_cell.h"
+#include "shown_text.h"
 
 namespace varve::cli {
 namespace {
 
 using Source = Observation::Source;
-
-std::uint64_t Whole(double value) {
-  return value <= 0 ? 0 : static_cast<std::uint64_t>(std::llround(value));
-}
 
 // 950, 12.3 k, 4.56 M
 std::string Short(double value) {
@@ -85,16 +85,6 @@ class Page {
   std::string text_;
 };
 
-// A name of a table is anybody's: no control characters, which a terminal would obey.
-std::string Shown(std::string_view name) {
-  std::string shown;
-  for (const char c : name) {
-    const auto byte = static_cast<unsigned char>(c);
-    shown += byte < 0x20 || byte == 0x7f ? '?' : c;
-  }
-  return shown;
-}
-
 double StalledPart(const TopFrame& frame) {
   return frame.Rate("varve_commit_wait_seconds_sum").value_or(0);
 }
@@ -109,8 +99,8 @@ std::string SourceText(const Observation& seen, WallTime now) {
   switch (seen.source) {
     case Source::kOpened: return "nobody writes";
     case Source::kPublished:
-      return fmt::format("process {}, {:.1f} s ago", Shown(seen.holder), std::max(0.0, age));
-    case Source::kFolder: return fmt::format("process {}", Shown(seen.holder));
+      return fmt::format("process {}, {:.1f} s ago", ShownText(seen.holder), std::max(0.0, age));
+    case Source::kFolder: return fmt::format("process {}", ShownText(seen.holder));
   }
   return "";
 }
@@ -142,6 +132,25 @@ void WriteWork(const TopFrame& frame, Page* page) {
                          WithThousands(Whole(behind)), Whole(now.Sum("varve_manifest_number"))));
 }
 
+// Who holds memory, those that hold most first.
+std::string Holders(const MetricSamples& now, Page* page) {
+  const double bytes = now.Sum("varve_memory_held_bytes");
+  const double most = now.Sum("varve_memory_bytes_max");
+  std::vector<std::pair<double, std::string>> holders;
+  for (const MetricSample& sample : now.all()) {
+    if (sample.name != "varve_memory_bytes" || sample.value <= 0) continue;
+    holders.emplace_back(sample.value, sample.Label("holder"));
+  }
+  std::ranges::sort(holders, std::greater());
+  std::string text = fmt::format("{} {} of {}, at most {}", page->Bar(bytes, most), Bytes(bytes),
+                                 Bytes(most), Bytes(now.Sum("varve_memory_held_peak_bytes")));
+  constexpr std::size_t kShown = 3;
+  for (std::size_t i = 0; i < std::min(holders.size(), kShown); ++i) {
+    text += fmt::format("; {} {}", ShownText(holders[i].second), Bytes(holders[i].first));
+  }
+  return text;
+}
+
 void WriteMemory(const TopFrame& frame, Page* page) {
   const MetricSamples& now = frame.now.metrics;
   const double bytes = now.Sum("varve_memtable_bytes");
@@ -150,6 +159,7 @@ void WriteMemory(const TopFrame& frame, Page* page) {
                                    Bytes(bytes), Bytes(most),
                                    Whole(now.Sum("varve_sealed_memtables")),
                                    Bytes(now.Sum("varve_sealed_memtable_bytes"))));
+  page->Line("budget", Holders(now, page));
   const double waiting = now.Sum("varve_commits_waiting"), part = StalledPart(frame);
   const std::string stalls = fmt::format(
       "{} waiting now, {} since open for {}; writers stood still {:.0f} % of the time",
@@ -197,7 +207,7 @@ std::string LevelsOf(const MetricSamples& now, std::string_view table) {
     for (const MetricSample& other : now.all()) {
       if (other.name == "varve_level_bytes" && other.labels == sample.labels) bytes = other.value;
     }
-    text += fmt::format("{}L{} {} ({})", text.empty() ? "" : "  ", sample.Label("level"),
+    text += fmt::format("{}L{} {} ({})", text.empty() ? "" : "  ", ShownText(sample.Label("level")),
                         Counted(Whole(sample.value), "run"), Bytes(bytes));
   }
   return text.empty() ? "no files" : text;
@@ -210,7 +220,7 @@ void WriteTables(const TopFrame& frame, Page* page) {
   for (const MetricSample& sample : now.all()) {
     if (sample.name != "varve_table_rows") continue;
     const std::string table(sample.Label("table"));
-    page->Bare(fmt::format("{:<24} {:>14} {:>10}  {}", Shown(table),
+    page->Bare(fmt::format("{:<24} {:>14} {:>10}  {}", ShownText(table),
                            WithThousands(Whole(sample.value)),
                            Bytes(now.Sum("varve_table_memtable_bytes", "table", table)),
                            LevelsOf(now, table)));
@@ -225,7 +235,7 @@ void WriteFolder(const Observation& seen, Page* page) {
                                 FormatBytes(folder.log_bytes)));
   page->Line("files", fmt::format("{}, {}", Counted(folder.runs, "Parquet file"),
                                   FormatBytes(folder.run_bytes)));
-  page->Bare("\n" + seen.why);
+  page->Bare("\n" + ShownText(seen.why));
 }
 
 Json OrNull(const std::optional<double>& rate) {
@@ -310,7 +320,7 @@ Json Document(const TopFrame& frame, const std::string& path) {
 
 std::string Text(const TopFrame& frame, const std::string& path, WallTime now, bool color) {
   Page page(color);
-  page.Bare(fmt::format("{}  {}  {}\n", page.Bold("varve top"), Shown(path),
+  page.Bare(fmt::format("{}  {}  {}\n", page.Bold("varve top"), ShownText(path),
                         page.Dim(SourceText(frame.now, now))));
   if (frame.now.source == Source::kFolder) {
     WriteFolder(frame.now, &page);

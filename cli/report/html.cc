@@ -4,37 +4,14 @@
 #include <openssl/evp.h>
 
 #include <array>
-#include <cstdint>
 
 #include "format_cell.h"
+#include "shown_text.h"
 
 namespace varve::cli {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
-
-// Bytes of the character that begins at `i`; 0 when they are no UTF-8 (overlong forms, surrogates
-// and what lies beyond U+10FFFF included).
-std::size_t CharacterAt(std::string_view text, std::size_t i) {
-  const auto byte = [&](std::size_t at) -> std::uint8_t {
-    return at < text.size() ? static_cast<std::uint8_t>(text[at]) : 0;
-  };
-  const auto later = [&](std::size_t at) { return (byte(at) & 0xC0) == 0x80; };
-  const std::uint8_t first = byte(i), second = byte(i + 1);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return later(i + 1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    if (first == 0xE0 && second < 0xA0) return 0;
-    if (first == 0xED && second > 0x9F) return 0;
-    return later(i + 1) && later(i + 2) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    if (first == 0xF0 && second < 0x90) return 0;
-    if (first == 0xF4 && second > 0x8F) return 0;
-    return later(i + 1) && later(i + 2) && later(i + 3) ? 4 : 0;
-  }
-  return 0;
-}
 
 bool IsControl(char c) {
   const auto byte = static_cast<unsigned char>(c);

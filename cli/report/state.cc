@@ -3,20 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <limits>
 
 #include "format_cell.h"
+#include "metrics_samples.h"
 #include "report/html.h"
 #include "report/sections.h"
 
 namespace varve::cli {
 namespace {
-
-std::uint64_t Rounded(double value) {
-  return value <= 0 ? 0 : static_cast<std::uint64_t>(std::llround(value));
-}
 
 std::string Tile(std::string_view name, const std::string& value, const std::string& note) {
   return fmt::format("<div class=\"tile\"><span>{}</span><b>{}</b><small>{}</small></div>\n", name,
@@ -83,7 +79,7 @@ std::string Histogram(std::string_view title, const MetricSamples::Bounds& bound
         "<g><title>{} to {}: {}</title><rect class=\"reach\" x=\"{:.1f}\" width=\"{:.1f}\" y=\"0\" "
         "height=\"90\"/><rect class=\"count\" x=\"{:.1f}\" width=\"{:.1f}\" y=\"{:.1f}\" "
         "height=\"{:.1f}\"/></g>",
-        TimeText(low), endless ? "more" : TimeText(high), WithThousands(Rounded(count)),
+        TimeText(low), endless ? "more" : TimeText(high), WithThousands(Whole(count)),
         static_cast<double>(i) * slot, slot, static_cast<double>(i) * slot + slot * 0.06,
         slot * 0.88, 90 - height, height);
   }
@@ -113,16 +109,16 @@ std::string LastWriter(const ReportFacts& facts) {
       "<div class=\"tiles\">{}{}{}{}</div>\n",
       ShortTime({static_cast<std::int64_t>(time * 1e6)}),
       EscapeHtml(metrics.LabelOf("varve_database_info", "pid")),
-      Tile("Commits", WithThousands(Rounded(metrics.Sum("varve_commits_total"))),
-           Counted(Rounded(metrics.Sum("varve_commit_rows_total")), "row")),
-      Tile("Stalls", WithThousands(Rounded(waits)),
+      Tile("Commits", WithThousands(Whole(metrics.Sum("varve_commits_total"))),
+           Counted(Whole(metrics.Sum("varve_commit_rows_total")), "row")),
+      Tile("Stalls", WithThousands(Whole(waits)),
            waits > 0 ? TimeText(metrics.Sum("varve_commit_wait_seconds_sum")) + " waited for memory"
                      : "no commit waited for memory"),
-      Tile("Flushes", WithThousands(Rounded(metrics.Sum("varve_flushes_total"))),
-           failed > 0 ? fmt::format("{} failed", Rounded(failed))
-                      : FormatBytes(Rounded(metrics.Sum("varve_flush_bytes_total"))) + " written"),
-      Tile("Syncs", WithThousands(Rounded(metrics.Sum("varve_log_syncs_total"))),
-           FormatBytes(Rounded(metrics.Sum("varve_log_written_bytes_total"))) + " to the log"));
+      Tile("Flushes", WithThousands(Whole(metrics.Sum("varve_flushes_total"))),
+           failed > 0 ? fmt::format("{} failed", Whole(failed))
+                      : FormatBytes(Whole(metrics.Sum("varve_flush_bytes_total"))) + " written"),
+      Tile("Syncs", WithThousands(Whole(metrics.Sum("varve_log_syncs_total"))),
+           FormatBytes(Whole(metrics.Sum("varve_log_written_bytes_total"))) + " to the log"));
   return html + "<div class=\"figures\">" +
          Histogram("Commits, from call to ack", metrics.Since({}, "varve_commit_seconds")) +
          Histogram("Writes and syncs of the log", metrics.Since({}, "varve_log_flush_seconds")) +
@@ -192,14 +188,28 @@ std::string LogSection(const ReportFacts& facts) {
       WithThousands(std::max(log.first, log.positions.durable).value), Segments(log));
 }
 
+// Of this process, which has just opened the database.
+std::string Holders(const MemoryStats& memory) {
+  std::string html = fmt::format(
+      "<p class=\"facts\">of {} that it may hold, an open holds {}:</p>\n<div class=\"meters\">\n",
+      FormatBytes(memory.bytes_max), FormatBytes(memory.bytes));
+  for (const auto& holder : memory.holders) {
+    if (holder.bytes == 0) continue;
+    html += Meter(EscapeHtml(holder.name), static_cast<double>(holder.bytes),
+                  static_cast<double>(memory.bytes_max), FormatBytes(holder.bytes));
+  }
+  return html + "</div>\n";
+}
+
 std::string MemorySection(const ReportFacts& facts) {
   std::string html = "<section class=\"card\" id=\"memory\"><h2>Memory and stalls</h2>\n";
   const double told = facts.published.Sum("varve_memtable_bytes_max");
-  const double most = told > 0 ? told : static_cast<double>(OpenOptions{}.memtable_bytes_max);
+  const double most = told > 0 ? told : static_cast<double>(facts.stats.memory.bytes_max / 4);
   html += fmt::format(
       "<p class=\"facts\">{} of rows that are not in files yet, which an open puts into memory "
       "again; commits wait at {}</p>\n",
-      FormatBytes(facts.stats.memtable_bytes), FormatBytes(Rounded(most)));
+      FormatBytes(facts.stats.memtable_bytes), FormatBytes(Whole(most)));
+  html += Holders(facts.stats.memory);
   if (facts.stats.memtable_bytes > 0) {
     html += "<div class=\"meters\">\n";
     for (const TableFacts& table : facts.tables) {
