@@ -28,6 +28,7 @@ class Measure:
     absent: str = ""  # why it cannot be measured here, whatever the machine does
     dropped: int = 0
     samples_min: int = 1
+    once: bool = False  # it is counted, or takes minutes: one value is all there is
     bare: list = dataclasses.field(default_factory=list)  # the same of what does the least
 
     @property
@@ -162,7 +163,7 @@ def printed_by(binary, folder, *arguments, quick=False):
 def conclude(slices, measures):
     """The result as data; the table is printed."""
     for measure in measures:
-        measure.samples_min = 1 if slices.quick else SAMPLES_MIN
+        measure.samples_min = 1 if slices.quick or measure.once else SAMPLES_MIN
     print(table(measures))
     print(f"machine: {conditions(slices)}")
     return {"machine": conditions(slices), "missing": slices.missing, "slices": slices.all,

@@ -18,6 +18,9 @@ build/bench.json as well.
   versions the database against DuckDB, SQLite, RocksDB, Arrow and tonbo: durable ingest, scans,
            get, snapshots, transactions (bench/versions_suite.py); alone: ./run bench versions
 
+  upkeep   flushes and compactions against Arrow alone, opening, space, write amplification, upserts
+           without a pause (bench/upkeep_suite.py); some 40 minutes and 20 GB, so only when named
+
   log-damage   no measurement of time, and only when named: the logs of varve, RocksDB, LevelDB and
            SQLite damaged in every way, and whether that is noticed (bench/log_damage.py)
 """
@@ -38,6 +41,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import demo  # noqa: E402  (flights_csv, KEY)
 import log_damage  # noqa: E402
 import log_suite  # noqa: E402
+import upkeep_suite  # noqa: E402
 import versions_suite  # noqa: E402
 
 WORK = ROOT / "build" / "bench"
@@ -192,6 +196,18 @@ def bench_versions(options):
     return result["measures"]
 
 
+def bench_upkeep(options):
+    arguments = ["--rounds", str(options.rounds)] if options.rounds else []
+    arguments += ["--patience", str(options.patience)] if options.patience else []
+    arguments += ["--minutes", str(options.minutes)] if options.minutes else []
+    folder = pathlib.Path(options.dir or WORK) / "upkeep"
+    result = upkeep_suite.run(BINARIES / "bench" / "upkeep" / "bench_upkeep", folder, arguments,
+                              options.quick, ROOT / "build" / "tonbo")
+    (ROOT / "build" / "bench_upkeep.json").write_text(json.dumps(result, indent=1) + "\n")
+    shutil.rmtree(folder)
+    return result["measures"]
+
+
 def bench_log_damage(options):
     arguments = ["--seed", str(options.seed)] if options.seed is not None else []
     binary = BINARIES / "bench" / "log_damage" / "bench_log_damage"
@@ -209,19 +225,21 @@ def parse_arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", nargs="*", default=["ingest", "scan", "memory", "log", "versions"],
                         help="ingest, scan, memory, log, versions (default: these), "
-                             "log-damage")
+                             "upkeep, log-damage")
     parser.add_argument("--rounds", type=int, help="default: 5, for log 9")
     parser.add_argument("--quick", action="store_true",
-                        help="log, versions: does it run at all? log-damage: few cases of "
-                             "each kind")
+                        help="log, versions, upkeep: does it run at all? log-damage: few cases "
+                             "of each kind")
+    parser.add_argument("--minutes", type=float,
+                        help="upkeep only: for how long upserts go on and on (default: 10)")
     parser.add_argument("--json", action="store_true",
                         help="log-damage only: print the result as JSON, not as a table")
     parser.add_argument("--seed", type=int, help="log-damage only: of the commits and the sample")
     parser.add_argument("--patience", type=float, metavar="SECONDS",
-                        help="log, versions: wait so long in all until others leave the processors "
-                             "alone (default: 60)")
-    parser.add_argument("--dir", help="log, versions, log-damage: work in this folder (default: "
-                                      "build/bench, and memory)")
+                        help="log, versions, upkeep: wait so long in all until others leave the "
+                             "processors alone (default: 60)")
+    parser.add_argument("--dir", help="log, versions, upkeep, log-damage: work in this folder "
+                                      "(default: build/bench, and memory)")
     parser.add_argument("--measure-load", metavar="FILE", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -238,6 +256,7 @@ def main():
               "memory": lambda: bench_memory(flights()),
               "log": lambda: bench_log(options),
               "versions": lambda: bench_versions(options),
+              "upkeep": lambda: bench_upkeep(options),
               "log-damage": lambda: bench_log_damage(options)}
     unknown = set(options.suite) - set(suites)
     if unknown:

@@ -21,7 +21,8 @@ namespace {
 // One to three seconds each; ten times as many with VARVE_LONG=1.
 int RunsOf(const std::string& name) {
   static const std::map<std::string, int> kSlow = {
-      {"log_folder", 600}, {"log_restore", 1500}, {"log_options", 50'000}, {"sync_file", 20'000}};
+      {"log_folder", 600}, {"log_restore", 1500}, {"log_options", 50'000},
+      {"sync_file", 20'000}, {"run_file", 3000}};
   const auto slow = kSlow.find(name);
   const int runs = slow != kSlow.end() ? slow->second : 200'000;
   return std::getenv("VARVE_LONG") != nullptr ? 10 * runs : runs;

@@ -15,9 +15,10 @@ constexpr std::int64_t kWarmRows = 4096;
 
 }  // namespace
 
-std::unique_ptr<Database> CreateOrders(const std::string& dir, OpenOptions options) {
+std::unique_ptr<Database> CreateOrders(const std::string& dir, OpenOptions options,
+                                       const Components& components) {
   options.create_if_missing = true;
-  auto database = Must(Database::Open(dir, options));
+  auto database = Must(Database::Open(dir, options, components));
   Must(database->CreateTable(kTable, RowSchema(), {kKey}));
   return database;
 }

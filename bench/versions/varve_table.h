@@ -14,7 +14,8 @@ class RecordBatchReader;
 
 namespace varve::bench {
 
-std::unique_ptr<Database> CreateOrders(const std::string& dir, OpenOptions options);
+std::unique_ptr<Database> CreateOrders(const std::string& dir, OpenOptions options,
+                                       const Components& components = {});
 // Keys 0 to rows - 1 in order, in large commits that are not synced one by one; then flushed.
 void LoadOrders(Database* database, std::int64_t rows);
 // Asks for every key once, so that the read cache holds all of the table.

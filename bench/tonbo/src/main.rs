@@ -9,10 +9,16 @@
 //!   load BATCHES ROWS KEYS   makes a table, without syncs, and waits until its compaction rests
 //!   scan SECONDS KEYS        reads that table over and over: all columns, every batch consumed
 //!   ingest SECONDS ROWS      batches of ROWS rows over 65,536 keys, made beforehand, sync always
+//!   compact BATCHES ROWS KEYS SEAL   makes that table anew, one file for every SEAL batches and
+//!                            nothing compacted; then opens it again, alone, so that all files are
+//!                            compacted, and tells what tonbo's own counters say of that
 //!
 //! Settings. For scans those of the harness with compaction on (minor compaction after every sealed
 //! memtable, leveled compaction with its defaults, a tick of 200 ms): the fastest it reads. For
-//! ingest its defaults without leveled compaction, so that nothing runs beside the writer.
+//! ingest its defaults without leveled compaction, so that nothing runs beside the writer. For
+//! compaction one job that takes all files in: the most rows for what a job costs by itself. There
+//! is no call that compacts, so the time is that of the job, as tonbo's metrics give it, without
+//! the ticks before it.
 use std::{
     collections::HashMap,
     io::{BufRead, Write},
@@ -23,7 +29,10 @@ use std::{
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use futures::StreamExt;
-use tonbo::db::{CompactionOptions, DbBuilder, WalSyncPolicy};
+use tonbo::db::{
+    BatchesThreshold, CompactionMetrics, CompactionOptions, CompactionStrategy, DbBuilder,
+    LeveledPlannerConfig, WalSyncPolicy,
+};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -32,6 +41,8 @@ const INGEST_KEYS: u64 = 65_536;
 const CALM_LOOKS: u32 = 10; // so often the same files, 200 ms apart: compaction rests
 const LOOKS_MAX: u32 = 150;
 const TICK: Duration = Duration::from_millis(200);
+const FLUSH_LOOK: Duration = Duration::from_millis(5);
+const FLUSH_LOOKS_MAX: u32 = 6000;
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -85,6 +96,35 @@ macro_rules! until_calm {
     }};
 }
 
+macro_rules! files_of {
+    ($db:expr) => {
+        $db.list_versions(1).await?.first().map_or(0, |v| v.sst_count)
+    };
+}
+
+// A file for every `seal` batches, whatever the machine does meanwhile.
+macro_rules! flush_parts {
+    ($db:expr, $schema:expr, $batches:expr, $rows:expr, $keys:expr, $seal:expr) => {{
+        let mut parts = 0;
+        for number in 0..$batches {
+            $db.ingest(batch($schema, number, $rows, $keys)).await?;
+            if (number + 1) % $seal != 0 {
+                continue;
+            }
+            parts += 1;
+            let mut looks = 0;
+            while files_of!($db) < parts {
+                looks += 1;
+                if looks > FLUSH_LOOKS_MAX {
+                    return Err(format!("{} files instead of {parts}", files_of!($db)).into());
+                }
+                tokio::time::sleep(FLUSH_LOOK).await;
+            }
+        }
+        parts
+    }};
+}
+
 macro_rules! timed {
     ($seconds:expr, $operation:expr) => {{
         let start = Instant::now();
@@ -120,6 +160,54 @@ async fn serve(dir: String) -> Result<(), Failure> {
                 let (files, levels) = until_calm!(db);
                 tables.insert(keys, db);
                 format!("{{\"files\": {files}, \"levels\": {levels}}}")
+            }
+            ["compact", batches, rows, keys, seal] => {
+                let (batches, rows): (u64, u64) = (batches.parse()?, rows.parse()?);
+                let (keys, seal): (u64, u64) = (keys.parse()?, seal.parse()?);
+                let path = format!("{dir}/compact-{keys}");
+                drop(tables.remove(&keys));
+                let _ = std::fs::remove_dir_all(&path);
+                let parts = {
+                    let db = open!(path.clone(), WalSyncPolicy::Disabled, |b: DbBuilder<_>| {
+                        b.with_minor_compaction(1, 0)
+                            .with_seal_policy(Arc::new(BatchesThreshold { batches: seal as usize }))
+                    });
+                    flush_parts!(db, &schema, batches, rows, keys, seal)
+                };
+                let metrics = Arc::new(CompactionMetrics::new());
+                let counted = metrics.clone();
+                let db = open!(path, WalSyncPolicy::Disabled, |b: DbBuilder<_>| {
+                    let all = LeveledPlannerConfig {
+                        l0_trigger: 2,
+                        l0_max_inputs: parts,
+                        ..Default::default()
+                    };
+                    b.with_minor_compaction(1, 0).with_compaction_options(
+                        CompactionOptions::new()
+                            .periodic_tick(TICK)
+                            .strategy(CompactionStrategy::Leveled(all))
+                            .compaction_metrics(counted),
+                    )
+                });
+                for _ in 0..LOOKS_MAX {
+                    let now = metrics.snapshot();
+                    if now.job_count + now.job_failures > 0 {
+                        break;
+                    }
+                    tokio::time::sleep(TICK).await;
+                }
+                let (files, _) = until_calm!(db);
+                tables.insert(keys, db);
+                let now = metrics.snapshot();
+                format!(
+                    "{{\"rows_in\": {}, \"rows_out\": {}, \"seconds\": {}, \"jobs\": {}, \
+                     \"failures\": {}, \"files_before\": {parts}, \"files_after\": {files}}}",
+                    now.rows_in,
+                    now.rows_out,
+                    now.duration_ms_total as f64 / 1e3,
+                    now.job_count,
+                    now.job_failures,
+                )
             }
             ["scan", seconds, keys] => {
                 let db = &tables[&keys.parse()?];
