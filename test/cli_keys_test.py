@@ -87,12 +87,17 @@ class KeysTest(cli_test.CliTest):
 
     def test_a_plain_database_is_not_opened_with_keys(self):
         self.ok("create", self.db, "t", "--key", "id", "--schema", "id int64")
-        ran = self.run_varve("tables", self.db, env=self.env)
-        self.assertNotEqual(ran.exit, 0)
-        self.assertIn("not encrypted", ran.err)
+        for verb in (("tables", self.db), ("flush", self.db), ("verify", self.db)):
+            ran = self.run_varve(*verb, "--json", env=self.env, exit_code=8)
+            error = json.loads(ran.err)["error"]
+            self.assertEqual((error["kind"], error["reason"]), ("Invalid", "NotEncrypted"))
+            self.assertIn("not encrypted", error["message"])
 
     def test_nothing_of_the_rows_is_in_any_file(self):
+        self.env["VARVE_METRICS_MS"] = "1"
         self.make()
+        metrics = (self.db / "metrics.prom").read_text()
+        self.assertIn('varve_table_rows{table="id 1"} 2000\n', metrics)
         for path, content in self.files().items():
             for word in (CANARY, "birds", "song", "a1" * 32):
                 self.assertNotIn(word.encode(), content, path)

@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import prometheus_client.parser
@@ -72,6 +73,16 @@ class CliTest(unittest.TestCase):
         self.assertRegex(done.err, r"\Avarve: ")
         self.assertRegex(done.err, message)
         return done
+
+    def start(self, *arguments, env=None, **more):
+        process = subprocess.Popen([VARVE, *(str(a) for a in arguments)], cwd=self.folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=env or clean_environment(), **more)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)  # a test that fails leaves nothing running
+        return process
 
     def write(self, name, content):
         path = self.folder / name
@@ -173,6 +184,47 @@ class VerbsTest(CliTest):
                          {"id": 1, "name": "a", "n": 100, "old": "x"})
         self.ok("flush", self.db)
         self.assertEqual(len(self.scan("--where", "status = 'open now' and n > 99")), 1)
+        self.ok("verify", self.db, "--deep")
+
+    def test_rows_expire_by_a_column_and_a_table_says_so(self):
+        create = ("create", self.db, "sessions", "--key", "id", "--schema",
+                  "id int64, at int64, name utf8")
+        self.fails(2, "needs both --ttl", *create, "--ttl", "30d")
+        self.fails(2, "expected s, ms, us or ns", *create, "--ttl", "30d", "--ttl-column", "at",
+                   "--ttl-unit", "days")
+        self.fails(2, "column 'at' is int64: say what it counts, --ttl-unit", *create, "--ttl",
+                   "30d", "--ttl-column", "at")
+        self.fails(2, "rows cannot expire by column 'name'", *create, "--ttl", "30d",
+                   "--ttl-column", "name")
+        self.assertFalse(os.path.exists(self.db))
+        ttl = ("--ttl", "30d", "--ttl-column", "at", "--ttl-unit", "s")
+        made = self.ok(*create, *ttl, "--json").document()
+        live = {"column": "at", "micros": 30 * 86400 * 10**6, "unit": "s"}
+        self.assertEqual(made["time_to_live"], live)
+        self.fails(5, "time to live", *create, "--if-not-exists")
+        self.ok(*create, *ttl, "--if-not-exists")
+        now = int(time.time())
+        rows = self.write("rows.csv", "id,at,name\n1,%d,old\n2,%d,new\n3,,never\n"
+                          % (now - 31 * 86400, now))
+        self.ok("load", self.db, "sessions", rows)
+        names = lambda: [r["name"] for r in
+                         self.ok("scan", self.db, "sessions", "--json").lines()]
+        self.assertEqual(names(), ["new", "never"])
+        self.assertIn("rows expire 30d after at (in s)", self.ok("tables", self.db).out)
+        document = self.ok("tables", self.db, "--json").document()
+        self.assertEqual(document["tables"][0]["time_to_live"], live)
+        made_in = os.path.join(self.db, "manifest", "%020d" % 2)
+        self.assertIn("2592000s by at (s)", self.ok("inspect", made_in).out)
+        self.fails(2, "rows expire by it", "alter", self.db, "sessions", "--drop", "at")
+        done = self.ok("alter", self.db, "sessions", "--no-ttl", "--json").document()
+        self.assertIsNone(done["time_to_live"])
+        self.assertEqual(names(), ["old", "new", "never"])
+        self.fails(2, "exclude each other", "alter", self.db, "sessions", "--no-ttl", *ttl)
+        self.ok("alter", self.db, "sessions", "--rename", "at=seen", "--ttl", "1h",
+                "--ttl-column", "seen", "--ttl-unit", "s")
+        self.assertEqual(names(), ["new", "never"])
+        self.ok("compact", self.db)
+        self.assertEqual(names(), ["new", "never"])
         self.ok("verify", self.db, "--deep")
 
     def test_widening_keeps_not_null_unless_null_is_said(self):
@@ -895,6 +947,7 @@ class UsageTest(CliTest):
     def test_help_and_version(self):
         self.assertRegex(self.ok("--version").out, r"^varve \d+\.\d+\.\d+\n$")
         for name in ("VARVE_COLOR", "VARVE_MEMTABLE_BYTES", "VARVE_METRICS_MS", "VARVE_ACK",
+                     "VARVE_COMPACTION_THREADS", "VARVE_BACKGROUND_BYTES_PER_SECOND",
                      "create", "inspect"):
             self.assertIn(name, self.ok("--help").out)
         self.assertEqual(self.ok("help", "scan").out, self.ok("scan", "--help").out)
@@ -1365,16 +1418,6 @@ class OutputFileTest(CliTest):
 
 
 class ProcessCase(CliTest):
-    def start(self, *arguments, env=None, **more):
-        process = subprocess.Popen([VARVE, *(str(a) for a in arguments)], cwd=self.folder,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   env=env or clean_environment(), **more)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)  # a test that fails leaves nothing running
-        return process
-
     def start_slow_load(self, env=None):
         """A load that waits for more input after its first commit."""
         process = self.start("load", self.db, "orders", "-", "--input-format", "jsonl", "--create",
@@ -1594,7 +1637,7 @@ class WatchingTest(ProcessCase):
         self.assertIn("metrics_interval_ms", frame["why"])
         self.assertIn("metrics_interval_ms", self.ok("top", self.db).out)
         self.fails(4, "metrics_interval_ms", "stats", self.db, "--prometheus")
-        self.fails(4, str(process.pid), "report", self.db, "-o", "page.html")
+        self.ok("report", self.db, "-o", "page.html")
 
     def test_what_an_earlier_process_published_is_not_taken_for_the_present(self):
         killed = self.start_slow_load(env=clean_environment(VARVE_METRICS_MS="50"))
@@ -1663,6 +1706,114 @@ class WatchingTest(ProcessCase):
         self.assertIn("orders", out)
         for ending in (signal.SIGINT, signal.SIGTERM):
             self.assertTrue(self.in_terminal(ending=ending).endswith("\x1b[?1049l"))
+
+    def terminal_of(self, slave):
+        return subprocess.run(["stty", "-a"], stdin=slave, capture_output=True, check=True).stdout
+
+    def top_in_terminal(self):
+        """A running top, its terminal's two ends, and what the terminal was like before."""
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        self.addCleanup(os.close, slave)
+        before = self.terminal_of(slave)
+        process = subprocess.Popen([VARVE, "top", self.db, "--interval", "60"], stdin=slave,
+                                   stdout=slave, stderr=slave, process_group=0,  # may be stopped
+                                   env=clean_environment(TERM="xterm"))
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.read_until(master, b"q quits")
+        return process, master, slave, before
+
+    def read_until(self, master, wanted):
+        out = b""
+        while wanted not in out:
+            self.assertTrue(select.select([master], [], [], 60)[0], out)
+            out += os.read(master, 1 << 16)
+        return out
+
+    def test_keys_of_several_bytes_do_not_quit(self):
+        self.load_orders(10)
+        process, master, _, _ = self.top_in_terminal()
+        for keys in (b"\x1b[A", b"\x1bOB", b"\x1b[1;5C", b"\x1b[15~", b"\x1bf"):
+            os.write(master, keys)
+        os.write(master, b" ")  # any other key draws again
+        self.read_until(master, b"q quits")
+        self.assertIsNone(process.poll())
+        os.write(master, b"\x1b")
+        self.assertEqual(process.wait(timeout=60), 0)
+
+    def test_a_stopped_top_leaves_the_terminal_as_it_was(self):
+        self.load_orders(10)
+        process, master, slave, before = self.top_in_terminal()
+        for stop in (signal.SIGTSTP, signal.SIGTSTP, signal.SIGSTOP):
+            self.assertNotEqual(self.terminal_of(slave), before)
+            process.send_signal(stop)
+            _, status = os.waitpid(process.pid, os.WUNTRACED)
+            self.assertTrue(os.WIFSTOPPED(status), status)
+            if stop == signal.SIGTSTP:
+                self.read_until(master, b"\x1b[?25h\x1b[?1049l")
+                self.assertEqual(self.terminal_of(slave), before)
+            process.send_signal(signal.SIGCONT)
+            again = self.read_until(master, b"q quits")
+            self.assertIn(b"\x1b[?1049h\x1b[?25l", again)
+        process.send_signal(signal.SIGQUIT)
+        self.assertEqual(process.wait(timeout=60), -signal.SIGQUIT)
+        self.assertEqual(self.terminal_of(slave), before)
+
+    def publish(self, *lines):
+        """A load that holds the database, and metrics that it seems to have published."""
+        process = self.start_slow_load(env=clean_environment(VARVE_METRICS_MS="0"))
+        text = "".join(line + "\n" for line in (
+            f'varve_database_info{{path="/db",pid="{process.pid}"}} 1', "varve_open 1", *lines))
+        (self.db / "metrics.prom").write_text(text)
+        return process
+
+    def test_absurd_metrics_are_shown_as_something(self):
+        for value in ("1e300", "-1e300", "1e18", "nan", "inf", "-inf", "9223372036854775808"):
+            with self.subTest(value=value):
+                self.db = self.folder / f"{value}.varve"
+                names = ("text_timestamp_seconds", "commits_total", "memtable_bytes",
+                         "memtable_bytes_max", "read_cache_bytes", "table_rows",
+                         'commit_seconds_bucket{le="1"}', "commit_wait_seconds_sum")
+                process = self.publish(*(f"varve_{name} {value}" for name in names))
+                frame = self.frames("--once")[0]
+                self.assertEqual(frame["source"], "published")
+                self.assertRegex(frame["time"], r"^(1970|9999)-\d\d-\d\d")
+                self.assertLess(len(self.ok("top", self.db, "--once").out), 4096)
+                process.kill()
+
+    def test_no_byte_of_a_name_moves_the_terminal(self):
+        self.publish('varve_table_rows{table="a\x1b[2J\u009b2J"} 1',
+                     'varve_level_runs{table="b",level="\x1b[2J"} 1',
+                     'varve_table_rows{table="b"} 1')
+        with open(self.db / "metrics.prom", "ab") as file:
+            file.write(b'varve_table_rows{table="c\x9b2J"} 1\n')
+        out = self.ok("top", self.db, "--once").out.encode()
+        self.assertEqual(self.frames("--once")[0]["source"], "published")
+        for byte in (b"\x1b", b"\xc2\x9b", b"\x9b"):
+            self.assertNotIn(byte, out)
+        self.assertIn(b"a\\x1b[2J\\u009b2J", out)
+        self.assertIn(b"c\\x9b2J", out)
+
+    def test_what_is_no_small_file_is_no_metrics(self):
+        process = self.start_slow_load(env=clean_environment(VARVE_METRICS_MS="0"))
+        path = self.db / "metrics.prom"
+        text = f'varve_database_info{{pid="{process.pid}"}} 1\nvarve_open 1\n'
+        other = self.write("other", text)
+
+        def large():
+            with open(path, "wb") as file:
+                file.truncate(1 << 40)
+
+        for make in (path.mkdir, lambda: path.symlink_to("/dev/zero"), lambda: os.mkfifo(path),
+                     lambda: path.symlink_to(other), lambda: path.symlink_to(path), large):
+            make()
+            self.assertEqual(self.frames("--once")[0]["source"], "folder")
+            self.fails(4, "metrics_interval_ms", "stats", self.db, "--prometheus")
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
 
     def test_no_color_leaves_only_the_movements(self):
         self.load_orders(10)

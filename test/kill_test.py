@@ -3,7 +3,8 @@
 """kill -9 on the real disk: a loader is killed at 200 random moments, and nothing it acknowledged
 is ever missing, nothing is there by half, and what is there reads as it was written.
 
-Forty databases live through five kills each. A small memtable makes seals and flushes happen all
+Forty databases (with --long four hundred) live through five kills each. A small memtable makes
+seals and flushes happen all
 the time, so that kills fall into them too. The moments come from a seed (VARVE_TEST_SEED).
 """
 import json
@@ -19,7 +20,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("VARVE_BUILD_DIR", ROOT / "build" / "release"))
 VARVE = str(BUILD / "varve")
-LIVES, KILLS_A_LIFE, KILLS_OF_A_LOAD = 40, 5, 20
+LIVES, KILLS_A_LIFE, KILLS_OF_A_LOAD = 400 if os.environ.get("VARVE_LONG") else 40, 5, 20
 SECONDS_MAX = 0.4  # until a kill, on a busy machine
 ROWS, ROWS_PER_COMMIT = 20_000, 50
 ENVIRONMENT = {name: value for name, value in os.environ.items()

@@ -28,7 +28,7 @@ TIMEOUT_SECONDS = {False: 2400, True: 14400}
 # These begin first, so that at the end no processor waits for one of them.
 LONGEST = ("planted_test.sh", "sanitizers_test.sh", "test_model", "test_isolation",
            "test_log_damage", "test_log_crash", "differential_test.py", "test_crash",
-           "kill_test.py", "consumer_test.sh", "test_log_schedule")
+           "test_error_loops", "kill_test.py", "consumer_test.sh", "test_log_schedule")
 
 
 class Outcome:

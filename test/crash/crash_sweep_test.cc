@@ -12,10 +12,36 @@
 namespace varve::testing {
 namespace {
 
-class CrashSweep : public ::testing::TestWithParam<NamedScript> {};
+// How many things a power cut may leave are drawn of those policies that draw.
+constexpr std::uint64_t kDraws = 5;
+constexpr std::uint64_t kStatesMin = 100'000;
+std::uint64_t all_states = 0;
+
+// Of the whole program, when all of it was run.
+class CountsStates : public ::testing::Environment {
+ public:
+  void TearDown() override {
+    std::printf("%llu crash states\n", static_cast<unsigned long long>(all_states));
+    const auto& all = *::testing::UnitTest::GetInstance();
+    if (all.test_to_run_count() != all.total_test_count() || all.Failed()) return;
+    EXPECT_GE(all_states, kStatesMin);
+  }
+};
+const auto* const counts_states = ::testing::AddGlobalTestEnvironment(new CountsStates());
+
+bool Draws(Survival survival) {
+  return survival == Survival::kRandomPrefix || survival == Survival::kRandomSectors ||
+         survival == Survival::kGarbage;
+}
+
+class CrashSweep : public ::testing::TestWithParam<NamedScript> {
+ protected:
+  void SetUp() override { CutsOfCompactions() = GetParam().cuts; }
+  void TearDown() override { CutsOfCompactions() = {}; }
+};
 
 TEST_P(CrashSweep, EveryAcknowledgedCommitSurvivesAtEveryEvent) {
-  const auto& [name, options, script] = GetParam();
+  const auto& [name, options, script, cuts] = GetParam();
   const std::uint64_t events = CountEvents(script, options);
   ASSERT_GT(events, 20u);
   std::uint64_t states = 0;
@@ -30,25 +56,28 @@ TEST_P(CrashSweep, EveryAcknowledgedCommitSurvivesAtEveryEvent) {
     }
     ASSERT_TRUE(disk.crashed()) << "event " << event;
     for (const Survival survival : kAllSurvivals) {
-      SCOPED_TRACE(std::string(name) + ", event " + std::to_string(event) + " (" +
-                   disk.trace().back().operation + " " + disk.trace().back().path + "), " +
-                   std::string(ToString(survival)));
-      const auto left = disk.Clone();
-      SeededRandom random(event * 31 + static_cast<std::uint64_t>(survival));
-      left->Crash(survival, &random);
-      const bool all_kept = survival == Survival::kAllKept;
-      CheckSurvivor(left.get(), options, all_kept ? promises.AfterProcessDeath() : promises);
-      ++states;
-      if (HasFatalFailure()) return;
+      for (std::uint64_t draw = 0; draw < (Draws(survival) ? kDraws : 1); ++draw) {
+        SCOPED_TRACE(std::string(name) + ", event " + std::to_string(event) + " (" +
+                     disk.trace().back().operation + " " + disk.trace().back().path + "), " +
+                     std::string(ToString(survival)) + ", draw " + std::to_string(draw));
+        const auto left = disk.Clone();
+        SeededRandom random(event * 31 + static_cast<std::uint64_t>(survival) + draw * 1'000'003);
+        left->Crash(survival, &random);
+        const bool all_kept = survival == Survival::kAllKept;
+        CheckSurvivor(left.get(), options, all_kept ? promises.AfterProcessDeath() : promises);
+        ++states;
+        if (HasFatalFailure()) return;
+      }
     }
   }
+  all_states += states;
   std::printf("%s: %llu events, %llu crash states\n", name,
               static_cast<unsigned long long>(events), static_cast<unsigned long long>(states));
 }
 
 // Power goes again while what the first crash left is being recovered.
 TEST_P(CrashSweep, ACrashDuringRecoveryChangesNothing) {
-  const auto& [name, options, script] = GetParam();
+  const auto& [name, options, script, cuts] = GetParam();
   const std::uint64_t events = CountEvents(script, options);
   SeededRandom random(7);
   for (std::uint64_t event = 1; event <= events && !HasFatalFailure(); event += 5) {
@@ -74,6 +103,7 @@ TEST_P(CrashSweep, ACrashDuringRecoveryChangesNothing) {
       }
       left->Crash(kAllSurvivals[random.Below(8)], &random);
       CheckSurvivor(left.get(), options, promises);
+      ++all_states;
       if (HasFatalFailure()) return;
     }
   }
@@ -82,7 +112,7 @@ TEST_P(CrashSweep, ACrashDuringRecoveryChangesNothing) {
 // Each call fails once, with EIO or a full disk, without a crash; then the process dies, or power
 // goes.
 TEST_P(CrashSweep, AFailedCallLosesNothingAcknowledged) {
-  const auto& [name, options, script] = GetParam();
+  const auto& [name, options, script, cuts] = GetParam();
   const std::uint64_t events = CountEvents(script, options);
   for (std::uint64_t event = 1; event <= events && !HasFatalFailure(); ++event) {
     const bool full = event % 2 == 0;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/crash/life.h"
 
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -405,6 +408,8 @@ void Life::RunTasks() {
 }
 
 void Life::EndProcess() {
+  held_elsewhere_.reset();
+  elsewhere_.reset();
   cursor_.reset();
   works_.clear();
   db_.reset();
@@ -451,6 +456,55 @@ void Life::Poll() {
   const Status taken = TakeAll(cursor_.get(), &*promises_.ledger);
   Acknowledged(promises_.ledger->position, AckLevel::kDurable);  // a follower believed it
   Keep(taken);
+}
+
+void Life::LookElsewhere() {
+  if (failed_) return;
+  if (elsewhere_ == nullptr) {
+    auto db = Database::Open(kLifePath, {.read_only = true, .keys = options_.keys},
+                             world_.components(&process_));
+    if (!db) return Keep(std::unexpected(db.error()));
+    elsewhere_ = *std::move(db);
+  }
+  const auto snapshot = elsewhere_->GetSnapshot();
+  if (!snapshot) return Keep(std::unexpected(snapshot.error()));
+  const std::uint64_t commit = (*snapshot)->commit().value;
+  EXPECT_GE(commit, promises_.written);
+  EXPECT_LE(commit, tried());
+  promises_.written = std::max(promises_.written, commit);
+  promises_.acknowledged = std::max(promises_.acknowledged, commit);
+  CheckElsewhere(**snapshot);
+}
+
+void Life::CheckElsewhere(const Snapshot& snapshot) {
+  const std::uint64_t commit = snapshot.commit().value;
+  const auto stream = snapshot.Scan(promises_.called[commit]);
+  if (!stream) return Keep(std::unexpected(stream.error()));
+  const auto table = (*stream)->ToTable();
+  if (!table.ok()) {
+    return Keep(Fail(ErrorKind::kUnavailable, "elsewhere: " + table.status().ToString()));
+  }
+  arrow::TableBatchReader rows(**table);
+  EXPECT_EQ(Drain(&rows), promises_.after[commit]) << "commit " << commit;
+}
+
+void Life::HoldElsewhere() {
+  if (failed_) return;
+  auto snapshot = elsewhere_->GetSnapshot();
+  if (!snapshot) return Keep(std::unexpected(snapshot.error()));
+  held_elsewhere_ = *std::move(snapshot);
+}
+
+void Life::LookAtHeld() {
+  if (!failed_) CheckElsewhere(*held_elsewhere_);
+}
+
+void Life::EndElsewhere() {
+  if (failed_) return;
+  held_elsewhere_.reset();
+  const Status closed = elsewhere_->Close();
+  elsewhere_.reset();
+  Keep(closed);
 }
 
 std::uint64_t CountEvents(const Script& script, const OpenOptions& options) {

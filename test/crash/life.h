@@ -94,8 +94,12 @@ Rows EventOf(const std::string& producer, std::uint64_t sequence);
 
 class Life {
  public:
-  Life(SimulatedDisk* disk, OpenOptions options)
-      : world_(42), disk_(disk), process_(disk), options_(std::move(options)) {}
+  // `files`: what the database calls instead of the disk, to which it leads.
+  Life(SimulatedDisk* disk, OpenOptions options, Files* files = nullptr)
+      : world_(42),
+        disk_(disk),
+        process_(files == nullptr ? disk : files),
+        options_(std::move(options)) {}
   ~Life();
   Life(const Life&) = delete;
   Life& operator=(const Life&) = delete;
@@ -158,6 +162,13 @@ class Life {
   void Follow();
   void Poll();
 
+  // Another process reads the table, which has its first columns, and goes on doing so. What it
+  // shows is durable. Some of it it goes on reading later, whatever the writer let go of.
+  void LookElsewhere();
+  void HoldElsewhere();
+  void LookAtHeld();
+  void EndElsewhere();
+
   bool failed() const { return failed_; }
   const Promises& promises() const { return promises_; }
 
@@ -191,6 +202,7 @@ class Life {
   CommitCallback Through(std::uint64_t commit, AckLevel ack);
   Producer Next(const std::string& id) const;
   void PromiseChanges(const Changes& changes);
+  void CheckElsewhere(const Snapshot& snapshot);
   void EndProcess();
   World world_;
   SimulatedDisk* const disk_;
@@ -199,6 +211,8 @@ class Life {
   std::unique_ptr<Database> db_;
   std::map<std::string, Work> works_;
   std::unique_ptr<ChangeCursor> cursor_;
+  std::unique_ptr<Database> elsewhere_;
+  std::shared_ptr<Snapshot> held_elsewhere_;
   bool failed_ = false;
   bool dying_ = false;
   bool errors_expected_ = false;

@@ -467,6 +467,37 @@ void LetGo(Life& life) {
   life.Close();
 }
 
+// Another process reads beside it, also what was let go of meanwhile.
+void ReadElsewhere(Life& life) {
+  life.Open();
+  life.Create();
+  life.Put({{1, "a"}, {2, "b"}});
+  life.LookElsewhere();
+  life.Put({{2, "B"}}, AckLevel::kWritten);
+  life.LookElsewhere();
+  life.HoldElsewhere();
+  life.Flush();
+  life.Erase({1});
+  life.Compact();
+  life.Put({{3, "c"}});
+  life.Compact();
+  life.LookAtHeld();
+  life.LookElsewhere();
+  life.EndElsewhere();
+  life.Retire();
+  life.Put({{4, "d"}});
+  life.LookElsewhere();
+  life.Kill();
+  life.Open();
+  life.LookElsewhere();
+  life.Put({{1, "back"}}, AckLevel::kBuffered);
+  life.Compact();
+  life.LookElsewhere();
+  life.Retire();
+  life.LookElsewhere();
+  life.Close();
+}
+
 }  // namespace
 
 NamedScript RetriedLife() { return {"retried", {.create_if_missing = true}, Retried}; }
@@ -476,6 +507,8 @@ std::vector<NamedScript> AllLives() {
   OpenOptions small{.create_if_missing = true, .memtable_bytes_max = 1 << 20};
   OpenOptions secret{.create_if_missing = true, .keys = &Keys()};
   OpenOptions sealing{.create_if_missing = true, .seal_policy = SealAt({.commits_max = 3})};
+  OpenOptions parts{.create_if_missing = true, .compaction_threads = 2};
+  const CompactionCuts cut{.part_bytes_min = 1}, passes{.part_bytes_min = 1, .runs_open_max = 2};
   return {{"plain", plain, Plain},         {"rough", plain, Rough},
           {"once", plain, Once},           {"changing", plain, Changing},
           {"versioned", plain, Versioned}, {"busy", small, Busy},
@@ -483,7 +516,9 @@ std::vector<NamedScript> AllLives() {
           {"relaxed", sealing, Relaxed},   {"followed", sealing, Followed},
           {"restored", plain, Restored},   {"shaped", plain, Shaped},
           {"compacted", plain, Compacted}, {"let_go", plain, LetGo},
-          {"secret", secret, Secret}};
+          {"compacted_in_parts", parts, Compacted, cut},
+          {"compacted_in_passes", parts, Compacted, passes},
+          {"secret", secret, Secret},      {"read_elsewhere", plain, ReadElsewhere}};
 }
 
 }  // namespace varve::testing

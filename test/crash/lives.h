@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "test/crash/life.h"
+#include "upkeep/compact.h"
 
 namespace varve::testing {
 
@@ -13,6 +14,7 @@ struct NamedScript {
   const char* name;
   OpenOptions options;
   Script script;
+  CompactionCuts cuts = {};  // while it lives, and whoever survives it
 };
 
 inline void PrintTo(const NamedScript& script, std::ostream* out) { *out << script.name; }

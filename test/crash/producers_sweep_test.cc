@@ -105,7 +105,7 @@ void CheckEventsOnce(SimulatedDisk* disk, const OpenOptions& options, const Numb
 }
 
 TEST(ProducerCrashes, EachEventIsThereOnceAfterAnyNumberOfCrashes) {
-  const auto& [name, options, script] = RetriedLife();
+  const auto& [name, options, script, cuts] = RetriedLife();
   const std::uint64_t events = CountEvents(script, options);
   std::uint64_t states = 0;
   for (std::uint64_t event = 1; event <= events; ++event) {

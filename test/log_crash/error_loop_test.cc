@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "files/sparse_bytes.h"
-#include "test/log_crash/faulty_files.h"
+#include "test/support/faulty_files.h"
 #include "test/log_crash/in_threads.h"
 #include "test/log_crash/lives.h"
 #include "test/log_crash/survivor.h"

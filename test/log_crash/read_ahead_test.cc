@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/executor.h"
-#include "test/log_crash/faulty_files.h"
+#include "test/support/faulty_files.h"
 #include "test/log_crash/victim.h"
 
 namespace varve::testing {

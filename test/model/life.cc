@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "upkeep/compact.h"
 #include "upkeep/flush.h"
 
 namespace varve::testing {
@@ -16,6 +17,8 @@ constexpr FlushCuts kCuts[] = {{.row_group_rows = 3, .piece_rows_max = 2},
                                {.row_group_rows = 16, .piece_rows_max = 5},
                                {}};
 constexpr const char* kFirstTables[] = {"plain", "pairs"};
+
+constexpr std::uint64_t kSeedOfCuts = 0x5bd1e995;
 
 std::uint64_t SeedOfStep(std::uint64_t seed, std::uint64_t number) {
   return seed * 0x9e3779b97f4a7c15ull + number;
@@ -34,20 +37,29 @@ Life::Life(std::uint64_t seed)
   memtable_bytes_ = Below(2) == 0 ? 4096 : 1 << 20;
   syncs_ = Below(3) > 0;
   CutsOfFlushes() = kCuts[Below(std::size(kCuts))];
+  SeededRandom cuts(seed ^ kSeedOfCuts);
+  compaction_threads_ = 1 + static_cast<std::uint32_t>(cuts.Below(3));
+  CutsOfCompactions() = {.part_bytes_min = 1, .runs_open_max = 2 + cuts.Below(20)};
   changes_tables_ = Below(3) > 0;
+  if (SeededRandom(~seed + 9).Below(3) == 0) strategy_ = CompactionStrategy::kTiered;
   Open();
   for (const auto* name : kFirstTables) {
     const auto shape = FirstShape(name, chance_.get());
     Must(db_->CreateTable(name, SchemaOf(*shape), KeyOf(*shape)), "create");
     reference_.Create(name, shape);
   }
+  if (SeededRandom(~seed + 7).Below(2) == 0) return;
+  fleeting_.emplace(&clock_);
+  fleeting_->Create(db_.get());
 }
 
 void Life::Step(std::uint64_t number) {
   chance_ = std::make_unique<SeededRandom>(SeedOfStep(seed_, number));
+  if (fleeting_) fleeting_->Look();
   if (Below(20) == 0) clock_.Advance(static_cast<std::int64_t>(Below(2'000'000)) - 1'000'000);
+  if (fleeting_ && Below(5) == 0) return UseFleeting();
   if (changes_tables_ && Below(5) == 0) return ChangeTables();
-  switch (Below(32)) {
+  switch (Below(34)) {
     case 0: return Reopen();
     case 1: return CutPower();
     case 2: return Flush();
@@ -62,19 +74,24 @@ void Life::Step(std::uint64_t number) {
     case 18: case 19: return Follow();
     case 20: case 21: return BeginScan();
     case 22: return EndScan();
+    case 32: case 33: return UseElsewhere();
     case 23: return Below(2) == 0 ? Compact() : Write();
     default: return Write();
   }
 }
 
+Components Life::World() {
+  return {.files = &disk_, .clock = &clock_, .random = &random_, .executor = &executor_};
+}
+
 void Life::Open() {
-  const Components world{
-      .files = &disk_, .clock = &clock_, .random = &random_, .executor = &executor_};
   db_ = Must(Database::Open("/db", {.create_if_missing = true,
                                     .memtable_bytes_max = memtable_bytes_,
+                                    .compaction_threads = compaction_threads_,
+                                    .compaction = strategy_,
                                     .log_segment_bytes_max = 256 << 10,
                                     .keys = encrypted_ ? &keys_ : nullptr},
-                            world),
+                            World()),
              "open");
 }
 
@@ -102,6 +119,7 @@ void Life::Compact() {
 void Life::EndSession() {
   readers_.clear();
   held_.clear();
+  if (fleeting_) fleeting_->Release();
   open_.clear();
   db_.reset();
   EndFollowers();
@@ -114,6 +132,10 @@ void Life::Reopen() {
   Acknowledge(newest(), AckLevel::kDurable);
   CheckClosed();
   EndSession();
+  if (SeededRandom(~seed_ + newest()).Below(4) == 0) {  // each understands what the other left
+    strategy_ = strategy_ == CompactionStrategy::kTiered ? CompactionStrategy::kLeveled
+                                                         : CompactionStrategy::kTiered;
+  }
   Open();
   Visible();
   SendAgain({});
@@ -158,6 +180,8 @@ void Life::CheckAll() {
   const auto now = Must(db_->GetSnapshot(), "snapshot");
   CheckSnapshot(*now, visible, reference_.At(visible));
   CheckHeld();
+  CheckFleeting();
+  CheckElsewhere();
   EndAllScans();
   const auto commit = Below(visible + 1);
   CheckAsOf(CommitNumber{commit}, commit, "as of a commit");

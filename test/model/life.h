@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "files/simulated_disk.h"
 #include "test/model/batches.h"
+#include "test/model/fleeting.h"
 #include "test/model/table_scan.h"
 #include "test/model/table_write.h"
 #include "test/support/test_keys.h"
@@ -80,6 +81,7 @@ class Life {
     RowList found = {};
   };
 
+  Components World();
   void Open();
   void EndSession();
   void Reopen();
@@ -115,6 +117,10 @@ class Life {
   void CommitLooked(const std::string& what, const Picked& at, const CommitInfo& info,
                     Outcome outcome, const CommitOptions& options = {});
   std::optional<Attempt> WriteAttempt(const Picked& at);
+
+  // life_fleeting.cc
+  void UseFleeting();
+  void CheckFleeting();
 
   // life_producers.cc
   ProducerMark MarkOf(const std::string& producer) const;  // sequence 0: none
@@ -190,6 +196,12 @@ class Life {
   void ReadTheRest(HalfRead* half);
   void EndAllScans();
 
+  // life_elsewhere.cc
+  void UseElsewhere();
+  void SeeElsewhere(std::uint64_t commit);
+  void CheckElsewhere();
+  void EndElsewhere();
+
   // life_changes.cc
   struct Follower;
   void Follow();
@@ -215,10 +227,13 @@ class Life {
   ManualExecutor executor_;
   SimulatedDisk disk_;
   std::uint64_t memtable_bytes_ = 0;
+  std::uint32_t compaction_threads_ = 1;
   bool changes_tables_ = false;
+  CompactionStrategy strategy_ = CompactionStrategy::kLeveled;
   bool syncs_ = true;  // each step that writes
   std::unique_ptr<Database> db_;
   Reference reference_;
+  std::optional<Fleeting> fleeting_;  // nothing: rows of no table expire
   std::uint64_t durable_ = 0;      // the newest commit that is known to survive a power cut,
   std::uint64_t handed_over_ = 0;  // or the end of the process
   // What each producer committed, oldest first.
@@ -227,6 +242,9 @@ class Life {
   std::map<std::string, std::uint64_t> tags_;
   std::map<std::pair<std::uint32_t, Key>, std::uint64_t> written_;  // by which commit, last
   std::vector<Held> held_;
+  std::unique_ptr<Database> elsewhere_;  // in another process, which reads; null: there is none
+  std::vector<Held> held_elsewhere_;
+  std::uint64_t seen_elsewhere_ = 0;     // a commit
   std::vector<OpenTransaction> open_;
   std::vector<HalfRead> readers_;
   std::map<std::uint32_t, std::shared_ptr<Follower>> followers_;  // by table

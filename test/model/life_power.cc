@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "test/model/life.h"
 
@@ -51,6 +52,9 @@ void Life::OpenAfterCut() {
 
 // What stays in any case is durable from then on.
 void Life::LosePower() {
+  held_elsewhere_.clear();
+  elsewhere_.reset();
+  durable_ = std::max(durable_, std::exchange(seen_elsewhere_, 0));
   const auto survival = kAllSurvivals[Below(std::size(kAllSurvivals))];
   if (Below(3) == 0) {
     last_ += ", of the process alone";
@@ -67,6 +71,7 @@ void Life::Survive(bool check) {
   const auto commit = Visible();
   if (commit < newest()) last_ += fmt::format(", commits after {} are lost", commit);
   reference_.CutBack(commit);
+  if (fleeting_) fleeting_->CutBack(commit);
   times_.erase(times_.upper_bound(commit), times_.end());
   for (auto& [at, by] : written_) by = std::min(by, commit);
   durable_ = handed_over_ = commit;

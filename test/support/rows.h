@@ -14,6 +14,8 @@
 
 namespace varve::testing {
 
+inline constexpr std::int64_t kHour = 3'600'000'000;  // in microseconds
+
 using Rows = std::map<std::int64_t, std::string>;
 
 inline std::shared_ptr<arrow::Schema> RowsSchema() {

@@ -8,10 +8,12 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "upkeep/compact.h"
 
 namespace varve::testing {
 
 Storm::Storm(const StormSettings& settings) : settings_(settings), random_(settings.seed) {
+  CutsOfCompactions().part_bytes_min = 1;  // several parts, of files however small
   for (int i = 0; i < 2; ++i) {
     writers_.push_back({.name = "w" + std::to_string(i), .first_key = i * 1000});
   }
@@ -25,6 +27,8 @@ void Storm::Open() {
                             .memtable_bytes_max = 64 << 10,
                             .seal_policy = SealAt({.commits_max = 60, .age_ms_max = 300}),
                             .read_cache_bytes_max = 64 << 10,
+                            .compaction_threads = 2,
+                            .background_bytes_per_second = 4 << 20,
                             .log_segment_bytes_max = 256 << 10},
                            {.files = settings_.files,
                             .clock = SystemClock(),

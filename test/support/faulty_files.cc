@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "test/log_crash/faulty_files.h"
+#include "test/support/faulty_files.h"
 
 #include <fmt/format.h>
 
